@@ -1,0 +1,86 @@
+"""w2s_fast: the fast engine for weak-to-strong generalization studies.
+
+Names load when they are first used, so that importing the package costs little more than importing NumPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from w2s_fast.linalg.gram import Gram
+    from w2s_fast.linalg.leastsq import lstsq, min_norm
+    from w2s_fast.linalg.moments import CoMoments, Moments
+    from w2s_fast.linalg.subspace import (
+        Subspace,
+        correlation_dimension,
+        intrinsic_dimension,
+        principal_angles,
+        randomized_svd,
+    )
+    from w2s_fast.model.gaussian import GaussianModel
+    from w2s_fast.model.probe import probe
+    from w2s_fast.model.risks import Risks
+    from w2s_fast.model.simulate import simulate
+    from w2s_fast.model.theory import expected_risks, paper_bounds, w2s_variance
+    from w2s_fast.model.trials import Trials
+    from w2s_fast.study.run import Study
+
+_HOME = {
+    "CoMoments": "linalg.moments",
+    "GaussianModel": "model.gaussian",
+    "Gram": "linalg.gram",
+    "Moments": "linalg.moments",
+    "Risks": "model.risks",
+    "Study": "study.run",
+    "Subspace": "linalg.subspace",
+    "Trials": "model.trials",
+    "correlation_dimension": "linalg.subspace",
+    "expected_risks": "model.theory",
+    "intrinsic_dimension": "linalg.subspace",
+    "lstsq": "linalg.leastsq",
+    "min_norm": "linalg.leastsq",
+    "paper_bounds": "model.theory",
+    "principal_angles": "linalg.subspace",
+    "probe": "model.probe",
+    "randomized_svd": "linalg.subspace",
+    "simulate": "model.simulate",
+    "w2s_variance": "model.theory",
+}
+
+__all__ = [
+    "CoMoments",
+    "GaussianModel",
+    "Gram",
+    "Moments",
+    "Risks",
+    "Study",
+    "Subspace",
+    "Trials",
+    "correlation_dimension",
+    "expected_risks",
+    "intrinsic_dimension",
+    "lstsq",
+    "min_norm",
+    "paper_bounds",
+    "principal_angles",
+    "probe",
+    "randomized_svd",
+    "simulate",
+    "w2s_variance",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'w2s_fast' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"w2s_fast.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

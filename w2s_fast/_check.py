@@ -1,0 +1,100 @@
+"""Every input check and its message: what the argument is called, what came, what was expected, how to mend it."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+LARGEST_COUNT = 2**62
+
+
+def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = True) -> FloatArray:
+    """View ``value`` as float32 or float64, without copying where it is one already.
+
+    float16 becomes float32, integers and booleans float64. Complex numbers, objects and text are refused, and NaN and
+    infinity unless ``finite=False``.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if ndim is not None and array.ndim != ndim:
+        hint = {1: " Pass one number a row.", 2: " Reshape one feature with [:, None]."}.get(ndim, "")
+        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}.{hint}")
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    if finite:
+        all_finite(array, name)
+    return array
+
+
+def all_finite(array: FloatArray, name: str) -> None:
+    """Refuse NaN and infinity."""
+    with np.errstate(all="ignore"):  # one pass without a temporary settles most arrays
+        if math.isfinite(array.sum(dtype=np.float64)):
+            return
+    bad = ~np.isfinite(array)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"{name} holds {int(bad.sum())} NaN or infinite value(s), the first at index {where}. "
+            "Remove or impute them first."
+        )
+
+
+def integer(value: Any, name: str, *, minimum: int = 0, maximum: int = LARGEST_COUNT) -> int:
+    """A whole number in ``minimum..maximum``."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, got {value!r} of type {type(value).__name__}") from None
+    if not minimum <= number <= maximum:
+        upper = f" and at most {maximum:,}" if maximum != LARGEST_COUNT or number > maximum else ""
+        raise ValueError(f"{name} must be at least {minimum:,}{upper}, got {number:,}")
+    return number
+
+
+def real(value: Any, name: str, *, minimum: float = 0.0, maximum: float = math.inf, open_left: bool = False) -> float:
+    """A finite number in ``minimum..maximum``, without ``minimum`` itself if ``open_left``."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    inside = minimum < number <= maximum if open_left else minimum <= number <= maximum
+    if not (math.isfinite(number) and inside):
+        bounds = f"{'more than' if open_left else 'at least'} {minimum:g}" if math.isfinite(minimum) else "finite"
+        bounds += f" and at most {maximum:g}" if math.isfinite(maximum) else ""
+        raise ValueError(f"{name} must be a finite number, {bounds}, got {number}")
+    return number
+
+
+def cutoff(rcond: Any, name: str = "rcond") -> float:
+    """A relative cut-off for singular values: a number in [0, 1)."""
+    return real(rcond, name, maximum=math.nextafter(1.0, 0.0))
+
+
+def sizes(value: Any, name: str) -> npt.NDArray[np.int64]:
+    """One sample size or an array of them, each at least 1."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" or array.size == 0:
+        raise TypeError(f"{name} must be a whole number or a non-empty array of them, got {value!r}")
+    for number in (array.min(), array.max()):
+        integer(number, name, minimum=1)
+    return array.astype(np.int64)
+
+
+def same_rows(**arrays: FloatArray) -> int:
+    """Refuse arrays of unequal length; return the common one."""
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError("all of these need the same number of rows: " + ", ".join(f"{k} {v:,}" for k, v in lengths.items()))
+    return next(iter(lengths.values()))

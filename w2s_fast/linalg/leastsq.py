@@ -1,0 +1,159 @@
+"""Least squares: NumPy's ``lstsq`` for single problems and stacks, and the fastest safe minimum-norm solution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast import _check
+from w2s_fast._check import FloatArray
+from w2s_fast._threads import ordered_map
+
+THREADED_WORK = 10**7  # rows x columns^2 in all: below, starting threads costs more than it saves
+
+
+def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatArray, bool]:
+    """Check (..., m, n) and (..., m[, k]); return both with a column axis, and whether the labels were vectors."""
+    X, Y = _check.floats(a, names[0]), _check.floats(b, names[1])
+    if X.ndim < 2:
+        raise ValueError(f"{names[0]} must have at least 2 dimensions (..., m, n), got shape {X.shape}")
+    vector = Y.ndim == X.ndim - 1
+    if vector:
+        Y = Y[..., None]
+    if Y.shape[:-1] != X.shape[:-1]:
+        raise ValueError(
+            f"{names[1]} must have shape (..., m) or (..., m, k) to go with {names[0]} of shape {X.shape}, "
+            f"got {np.shape(b)}"
+        )
+    return X, Y, vector
+
+
+def _stacked(array: FloatArray) -> npt.NDArray[np.float64]:
+    """C-contiguous float64 (problems, rows, columns)."""
+    problems = int(np.prod(array.shape[:-2]))
+    return np.ascontiguousarray(array, dtype=np.float64).reshape(problems, *array.shape[-2:])
+
+
+def _default_rcond(rcond: float | None, m: int, n: int, dtype: np.dtype[Any]) -> float:
+    eps = float(np.finfo(dtype).eps)
+    if rcond is None:
+        return eps * max(m, n)
+    return eps if rcond == -1 else _check.cutoff(rcond)
+
+
+def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
+    """Least-squares solution of minimal norm by the SVD, as :func:`numpy.linalg.lstsq`, for stacks too.
+
+    Parameters
+    ----------
+    a : (..., m, n) array_like
+    b : (..., m) or (..., m, k) array_like
+        Labels; a vector a problem where it has one dimension fewer than ``a``.
+    rcond : float, optional
+        Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, eps for -1.
+
+    Returns
+    -------
+    x : (..., n) or (..., n, k) ndarray
+    residuals : (..., k) ndarray
+        Sums of squared residuals; empty, as NumPy's, unless m > n and every problem has rank n.
+    rank : int, or (...) ndarray of int for a stack
+    s : (..., min(m, n)) ndarray
+        Singular values of ``a``, falling.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Shapes that do not fit, NaN or infinity, complex numbers or objects.
+
+    Examples
+    --------
+    >>> from w2s_fast import lstsq
+    >>> x, residuals, rank, s = lstsq([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]], [1.0, 3.0, 5.0])
+    >>> x.round(12), int(rank)
+    (array([1., 2.]), 2)
+    """
+    from w2s_fast.kernels.leastsq import svd_stack
+
+    X, Y, vector = _problem(a, b, ("a", "b"))
+    m, n = X.shape[-2:]
+    dtype = np.result_type(X, Y)
+    cut = _default_rcond(rcond, m, n, dtype)
+    A, B = _stacked(X), _stacked(Y)
+    coef = np.zeros((len(A), n, B.shape[2]))
+    ranks, singular_values = np.zeros(len(A), np.int64), np.zeros((len(A), min(m, n)))
+    if min(m, n):
+        _map_problems(svd_stack, len(A), m, n, A, B, cut, coef, ranks, singular_values)
+
+    lead, right = X.shape[:-2], () if vector else (B.shape[2],)
+    if m > n and np.all(ranks == n):
+        squares = np.sum((B - A @ coef) ** 2, axis=1)
+        residuals = squares.reshape(*lead, B.shape[2])
+    else:
+        residuals = np.zeros((0,))
+    rank = ranks.reshape(lead) if lead else np.int32(ranks[0])
+    s = singular_values.reshape(*lead, min(m, n))
+    return coef.reshape(*lead, n, *right).astype(dtype), residuals.astype(dtype), rank, s.astype(dtype)
+
+
+def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) -> FloatArray:
+    """Minimum-norm least-squares weights, ridgeless or ridge, by the fastest route that is safe.
+
+    Minimises ``|X w - Y|^2 + ridge |w|^2``; of all minimisers, the shortest. Well-conditioned problems go by the
+    smaller Gram matrix with one step of refinement, all others by the SVD (:mod:`w2s_fast.kernels.leastsq` states
+    the rule).
+
+    Parameters
+    ----------
+    X : (..., m, n) array_like
+        Features, any m and n, any rank. Computed in float64; float32 in gives float32 out.
+    Y : (..., m) or (..., m, k) array_like
+    rcond : float, optional
+        Singular values below ``rcond`` times the largest count as zero; eps * max(m, n) by default.
+    ridge : float
+        Absolute, as scikit-learn's ``Ridge(alpha)``.
+
+    Returns
+    -------
+    (..., n) or (..., n, k) ndarray
+
+    Raises
+    ------
+    ValueError, TypeError
+        Shapes that do not fit, NaN or infinity, a negative ridge, rcond outside [0, 1).
+
+    Examples
+    --------
+    >>> from w2s_fast import min_norm
+    >>> min_norm([[1.0, 1.0]], [2.0])  # one row, two unknowns: the shortest solution
+    array([1., 1.])
+    """
+    from w2s_fast.kernels.leastsq import min_norm_stack
+
+    features, labels, vector = _problem(X, Y, ("X", "Y"))
+    m, n = features.shape[-2:]
+    dtype = np.result_type(features, labels)
+    cut = _default_rcond(rcond, m, n, np.dtype(np.float64))
+    ridge = _check.real(ridge, "ridge")
+    A, B = _stacked(features), _stacked(labels)
+    coef = np.zeros((len(A), n, B.shape[2]))
+    if min(m, n):
+        _map_problems(min_norm_stack, len(A), m, n, A, B, cut, ridge, coef)
+    right = () if vector else (B.shape[2],)
+    return coef.reshape(*features.shape[:-2], n, *right).astype(dtype, copy=False)
+
+
+def _map_problems(kernel: Any, problems: int, m: int, n: int, *arguments: Any) -> None:
+    """Run a stack kernel over slices of its stacks: on threads where there are many problems, else at once."""
+
+    def run(part: slice) -> None:
+        kernel(*(a[part] if isinstance(a, np.ndarray) else a for a in arguments))
+
+    if problems < 4 or problems * max(m, n) * min(m, n) ** 2 < THREADED_WORK:
+        run(slice(None))
+        return
+    step = max(1, problems // 32)
+    for _ in ordered_map(run, (slice(start, start + step) for start in range(0, problems, step))):
+        pass

@@ -1,0 +1,97 @@
+"""Canonical latent coordinates of a Gaussian model, as :mod:`w2s_fast.kernels.wishart` wants them.
+
+The singular value decomposition of V_s' V_w pairs the teacher's directions with the student's: w_i = cos_i s_i +
+sin_i q_i, all else orthogonal (Jordan 1875; Bjorck and Golub 1973). All that is left to choose are rotations among
+directions that play the same part; they are chosen so that the target has one coordinate there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from w2s_fast.model.gaussian import Features, GaussianModel, Matrix
+
+RIGHT_ANGLE = 1e-12  # a cosine or sine below this is rounding
+
+
+@dataclass(frozen=True, eq=False)
+class Canonical:
+    """A model as the kernel's arguments, and how many of the teacher's directions are hidden."""
+
+    hidden: int
+    arrays: tuple[Matrix, Matrix, tuple[int, int], Matrix, Matrix, Matrix, Matrix, Matrix]
+
+    @property
+    def kernel_arguments(self) -> tuple[object, ...]:
+        return (self.hidden, *self.arrays)
+
+
+def align_with(vector: Matrix) -> Matrix:
+    """Return an orthogonal matrix whose first column is ``vector`` normalised (the first axis if it is zero)."""
+    d = vector.size
+    norm = np.linalg.norm(vector)
+    mirror = np.zeros(d) if norm == 0 else vector / norm
+    sign = -1.0 if mirror[0] >= 0 else 1.0  # away from cancellation
+    mirror[0] -= sign
+    length = mirror @ mirror
+    if norm == 0 or length == 0:
+        return np.eye(d)
+    householder: Matrix = np.eye(d) - (2.0 / length) * np.outer(mirror, mirror)
+    return householder * sign
+
+
+def root_of_covariance(features: Features, basis: Matrix) -> Matrix:
+    """Return (d, d) R such that fits on ``latent @ R`` are fits on the features, in coordinates of ``basis``."""
+    u, s, _ = np.linalg.svd(basis.T @ features.basis @ features.coordinates, full_matrices=False)
+    return np.asarray((u * s) @ u.T)
+
+
+def canonical(model: GaussianModel, teacher_interpolates: bool) -> Canonical:
+    """Find the coordinates; with ``teacher_interpolates`` (n < d_weak) its scales matter and nothing is hidden."""
+    strong, weak = model.strong_features, model.weak_features
+    left, cosines, right = np.linalg.svd(strong.basis.T @ weak.basis, full_matrices=True)
+    V_s, V_w = strong.basis @ left, weak.basis @ right.T
+
+    cos = np.zeros(weak.rank)
+    cos[: cosines.size] = np.minimum(cosines, 1.0)
+    outside = strong.outside(V_w)
+    sin = np.linalg.norm(outside, axis=0)
+    touching = int(np.count_nonzero(cos > RIGHT_ANGLE))
+    inside = int(np.count_nonzero(sin[:touching] <= RIGHT_ANGLE))
+    cos[touching:], sin[touching:] = 0.0, 1.0
+    cos[:inside], sin[:inside] = 1.0, 0.0
+    outside[:, inside:] /= np.linalg.norm(outside[:, inside:], axis=0)
+    outside[:, :inside] = 0.0
+
+    target_strong, target_outside = V_s.T @ model.target, outside.T @ model.target
+    beyond = model.target - V_s @ target_strong - outside @ target_outside
+    noise = np.sqrt(model.noise_variance + np.sum(beyond**2))
+
+    unseen = strong.rank - touching  # directions of V_s orthogonal to V_w
+    if unseen:
+        V_s[:, touching:] = V_s[:, touching:] @ align_with(target_strong[touching:])
+        target_strong[touching] = np.linalg.norm(target_strong[touching:])
+        target_strong[touching + 1 :] = 0.0
+    disjoint = weak.rank - touching
+    hidden = 0 if teacher_interpolates else max(disjoint - 1, 0)
+    if hidden:
+        target_outside[touching] = np.linalg.norm(target_outside[touching:])
+        cos, sin, target_outside = cos[: touching + 1], sin[: touching + 1], target_outside[: touching + 1]
+
+    paired_strong = np.zeros(cos.size)
+    paired_strong[:touching] = target_strong[:touching]
+    tilted = slice(inside, touching)
+    target = np.concatenate(
+        (
+            cos * paired_strong + sin * target_outside,
+            cos[tilted] * target_outside[tilted] - sin[tilted] * paired_strong[tilted],
+            target_strong[touching : touching + 1],
+            [noise],
+        )
+    )
+    weak_root = root_of_covariance(weak, V_w) if teacher_interpolates else np.zeros((0, 0))
+    strong_root = root_of_covariance(strong, V_s)
+    arrays = (cos, sin, (inside, touching), target, target_strong, target_outside, weak_root, strong_root)
+    return Canonical(hidden, arrays)

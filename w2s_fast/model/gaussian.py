@@ -1,0 +1,176 @@
+"""The Gaussian model of weak-to-strong generalization: a target seen through two linear feature maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast import _check
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """An orthonormal basis (r, d) of what a feature map sees, and the map within it: ``map = basis @ coordinates``."""
+
+    basis: Matrix
+    coordinates: Matrix
+
+    @classmethod
+    def of(cls, feature_map: Matrix, name: str) -> Features:
+        """Factor a feature map (r, p), cut at NumPy's rank tolerance."""
+        u, s, vt = np.linalg.svd(feature_map, full_matrices=False)
+        rank = int(np.count_nonzero(s > s[0] * max(feature_map.shape) * np.finfo(float).eps))
+        if rank == 0:
+            raise ValueError(f"{name} is all zeros: it must have at least one feature that sees the latent variables")
+        return cls(u[:, :rank], s[:rank, None] * vt[:rank])
+
+    @property
+    def rank(self) -> int:
+        return self.basis.shape[1]
+
+    def outside(self, vectors: Matrix) -> Matrix:
+        """What is left of ``vectors`` (r, ...) outside the span of the basis."""
+        return vectors - self.basis @ (self.basis.T @ vectors)
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianModel:
+    """Latent z ~ N(0, I_r), label y = <target, z> + noise, weak features W'z and strong features S'z.
+
+    Parameters
+    ----------
+    target : (r,) array_like
+        The truth f*(z) = <target, z>.
+    weak : (r, p) array_like
+        Feature map W of the teacher, one feature a column; any scales, any rank.
+    strong : (r, q) array_like
+        Feature map S of the student.
+    noise_variance : float
+        Variance of the label noise, in squared units of the label.
+
+    Attributes
+    ----------
+    d_weak, d_strong : int
+        Dimensions of range(W) and range(S).
+    d_shared : float
+        Correlation dimension ||V_s' V_w||_F^2, between 0 and min(d_weak, d_strong).
+    rho_weak, rho_strong : float
+        Squared norm of the target outside range(W) and range(S): the least risk each can reach.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Shapes that do not fit, NaN or infinity, an all-zero map, a negative noise variance.
+
+    References
+    ----------
+    Dong, Li, Li, Lee, Lei, "Discrepancies are Virtue", ICML 2025 (arXiv 2502.05075), sections 2 and 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from w2s_fast import GaussianModel
+    >>> axes = np.eye(4)
+    >>> model = GaussianModel(target=[1.0, 0.5, 0.0, 0.0], weak=axes[:, 1:], strong=axes[:, :2], noise_variance=0.1)
+    >>> model.d_weak, model.d_strong, model.d_shared, model.rho_weak
+    (3, 2, 1.0, 1.0)
+    """
+
+    target: Matrix
+    weak: Matrix
+    strong: Matrix
+    noise_variance: float
+
+    def __post_init__(self) -> None:
+        checked: dict[str, Any] = {
+            "target": _check.floats(self.target, "target", ndim=1),
+            "weak": _check.floats(self.weak, "weak", ndim=2),
+            "strong": _check.floats(self.strong, "strong", ndim=2),
+        }
+        for name in ("weak", "strong"):
+            if 0 in checked[name].shape:
+                raise ValueError(f"{name} must have at least one feature, got shape {checked[name].shape}")
+        _check.same_rows(**checked)
+        for name, array in checked.items():
+            own = array.astype(np.float64)  # a copy: the model does not change with the caller's arrays
+            own.flags.writeable = False
+            object.__setattr__(self, name, own)
+        object.__setattr__(self, "noise_variance", _check.real(self.noise_variance, "noise_variance"))
+
+    @classmethod
+    def paper(
+        cls,
+        d_weak: int = 200,
+        d_strong: int = 100,
+        d_shared: int = 10,
+        noise_variance: float = 1e-2,
+        *,
+        d_target: int = 300,
+        ambient: int = 20_000,
+        seed: int = 0,
+    ) -> Self:
+        """Build the synthetic setting of the paper's section 4.1.
+
+        The target has coordinates +-sqrt(1 / (i * ambient)), i = 1..d_target, with signs drawn from ``seed``; V_s is
+        the first ``d_strong`` coordinates, V_w the ``d_weak`` after the first ``d_strong - d_shared``. Coordinates
+        that nobody sees are left out, so the ambient dimension costs nothing.
+
+        Examples
+        --------
+        >>> model = GaussianModel.paper(d_shared=10)
+        >>> f"{model.rho_weak:.3g} {model.rho_strong:.3g}"
+        '0.000256 5.48e-05'
+        """
+        d_weak = _check.integer(d_weak, "d_weak", minimum=1, maximum=100_000)
+        d_strong = _check.integer(d_strong, "d_strong", minimum=1, maximum=100_000)
+        d_shared = _check.integer(d_shared, "d_shared", maximum=min(d_weak, d_strong))
+        d_target = _check.integer(d_target, "d_target", minimum=1, maximum=100_000)
+        offset = d_strong - d_shared
+        seen = max(d_strong, offset + d_weak, d_target)
+        ambient = _check.integer(ambient, "ambient", minimum=seen)
+        signs = np.random.default_rng(_check.integer(seed, "seed")).choice((-1.0, 1.0), size=d_target)
+        target = np.zeros(seen)
+        target[:d_target] = signs / np.sqrt(ambient * np.arange(1, d_target + 1))
+        weak = np.eye(seen, d_weak, k=-offset)
+        return cls(target, weak, np.eye(seen, d_strong), noise_variance)
+
+    @cached_property
+    def weak_features(self) -> Features:
+        return Features.of(self.weak, "weak")
+
+    @cached_property
+    def strong_features(self) -> Features:
+        return Features.of(self.strong, "strong")
+
+    @property
+    def d_weak(self) -> int:
+        return self.weak_features.rank
+
+    @property
+    def d_strong(self) -> int:
+        return self.strong_features.rank
+
+    @cached_property
+    def d_shared(self) -> float:
+        return float(np.sum((self.strong_features.basis.T @ self.weak_features.basis) ** 2))
+
+    @cached_property
+    def rho_weak(self) -> float:
+        return float(np.sum(self.weak_features.outside(self.target) ** 2))
+
+    @cached_property
+    def rho_strong(self) -> float:
+        return float(np.sum(self.strong_features.outside(self.target) ** 2))
+
+    @cached_property
+    def principal_angles(self) -> Matrix:
+        """Angles between range(W) and range(S) in radians, falling, as ``w2s_fast.principal_angles`` gives them."""
+        from w2s_fast.linalg.subspace import principal_angles
+
+        return principal_angles(self.weak_features.basis, self.strong_features.basis)

@@ -1,0 +1,128 @@
+"""Closed forms: exact expectations for Gaussian features, and the bounds that the paper draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast import _check
+from w2s_fast.model.gaussian import GaussianModel
+from w2s_fast.model.risks import Risks
+
+Matrix = npt.NDArray[np.float64]
+
+
+def _sizes(n: Any, N: Any) -> tuple[Matrix, Matrix]:
+    labelled, pseudo = np.broadcast_arrays(_check.sizes(n, "n"), _check.sizes(N, "N"))
+    return labelled.astype(np.float64), pseudo.astype(np.float64)
+
+
+def _noise_energy(variance: Matrix | float, rank: float, rows: Matrix, fitted: int) -> Matrix:
+    """``variance * rank / (rows - fitted - 1)``: what fitting noise costs out of sample.
+
+    Infinite at ``rows`` = ``fitted`` and ``fitted`` + 1, where the inverse Wishart has no mean; NaN below, where the
+    fit interpolates; zero where there is no noise to fit.
+    """
+    freedom = rows - fitted - 1
+    scale = np.asarray(variance, dtype=np.float64) * rank
+    with np.errstate(divide="ignore", invalid="ignore"):
+        energy = np.where(freedom > 0, scale / freedom, np.where(freedom >= -1, np.inf, np.nan))
+    return np.where((scale == 0) & (freedom >= -1), 0.0, energy)
+
+
+def expected_risks(model: GaussianModel, n: Any, N: Any) -> Risks:
+    """Exact expected excess risks of the four ridgeless fits, for any principal angles.
+
+    Parameters
+    ----------
+    model : GaussianModel
+    n, N : int or array_like of int
+        Labelled and pseudo-labelled rows; they broadcast.
+
+    Returns
+    -------
+    Risks
+        Arrays of the broadcast shape. Exact for n > d_weak + 1, n > d_strong + 1, N > d_strong + 1; a mean is ``inf``
+        at the two sample sizes below, and NaN where the fit interpolates (see ``simulate`` for those). ``.pgr`` and
+        ``.opr`` are ratios of the expectations, not expectations of the ratios.
+
+    Notes
+    -----
+    With v = (noise_variance + rho_weak) / (n - d_weak - 1)::
+
+        weak     = rho_weak + v d_weak
+        baseline = rho_strong + (noise_variance + rho_strong) d_strong / (n - d_strong - 1)
+        ceiling  = rho_strong + (noise_variance + rho_strong) d_strong / (n + N - d_strong - 1)
+        w2s      = rho_strong + |P_s (P_w target - target)|^2 + v d_shared
+                   + (|(I - P_s) P_w target|^2 + v (d_weak - d_shared)) d_strong / (N - d_strong - 1)
+
+    Examples
+    --------
+    >>> from w2s_fast import GaussianModel, expected_risks
+    >>> risks = expected_risks(GaussianModel.paper(), n=2000, N=[400, 4000])
+    >>> risks.pgr.round(2)
+    array([0.75, 1.  ])
+    """
+    labelled, pseudo = _sizes(n, N)
+    d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
+    rho_weak, rho_strong, noise = model.rho_weak, model.rho_strong, model.noise_variance
+    strong = model.strong_features
+    learnable = model.target - model.weak_features.outside(model.target)  # P_w target
+    mislearned = float(np.sum((strong.basis.T @ (learnable - model.target)) ** 2))
+    unseen = float(np.sum(strong.outside(learnable) ** 2))
+
+    inherited = _noise_energy(noise + rho_weak, d_shared, labelled, d_weak)
+    discrepant = _noise_energy(noise + rho_weak, d_weak - d_shared, labelled, d_weak)
+    return Risks(
+        weak=rho_weak + _noise_energy(noise + rho_weak, d_weak, labelled, d_weak),
+        baseline=rho_strong + _noise_energy(noise + rho_strong, d_strong, labelled, d_strong),
+        ceiling=rho_strong + _noise_energy(noise + rho_strong, d_strong, labelled + pseudo, d_strong),
+        w2s=rho_strong + mislearned + inherited + _noise_energy(unseen + discrepant, d_strong, pseudo, d_strong),
+    )
+
+
+def w2s_variance(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Matrix]:
+    """Split the student's variance into what it inherits from the teacher and what N reduces.
+
+    Returns
+    -------
+    inherited, reduced : ndarray
+        ``noise_variance / (n - d_weak - 1)`` times ``d_shared``, and times ``(d_weak - d_shared) d_strong / N``: the
+        variance on the N pseudo-labelled rows (paper, theorem 3.1). Infinite or NaN for n <= d_weak + 1 as in
+        :func:`expected_risks`; NaN for N < d_strong.
+
+    Examples
+    --------
+    >>> from w2s_fast import GaussianModel, w2s_variance
+    >>> inherited, reduced = w2s_variance(GaussianModel.paper(), n=2000, N=[400, 4000, 40_000])
+    >>> (reduced / inherited).round(3)
+    array([4.75 , 0.475, 0.048])
+    """
+    labelled, pseudo = _sizes(n, N)
+    d_weak, d_shared = model.d_weak, model.d_shared
+    inherited = _noise_energy(model.noise_variance, d_shared, labelled, d_weak)
+    discrepant = _noise_energy(model.noise_variance, d_weak - d_shared, labelled, d_weak)
+    return inherited, np.where(pseudo >= model.d_strong, discrepant * model.d_strong / pseudo, np.nan)
+
+
+def paper_bounds(model: GaussianModel, n: Any, N: Any) -> Risks:
+    """Bounds as the paper's synthetic figures draw them; see :func:`expected_risks` for the exact curves.
+
+    Examples
+    --------
+    >>> from w2s_fast import GaussianModel, paper_bounds
+    >>> bounds = paper_bounds(GaussianModel.paper(), n=2000, N=4000)
+    >>> f"{bounds.weak:.3e} {bounds.w2s:.3e}"
+    '1.256e-03 3.926e-04'
+    """
+    labelled, pseudo = _sizes(n, N)
+    d_weak, d_strong, noise = model.d_weak, model.d_strong, model.noise_variance
+    inherited, reduced = w2s_variance(model, n, N)
+    return Risks(
+        weak=model.rho_weak + noise * d_weak / labelled,
+        baseline=model.rho_strong + noise * d_strong / labelled,
+        ceiling=model.rho_strong + noise * d_strong / (labelled + pseudo),
+        w2s=model.rho_weak + model.rho_strong + inherited + reduced,
+    )
