@@ -73,6 +73,18 @@ def gram_error(gram, moment):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def stack(X, x, Y, y):  # type: ignore[no-untyped-def]
+    """Rows of X over rows of Y, x over y. Loops, because np.concatenate takes a second to compile."""
+    above = X.shape[0]
+    Z, z = np.empty((above + Y.shape[0], X.shape[1])), np.empty(above + Y.shape[0])
+    for i in range(z.size):
+        for j in range(Z.shape[1]):
+            Z[i, j] = X[i, j] if i < above else Y[i - above, j]
+        z[i] = x[i] if i < above else y[i - above]
+    return Z, z
+
+
+@kernel
 def squared_norm(vector):  # type: ignore[no-untyped-def]
     return np.dot(vector, vector)
 
@@ -153,7 +165,8 @@ def trial_risks(  # type: ignore[no-untyped-def]
     for i in range(T.shape[0]):
         h[i], g[i] = rng.standard_normal(), rng.standard_normal()
     weights_strong = np.zeros(strong)
-    weights_strong[:touching] = cos[:touching] * weights[:touching]
+    for i in range(touching):
+        weights_strong[i] = cos[i] * weights[i]
     weights_outside = sin * weights
     outside = np.sqrt(squared_norm(weights_outside) + hidden_energy)
     along = np.dot(weights_outside, target_outside) / outside if outside > 0.0 else 0.0
@@ -169,16 +182,10 @@ def trial_risks(  # type: ignore[no-untyped-def]
     if n + N >= GRAM_ASPECT * strong:
         ceiling = gram_error(gram_labelled + np.dot(T.T, T), moment_labelled + np.dot(T.T, truth_outside))
     else:
-        rows = np.concatenate((S, T))
+        rows, noise = stack(S, unexplained, T, truth_outside)
         if rows.shape[0] < strong:
-            truth = np.dot(T, target_strong) + truth_outside
-            ceiling = shortest_fit(rows, np.concatenate((labels, truth)), strong_root) - target_strong
+            truth = np.dot(rows, target_strong) + noise
+            ceiling = shortest_fit(rows, truth, strong_root) - target_strong
         else:
-            ceiling = orthogonal_error(rows, np.concatenate((unexplained, truth_outside)))
+            ceiling = orthogonal_error(rows, noise)
     return weak_risk, squared_norm(baseline), squared_norm(ceiling), squared_norm(w2s)
-
-
-@kernel
-def run_trial(rng, n, N, model, out):  # type: ignore[no-untyped-def]
-    """``trial_risks`` of a canonical model given as the tuple of its arrays, into ``out`` (4,)."""
-    out[0], out[1], out[2], out[3] = trial_risks(rng, n, N, *model)

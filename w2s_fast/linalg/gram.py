@@ -13,6 +13,20 @@ from w2s_fast.linalg.blocks import rows_per_block
 Matrix = npt.NDArray[np.float64]
 
 
+def solve_gram(xtx: Matrix, xty: Matrix, ridge: float) -> Matrix:
+    """Solve (X'X + ridge I) w = X'Y, or raise LinAlgError where the solution cannot be trusted."""
+    from w2s_fast.kernels.leastsq import GRAM_RCOND, cholesky_solve, factor_gram
+
+    d = len(xtx)
+    lower, scale, gram_rcond = factor_gram(np.ascontiguousarray(xtx), ridge)
+    if gram_rcond <= GRAM_RCOND:
+        raise np.linalg.LinAlgError(
+            f"the {d:,} x {d:,} Gram matrix is too ill-conditioned to solve (reciprocal condition {gram_rcond:.1e}, "
+            f"more than {GRAM_RCOND:.0e} needed): pass ridge or rcond, or give the rows to min_norm"
+        )
+    return np.asarray(cholesky_solve(lower, scale, np.ascontiguousarray(xty.reshape(d, -1))).reshape(xty.shape))
+
+
 class Gram:
     """Accumulated X'X, X'Y and Y'Y over row blocks, in float64 whatever comes.
 
@@ -114,23 +128,13 @@ class Gram:
             If the matrix is too ill-conditioned for its solution to be trusted. Pass ``ridge``, pass ``rcond``, or
             give the rows to :func:`w2s_fast.min_norm`.
         """
-        from w2s_fast.kernels.leastsq import GRAM_RCOND, cholesky_solve, factor_gram
-
         ridge = _check.real(ridge, "ridge")
         if self.xtx is None or self.xty is None:
             raise ValueError("solve needs labels: call update(X, Y) first")
-        d = len(self.xtx)
-        rhs = self.xty.reshape(d, -1)
-        if rcond is not None:
-            return self._solve_cut(rhs, ridge, _check.cutoff(rcond)).reshape(self.xty.shape)
-        lower, gram_rcond = factor_gram(self.xtx, ridge)
-        if gram_rcond <= GRAM_RCOND:
-            raise np.linalg.LinAlgError(
-                f"the Gram matrix of {self.n_rows:,} rows and {d:,} columns is too ill-conditioned to solve "
-                f"(reciprocal condition {gram_rcond:.1e}, at least {GRAM_RCOND:.0e} needed): pass ridge or rcond, "
-                "or give the rows to min_norm"
-            )
-        return np.asarray(cholesky_solve(lower, np.ascontiguousarray(rhs)).reshape(self.xty.shape))
+        if rcond is None:
+            return solve_gram(self.xtx, self.xty, ridge)
+        rhs = self.xty.reshape(len(self.xtx), -1)
+        return self._solve_cut(rhs, ridge, _check.cutoff(rcond)).reshape(self.xty.shape)
 
     def _solve_cut(self, rhs: Matrix, ridge: float, rcond: float) -> Matrix:
         assert self.xtx is not None

@@ -11,6 +11,7 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 
+Matrix = npt.NDArray[np.float64]
 THREADED_WORK = 10**7  # rows x columns^2 in all: below, starting threads costs more than it saves
 
 
@@ -30,10 +31,22 @@ def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatA
     return X, Y, vector
 
 
-def _stacked(array: FloatArray) -> npt.NDArray[np.float64]:
+def _stacked(array: FloatArray) -> Matrix:
     """C-contiguous float64 (problems, rows, columns)."""
     problems = int(np.prod(array.shape[:-2]))
     return np.ascontiguousarray(array, dtype=np.float64).reshape(problems, *array.shape[-2:])
+
+
+def _svd_solve(X: Matrix, Y: Matrix, rcond: float, ridge: float) -> tuple[Matrix, npt.NDArray[np.int64], Matrix]:
+    """Minimum-norm solutions (b, n, k), ranks (b,) and singular values of the stacks, cut at ``rcond``."""
+    if X.shape[1] > X.shape[2]:  # the SVD of a triangle costs less than that of a tall matrix
+        Q, X = np.linalg.qr(X)
+        Y = Q.mT @ Y
+    u, s, vt = np.linalg.svd(X, full_matrices=False)
+    keep = s > rcond * s[:, :1]
+    kept = np.where(keep, s, 1.0)
+    filters = np.where(keep, 1.0 / (kept + ridge / kept), 0.0)  # s / (s^2 + ridge) without overflow
+    return vt.mT @ (filters[..., None] * (u.mT @ Y)), np.count_nonzero(keep, axis=1), s
 
 
 def _default_rcond(rcond: float | None, m: int, n: int, dtype: np.dtype[Any]) -> float:
@@ -75,17 +88,16 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
     >>> x.round(12), int(rank)
     (array([1., 2.]), 2)
     """
-    from w2s_fast.kernels.leastsq import svd_stack
-
     X, Y, vector = _problem(a, b, ("a", "b"))
     m, n = X.shape[-2:]
     dtype = np.result_type(X, Y)
     cut = _default_rcond(rcond, m, n, dtype)
     A, B = _stacked(X), _stacked(Y)
-    coef = np.zeros((len(A), n, B.shape[2]))
-    ranks, singular_values = np.zeros(len(A), np.int64), np.zeros((len(A), min(m, n)))
     if min(m, n):
-        _map_problems(svd_stack, len(A), m, n, A, B, cut, coef, ranks, singular_values)
+        coef, ranks, singular_values = _svd_solve(A, B, cut, 0.0)
+    else:
+        coef, singular_values = np.zeros((len(A), n, B.shape[2])), np.zeros((len(A), 0))
+        ranks = np.zeros(len(A), np.int64)
 
     lead, right = X.shape[:-2], () if vector else (B.shape[2],)
     if m > n and np.all(ranks == n):
@@ -111,7 +123,7 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
         Features, any m and n, any rank. Computed in float64; float32 in gives float32 out.
     Y : (..., m) or (..., m, k) array_like
     rcond : float, optional
-        Singular values below ``rcond`` times the largest count as zero; eps * max(m, n) by default.
+        Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, 0 with ridge.
     ridge : float
         Absolute, as scikit-learn's ``Ridge(alpha)``.
 
@@ -130,26 +142,29 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     >>> min_norm([[1.0, 1.0]], [2.0])  # one row, two unknowns: the shortest solution
     array([1., 1.])
     """
-    from w2s_fast.kernels.leastsq import min_norm_stack
+    from w2s_fast.kernels.leastsq import gram_stack
 
     features, labels, vector = _problem(X, Y, ("X", "Y"))
     m, n = features.shape[-2:]
     dtype = np.result_type(features, labels)
-    cut = _default_rcond(rcond, m, n, np.dtype(np.float64))
     ridge = _check.real(ridge, "ridge")
+    cut = 0.0 if ridge and rcond is None else _default_rcond(rcond, m, n, np.dtype(np.float64))
     A, B = _stacked(features), _stacked(labels)
-    coef = np.zeros((len(A), n, B.shape[2]))
+    coef, safe = np.zeros((len(A), n, B.shape[2])), np.zeros(len(A), np.bool_)
     if min(m, n):
-        _map_problems(min_norm_stack, len(A), m, n, A, B, cut, ridge, coef)
+        _map_problems(gram_stack, A, B, cut, ridge, coef, safe)
+        if not safe.all():
+            coef[~safe] = _svd_solve(A[~safe], B[~safe], cut, ridge)[0]
     right = () if vector else (B.shape[2],)
     return coef.reshape(*features.shape[:-2], n, *right).astype(dtype, copy=False)
 
 
-def _map_problems(kernel: Any, problems: int, m: int, n: int, *arguments: Any) -> None:
-    """Run a stack kernel over slices of its stacks: on threads where there are many problems, else at once."""
+def _map_problems(kernel: Any, X: Matrix, *arguments: Any) -> None:
+    """Run a stack kernel over slices of its stacks: on threads where there is work for them, else at once."""
+    problems, m, n = X.shape
 
     def run(part: slice) -> None:
-        kernel(*(a[part] if isinstance(a, np.ndarray) else a for a in arguments))
+        kernel(X[part], *(a[part] if isinstance(a, np.ndarray) else a for a in arguments))
 
     if problems < 4 or problems * max(m, n) * min(m, n) ** 2 < THREADED_WORK:
         run(slice(None))

@@ -7,7 +7,7 @@ directions that play the same part; they are chosen so that the target has one c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,16 +16,18 @@ from w2s_fast.model.gaussian import Features, GaussianModel, Matrix
 RIGHT_ANGLE = 1e-12  # a cosine or sine below this is rounding
 
 
-@dataclass(frozen=True, eq=False)
-class Canonical:
-    """A model as the kernel's arguments, and how many of the teacher's directions are hidden."""
+class Canonical(NamedTuple):
+    """A model as arguments of :func:`w2s_fast.kernels.wishart.trial_risks`, which says what they mean."""
 
     hidden: int
-    arrays: tuple[Matrix, Matrix, tuple[int, int], Matrix, Matrix, Matrix, Matrix, Matrix]
-
-    @property
-    def kernel_arguments(self) -> tuple[object, ...]:
-        return (self.hidden, *self.arrays)
+    cos: Matrix
+    sin: Matrix
+    partial: tuple[int, int]
+    target: Matrix
+    target_strong: Matrix
+    target_outside: Matrix
+    weak_root: Matrix
+    strong_root: Matrix
 
 
 def align_with(vector: Matrix) -> Matrix:
@@ -93,5 +95,4 @@ def canonical(model: GaussianModel, teacher_interpolates: bool) -> Canonical:
     )
     weak_root = root_of_covariance(weak, V_w) if teacher_interpolates else np.zeros((0, 0))
     strong_root = root_of_covariance(strong, V_s)
-    arrays = (cos, sin, (inside, touching), target, target_strong, target_outside, weak_root, strong_root)
-    return Canonical(hidden, arrays)
+    return Canonical(hidden, cos, sin, (inside, touching), target, target_strong, target_outside, weak_root, strong_root)

@@ -31,6 +31,7 @@ def simulate(
     seed: int = 0,
     method: Method = "auto",
     workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Trials:
     """Draw trials of the four ridgeless fits and return their excess risks.
 
@@ -50,6 +51,8 @@ def simulate(
         means ``"wishart"``.
     workers : int, optional
         Threads; by default one a core.
+    progress : callable, optional
+        Called with (trials done, trials in all) as they come in.
 
     Returns
     -------
@@ -90,6 +93,8 @@ def simulate(
     chunks = list(_chunks(len(points), trials))
     for (point, start, stop), block in zip(chunks, ordered_map(run_chunk, chunks, workers), strict=True):
         risks[point, start:stop] = block
+        if progress is not None:
+            progress(point * trials + stop, len(points) * trials)
     risks += [model.rho_weak, *(model.rho_strong,) * 3]
     by_fit = np.moveaxis(risks.reshape(*labelled.shape, trials, 4), -1, 0).copy()
     return Trials(labelled.copy(), pseudo.copy(), *by_fit, seed=seed)
@@ -103,14 +108,12 @@ def _chunks(points: int, trials: int) -> Iterator[tuple[int, int, int]]:
 
 def _wishart_trials(model: GaussianModel) -> TrialRunner:
     """Trials by sufficient statistics; risks less what the features cannot see."""
-    from w2s_fast.kernels.wishart import run_trial
+    from w2s_fast.kernels.wishart import trial_risks
 
-    coordinates = {interpolates: canonical(model, interpolates).kernel_arguments for interpolates in (False, True)}
+    coordinates = {interpolates: canonical(model, interpolates) for interpolates in (False, True)}
 
     def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
-        risks = np.empty(4)
-        run_trial(rng, n, N, coordinates[n < model.d_weak], risks)
-        return risks
+        return np.array(trial_risks(rng, n, N, *coordinates[n < model.d_weak]))
 
     return run
 
