@@ -1,0 +1,1 @@
+"""Studies: grids of n and N that run, tabulate and draw themselves."""

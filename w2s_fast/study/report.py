@@ -1,0 +1,63 @@
+"""Tables of studies: CSV, JSON, and text cells."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+from w2s_fast import __version__
+from w2s_fast.study.store import whole_file
+
+Row = dict[str, Any]
+
+
+def write_csv(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
+    """Write rows under the header of the first one."""
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_json(content: Any, path: str | os.PathLike[str]) -> None:
+    """Write strict JSON: NaN and infinity become null."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that results depend on."""
+    names = ("numba", "numpy", "scipy")
+    return {
+        "w2s_fast": __version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in names},
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def cell(mean: float, stderr: float) -> str:
+    """Write ``mean±stderr`` to the digits that the error leaves.
+
+    >>> cell(0.0013959, 0.0000132), cell(0.5642, 0.0081), cell(-14.2, 2.7), cell(1.5, 0.0)
+    ('0.001396±0.000013', '0.564±0.008', '-14±3', '1.5±0')
+    """
+    if not (math.isfinite(mean) and math.isfinite(stderr)) or stderr <= 1e-9 * abs(mean):
+        return f"{mean:.4g}±{stderr if not math.isfinite(stderr) else 0:.2g}"
+    exponent = math.floor(math.log10(stderr))
+    decimals = max(0, -exponent + (stderr < 2 * 10.0**exponent))  # a leading 1 keeps a second digit
+    return f"{mean:.{decimals}f}±{stderr:.{decimals}f}"
