@@ -82,6 +82,17 @@ def cutoff(rcond: Any, name: str = "rcond") -> float:
     return real(rcond, name, maximum=math.nextafter(1.0, 0.0))
 
 
+def workers(value: Any) -> int | None:
+    """A number of threads, or None for one a core."""
+    return None if value is None else integer(value, "workers", minimum=1, maximum=1024)
+
+
+def choice(value: Any, name: str, *allowed: str) -> None:
+    """Refuse anything but the strings allowed."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
 def sizes(value: Any, name: str) -> npt.NDArray[np.int64]:
     """One sample size or an array of them, each at least 1."""
     array = np.asarray(value)
@@ -96,5 +107,6 @@ def same_rows(**arrays: FloatArray) -> int:
     """Refuse arrays of unequal length; return the common one."""
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise ValueError("all of these need the same number of rows: " + ", ".join(f"{k} {v:,}" for k, v in lengths.items()))
+        found = ", ".join(f"{name} has {length:,}" for name, length in lengths.items())
+        raise ValueError(f"these must have the same number of rows: {found}")
     return next(iter(lengths.values()))

@@ -9,7 +9,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
+import numpy.typing as npt
 
+Vector = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -20,7 +20,7 @@ _WORD = (1 << 32) - 1
 def _key(seed: int, point: tuple[int, ...]) -> npt.NDArray[np.uint64]:
     # Two fixed words a coordinate: SeedSequence alone would confuse (1, 2**32) with (1, 0, 1).
     words = [word for coordinate in point for word in (coordinate & _WORD, coordinate >> 32)]
-    return np.random.SeedSequence(seed, spawn_key=words).generate_state(2, np.uint64)
+    return np.random.SeedSequence(seed, spawn_key=words).generate_state(2, np.uint64).astype(np.uint64, copy=False)
 
 
 def stream(seed: int, point: tuple[int, ...], trial: int) -> np.random.Generator:

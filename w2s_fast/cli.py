@@ -61,7 +61,7 @@ def commands(context: click.Context) -> None:
 @click.option("--workers", type=click.IntRange(1, 1024), help="Threads; one a core by default.")
 @click.option("--quick", is_flag=True, help="Few points and trials: to see that everything works.")
 def reproduce(out: Path, trials: int, seed: int, workers: int | None, quick: bool) -> None:
-    """Run a study on real features and the paper's first synthetic figure.
+    r"""Run a study on real features and the paper's first synthetic figure.
 
     Prints a table and leaves figures (PNG), tables (CSV) and a record of seeds, versions and timings (JSON) in the
     output folder.

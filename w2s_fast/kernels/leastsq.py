@@ -10,8 +10,12 @@ A Gram matrix squares the condition number. The rank policy:
 """
 
 import numpy as np
+import numpy.typing as npt
 
-from w2s_fast._jit import kernel
+from w2s_fast._jit import Matrix, Vector, kernel
+
+Stack = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 GRAM_RCOND = 1e-10  # of the scaled Gram matrix: condition 1e5 of X, where one refinement still gains 6 digits
 CUTOFF_MARGIN = 10.0  # the condition estimate is rarely off by more than 3 (Higham 2002, section 15.3)
@@ -19,23 +23,23 @@ SMALLEST_SQUARE = 1e-200  # a diagonal entry below this has lost digits to denor
 
 
 @kernel
-def cholesky(gram):  # type: ignore[no-untyped-def]
+def cholesky(gram: Matrix) -> tuple[Matrix, bool]:
     """Lower factor L, gram = L L', and whether ``gram`` is positive definite to working precision."""
     try:
-        return np.linalg.cholesky(gram), True
-    except Exception:  # noqa: BLE001  the only kind compiled code can catch
+        return np.linalg.cholesky(gram), True  # type: ignore[return-value]  # float64 in, float64 out
+    except Exception:  # the only kind that compiled code can catch
         return gram, False
 
 
 @kernel
-def solve_lower(lower, vector):  # type: ignore[no-untyped-def]
+def solve_lower(lower: Matrix, vector: Vector) -> None:
     """Overwrite ``vector`` with the inverse of ``lower`` times it."""
     for i in range(vector.size):
         vector[i] = (vector[i] - np.dot(lower[i, :i], vector[:i])) / lower[i, i]
 
 
 @kernel
-def solve_gram(lower, vector):  # type: ignore[no-untyped-def]
+def solve_gram(lower: Matrix, vector: Vector) -> None:
     """Overwrite ``vector`` with the inverse of L L' times it."""
     solve_lower(lower, vector)
     for i in range(vector.size - 1, -1, -1):
@@ -46,7 +50,7 @@ def solve_gram(lower, vector):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def solve_scaled(lower, scale, vector):  # type: ignore[no-untyped-def]
+def solve_scaled(lower: Matrix, scale: Vector, vector: Vector) -> None:
     """Overwrite ``vector`` with D (L L')^-1 D times it, D = diag(scale)."""
     vector *= scale
     solve_gram(lower, vector)
@@ -54,7 +58,7 @@ def solve_scaled(lower, scale, vector):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def cholesky_solve(lower, scale, rhs):  # type: ignore[no-untyped-def]
+def cholesky_solve(lower: Matrix, scale: Vector, rhs: Matrix) -> Matrix:
     """D (L L')^-1 D times the columns of ``rhs`` (d, k)."""
     columns = rhs.T.copy()
     for k in range(columns.shape[0]):
@@ -63,7 +67,7 @@ def cholesky_solve(lower, scale, rhs):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def inverse_norm(lower, scale):  # type: ignore[no-untyped-def]
+def inverse_norm(lower: Matrix, scale: Vector) -> float:
     """Estimate the 1-norm of D (L L')^-1 D from below: Hager's method as LAPACK's xLACON (Higham 2002, alg. 15.1)."""
     d = lower.shape[0]
     vector = np.full(d, 1.0 / d)
@@ -76,7 +80,7 @@ def inverse_norm(lower, scale):  # type: ignore[no-untyped-def]
         estimate = size
         gradient = np.sign(vector)
         solve_scaled(lower, scale, gradient)
-        steepest = np.argmax(np.abs(gradient))
+        steepest = int(np.argmax(np.abs(gradient)))
         if steepest == best:
             break
         best = steepest
@@ -90,7 +94,7 @@ def inverse_norm(lower, scale):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def largest_column_sum(matrix):  # type: ignore[no-untyped-def]
+def largest_column_sum(matrix: Matrix) -> float:
     norm = 0.0
     for i in range(matrix.shape[0]):
         norm = max(norm, np.abs(matrix[i]).sum())
@@ -98,7 +102,7 @@ def largest_column_sum(matrix):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def factor_gram(gram, ridge):  # type: ignore[no-untyped-def]
+def factor_gram(gram: Matrix, ridge: float) -> tuple[Matrix, Vector, float]:
     """Cholesky factor of D (gram + ridge I) D, the diagonal of D, and the reciprocal condition: 0 without a factor."""
     d = gram.shape[0]
     scaled, scale = gram.copy(), np.ones(d)
@@ -120,7 +124,7 @@ def factor_gram(gram, ridge):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gram_fit(X, Xt, Y, lower, scale, ridge):  # type: ignore[no-untyped-def]
+def gram_fit(X: Matrix, Xt: Matrix, Y: Matrix, lower: Matrix, scale: Vector, ridge: float) -> Matrix:
     """Solve by the factor of X'X + ridge (tall) or XX' + ridge (wide), refined once."""
     if X.shape[0] >= X.shape[1]:
         coef = cholesky_solve(lower, scale, np.dot(Xt, Y))
@@ -132,14 +136,14 @@ def gram_fit(X, Xt, Y, lower, scale, ridge):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def clears_cutoff(gram, lower, scale, ridge, rcond):  # type: ignore[no-untyped-def]
+def clears_cutoff(gram: Matrix, lower: Matrix, scale: Vector, ridge: float, rcond: float) -> bool:
     """Whether no singular value of X is near ``rcond`` times the largest."""
     condition = (largest_column_sum(gram) + ridge) * inverse_norm(lower, scale)
     return CUTOFF_MARGIN * rcond * rcond * condition < 1.0
 
 
 @kernel
-def gram_stack(X, Y, rcond, ridge, coef, safe):  # type: ignore[no-untyped-def]
+def gram_stack(X: Stack, Y: Stack, rcond: float, ridge: float, coef: Stack, safe: Flags) -> None:
     """Solve every problem of the stacks X (b, m, n) and Y (b, m, k) for which that is safe, into ``coef`` (b, n, k)."""
     for b in range(X.shape[0]):
         Xt = X[b].T.copy()

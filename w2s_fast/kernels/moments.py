@@ -7,14 +7,15 @@ reassociation and the result does not depend on the instruction set.
 
 import numpy as np
 
-from w2s_fast._jit import kernel
+from w2s_fast._check import FloatArray
+from w2s_fast._jit import Vector, kernel
 
 TILE_ROWS = 64
 TILE_COLUMNS = 1024  # with the rows 512 KiB of float64: a tile stays in L2
 
 
 @kernel
-def merge_moments(count, mean, m2, other_count, other_mean, other_m2):  # type: ignore[no-untyped-def]
+def merge_moments(count: int, mean: Vector, m2: Vector, other_count: int, other_mean: Vector, other_m2: Vector) -> None:
     """Merge the moments of ``other_count >= 1`` samples into ``mean`` and ``m2`` of ``count`` samples, in place."""
     total = count + other_count
     weight = other_count / total
@@ -25,7 +26,7 @@ def merge_moments(count, mean, m2, other_count, other_mean, other_m2):  # type: 
 
 
 @kernel
-def add_rows(block, count, mean, m2):  # type: ignore[no-untyped-def]
+def add_rows(block: FloatArray, count: int, mean: Vector, m2: Vector) -> None:
     """Merge the rows of ``block`` (n, d) into ``mean`` and ``m2`` (d,) of ``count`` samples, in place."""
     rows, columns = block.shape
     width = min(columns, TILE_COLUMNS)
@@ -54,6 +55,4 @@ def add_rows(block, count, mean, m2):  # type: ignore[no-untyped-def]
             for j in range(width):
                 tile_mean[j] += drift[j] / height
                 tile_m2[j] -= drift[j] * drift[j] / height
-            merge_moments(
-                count + top, mean[left:right], m2[left:right], height, tile_mean[:width], tile_m2[:width]
-            )
+            merge_moments(count + top, mean[left:right], m2[left:right], height, tile_mean[:width], tile_m2[:width])

@@ -6,15 +6,17 @@ recommendation of Martinsson and Tropp, "Randomized numerical linear algebra" (A
 """
 
 import numpy as np
+import numpy.typing as npt
 
-from w2s_fast._jit import kernel
+from w2s_fast._check import FloatArray
+from w2s_fast._jit import Vector, kernel
 
 NONZEROS = 8
 TILE_COLUMNS = 512  # a strip of the sketch, width x TILE_COLUMNS, is what must stay in cache
 
 
 @kernel
-def _mix(x):  # type: ignore[no-untyped-def]
+def mix(x: np.uint64) -> np.uint64:
     """Finaliser of splitmix64 (Steele, Lea and Flood 2014): a bijection of 64-bit words with full avalanche."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -22,12 +24,12 @@ def _mix(x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def sparse_signs(key, row, width, places, signs):  # type: ignore[no-untyped-def]
+def sparse_signs(key: np.uint64, row: int, width: int, places: npt.NDArray[np.int64], signs: Vector) -> None:
     """Fill ``places`` with distinct numbers below ``width`` and ``signs`` with +-1 for row number ``row``."""
-    word = _mix(key ^ _mix(np.uint64(row) + np.uint64(0x9E3779B97F4A7C15)))
+    word = mix(key ^ mix(np.uint64(row) + np.uint64(0x9E3779B97F4A7C15)))
     filled = 0
     while filled < places.size:
-        word = _mix(word + np.uint64(0x9E3779B97F4A7C15))
+        word = mix(word + np.uint64(0x9E3779B97F4A7C15))
         place = np.int64(((word >> np.uint64(32)) * np.uint64(width)) >> np.uint64(32))
         fresh = True
         for k in range(filled):
@@ -40,7 +42,7 @@ def sparse_signs(key, row, width, places, signs):  # type: ignore[no-untyped-def
 
 
 @kernel
-def add_sketch(block, first_row, key, sketch):  # type: ignore[no-untyped-def]
+def add_sketch(block: FloatArray, first_row: int, key: np.uint64, sketch: FloatArray) -> None:
     """Add S X of the rows ``first_row``, ``first_row + 1``, ... in ``block`` (n, d) to ``sketch`` (width, d)."""
     rows, columns = block.shape
     width = sketch.shape[0]

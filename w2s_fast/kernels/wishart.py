@@ -20,15 +20,16 @@ for a Wishart W independent of g (Muirhead 1982, theorem 3.2.12).
 """
 
 import numpy as np
+from numpy.random import Generator
 
-from w2s_fast._jit import kernel
+from w2s_fast._jit import Matrix, Vector, kernel
 from w2s_fast.kernels.leastsq import cholesky, solve_gram, solve_lower
 
 GRAM_ASPECT = 2  # with this many rows a column, Gaussian rows have condition ~6: their Gram matrix is safe
 
 
 @kernel
-def staircase(rng, dof, top, left, rows, out):  # type: ignore[no-untyped-def]
+def staircase(rng: Generator, dof: int, top: int, left: int, rows: int, out: Matrix) -> None:
     """Fill ``rows`` <= ``dof`` rows of ``out`` from ``top`` on; the diagonal starts at column ``left``."""
     for i in range(rows):
         diagonal = left + i
@@ -39,7 +40,7 @@ def staircase(rng, dof, top, left, rows, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def solve_upper(upper, vector):  # type: ignore[no-untyped-def]
+def solve_upper(upper: Matrix, vector: Vector) -> None:
     """Overwrite ``vector`` (d,) with the inverse of the leading d x d block of ``upper`` times it."""
     d = vector.size
     for i in range(d - 1, -1, -1):
@@ -47,7 +48,7 @@ def solve_upper(upper, vector):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def shortest_fit(rows, labels, root):  # type: ignore[no-untyped-def]
+def shortest_fit(rows: Matrix, labels: Vector, root: Matrix) -> Vector:
     """Latent weights of the minimum-norm fit to fewer rows than columns, where the features are ``rows @ root``."""
     q, r = np.linalg.qr(np.dot(rows, root).T.copy())
     dual = labels.copy()
@@ -56,7 +57,7 @@ def shortest_fit(rows, labels, root):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def orthogonal_error(rows, residual):  # type: ignore[no-untyped-def]
+def orthogonal_error(rows: Matrix, residual: Vector) -> Vector:
     """Least-squares weights for ``residual`` where the rows are too few for their Gram matrix to be safe."""
     q, r = np.linalg.qr(rows)
     error = np.dot(q.T.copy(), residual)
@@ -65,7 +66,7 @@ def orthogonal_error(rows, residual):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gram_error(gram, moment):  # type: ignore[no-untyped-def]
+def gram_error(gram: Matrix, moment: Vector) -> Vector:
     """Least-squares weights for a residual from the Gram matrix and X' residual."""
     lower, _ = cholesky(gram)
     solve_gram(lower, moment)
@@ -73,7 +74,7 @@ def gram_error(gram, moment):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def stack(X, x, Y, y):  # type: ignore[no-untyped-def]
+def stack(X: Matrix, x: Vector, Y: Matrix, y: Vector) -> tuple[Matrix, Vector]:
     """Rows of X over rows of Y, x over y. Loops, because np.concatenate takes a second to compile."""
     above = X.shape[0]
     Z, z = np.empty((above + Y.shape[0], X.shape[1])), np.empty(above + Y.shape[0])
@@ -85,19 +86,44 @@ def stack(X, x, Y, y):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def squared_norm(vector):  # type: ignore[no-untyped-def]
+def squared_norm(vector: Vector) -> float:
     return np.dot(vector, vector)
 
 
 @kernel
-def teacher_fit(rng, X, labels, n, hidden, directions, own_rows, hidden_rows, root):  # type: ignore[no-untyped-def]
-    """Weights on the w_i and the squared length of those on the hidden directions.
+def fit_error(rows: Matrix, unexplained: Vector, gram: Matrix, dof: int, target: Vector, root: Matrix) -> Vector:
+    """Least-squares weights less ``target`` on labels ``rows @ target + unexplained``; ``dof`` rows were compressed."""
+    if rows.shape[0] < rows.shape[1]:
+        return shortest_fit(rows, np.dot(rows, target) + unexplained, root) - target
+    if dof < GRAM_ASPECT * rows.shape[1]:
+        return orthogonal_error(rows, unexplained)
+    return gram_error(gram, np.dot(rows.T, unexplained))
 
-    The first ``own_rows`` of ``X`` are orthogonal to the hidden columns, the next ``hidden_rows`` lie in their span.
+
+@kernel
+def labelled_rows(rng: Generator, n: int, hidden: int, kept: int, rest: int) -> tuple[Matrix, int, int]:
+    """Columns w, p, t, e, s_rest of the labelled rows in three groups, and the numbers of rows of the first two.
+
+    Rows orthogonal to the hidden columns, rows in their span, and rows on which only s_rest has anything left.
     """
+    own_rows, hidden_rows = min(n - hidden, kept), min(hidden, kept)
+    rest_dof = n - own_rows - hidden_rows
+    rest_rows = min(rest_dof, rest)
+    X = np.empty((own_rows + hidden_rows + rest_rows, kept + rest))
+    staircase(rng, n - hidden, 0, 0, own_rows, X)
+    staircase(rng, hidden, own_rows, 0, hidden_rows, X)
+    staircase(rng, rest_dof, own_rows + hidden_rows, kept, rest_rows, X)
+    return X, own_rows, hidden_rows
+
+
+@kernel
+def teacher_fit(
+    rng: Generator, X: Matrix, labels: Vector, n: int, hidden: int, own_rows: int, hidden_rows: int, root: Matrix
+) -> tuple[Vector, float]:
+    """Weights on the w_i, one for each row of ``root``, and the squared length of those on the hidden directions."""
+    directions = root.shape[0]
     if n < directions + hidden:
-        weights = shortest_fit(X[:own_rows, :directions].copy(), labels[:own_rows], root)
-        return weights, 0.0
+        return shortest_fit(X[:own_rows, :directions].copy(), labels[:own_rows].copy(), root), 0.0
     weights = labels[:directions].copy()
     solve_upper(X, weights)
     if hidden == 0:
@@ -109,83 +135,86 @@ def teacher_fit(rng, X, labels, n, hidden, directions, own_rows, hidden_rows, ro
 
 
 @kernel
-def trial_risks(  # type: ignore[no-untyped-def]
-    rng, n, N, hidden, cos, sin, partial, target, target_strong, target_outside, weak_root, strong_root
-):
-    """Draw one trial; return the risks of weak, baseline, ceiling and w2s inside the span of the coordinates above.
-
-    ``cos``, ``sin``: of the w_i to V_s, in falling order of ``cos``; ``partial``: index of the first w_i with a p_i and
-    of the first beyond. ``target``: label weights of the columns w, p, t, e. ``target_strong``: of the directions of
-    V_s (s_i, t, s_rest); ``target_outside``: of the q_i.
-    ``weak_root``, ``strong_root``: features are latent coordinates times these; they matter for fewer rows than columns.
-    """
-    directions, kept, strong = cos.size, target.size, target_strong.size
-    touching = partial[1]  # w_i with a component in V_s
-    paired = kept - directions - (partial[1] - partial[0]) - 1  # 1 if there is a t
-    rest = strong - touching - paired
-
-    # Labelled rows, in three groups: orthogonal to the hidden columns, in their span, and what only s_rest has left.
-    own_rows, hidden_rows = min(n - hidden, kept), min(hidden, kept)
-    rest_rows = min(n - own_rows - hidden_rows, rest)
-    used = own_rows + hidden_rows + rest_rows
-    X = np.empty((used, kept + rest))
-    staircase(rng, n - hidden, 0, 0, own_rows, X)
-    staircase(rng, hidden, own_rows, 0, hidden_rows, X)
-    staircase(rng, n - own_rows - hidden_rows, own_rows + hidden_rows, kept, rest_rows, X)
-    labels = np.dot(X[:, :kept].copy(), target)
-    weights, hidden_energy = teacher_fit(rng, X, labels, n, hidden, directions, own_rows, hidden_rows, weak_root)
-    weak_risk = squared_norm(weights - target[:directions]) + hidden_energy
-
-    # The strong features of the labelled rows, and their labels less what the target says.
-    S = np.empty((used, strong))
-    for r in range(used):
+def strong_features(X: Matrix, cos: Vector, sin: Vector, inside: int, touching: int, kept: int, strong: int) -> Matrix:
+    """Columns s_i, t, s_rest of V_s from the columns w, p, t, e, s_rest of ``X``."""
+    S = np.empty((X.shape[0], strong))
+    directions = cos.size
+    with_t = kept - directions - (touching - inside) - 1
+    for r in range(X.shape[0]):
         for i in range(touching):
             S[r, i] = cos[i] * X[r, i]
-            if i >= partial[0]:
-                S[r, i] -= sin[i] * X[r, directions + i - partial[0]]
-        for i in range(paired):
+        for i in range(inside, touching):
+            S[r, i] -= sin[i] * X[r, directions + i - inside]
+        for i in range(with_t):
             S[r, touching + i] = X[r, kept - 2]
-        for i in range(rest):
-            S[r, touching + paired + i] = X[r, kept + i]
-    unexplained = labels - np.dot(S, target_strong)
+        for i in range(strong - touching - with_t):
+            S[r, touching + with_t + i] = X[r, kept + i]
+    return S
 
-    gram_labelled = np.dot(S.T, S)
-    moment_labelled = np.dot(S.T, unexplained)
-    if used < strong:
-        baseline = shortest_fit(S, labels, strong_root) - target_strong
-    elif n < GRAM_ASPECT * strong:
-        baseline = orthogonal_error(S, unexplained)
-    else:
-        baseline = gram_error(gram_labelled, moment_labelled.copy())
 
-    # Pseudo-labelled rows: the teacher says S weights_strong + outside h, the truth S target_strong + ... h + ... g.
+@kernel
+def pseudo_rows(rng: Generator, N: int, strong: int) -> tuple[Matrix, Vector, Vector]:
+    """V_s columns of the pseudo-labelled rows, and two independent normals a row for what lies outside V_s."""
     T = np.empty((min(N, strong), strong))
     staircase(rng, N, 0, 0, T.shape[0], T)
     h, g = np.empty(T.shape[0]), np.empty(T.shape[0])
     for i in range(T.shape[0]):
         h[i], g[i] = rng.standard_normal(), rng.standard_normal()
-    weights_strong = np.zeros(strong)
+    return T, h, g
+
+
+@kernel
+def trial_risks(
+    rng: Generator,
+    n: int,
+    N: int,
+    hidden: int,
+    cos: Vector,
+    sin: Vector,
+    inside: int,
+    touching: int,
+    target: Vector,
+    target_strong: Vector,
+    target_outside: Vector,
+    weak_root: Matrix,
+    strong_root: Matrix,
+) -> tuple[float, float, float, float]:
+    """Draw one trial; return the risks of weak, baseline, ceiling and w2s inside the span of the coordinates above.
+
+    ``cos``, ``sin``: of the w_i to V_s, in falling order of ``cos``. ``inside`` of them lie in V_s, ``touching`` have
+    a component there. ``target``: label weights of the columns w, p, t, e; ``target_strong``: of the directions of
+    V_s (s_i, t, s_rest); ``target_outside``: of the q_i. ``weak_root``, ``strong_root``: the features are latent
+    coordinates times these, which matters to fits of fewer rows than columns.
+    """
+    directions, kept, strong = cos.size, target.size, target_strong.size
+    rest = strong - touching - (kept - directions - (touching - inside) - 1)
+    X, own_rows, hidden_rows = labelled_rows(rng, n, hidden, kept, rest)
+    labels = np.dot(X[:, :kept].copy(), target)
+    weights, hidden_energy = teacher_fit(rng, X, labels, n, hidden, own_rows, hidden_rows, weak_root)
+    weak = squared_norm(weights - target[:directions]) + hidden_energy
+
+    S = strong_features(X, cos, sin, inside, touching, kept, strong)
+    unexplained = labels - np.dot(S, target_strong)
+    gram = np.dot(S.T, S)
+    baseline = fit_error(S, unexplained, gram, n, target_strong, strong_root)
+
+    # On a pseudo-labelled row the teacher says <s, said> + outside * h, the truth <s, target_strong> + truth_outside.
+    T, h, g = pseudo_rows(rng, N, strong)
+    said = np.zeros(strong)
     for i in range(touching):
-        weights_strong[i] = cos[i] * weights[i]
-    weights_outside = sin * weights
-    outside = np.sqrt(squared_norm(weights_outside) + hidden_energy)
-    along = np.dot(weights_outside, target_outside) / outside if outside > 0.0 else 0.0
+        said[i] = cos[i] * weights[i]
+    said_outside = sin * weights
+    outside = np.sqrt(squared_norm(said_outside) + hidden_energy)
+    along = np.dot(said_outside, target_outside) / outside if outside > 0.0 else 0.0
     across = np.sqrt(max(squared_norm(target_outside) - along * along, 0.0) + target[kept - 1] ** 2)
     truth_outside = along * h + across * g
-    if N < strong:
-        w2s = shortest_fit(T, np.dot(T, weights_strong) + outside * h, strong_root) - target_strong
-    else:
-        student = outside * h
-        solve_upper(T, student)
-        w2s = weights_strong - target_strong + student
 
-    if n + N >= GRAM_ASPECT * strong:
-        ceiling = gram_error(gram_labelled + np.dot(T.T, T), moment_labelled + np.dot(T.T, truth_outside))
+    student = outside * h
+    gram_pseudo = np.dot(T.T, T)
+    if N < strong:
+        student = fit_error(T, student, gram_pseudo, N, said, strong_root)
     else:
-        rows, noise = stack(S, unexplained, T, truth_outside)
-        if rows.shape[0] < strong:
-            truth = np.dot(rows, target_strong) + noise
-            ceiling = shortest_fit(rows, truth, strong_root) - target_strong
-        else:
-            ceiling = orthogonal_error(rows, noise)
-    return weak_risk, squared_norm(baseline), squared_norm(ceiling), squared_norm(w2s)
+        solve_upper(T, student)
+    rows, noise = stack(S, unexplained, T, truth_outside)
+    ceiling = fit_error(rows, noise, gram + gram_pseudo, n + N, target_strong, strong_root)
+    return weak, squared_norm(baseline), squared_norm(ceiling), squared_norm(said - target_strong + student)

@@ -17,27 +17,33 @@ LARGEST_EXACT = 2**53  # counts stay exact in float64 up to here
 
 def _total(count: int, more: int) -> int:
     if count + more > LARGEST_EXACT:
-        raise OverflowError(f"a count of {count:,} and {more:,} more pass 2**53, where float64 loses track of one sample")
+        raise OverflowError(f"{count:,} samples and {more:,} more pass 2**53, where float64 loses track of one")
     return count + more
 
 
 class _Streaming:
     """Count and mean; what :class:`Moments` and :class:`CoMoments` share."""
 
-    __slots__ = ("_mean", "count")
+    __slots__ = ("_mean", "_shape", "count")
 
     def __init__(self) -> None:
         self.count = 0
-        self._mean: Matrix | None = None
+        self._shape: tuple[int, ...] | None = None  # of a sample, once one was seen
+        self._mean: Matrix = np.zeros(())
 
     @property
     def mean(self) -> Matrix:
         """Mean of the samples; NaN before the first one."""
-        return np.array(np.nan) if self._mean is None or self.count == 0 else self._mean.copy()
+        return self._mean.copy() if self.count else np.full(self._mean.shape, np.nan)
 
-    def _expect_shape(self, shape: tuple[int, ...], what: str) -> None:
-        if self._mean is not None and self._mean.shape != shape:
-            raise ValueError(f"{what} has samples of shape {shape}, the ones before have shape {self._mean.shape}")
+    def _adopt(self, shape: tuple[int, ...], what: str) -> bool:
+        """Whether ``shape`` is the first seen; refuse another one later."""
+        if self._shape is None:
+            self._shape, self._mean = shape, np.zeros(shape)
+            return True
+        if shape != self._shape:
+            raise ValueError(f"{what} has samples of shape {shape}, the ones before have shape {self._shape}")
+        return False
 
     def _divisor(self, ddof: int) -> float:
         freedom = self.count - _check.integer(ddof, "ddof")
@@ -68,7 +74,7 @@ class Moments(_Streaming):
 
     def __init__(self) -> None:
         super().__init__()
-        self._m2: Matrix | None = None
+        self._m2: Matrix = np.zeros(())
 
     def update(self, block: Any, *, finite: bool = True) -> Self:
         """Add the samples ``block[0], block[1], ...`` and return ``self``.
@@ -83,9 +89,8 @@ class Moments(_Streaming):
         samples = _check.floats(block, "block", finite=finite)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")
-        self._expect_shape(samples.shape[1:], "block")
-        if self._mean is None or self._m2 is None:
-            self._mean, self._m2 = np.zeros(samples.shape[1:]), np.zeros(samples.shape[1:])
+        if self._adopt(samples.shape[1:], "block"):
+            self._m2 = np.zeros(samples.shape[1:])
         if len(samples):
             from w2s_fast.kernels.moments import add_rows
 
@@ -99,23 +104,21 @@ class Moments(_Streaming):
         """Add the samples that ``other`` has seen and return ``self``; ``other`` stays as it is."""
         if not isinstance(other, Moments):
             raise TypeError(f"other must be Moments, got {type(other).__name__}")
-        if other._mean is None or other._m2 is None:
-            return self
-        self._expect_shape(other._mean.shape, "other")
-        if self._mean is None or self._m2 is None:
-            self._mean, self._m2, self.count = other._mean.copy(), other._m2.copy(), other.count
-        elif other.count:
-            from w2s_fast.kernels.moments import merge_moments
+        if other._shape is not None:
+            if self._adopt(other._shape, "other"):
+                self._m2 = np.zeros(other._shape)
+            if other.count:
+                from w2s_fast.kernels.moments import merge_moments
 
-            total = _total(self.count, other.count)
-            mine, theirs = (self._mean.reshape(-1), self._m2.reshape(-1)), (other._mean.ravel(), other._m2.ravel())
-            merge_moments(self.count, *mine, other.count, *theirs)
-            self.count = total
+                total = _total(self.count, other.count)
+                mine = self._mean.reshape(-1), self._m2.reshape(-1)
+                merge_moments(self.count, *mine, other.count, other._mean.reshape(-1), other._m2.reshape(-1))
+                self.count = total
         return self
 
     def variance(self, ddof: int = 0) -> Matrix:
         """Variance with divisor ``count - ddof``; NaN where that is not positive."""
-        return np.array(np.nan) if self._m2 is None else self._m2 / self._divisor(ddof)
+        return np.asarray(self._m2 / self._divisor(ddof))
 
 
 class CoMoments(_Streaming):
@@ -133,14 +136,13 @@ class CoMoments(_Streaming):
 
     def __init__(self) -> None:
         super().__init__()
-        self._scatter: Matrix | None = None
+        self._scatter: Matrix = np.zeros((0, 0))
 
     def update(self, block: Any) -> Self:
         """Add the rows of ``block`` (k, d), k >= 0, and return ``self``."""
         rows = _check.floats(block, "block", ndim=2)
-        self._expect_shape(rows.shape[1:], "block")
-        if self._mean is None:
-            self._mean, self._scatter = np.zeros(rows.shape[1]), np.zeros((rows.shape[1], rows.shape[1]))
+        if self._adopt(rows.shape[1:], "block"):
+            self._scatter = np.zeros(2 * rows.shape[1:])
         step = rows_per_block(rows.shape[1])
         for start in range(0, len(rows), step):
             self._add(rows[start : start + step])
@@ -152,8 +154,6 @@ class CoMoments(_Streaming):
         self._join(len(rows), moments.mean, deviations.T @ deviations)
 
     def _join(self, count: int, mean: Matrix, scatter: Matrix) -> None:
-        assert self._mean is not None
-        assert self._scatter is not None
         total = _total(self.count, count)
         delta = mean - self._mean
         self._scatter += scatter + np.outer(delta, delta * (self.count * (count / total)))
@@ -164,15 +164,13 @@ class CoMoments(_Streaming):
         """Add the rows that ``other`` has seen and return ``self``; ``other`` stays as it is."""
         if not isinstance(other, CoMoments):
             raise TypeError(f"other must be CoMoments, got {type(other).__name__}")
-        if other._mean is None or other._scatter is None:
-            return self
-        self._expect_shape(other._mean.shape, "other")
-        if self._mean is None:
-            self._mean, self._scatter = np.zeros_like(other._mean), np.zeros_like(other._scatter)
-        if other.count:
-            self._join(other.count, other._mean, other._scatter)
+        if other._shape is not None:
+            if self._adopt(other._shape, "other"):
+                self._scatter = np.zeros_like(other._scatter)
+            if other.count:
+                self._join(other.count, other._mean, other._scatter)
         return self
 
     def covariance(self, ddof: int = 0) -> Matrix:
         """Covariance matrix with divisor ``count - ddof``; NaN where that is not positive."""
-        return np.array(np.nan) if self._scatter is None else self._scatter / self._divisor(ddof)
+        return np.asarray(self._scatter / self._divisor(ddof))

@@ -82,16 +82,14 @@ def randomized_svd(
     if 0 in X.shape:
         raise ValueError(f"M must not be empty, got shape {X.shape}")
     k = _check.integer(n_components, "n_components", minimum=1, maximum=min(X.shape))
-    width = min(k + _check.integer(n_oversamples, "n_oversamples"), min(X.shape))
-    if power_iteration_normalizer not in ("auto", "QR", "LU", "none"):
-        raise ValueError(f'power_iteration_normalizer must be "auto", "QR", "LU" or "none", got {power_iteration_normalizer!r}')
-    if svd_lapack_driver not in ("gesdd", "gesvd"):
-        raise ValueError(f'svd_lapack_driver must be "gesdd" or "gesvd", got {svd_lapack_driver!r}')
+    width = min(k + _check.integer(n_oversamples, "n_oversamples"), *X.shape)
+    _check.choice(power_iteration_normalizer, "power_iteration_normalizer", "auto", "QR", "LU", "none")
+    _check.choice(svd_lapack_driver, "svd_lapack_driver", "gesdd", "gesvd")
     if n_iter == "auto":
         n_iter = 7 if k < 0.1 * min(X.shape) else 4
     iterations = _check.integer(n_iter, "n_iter")
     wide = X.shape[0] < X.shape[1] if transpose == "auto" else bool(transpose)
-    tall = X.T if wide else X
+    tall: Any = X.T if wide else X
     if sparse:
         tall = tall.tocsr()
 
@@ -170,8 +168,8 @@ def _spectrum(X: Any, name: str) -> tuple[FloatArray, FloatArray | None, FloatAr
     for block in row_blocks(X, name):
         if block.shape[1] > LARGEST_GRAM:
             raise NotImplementedError(
-                f"{name} has {block.shape[1]:,} columns; beyond {LARGEST_GRAM:,} only arrays with fewer rows than columns, "
-                "or Subspace.fit(rank=...) on an array, are implemented"
+                f"{name} has {block.shape[1]:,} columns; beyond {LARGEST_GRAM:,} only arrays with fewer rows than "
+                "columns, or Subspace.fit(rank=...) on an array, are implemented"
             )
         gram.update(block)
     values, vectors = np.linalg.eigh(gram.xtx)

@@ -22,7 +22,8 @@ class Canonical(NamedTuple):
     hidden: int
     cos: Matrix
     sin: Matrix
-    partial: tuple[int, int]
+    inside: int
+    touching: int
     target: Matrix
     target_strong: Matrix
     target_outside: Matrix
@@ -93,6 +94,6 @@ def canonical(model: GaussianModel, teacher_interpolates: bool) -> Canonical:
             [noise],
         )
     )
-    weak_root = root_of_covariance(weak, V_w) if teacher_interpolates else np.zeros((0, 0))
+    weak_root = root_of_covariance(weak, V_w) if teacher_interpolates else np.eye(cos.size)
     strong_root = root_of_covariance(strong, V_s)
-    return Canonical(hidden, cos, sin, (inside, touching), target, target_strong, target_outside, weak_root, strong_root)
+    return Canonical(hidden, cos, sin, inside, touching, target, target_strong, target_outside, weak_root, strong_root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,90 +18,96 @@ from w2s_fast.linalg.leastsq import min_norm
 from w2s_fast.model.trials import Trials
 
 Matrix = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 SPLITS, TEST = (0,), (1,)  # coordinates of the random streams: a permutation a trial, and the test split
+BLOCK_ROWS = 4096  # joint rows gathered at a time: some 16 MiB at 512 features
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """Real features with labels: what a study on real data is about.
-
-    Parameters
-    ----------
-    weak, strong : (rows, d_weak) and (rows, d_strong) array_like
-        Features of the teacher and of the student. No intercept is added.
-    y : (rows,) array_like
-        Labels; centre them first.
-    test : float, int, or (weak, strong, y)
-        Test rows: a share of the rows in (0, 1), a number of rows, or arrays of their own.
-    ridge : float
-        Added to every fit, absolute as scikit-learn's ``Ridge(alpha)``.
-    """
+class Rows:
+    """Features of the teacher (rows, d_weak) and of the student (rows, d_strong) with labels (rows,)."""
 
     weak: FloatArray
     strong: FloatArray
     y: FloatArray
-    test: Any = 0.2
-    ridge: float = 1e-6
 
-    def __post_init__(self) -> None:
-        self._take(self.weak, self.strong, self.y, "")
-        object.__setattr__(self, "ridge", _check.real(self.ridge, "ridge"))
-        if isinstance(self.test, tuple | list):
-            if len(self.test) != 3:
-                raise ValueError(f"test must be (weak, strong, y), a share or a number of rows, got {len(self.test)} items")
-            held = Task.__new__(Task)
-            held._take(*self.test, " of test")
-            widths = [(a.shape[1], b.shape[1]) for a, b in ((self.weak, held.weak), (self.strong, held.strong))]
-            if any(mine != theirs for mine, theirs in widths):
-                raise ValueError(f"test features must be as wide as the others: (others, test) widths are {widths}")
-            object.__setattr__(self, "test", (held.weak, held.strong, held.y))
-
-    def _take(self, weak: Any, strong: Any, y: Any, suffix: str) -> None:
+    @classmethod
+    def checked(cls, weak: Any, strong: Any, y: Any, whose: str = "") -> Self:
+        """Check and name the arrays in messages ``weak``, ``strong`` and ``y``, with ``whose`` behind."""
         arrays = {
-            "weak" + suffix: _check.floats(weak, "weak" + suffix, ndim=2),
-            "strong" + suffix: _check.floats(strong, "strong" + suffix, ndim=2),
-            "y" + suffix: _check.floats(y, "y" + suffix, ndim=1),
+            f"weak{whose}": _check.floats(weak, f"weak{whose}", ndim=2),
+            f"strong{whose}": _check.floats(strong, f"strong{whose}", ndim=2),
+            f"y{whose}": _check.floats(y, f"y{whose}", ndim=1),
         }
         _check.same_rows(**arrays)
-        for name, array in zip(("weak", "strong", "y"), arrays.values(), strict=True):
+        for name, array in arrays.items():
             if array.size == 0:
-                raise ValueError(f"{name}{suffix} must not be empty, got shape {array.shape}")
-            object.__setattr__(self, name, array)
+                raise ValueError(f"{name} must not be empty, got shape {array.shape}")
+        return cls(*arrays.values())
 
-    def rows(self, index: Rows | slice) -> Matrix:
-        """Joint rows [weak | strong | y] in float64."""
-        return np.concatenate(
-            [np.asarray(a[index], np.float64) for a in (self.weak, self.strong, self.y[:, None])], axis=1
-        )
+    def __len__(self) -> int:
+        return len(self.y)
 
-    def split(self, seed: int) -> tuple[Rows, Gram]:
-        """Rows that trials may draw from, and the joint Gram matrix of the test rows."""
-        total = len(self.y)
-        if isinstance(self.test, tuple):
-            held = Task(*self.test, ridge=self.ridge, test=1)
-            return np.arange(total), _joint_gram(held, [np.arange(len(held.y))])[0]
-        if isinstance(self.test, float | np.floating):
-            share = _check.real(self.test, "test", maximum=1.0, open_left=True)
-            count = max(1, round(share * total))
+    @property
+    def widths(self) -> tuple[int, int]:
+        return self.weak.shape[1], self.strong.shape[1]
+
+    def joint(self, index: Indices) -> Matrix:
+        """Rows [weak | strong | y] in float64."""
+        arrays = (self.weak, self.strong, self.y[:, None])
+        return np.concatenate([np.asarray(array[index], np.float64) for array in arrays], axis=1)
+
+    def prefix_grams(self, order: Indices, sizes: Iterable[int]) -> dict[int, Gram]:
+        """Joint Gram matrices of the first ``size`` rows of ``order`` for each of the rising sizes, in one pass."""
+        grams: dict[int, Gram] = {}
+        running, start = Gram(), 0
+        for size in sizes:
+            running = Gram().merge(running)
+            for top in range(start, size, BLOCK_ROWS):
+                running.update(self.joint(order[top : min(top + BLOCK_ROWS, size)]))
+            grams[size], start = running, size
+        return grams
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A study on real data: rows to train on, what to test on, and the ridge. Made by :meth:`Task.of`."""
+
+    rows: Rows
+    test: Rows | float | int
+    ridge: float
+
+    @classmethod
+    def of(cls, weak: Any, strong: Any, y: Any, test: Any = 0.2, ridge: float = 1e-6) -> Self:
+        """Check the arguments of :func:`probe` that describe the data."""
+        rows = Rows.checked(weak, strong, y)
+        if isinstance(test, tuple | list):
+            if len(test) != 3:
+                raise ValueError(f"test must be (weak, strong, y), a share or a number of rows, got {len(test)} items")
+            weak, strong, y = test
+            test = Rows.checked(weak, strong, y, " of test")
+            if test.widths != rows.widths:
+                raise ValueError(f"test features have widths {test.widths}, the others {rows.widths}")
+        elif isinstance(test, float | np.floating):
+            test = _check.real(test, "test", maximum=1.0, open_left=True)
         else:
-            count = _check.integer(self.test, "test", minimum=1)
+            test = _check.integer(test, "test", minimum=1)
+        return cls(rows, test, _check.real(ridge, "ridge"))
+
+    def split(self, seed: int) -> tuple[Indices, Gram]:
+        """Rows that trials may draw from, and the joint Gram matrix of the test rows."""
+        total = len(self.rows)
+        if isinstance(self.test, Rows):
+            return np.arange(total), _gram_of(self.test, np.arange(len(self.test)))
+        count = max(1, round(self.test * total)) if isinstance(self.test, float) else self.test
         if count >= total:
             raise ValueError(f"test takes {count:,} rows of {total:,}, which leaves none to train on")
         order = stream(seed, TEST, 0).permutation(total)
-        return np.sort(order[count:]), _joint_gram(self, [np.sort(order[:count])])[0]
+        return np.sort(order[count:]), _gram_of(self.rows, np.sort(order[:count]))
 
 
-def _joint_gram(task: Task, segments: Iterable[Rows]) -> list[Gram]:
-    """Gram matrices of the joint rows of the first, the first two, ... segments, in one pass."""
-    prefixes: list[Gram] = []
-    running = Gram()
-    for segment in segments:
-        running = Gram().merge(running)
-        for start in range(0, len(segment), 4096):
-            running.update(task.rows(segment[start : start + 4096]))
-        prefixes.append(running)
-    return prefixes
+def _gram_of(rows: Rows, index: Indices) -> Gram:
+    return rows.prefix_grams(index, [len(index)])[len(index)]
 
 
 def probe(
@@ -166,7 +172,7 @@ def probe(
     >>> result.w2s.shape, bool(result.pgr[1].mean() > 0.5)
     ((2, 5), True)
     """
-    task = Task(weak, strong, y, test, ridge)
+    task = Task.of(weak, strong, y, test, ridge)
     return probe_task(task, n=n, N=N, trials=trials, seed=seed, workers=workers, progress=progress)
 
 
@@ -184,7 +190,7 @@ def probe_task(
     labelled, pseudo = np.broadcast_arrays(_check.sizes(n, "n"), _check.sizes(N, "N"))
     trials = _check.integer(trials, "trials", minimum=1)
     seed = _check.integer(seed, "seed")
-    workers = None if workers is None else _check.integer(workers, "workers", minimum=1, maximum=1024)
+    workers = _check.workers(workers)
     pool, test_gram = task.split(seed)
     wanted = int(labelled.max()) + int(pseudo.max())
     if wanted > len(pool):
@@ -201,59 +207,61 @@ def probe_task(
         errors[:, :, trial] = block.T
         if progress is not None:
             progress(trial + 1, trials)
-    by_fit = errors.reshape(4, *labelled.shape, trials)
-    return Trials(labelled.copy(), pseudo.copy(), *by_fit, seed=seed)
+    weak, baseline, ceiling, w2s = errors.reshape(4, *labelled.shape, trials)
+    return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed)
 
 
-def _trial(task: Task, order: Rows, points: list[tuple[int, int]], test_gram: Gram) -> Matrix:
+def _trial(task: Task, order: Indices, points: list[tuple[int, int]], test_gram: Gram) -> Matrix:
     """Test errors (points, 4) of one random order of the rows."""
     split = max(n for n, _ in points)
     labelled, pseudo = order[:split], order[split:]
-    labelled_grams = _prefix_grams(task, labelled, sorted({n for n, _ in points}))
-    pseudo_grams = _prefix_grams(task, pseudo, sorted({N for _, N in points}))
-    d_weak, d_strong = task.weak.shape[1], task.strong.shape[1]
-    W, S, y = slice(0, d_weak), slice(d_weak, d_weak + d_strong), d_weak + d_strong
+    labelled_grams = task.rows.prefix_grams(labelled, sorted({n for n, _ in points}))
+    pseudo_grams = task.rows.prefix_grams(pseudo, sorted({N for _, N in points}))
     errors = np.empty((len(points), 4))
     for point, (n, N) in enumerate(points):
-        few, many = labelled_grams[n], pseudo_grams[N]
-        both = few + many
-        mine, theirs = labelled[:n], pseudo[:N]
-        everything = np.concatenate((mine, theirs))
-
-        def fit(gram: Matrix, moment: Matrix, X: FloatArray, rows: Rows, labels: Callable[[], Matrix]) -> Matrix:
-            if len(rows) >= len(gram):
-                try:
-                    return solve_gram(gram, moment, task.ridge)
-                except np.linalg.LinAlgError:
-                    pass
-            return np.asarray(min_norm(np.asarray(X[rows], np.float64), labels(), ridge=task.ridge))
-
-        def truth(rows: Rows) -> Callable[[], Matrix]:
-            return lambda: np.asarray(task.y[rows], np.float64)
-
-        teacher = fit(few[W, W], few[W, y], task.weak, mine, truth(mine))
-
-        def pseudo_labels(rows: Rows = theirs, weights: Matrix = teacher) -> Matrix:
-            return np.asarray(task.weak[rows] @ weights)
-
-        fits = (
-            (W, teacher),
-            (S, fit(few[S, S], few[S, y], task.strong, mine, truth(mine))),
-            (S, fit(both[S, S], both[S, y], task.strong, everything, truth(everything))),
-            (S, fit(many[S, S], many[S, W] @ teacher, task.strong, theirs, pseudo_labels)),
-        )
-        errors[point] = [_mean_squared_error(test_gram, columns, y, weights) for columns, weights in fits]
+        few = _Sample(task, labelled[:n], labelled_grams[n].xtx)
+        many = _Sample(task, pseudo[:N], pseudo_grams[N].xtx)
+        everything = _Sample(task, np.concatenate((few.index, many.index)), few.gram + many.gram)
+        teacher = few.fit_weak()
+        students = few.fit_strong(), everything.fit_strong(), many.fit_strong(teacher)
+        errors[point, 0] = _test_error(test_gram, 0, teacher)
+        errors[point, 1:] = [_test_error(test_gram, task.rows.widths[0], student) for student in students]
     return errors
 
 
-def _prefix_grams(task: Task, rows: Rows, sizes: list[int]) -> dict[int, Matrix]:
-    cuts = [0, *sizes]
-    segments = [rows[start:stop] for start, stop in zip(cuts, cuts[1:], strict=False)]
-    grams = _joint_gram(task, segments)
-    return {size: gram.xtx for size, gram in zip(sizes, grams, strict=True) if gram.xtx is not None}
+class _Sample:
+    """Rows of a task by index, with their joint Gram matrix; fits by the Gram matrix where that is safe."""
+
+    def __init__(self, task: Task, index: Indices, gram: Matrix) -> None:
+        self.task, self.index, self.gram = task, index, gram
+        d_weak, d_strong = task.rows.widths
+        self.weak, self.strong, self.label = slice(0, d_weak), slice(d_weak, d_weak + d_strong), d_weak + d_strong
+
+    def fit_weak(self) -> Matrix:
+        moment = self.gram[self.weak, self.label]
+        return self._fit(self.weak, moment, lambda rows: (rows[:, self.weak], rows[:, self.label]))
+
+    def fit_strong(self, teacher: Matrix | None = None) -> Matrix:
+        """Fit the student to the true labels, or to those of a teacher with these weights."""
+        if teacher is None:
+            moment = self.gram[self.strong, self.label]
+            return self._fit(self.strong, moment, lambda rows: (rows[:, self.strong], rows[:, self.label]))
+        moment = self.gram[self.strong, self.weak] @ teacher
+        return self._fit(self.strong, moment, lambda rows: (rows[:, self.strong], rows[:, self.weak] @ teacher))
+
+    def _fit(self, columns: slice, moment: Matrix, problem: Callable[[Matrix], tuple[Matrix, Matrix]]) -> Matrix:
+        gram = self.gram[columns, columns]
+        if len(self.index) >= len(gram):
+            try:
+                return solve_gram(gram, moment, self.task.ridge)
+            except np.linalg.LinAlgError:
+                pass  # the rows themselves can still be trusted
+        X, y = problem(self.task.rows.joint(self.index))
+        return np.asarray(min_norm(X, y, ridge=self.task.ridge))
 
 
-def _mean_squared_error(gram: Gram, columns: slice, y: int, weights: Matrix) -> float:
-    assert gram.xtx is not None
-    G = gram.xtx
-    return float((weights @ (G[columns, columns] @ weights) - 2 * (weights @ G[columns, y]) + G[y, y]) / gram.n_rows)
+def _test_error(gram: Gram, first: int, weights: Matrix) -> float:
+    """Mean squared error of a fit to the joint columns from ``first`` on, by their Gram matrix."""
+    columns = slice(first, first + len(weights))
+    quadratic = weights @ (gram.xtx[columns, columns] @ weights)
+    return float((quadratic - 2 * (weights @ gram.xtx[columns, -1]) + gram.xtx[-1, -1]) / gram.n_rows)

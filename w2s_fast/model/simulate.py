@@ -75,10 +75,8 @@ def simulate(
     labelled, pseudo = np.broadcast_arrays(_check.sizes(n, "n"), _check.sizes(N, "N"))
     trials = _check.integer(trials, "trials", minimum=1)
     seed = _check.integer(seed, "seed")
-    if workers is not None:
-        workers = _check.integer(workers, "workers", minimum=1, maximum=1024)
-    if method not in ("auto", "direct", "wishart"):
-        raise ValueError(f'method must be "auto", "direct" or "wishart", got {method!r}')
+    workers = _check.workers(workers)
+    _check.choice(method, "method", "auto", "direct", "wishart")
     if method == "direct" and int(labelled.max()) + int(pseudo.max()) > DIRECT_ROWS:
         raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
     runner = _direct_trials(model) if method == "direct" else _wishart_trials(model)
@@ -96,8 +94,8 @@ def simulate(
         if progress is not None:
             progress(point * trials + stop, len(points) * trials)
     risks += [model.rho_weak, *(model.rho_strong,) * 3]
-    by_fit = np.moveaxis(risks.reshape(*labelled.shape, trials, 4), -1, 0).copy()
-    return Trials(labelled.copy(), pseudo.copy(), *by_fit, seed=seed)
+    weak, baseline, ceiling, w2s = np.moveaxis(risks.reshape(*labelled.shape, trials, 4), -1, 0).copy()
+    return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed)
 
 
 def _chunks(points: int, trials: int) -> Iterator[tuple[int, int, int]]:

@@ -98,8 +98,10 @@ class Study:
                 "workers": workers,
                 "progress": progress if callable(progress) else bar,
             }
-            source = self.source
-            self._result = simulate(source, **options) if isinstance(source, GaussianModel) else probe_task(source, **options)
+            if isinstance(self.source, GaussianModel):
+                self._result = simulate(self.source, **options)
+            else:
+                self._result = probe_task(self.source, **options)
         self.seconds = time.perf_counter() - started
         return self
 

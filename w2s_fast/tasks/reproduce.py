@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from w2s_fast.model.gaussian import GaussianModel
+from w2s_fast.model.probe import Rows
 from w2s_fast.study.plot import draw
 from w2s_fast.study.report import versions, write_csv, write_json
 from w2s_fast.study.run import Study
@@ -64,7 +65,8 @@ def describe(study: Study) -> dict[str, Any]:
         names = ("d_weak", "d_strong", "d_shared", "rho_weak", "rho_strong", "noise_variance")
         about = {"kind": "gaussian", **{name: getattr(source, name) for name in names}}
     else:
-        shape = {"rows": len(source.y), "d_weak": source.weak.shape[1], "d_strong": source.strong.shape[1]}
-        about = {"kind": "features", **shape, "test": source.test, "ridge": source.ridge}
+        test = len(source.test) if isinstance(source.test, Rows) else source.test
+        shape = dict(zip(("d_weak", "d_strong"), source.rows.widths, strict=True))
+        about = {"kind": "features", "rows": len(source.rows), **shape, "test": test, "ridge": source.ridge}
     grid = {"n": study.n.tolist(), "N": study.N.tolist(), "trials": study.trials, "seed": study.seed}
     return {"title": study.title, "source": about, **grid, "table": study.table()}

@@ -18,8 +18,8 @@ def load(test: float | int = 1_500, ridge: float = 1e-6) -> Task:
     --------
     >>> from w2s_fast.tasks import valence
     >>> task = valence.load()
-    >>> task.weak.shape, task.strong.shape, task.y.shape
-    ((8500, 150), (8500, 384), (8500,))
+    >>> len(task.rows), task.rows.widths
+    (8500, (150, 384))
     """
     with (
         resources.as_file(resources.files(__package__) / "features.npz") as path,
@@ -28,4 +28,4 @@ def load(test: float | int = 1_500, ridge: float = 1e-6) -> Task:
         weak = data["weak"] * data["weak_scale"]
         strong = data["strong"] * data["strong_scale"]
         rating = data["rating"].astype(np.float64)
-    return Task(weak, strong, rating - rating.mean(), test, ridge)
+    return Task.of(weak, strong, rating - rating.mean(), test, ridge)
