@@ -1,0 +1,27 @@
+"""Two ways to run: compiled, and with ``NUMBA_DISABLE_JIT=1``, where kernels are Python and sizes must be tiny."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+
+# Compilation happens inside the first example, so there is no deadline; failures must repeat, so nothing is random.
+settings.register_profile(
+    "default",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=100 if COMPILED else 15,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("default")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if COMPILED:
+        return
+    slow = [item for item in items if item.get_closest_marker("jit_speed")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]

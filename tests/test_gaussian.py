@@ -1,0 +1,104 @@
+"""The Gaussian model: what it derives, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from w2s_fast import GaussianModel, correlation_dimension, principal_angles
+from w2s_fast.model.canonical import align_with, canonical
+
+
+def random_model(rng, r=8, d_weak=4, d_strong=3, noise_variance=0.5):
+    maps = rng.standard_normal((r, d_weak)), rng.standard_normal((r, d_strong))
+    return GaussianModel(rng.standard_normal(r), *maps, noise_variance)
+
+
+def test_the_paper_setting_has_the_published_constants():
+    for d_shared, rho_weak in ((10, 2.56e-4), (50, 2.34e-4), (90, 1.64e-4)):
+        model = GaussianModel.paper(d_shared=d_shared)
+        assert (model.d_weak, model.d_strong) == (200, 100)
+        assert model.d_shared == pytest.approx(d_shared)
+        assert model.rho_strong == pytest.approx(5.48e-5, rel=1e-3)
+        if d_shared == 10:
+            assert model.rho_weak == pytest.approx(rho_weak, rel=1e-3)
+
+
+def test_dimensions_do_not_depend_on_scale_or_redundant_features():
+    rng = np.random.default_rng(0)
+    model = random_model(rng)
+    doubled = GaussianModel(
+        model.target, model.weak @ rng.standard_normal((4, 7)), 1e-9 * np.hstack([model.strong] * 2), 0.5
+    )
+    for name in ("d_weak", "d_strong", "d_shared", "rho_weak", "rho_strong"):
+        assert getattr(doubled, name) == pytest.approx(getattr(model, name), rel=1e-9)
+
+
+def test_angles_and_shared_dimension_agree_with_the_subspace_functions():
+    model = random_model(np.random.default_rng(1))
+    assert model.principal_angles == pytest.approx(principal_angles(model.weak, model.strong), abs=1e-12)
+    assert model.d_shared == pytest.approx(correlation_dimension(model.weak, model.strong))
+
+
+def test_the_model_keeps_its_own_read_only_arrays():
+    target = np.ones(3)
+    model = GaussianModel(target, np.eye(3), np.eye(3)[:, :1], 0.1)
+    target[0] = 99.0
+    assert model.target[0] == 1.0
+    with pytest.raises(ValueError, match="read-only"):
+        model.target[0] = 5.0
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"target": [[1.0]]}, ValueError, "target must have 1 dimension"),
+        ({"weak": np.eye(4)}, ValueError, "target has 3, weak has 4"),
+        ({"strong": np.zeros((3, 2))}, ValueError, "strong is all zeros"),
+        ({"weak": np.zeros((3, 0))}, ValueError, "weak must have at least one feature"),
+        ({"noise_variance": -1.0}, ValueError, "noise_variance must be a finite number, at least 0"),
+        ({"noise_variance": np.nan}, ValueError, "noise_variance must be a finite number"),
+        ({"strong": [[np.nan], [0], [0]]}, ValueError, "strong holds 1 NaN"),
+        ({"weak": np.eye(3) * 1j}, TypeError, "weak must hold real numbers"),
+    ],
+)
+def test_bad_models_are_refused(change, error, message):
+    arguments = {"target": np.ones(3), "weak": np.eye(3), "strong": np.eye(3), "noise_variance": 0.1}
+    with pytest.raises(error, match=message):
+        model = GaussianModel(**(arguments | change))
+        assert model.d_weak + model.d_strong
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"d_shared": 101}, "d_shared must be at least 0 and at most 100, got 101"),
+        ({"d_weak": 0}, "d_weak must be at least 1"),
+        ({"ambient": 100}, "ambient must be at least 300"),
+    ],
+)
+def test_bad_paper_settings_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        GaussianModel.paper(**change)
+
+
+@pytest.mark.parametrize("vector", [[3.0, 4.0], [-1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [1e-300, 0.0, 0.0]])
+def test_align_with_is_orthogonal_and_starts_with_the_vector(vector):
+    vector = np.array(vector)
+    rotation = align_with(vector)
+    assert rotation.T @ rotation == pytest.approx(np.eye(len(vector)), abs=1e-14)
+    assert rotation[:, 0] * np.linalg.norm(vector) == pytest.approx(vector, abs=1e-14)
+
+
+@pytest.mark.parametrize("teacher_interpolates", [False, True])
+@pytest.mark.parametrize(("d_weak", "d_strong"), [(4, 3), (3, 4), (7, 7), (1, 5), (5, 1)])
+def test_canonical_coordinates_keep_the_geometry(d_weak, d_strong, teacher_interpolates):
+    model = random_model(np.random.default_rng(2), d_weak=d_weak, d_strong=d_strong)
+    c = canonical(model, teacher_interpolates)
+    assert np.sum(c.cos**2) == pytest.approx(model.d_shared)
+    assert c.cos**2 + c.sin**2 == pytest.approx(np.ones(len(c.cos)))
+    assert len(c.cos) + c.hidden == d_weak
+    label_variance = np.sum(model.target**2) + model.noise_variance
+    assert np.sum(c.target**2) == pytest.approx(label_variance)
+    outside_strong = np.sum(c.target_outside**2) + c.target[-1] ** 2
+    assert outside_strong == pytest.approx(model.rho_strong + model.noise_variance)
+    outside_weak = label_variance - np.sum(c.target[: len(c.cos)] ** 2)
+    assert outside_weak == pytest.approx(model.rho_weak + model.noise_variance)

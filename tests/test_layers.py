@@ -1,0 +1,114 @@
+"""The architecture holds: what may import what, and what importing the package may load."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import w2s_fast
+
+PACKAGE = Path(w2s_fast.__file__).parent
+LAYERS = [("_check", "_jit", "_random", "_threads"), ("kernels",), ("linalg",), ("model",), ("study",), ("tasks",)]
+TOP = ("cli", "cuda", "scale")  # may import everything below, and not one another
+OWNERS = {"dask": "scale.py", "numba.cuda": "cuda/", "cupy": "cuda/", "matplotlib": "study/plot.py", "click": "cli.py"}
+RANK = {room: rank for rank, rooms in enumerate([*LAYERS, TOP]) for room in rooms}
+
+
+def room_of(dotted: str) -> str:
+    """``w2s_fast.linalg.gram`` -> ``linalg``."""
+    return dotted.split(".")[1] if "." in dotted else "__init__"
+
+
+def imports(source: str) -> list[str]:
+    """Every module that a file imports, wherever it does so, without what is for type checkers alone."""
+    found = []
+
+    class Visitor(ast.NodeVisitor):
+        def visit_If(self, node: ast.If) -> None:
+            if "TYPE_CHECKING" not in ast.dump(node.test):
+                self.generic_visit(node)
+
+        def visit_Import(self, node: ast.Import) -> None:
+            found.extend(alias.name for alias in node.names)
+
+        def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+            assert node.level == 0, "relative imports hide the layer"
+            found.append(node.module)
+            found.extend(f"{node.module}.{alias.name}" for alias in node.names)
+
+    Visitor().visit(ast.parse(source))
+    return found
+
+
+def violations(path: str, source: str) -> list[str]:
+    """Imports in the package file ``path`` that break the rules."""
+    room = path.split("/")[0].removesuffix(".py")
+    bad = []
+    for name in imports(source):
+        for library, owner in OWNERS.items():
+            if (name == library or name.startswith(library + ".")) and not path.startswith(owner):
+                bad.append(f"{path} imports {name}, which belongs in {owner}")
+        if room == "__init__" or not name.startswith("w2s_fast.") or room_of(name) not in RANK:
+            continue
+        target = room_of(name)
+        if RANK[target] > RANK[room] or (RANK[target] == RANK[room] == len(LAYERS) and target != room):
+            bad.append(f"{path} imports {name}, which lies above it")
+    return bad
+
+
+FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_data_flows_up(path: str) -> None:
+    assert violations(path, (PACKAGE / path).read_text(encoding="utf-8")) == []
+
+
+def test_every_room_has_a_rank() -> None:
+    rooms = {path.split("/")[0].removesuffix(".py") for path in FILES} - {"__init__"}
+    assert rooms <= set(RANK)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("kernels/moments.py", "from w2s_fast.linalg import gram"),
+        ("kernels/moments.py", "import w2s_fast.model.theory"),
+        ("_check.py", "def f():\n    from w2s_fast.kernels.moments import add_rows"),
+        ("model/theory.py", "from w2s_fast.study.run import Study"),
+        ("scale.py", "import w2s_fast.cli"),
+        ("linalg/gram.py", "import matplotlib.pyplot"),
+        ("linalg/gram.py", "from numba import cuda"),
+        ("study/run.py", "import dask.array"),
+    ],
+)
+def test_the_check_can_fail(path: str, source: str) -> None:
+    assert violations(path, source)
+
+
+def test_types_alone_may_point_up() -> None:
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from w2s_fast.study.run import Study"
+    assert violations("model/theory.py", source) == []
+
+
+HEAVY = ("numba", "scipy", "matplotlib", "click", "rich", "threadpoolctl")
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    program = f"import sys, w2s_fast; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there_and_listed_once() -> None:
+    assert sorted(w2s_fast._HOME) == w2s_fast.__all__
+    for name in w2s_fast.__all__:
+        assert getattr(w2s_fast, name).__module__ == f"w2s_fast.{w2s_fast._HOME[name]}"
+    assert set(w2s_fast.__all__) <= set(dir(w2s_fast))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = w2s_fast.nonsense

@@ -1,0 +1,85 @@
+"""Closed forms at points where they can be checked by hand; test_simulate.py checks them everywhere else."""
+
+import numpy as np
+import pytest
+
+from w2s_fast import GaussianModel, expected_risks, paper_bounds, w2s_variance
+
+
+@pytest.fixture
+def model():
+    return GaussianModel.paper(d_weak=8, d_strong=5, d_shared=2, d_target=14, ambient=100, noise_variance=0.3)
+
+
+def test_risks_by_hand_for_coordinate_subspaces():
+    axes = np.eye(4)
+    model = GaussianModel([1.0, 2.0, 3.0, 0.0], axes[:, 1:], axes[:, :2], noise_variance=0.5)
+    risks = expected_risks(model, n=14, N=23)
+    v = (0.5 + 1.0) / (14 - 3 - 1)  # teacher misses the first coordinate
+    assert risks.weak == pytest.approx(1.0 + 3 * v)
+    assert risks.baseline == pytest.approx(9.0 + (0.5 + 9.0) * 2 / (14 - 3))
+    assert risks.ceiling == pytest.approx(9.0 + (0.5 + 9.0) * 2 / (37 - 3))
+    assert risks.w2s == pytest.approx(9.0 + 1.0 + v + (9.0 + 2 * v) * 2 / (23 - 3))
+
+
+def test_sizes_broadcast(model):
+    risks = expected_risks(model, np.array([[20], [30]]), [10, 20, 40])
+    assert all(risk.shape == (2, 3) for risk in risks)
+    assert risks.pgr.shape == risks.opr.shape == (2, 3)
+    assert risks.w2s[1, 2] == expected_risks(model, 30, 40).w2s
+
+
+def test_more_rows_never_hurt_and_the_limits_are_the_floors(model):
+    rows = 2 ** np.arange(5, 60)
+    risks = expected_risks(model, rows, rows)
+    for risk in risks:
+        assert np.all(np.diff(risk) <= 0)
+    assert risks.weak[-1] == pytest.approx(model.rho_weak)
+    assert risks.baseline[-1] == pytest.approx(model.rho_strong)
+
+
+def test_means_that_do_not_exist_are_inf_and_interpolation_is_nan(model):
+    d = model.d_weak
+    weak = expected_risks(model, [d - 1, d, d + 1, d + 2], 100).weak
+    assert np.isnan(weak[0])
+    assert np.isinf(weak[1:3]).all()
+    assert np.isfinite(weak[3])
+    w2s = expected_risks(model, 100, [model.d_strong - 1, model.d_strong, model.d_strong + 2]).w2s
+    assert np.isnan(w2s[0])
+    assert np.isinf(w2s[1])
+    assert np.isfinite(w2s[2])
+
+
+def test_without_noise_or_misfit_the_fit_is_perfect():
+    model = GaussianModel([1.0, 0.0], np.eye(2), np.eye(2), noise_variance=0.0)
+    assert [float(risk) for risk in expected_risks(model, 2, 2)] == [0.0, 0.0, 0.0, 0.0]
+    assert np.isnan(expected_risks(model, 2, 2).pgr)
+
+
+def test_variance_splits_into_inherited_and_reduced(model):
+    inherited, reduced = w2s_variance(model, 50, 70)
+    scale = 0.3 / (50 - 8 - 1)
+    assert inherited == pytest.approx(scale * 2)
+    assert reduced == pytest.approx(scale * (8 - 2) * 5 / 70)
+    bounds = paper_bounds(model, 50, 70)
+    assert bounds.w2s == pytest.approx(inherited + reduced + model.rho_weak + model.rho_strong)
+    assert bounds.baseline == pytest.approx(model.rho_strong + 0.3 * 5 / 50)
+
+
+def test_variance_needs_as_many_pseudo_labels_as_features(model):
+    assert np.isnan(w2s_variance(model, 50, 4)[1])
+
+
+@pytest.mark.parametrize(
+    ("n", "N", "error", "message"),
+    [
+        (0, 5, ValueError, "n must be at least 1, got 0"),
+        (5, [3, -1], ValueError, "N must be at least 1, got -1"),
+        (5.5, 5, TypeError, "n must be a whole number"),
+        (5, [], TypeError, "N must be a whole number or a non-empty array"),
+        (2**63, 5, ValueError, "n must be at least 1 and at most"),
+    ],
+)
+def test_bad_sizes_are_refused(model, n, N, error, message):
+    with pytest.raises(error, match=message):
+        expected_risks(model, n, N)
