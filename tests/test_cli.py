@@ -49,7 +49,7 @@ def test_the_whole_job_at_toy_size(capsys, monkeypatch, tmp_path):
     model = GaussianModel.paper(d_weak=4, d_strong=3, d_shared=1, d_target=5)
     toys = [Study(task, n=8, N=[9, 20], trials=2, title="toy"), Study(model, n=[8, 9], N=9, trials=2, title="a, b")]
     monkeypatch.setattr(job, "studies", lambda **options: toys)
-    status, out, err = run(capsys, "reproduce", "--out", str(tmp_path), "--workers", "1", monkeypatch=monkeypatch)
+    status, out, _ = run(capsys, "reproduce", "--out", str(tmp_path), "--workers", "1", monkeypatch=monkeypatch)
     assert status == 0
     assert out.count("exact ") == 2
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".csv", ".json"}

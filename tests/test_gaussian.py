@@ -52,8 +52,8 @@ def test_the_model_keeps_its_own_read_only_arrays():
     [
         ({"target": [[1.0]]}, ValueError, "target must have 1 dimension"),
         ({"weak": np.eye(4)}, ValueError, "target has 3, weak has 4"),
-        ({"strong": np.zeros((3, 2))}, ValueError, "strong is all zeros"),
-        ({"weak": np.zeros((3, 0))}, ValueError, "weak must have at least one feature"),
+        ({"strong": np.zeros((3, 2))}, ValueError, "strong must have a feature that is not zero"),
+        ({"weak": np.zeros((3, 0))}, ValueError, "weak must have a feature that is not zero"),
         ({"noise_variance": -1.0}, ValueError, "noise_variance must be a finite number, at least 0"),
         ({"noise_variance": np.nan}, ValueError, "noise_variance must be a finite number"),
         ({"strong": [[np.nan], [0], [0]]}, ValueError, "strong holds 1 NaN"),
@@ -63,8 +63,7 @@ def test_the_model_keeps_its_own_read_only_arrays():
 def test_bad_models_are_refused(change, error, message):
     arguments = {"target": np.ones(3), "weak": np.eye(3), "strong": np.eye(3), "noise_variance": 0.1}
     with pytest.raises(error, match=message):
-        model = GaussianModel(**(arguments | change))
-        assert model.d_weak + model.d_strong
+        GaussianModel(**(arguments | change))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def imports(source: str) -> list[str]:
 
 def violations(path: str, source: str) -> list[str]:
     """Imports in the package file ``path`` that break the rules."""
-    room = path.split("/")[0].removesuffix(".py")
+    room = path.split("/", maxsplit=1)[0].removesuffix(".py")
     bad = []
     for name in imports(source):
         for library, owner in OWNERS.items():

@@ -67,7 +67,7 @@ def test_a_wide_sweep_gets_a_logarithmic_axis(model, tmp_path):
 
 
 def test_an_unknown_figure_format_is_refused_before_anything_is_written(study, tmp_path):
-    with pytest.raises(ValueError, match="end it in .png, .svg or .pdf"):
+    with pytest.raises(ValueError, match=r"end it in \.png, \.svg or \.pdf"):
         study.plot(tmp_path / "figure.doc")
     assert list(tmp_path.iterdir()) == []
 

@@ -22,12 +22,10 @@ class Features:
     coordinates: Matrix
 
     @classmethod
-    def of(cls, feature_map: Matrix, name: str) -> Features:
+    def of(cls, feature_map: Matrix) -> Features:
         """Factor a feature map (r, p), cut at NumPy's rank tolerance."""
         u, s, vt = np.linalg.svd(feature_map, full_matrices=False)
         rank = int(np.count_nonzero(s > s[0] * max(feature_map.shape) * np.finfo(float).eps))
-        if rank == 0:
-            raise ValueError(f"{name} is all zeros: it must have at least one feature that sees the latent variables")
         return cls(u[:, :rank], s[:rank, None] * vt[:rank])
 
     @property
@@ -94,8 +92,8 @@ class GaussianModel:
             "strong": _check.floats(self.strong, "strong", ndim=2),
         }
         for name in ("weak", "strong"):
-            if 0 in checked[name].shape:
-                raise ValueError(f"{name} must have at least one feature, got shape {checked[name].shape}")
+            if not checked[name].any():
+                raise ValueError(f"{name} must have a feature that is not zero, got shape {checked[name].shape}")
         _check.same_rows(**checked)
         for name, array in checked.items():
             own = array.astype(np.float64)  # a copy: the model does not change with the caller's arrays
@@ -142,11 +140,11 @@ class GaussianModel:
 
     @cached_property
     def weak_features(self) -> Features:
-        return Features.of(self.weak, "weak")
+        return Features.of(self.weak)
 
     @cached_property
     def strong_features(self) -> Features:
-        return Features.of(self.strong, "strong")
+        return Features.of(self.strong)
 
     @property
     def d_weak(self) -> int:
