@@ -13,17 +13,17 @@ def min_norm(X, y, rcond=1e-12, ridge=0.0):
     return weights
 
 
-def trial(model, n, N, rng):
+def trial(model, n, N, rng, ridge=0.0):
     """Excess risks of weak, baseline, ceiling, w2s: draw every row, solve, measure the distance to the target."""
     z = rng.standard_normal((n + N, len(model.target)))
     y = z @ model.target + np.sqrt(model.noise_variance) * rng.standard_normal(n + N)
     weak, strong = z @ model.weak, z @ model.strong
-    teacher = min_norm(weak[:n], y[:n])
+    teacher = min_norm(weak[:n], y[:n], 1e-12, ridge)
     fits = [
         model.weak @ teacher,
-        model.strong @ min_norm(strong[:n], y[:n]),
-        model.strong @ min_norm(strong, y),
-        model.strong @ min_norm(strong[n:], weak[n:] @ teacher),
+        model.strong @ min_norm(strong[:n], y[:n], 1e-12, ridge),
+        model.strong @ min_norm(strong, y, 1e-12, ridge),
+        model.strong @ min_norm(strong[n:], weak[n:] @ teacher, 1e-12, ridge),
     ]
     return [float(np.sum((fit - model.target) ** 2)) for fit in fits]
 

@@ -87,17 +87,17 @@ def test_align_with_is_orthogonal_and_starts_with_the_vector(vector):
     assert rotation[:, 0] * np.linalg.norm(vector) == pytest.approx(vector, abs=1e-14)
 
 
-@pytest.mark.parametrize("teacher_interpolates", [False, True])
+@pytest.mark.parametrize("scales_matter", [False, True])
 @pytest.mark.parametrize(("d_weak", "d_strong"), [(4, 3), (3, 4), (7, 7), (1, 5), (5, 1)])
-def test_canonical_coordinates_keep_the_geometry(d_weak, d_strong, teacher_interpolates):
+def test_canonical_coordinates_keep_the_geometry(d_weak, d_strong, scales_matter):
     model = random_model(np.random.default_rng(2), d_weak=d_weak, d_strong=d_strong)
-    c = canonical(model, teacher_interpolates)
+    c = canonical(model, scales_matter)
     assert np.sum(c.cos**2) == pytest.approx(model.d_shared)
     assert c.cos**2 + c.sin**2 == pytest.approx(np.ones(len(c.cos)))
     assert len(c.cos) + c.hidden == d_weak
     label_variance = np.sum(model.target**2) + model.noise_variance
     assert np.sum(c.target**2) == pytest.approx(label_variance)
-    outside_strong = np.sum(c.target_outside**2) + c.target[-1] ** 2
+    outside_strong = np.sum(c.target_outside**2) + np.sum(c.target[-2:] ** 2)
     assert outside_strong == pytest.approx(model.rho_strong + model.noise_variance)
     outside_weak = label_variance - np.sum(c.target[: len(c.cos)] ** 2)
     assert outside_weak == pytest.approx(model.rho_weak + model.noise_variance)

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
         randomized_svd,
     )
     from w2s_fast.model.gaussian import GaussianModel
+    from w2s_fast.model.planning import best_labels, required_labels, required_pseudo_labels
     from w2s_fast.model.probe import probe
     from w2s_fast.model.risks import Risks
     from w2s_fast.model.simulate import simulate
-    from w2s_fast.model.theory import expected_risks, paper_bounds, w2s_variance
+    from w2s_fast.model.theory import expected_risks, paper_bounds, paper_ratio_bounds, w2s_variance
     from w2s_fast.model.trials import Trials
     from w2s_fast.study.run import Study
 
@@ -38,15 +39,19 @@ _HOME = {
     "Study": "study.run",
     "Subspace": "linalg.subspace",
     "Trials": "model.trials",
+    "best_labels": "model.planning",
     "correlation_dimension": "linalg.subspace",
     "expected_risks": "model.theory",
     "intrinsic_dimension": "linalg.subspace",
     "lstsq": "linalg.leastsq",
     "min_norm": "linalg.leastsq",
     "paper_bounds": "model.theory",
+    "paper_ratio_bounds": "model.theory",
     "principal_angles": "linalg.subspace",
     "probe": "model.probe",
     "randomized_svd": "linalg.subspace",
+    "required_labels": "model.planning",
+    "required_pseudo_labels": "model.planning",
     "simulate": "model.simulate",
     "w2s_variance": "model.theory",
 }
@@ -60,15 +65,19 @@ __all__ = [
     "Study",
     "Subspace",
     "Trials",
+    "best_labels",
     "correlation_dimension",
     "expected_risks",
     "intrinsic_dimension",
     "lstsq",
     "min_norm",
     "paper_bounds",
+    "paper_ratio_bounds",
     "principal_angles",
     "probe",
     "randomized_svd",
+    "required_labels",
+    "required_pseudo_labels",
     "simulate",
     "w2s_variance",
 ]

@@ -9,14 +9,16 @@ Latent coordinates (:mod:`w2s_fast.model.canonical` finds them), all independent
     w_i      the teacher's directions that matter; w_i = cos_i s_i + sin_i q_i, s_i in V_s, q_i outside it
     p_i      completes the plane of a w_i that is neither inside V_s nor orthogonal to it
     t        the direction of the target within the part of V_s that is orthogonal to V_w
-    e        label noise, with what the target has outside V_w + V_s
+    u        the direction of the target outside V_w + V_s
+    e        label noise
     s_rest   the other directions of V_s, of which neither the target nor the teacher knows
 
 The teacher's other directions, ``hidden`` in number, are orthogonal to V_s and to the target, so that their columns
 are independent of everything above. Given them, ``hidden`` of the rotated rows belong to their span, and the teacher
 fits the rest: its weights on the columns above use n - hidden rows only, and its weights on the hidden columns have
 squared length |g|^2 / chi^2(n - hidden + 1), where g is the residual on the hidden rows, by |g|^2 / g'W^-1 g ~ chi^2
-for a Wishart W independent of g (Muirhead 1982, theorem 3.2.12).
+for a Wishart W independent of g (Muirhead 1982, theorem 3.2.12). With ridge, or with fewer labelled rows than d_weak,
+no direction can hide: scales matter then, and the teacher is fitted as it stands.
 """
 
 import numpy as np
@@ -91,8 +93,26 @@ def squared_norm(vector: Vector) -> float:
 
 
 @kernel
-def fit_error(rows: Matrix, unexplained: Vector, gram: Matrix, dof: int, target: Vector, root: Matrix) -> Vector:
-    """Least-squares weights less ``target`` on labels ``rows @ target + unexplained``; ``dof`` rows were compressed."""
+def ridge_fit(rows: Matrix, labels: Vector, root: Matrix, ridge: float) -> Vector:
+    """Latent weights of the ridge fit to features ``rows @ root``, by the smaller Gram matrix."""
+    features = np.dot(rows, root)
+    wide = rows.shape[0] < rows.shape[1]
+    gram = np.dot(features, features.T) if wide else np.dot(features.T, features)
+    for i in range(gram.shape[0]):
+        gram[i, i] += ridge
+    lower, _ = cholesky(gram)
+    weights = labels.copy() if wide else np.dot(features.T, labels)
+    solve_gram(lower, weights)
+    return np.dot(root, np.dot(features.T, weights) if wide else weights)
+
+
+@kernel
+def fit_error(
+    rows: Matrix, unexplained: Vector, gram: Matrix, dof: int, target: Vector, root: Matrix, ridge: float
+) -> Vector:
+    """Fitted weights less ``target`` on labels ``rows @ target + unexplained``; ``dof`` rows were compressed."""
+    if ridge > 0.0:
+        return ridge_fit(rows, np.dot(rows, target) + unexplained, root, ridge) - target
     if rows.shape[0] < rows.shape[1]:
         return shortest_fit(rows, np.dot(rows, target) + unexplained, root) - target
     if dof < GRAM_ASPECT * rows.shape[1]:
@@ -102,7 +122,7 @@ def fit_error(rows: Matrix, unexplained: Vector, gram: Matrix, dof: int, target:
 
 @kernel
 def labelled_rows(rng: Generator, n: int, hidden: int, kept: int, rest: int) -> tuple[Matrix, int, int]:
-    """Columns w, p, t, e, s_rest of the labelled rows in three groups, and the numbers of rows of the first two.
+    """Columns w, p, t, u, e, s_rest of the labelled rows in three groups, and the numbers of rows of the first two.
 
     Rows orthogonal to the hidden columns, rows in their span, and rows on which only s_rest has anything left.
     """
@@ -118,35 +138,35 @@ def labelled_rows(rng: Generator, n: int, hidden: int, kept: int, rest: int) -> 
 
 @kernel
 def teacher_fit(
-    rng: Generator, X: Matrix, labels: Vector, n: int, hidden: int, own_rows: int, hidden_rows: int, root: Matrix
+    X: Matrix, labels: Vector, own_rows: int, hidden_rows: int, hidden_chi2: float, root: Matrix, ridge: float
 ) -> tuple[Vector, float]:
     """Weights on the w_i, one for each row of ``root``, and the squared length of those on the hidden directions."""
     directions = root.shape[0]
-    if n < directions + hidden:
+    if ridge > 0.0:
+        return ridge_fit(X[:, :directions].copy(), labels, root, ridge), 0.0
+    if own_rows < directions:
         return shortest_fit(X[:own_rows, :directions].copy(), labels[:own_rows].copy(), root), 0.0
     weights = labels[:directions].copy()
     solve_upper(X, weights)
-    if hidden == 0:
-        return weights, 0.0
     residual = 0.0
     for i in range(own_rows, own_rows + hidden_rows):
         residual += (labels[i] - np.dot(X[i, :directions], weights)) ** 2
-    return weights, residual / rng.chisquare(float(n - hidden + 1))
+    return weights, residual / hidden_chi2
 
 
 @kernel
 def strong_features(X: Matrix, cos: Vector, sin: Vector, inside: int, touching: int, kept: int, strong: int) -> Matrix:
-    """Columns s_i, t, s_rest of V_s from the columns w, p, t, e, s_rest of ``X``."""
+    """Columns s_i, t, s_rest of V_s from the columns w, p, t, u, e, s_rest of ``X``."""
     S = np.empty((X.shape[0], strong))
     directions = cos.size
-    with_t = kept - directions - (touching - inside) - 1
+    with_t = kept - directions - (touching - inside) - 2
     for r in range(X.shape[0]):
         for i in range(touching):
             S[r, i] = cos[i] * X[r, i]
         for i in range(inside, touching):
             S[r, i] -= sin[i] * X[r, directions + i - inside]
         for i in range(with_t):
-            S[r, touching + i] = X[r, kept - 2]
+            S[r, touching + i] = X[r, kept - 3]
         for i in range(strong - touching - with_t):
             S[r, touching + with_t + i] = X[r, kept + i]
     return S
@@ -164,10 +184,20 @@ def pseudo_rows(rng: Generator, N: int, strong: int) -> tuple[Matrix, Vector, Ve
 
 
 @kernel
-def trial_risks(
+def said_inside(weights: Vector, cos: Vector, touching: int, strong: int) -> Vector:
+    """What a teacher with these weights says within V_s."""
+    said = np.zeros(strong)
+    for i in range(touching):
+        said[i] = cos[i] * weights[i]
+    return said
+
+
+@kernel
+def run_trial(
     rng: Generator,
     n: int,
     N: int,
+    ridge: float,
     hidden: int,
     cos: Vector,
     sin: Vector,
@@ -178,43 +208,56 @@ def trial_risks(
     target_outside: Vector,
     weak_root: Matrix,
     strong_root: Matrix,
-) -> tuple[float, float, float, float]:
-    """Draw one trial; return the risks of weak, baseline, ceiling and w2s inside the span of the coordinates above.
+    out: Vector,
+) -> None:
+    """Draw one trial; fill ``out`` with the risks of weak, baseline, ceiling and w2s, and the parts of w2s's variance.
+
+    Risks are those inside the span of the coordinates above. The parts are what label noise alone makes the student
+    say, squared: inherited and reduced on the pseudo-labelled rows, then inherited and reduced on new rows.
 
     ``cos``, ``sin``: of the w_i to V_s, in falling order of ``cos``. ``inside`` of them lie in V_s, ``touching`` have
-    a component there. ``target``: label weights of the columns w, p, t, e; ``target_strong``: of the directions of
+    a component there. ``target``: label weights of the columns w, p, t, u, e; ``target_strong``: of the directions of
     V_s (s_i, t, s_rest); ``target_outside``: of the q_i. ``weak_root``, ``strong_root``: the features are latent
-    coordinates times these, which matters to fits of fewer rows than columns.
+    coordinates times these, which matters to ridge and to fits of fewer rows than columns.
     """
     directions, kept, strong = cos.size, target.size, target_strong.size
-    rest = strong - touching - (kept - directions - (touching - inside) - 1)
+    rest = strong - touching - (kept - directions - (touching - inside) - 2)
     X, own_rows, hidden_rows = labelled_rows(rng, n, hidden, kept, rest)
+    chi2 = rng.chisquare(float(n - hidden + 1))
+    noise = target[kept - 1] * X[:, kept - 1]
     labels = np.dot(X[:, :kept].copy(), target)
-    weights, hidden_energy = teacher_fit(rng, X, labels, n, hidden, own_rows, hidden_rows, weak_root)
-    weak = squared_norm(weights - target[:directions]) + hidden_energy
+    weights, hidden_energy = teacher_fit(X, labels, own_rows, hidden_rows, chi2, weak_root, ridge)
+    noise_weights, noise_hidden = teacher_fit(X, noise, own_rows, hidden_rows, chi2, weak_root, ridge)
+    out[0] = squared_norm(weights - target[:directions]) + hidden_energy
 
     S = strong_features(X, cos, sin, inside, touching, kept, strong)
     unexplained = labels - np.dot(S, target_strong)
     gram = np.dot(S.T, S)
-    baseline = fit_error(S, unexplained, gram, n, target_strong, strong_root)
+    out[1] = squared_norm(fit_error(S, unexplained, gram, n, target_strong, strong_root, ridge))
 
     # On a pseudo-labelled row the teacher says <s, said> + outside * h, the truth <s, target_strong> + truth_outside.
     T, h, g = pseudo_rows(rng, N, strong)
-    said = np.zeros(strong)
-    for i in range(touching):
-        said[i] = cos[i] * weights[i]
-    said_outside = sin * weights
-    outside = np.sqrt(squared_norm(said_outside) + hidden_energy)
-    along = np.dot(said_outside, target_outside) / outside if outside > 0.0 else 0.0
-    across = np.sqrt(max(squared_norm(target_outside) - along * along, 0.0) + target[kept - 1] ** 2)
-    truth_outside = along * h + across * g
-
-    student = outside * h
+    said = said_inside(weights, cos, touching, strong)
+    outside = np.sqrt(squared_norm(sin * weights) + hidden_energy)
+    along = np.dot(sin * weights, target_outside) / outside if outside > 0.0 else 0.0
+    beyond = squared_norm(target_outside) - along * along + target[kept - 2] ** 2 + target[kept - 1] ** 2
+    truth_outside = along * h + np.sqrt(max(beyond, 0.0)) * g
     gram_pseudo = np.dot(T.T, T)
-    if N < strong:
-        student = fit_error(T, student, gram_pseudo, N, said, strong_root)
+    rows, rows_unexplained = stack(S, unexplained, T, truth_outside)
+    ceiling = fit_error(rows, rows_unexplained, gram + gram_pseudo, n + N, target_strong, strong_root, ridge)
+    out[2] = squared_norm(ceiling)
+
+    noise_said = said_inside(noise_weights, cos, touching, strong)
+    noise_outside = np.sqrt(squared_norm(sin * noise_weights) + noise_hidden)
+    if ridge > 0.0 or N < strong:
+        student = fit_error(T, outside * h, gram_pseudo, N, said, strong_root, ridge)
+        noise_student = fit_error(T, noise_outside * h, gram_pseudo, N, noise_said, strong_root, ridge)
     else:
-        solve_upper(T, student)
-    rows, noise = stack(S, unexplained, T, truth_outside)
-    ceiling = fit_error(rows, noise, gram + gram_pseudo, n + N, target_strong, strong_root)
-    return weak, squared_norm(baseline), squared_norm(ceiling), squared_norm(said - target_strong + student)
+        solve_upper(T, h)
+        student, noise_student = outside * h, noise_outside * h
+    out[3] = squared_norm(said - target_strong + student)
+    inherited = squared_norm(np.dot(T, noise_said))
+    out[4] = inherited / N
+    out[5] = (squared_norm(np.dot(T, noise_said + noise_student)) - inherited) / N
+    out[6] = squared_norm(noise_said)
+    out[7] = squared_norm(noise_said + noise_student) - out[6]

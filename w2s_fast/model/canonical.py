@@ -17,7 +17,7 @@ RIGHT_ANGLE = 1e-12  # a cosine or sine below this is rounding
 
 
 class Canonical(NamedTuple):
-    """A model as arguments of :func:`w2s_fast.kernels.wishart.trial_risks`, which says what they mean."""
+    """A model as arguments of :func:`w2s_fast.kernels.wishart.run_trial`, which says what they mean."""
 
     hidden: int
     cos: Matrix
@@ -51,8 +51,8 @@ def root_of_covariance(features: Features, basis: Matrix) -> Matrix:
     return np.asarray((u * s) @ u.T)
 
 
-def canonical(model: GaussianModel, teacher_interpolates: bool) -> Canonical:
-    """Find the coordinates; with ``teacher_interpolates`` (n < d_weak) its scales matter and nothing is hidden."""
+def canonical(model: GaussianModel, scales_matter: bool) -> Canonical:
+    """Find the coordinates; where the teacher's scales matter (ridge, n < d_weak) nothing is hidden."""
     strong, weak = model.strong_features, model.weak_features
     left, cosines, right = np.linalg.svd(strong.basis.T @ weak.basis, full_matrices=True)
     V_s, V_w = strong.basis @ left, weak.basis @ right.T
@@ -70,7 +70,6 @@ def canonical(model: GaussianModel, teacher_interpolates: bool) -> Canonical:
 
     target_strong, target_outside = V_s.T @ model.target, outside.T @ model.target
     beyond = model.target - V_s @ target_strong - outside @ target_outside
-    noise = np.sqrt(model.noise_variance + np.sum(beyond**2))
 
     unseen = strong.rank - touching  # directions of V_s orthogonal to V_w
     if unseen:
@@ -78,7 +77,7 @@ def canonical(model: GaussianModel, teacher_interpolates: bool) -> Canonical:
         target_strong[touching] = np.linalg.norm(target_strong[touching:])
         target_strong[touching + 1 :] = 0.0
     disjoint = weak.rank - touching
-    hidden = 0 if teacher_interpolates else max(disjoint - 1, 0)
+    hidden = 0 if scales_matter else max(disjoint - 1, 0)
     if hidden:
         target_outside[touching] = np.linalg.norm(target_outside[touching:])
         cos, sin, target_outside = cos[: touching + 1], sin[: touching + 1], target_outside[: touching + 1]
@@ -91,9 +90,9 @@ def canonical(model: GaussianModel, teacher_interpolates: bool) -> Canonical:
             cos * paired_strong + sin * target_outside,
             cos[tilted] * target_outside[tilted] - sin[tilted] * paired_strong[tilted],
             target_strong[touching : touching + 1],
-            [noise],
+            [np.linalg.norm(beyond), np.sqrt(model.noise_variance)],
         )
     )
-    weak_root = root_of_covariance(weak, V_w) if teacher_interpolates else np.eye(cos.size)
+    weak_root = root_of_covariance(weak, V_w) if scales_matter else np.eye(cos.size)
     strong_root = root_of_covariance(strong, V_s)
     return Canonical(hidden, cos, sin, inside, touching, target, target_strong, target_outside, weak_root, strong_root)

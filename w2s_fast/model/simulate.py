@@ -11,9 +11,10 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._random import stream
 from w2s_fast._threads import ordered_map
+from w2s_fast.linalg.moments import Moments
 from w2s_fast.model.canonical import canonical
 from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.model.trials import Trials
+from w2s_fast.model.trials import Estimate, StudentVariance, Trials, VarianceParts, estimate_of
 
 Matrix = npt.NDArray[np.float64]
 Method = Literal["auto", "direct", "wishart"]
@@ -30,10 +31,11 @@ def simulate(
     trials: int,
     seed: int = 0,
     method: Method = "auto",
+    ridge: float = 0.0,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trials:
-    """Draw trials of the four ridgeless fits and return their excess risks.
+    """Draw trials of the four fits and return their excess risks.
 
     Parameters
     ----------
@@ -49,6 +51,9 @@ def simulate(
         ``"wishart"`` draws sufficient statistics: exact in distribution, jointly for the four risks, at a cost that
         depends on neither n nor N. ``"direct"`` draws rows and solves; it is there to check against. ``"auto"``
         means ``"wishart"``.
+    ridge : float
+        Added to every fit, in squared units of the features as given, as scikit-learn's ``Ridge(alpha)``; 0 for the
+        ridgeless, minimum-norm fits of the theory.
     workers : int, optional
         Threads; by default one a core.
     progress : callable, optional
@@ -57,6 +62,7 @@ def simulate(
     Returns
     -------
     Trials
+        With the student's variance measured beside the risks: see ``Trials.variance``.
 
     Raises
     ------
@@ -77,25 +83,28 @@ def simulate(
     seed = _check.integer(seed, "seed")
     workers = _check.workers(workers)
     _check.choice(method, "method", "auto", "direct", "wishart")
+    ridge = _check.real(ridge, "ridge")
     if method == "direct" and int(labelled.max()) + int(pseudo.max()) > DIRECT_ROWS:
         raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
-    runner = _direct_trials(model) if method == "direct" else _wishart_trials(model)
+    runner = _direct_trials(model, ridge) if method == "direct" else _wishart_trials(model, ridge)
     points = list(zip(labelled.ravel().tolist(), pseudo.ravel().tolist(), strict=True))
 
     def run_chunk(chunk: tuple[int, int, int]) -> Matrix:
         point, start, stop = chunk
-        n_rows, N_rows = points[point]
-        return np.stack([runner(stream(seed, points[point], trial), n_rows, N_rows) for trial in range(start, stop)])
+        return np.stack([runner(stream(seed, points[point], trial), *points[point]) for trial in range(start, stop)])
 
     risks = np.empty((len(points), trials, 4))
-    chunks = list(_chunks(len(points), trials))
-    for (point, start, stop), block in zip(chunks, ordered_map(run_chunk, chunks, workers), strict=True):
-        risks[point, start:stop] = block
+    parts = [Moments() for _ in points]
+    blocks = ordered_map(run_chunk, _chunks(len(points), trials), workers)
+    for (point, start, stop), block in zip(_chunks(len(points), trials), blocks, strict=True):
+        risks[point, start:stop] = block[:, :4]
+        parts[point].update(block[:, 4:])
         if progress is not None:
             progress(point * trials + stop, len(points) * trials)
     risks += [model.rho_weak, *(model.rho_strong,) * 3]
     weak, baseline, ceiling, w2s = np.moveaxis(risks.reshape(*labelled.shape, trials, 4), -1, 0).copy()
-    return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed)
+    variance = _student_variance(parts, labelled.shape)
+    return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed, variance)
 
 
 def _chunks(points: int, trials: int) -> Iterator[tuple[int, int, int]]:
@@ -104,38 +113,54 @@ def _chunks(points: int, trials: int) -> Iterator[tuple[int, int, int]]:
             yield point, start, min(start + CHUNK, trials)
 
 
-def _wishart_trials(model: GaussianModel) -> TrialRunner:
-    """Trials by sufficient statistics; risks less what the features cannot see."""
-    from w2s_fast.kernels.wishart import trial_risks
+def _student_variance(parts: list[Moments], shape: tuple[int, ...]) -> StudentVariance:
+    means, stderrs = (
+        np.moveaxis(np.array(a).reshape(*shape, 4), -1, 0) for a in zip(*map(estimate_of, parts), strict=True)
+    )
+    inherited, reduced, inherited_new, reduced_new = map(Estimate, means, stderrs)
+    return StudentVariance(VarianceParts(inherited, reduced), VarianceParts(inherited_new, reduced_new))
 
-    coordinates = {interpolates: canonical(model, interpolates) for interpolates in (False, True)}
+
+def _wishart_trials(model: GaussianModel, ridge: float) -> TrialRunner:
+    """Trials by sufficient statistics: risks less what the features cannot see, and the parts of the variance."""
+    from w2s_fast.kernels.wishart import run_trial
+
+    coordinates = {scales_matter: canonical(model, scales_matter) for scales_matter in (False, True)}
 
     def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
-        return np.array(trial_risks(rng, n, N, *coordinates[n < model.d_weak]))
+        out = np.empty(8)
+        run_trial(rng, n, N, ridge, *coordinates[ridge > 0 or n < model.d_weak], out)
+        return out
 
     return run
 
 
-def _direct_trials(model: GaussianModel) -> TrialRunner:
-    """Trials by drawing every row and solving with the features as given; risks less what they cannot see."""
+def _direct_trials(model: GaussianModel, ridge: float) -> TrialRunner:
+    """The same by drawing every row and solving with the features as given."""
     from w2s_fast.linalg.leastsq import min_norm
 
     def draw(rng: np.random.Generator, rows: int) -> tuple[Matrix, Matrix, Matrix]:
         z = rng.standard_normal((rows, model.target.size))
-        noise = np.sqrt(model.noise_variance) * rng.standard_normal(rows)
-        return z @ model.weak, z @ model.strong, z @ model.target + noise
+        return z, z @ model.target, np.sqrt(model.noise_variance) * rng.standard_normal(rows)
+
+    def fit(feature_map: Matrix, z: Matrix, labels: Matrix) -> Matrix:
+        """Latent weights; several label columns at once."""
+        return feature_map @ min_norm(z @ feature_map, labels, ridge=ridge)
 
     def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
-        weak, strong, y = draw(rng, n)
-        weak_unlabelled, strong_unlabelled, y_unlabelled = draw(rng, N)
-        teacher = min_norm(weak, y)
-        fits = (
-            model.weak @ teacher,
-            model.strong @ min_norm(strong, y),
-            model.strong @ min_norm(np.vstack((strong, strong_unlabelled)), np.concatenate((y, y_unlabelled))),
-            model.strong @ min_norm(strong_unlabelled, weak_unlabelled @ teacher),
-        )
+        z, truth, noise = draw(rng, n)
+        z_new, truth_new, noise_new = draw(rng, N)
+        teachers = fit(model.weak, z, np.column_stack((truth + noise, noise)))
+        students = fit(model.strong, z_new, z_new @ teachers)
+        everything = np.vstack((z, z_new)), np.concatenate((truth + noise, truth_new + noise_new))
+        fits = (teachers[:, 0], fit(model.strong, z, truth + noise), fit(model.strong, *everything), students[:, 0])
         floors = (model.rho_weak, *(model.rho_strong,) * 3)
-        return np.array([np.sum((fit - model.target) ** 2) - floor for fit, floor in zip(fits, floors, strict=True)])
+        risks = [np.sum((fitted - model.target) ** 2) - floor for fitted, floor in zip(fits, floors, strict=True)]
+
+        inherited = teachers[:, 1] - model.strong_features.outside(teachers[:, 1])
+        in_sample = [np.mean((z_new @ weights) ** 2) for weights in (inherited, students[:, 1])]
+        population = [np.sum(weights**2) for weights in (inherited, students[:, 1])]
+        parts = [part for first, total in (in_sample, population) for part in (first, total - first)]
+        return np.array(risks + parts)
 
     return run

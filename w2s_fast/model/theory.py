@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,25 @@ def _noise_energy(variance: Matrix | float, rank: float, rows: Matrix, fitted: i
     with np.errstate(divide="ignore", invalid="ignore"):
         energy = np.where(freedom > 0, scale / freedom, np.where(freedom >= -1, np.inf, np.nan))
     return np.where((scale == 0) & (freedom >= -1), 0.0, energy)
+
+
+class SplitTarget(NamedTuple):
+    """Squared norms of what the target loses on its way through the teacher to the student.
+
+    ``mislearned``: |P_s (P_w target - target)|^2, what the student comes to believe wrongly; ``unseen``:
+    |(I - P_s) P_w target|^2, what the teacher knows and the student cannot represent.
+    """
+
+    mislearned: float
+    unseen: float
+
+
+def split_target(model: GaussianModel) -> SplitTarget:
+    """Split the target for the student's expected risk."""
+    strong = model.strong_features
+    learnable = model.target - model.weak_features.outside(model.target)  # P_w target
+    mislearned = strong.basis.T @ (learnable - model.target)
+    return SplitTarget(float(np.sum(mislearned**2)), float(np.sum(strong.outside(learnable) ** 2)))
 
 
 def expected_risks(model: GaussianModel, n: Any, N: Any) -> Risks:
@@ -68,11 +87,7 @@ def expected_risks(model: GaussianModel, n: Any, N: Any) -> Risks:
     labelled, pseudo = _sizes(n, N)
     d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
     rho_weak, rho_strong, noise = model.rho_weak, model.rho_strong, model.noise_variance
-    strong = model.strong_features
-    learnable = model.target - model.weak_features.outside(model.target)  # P_w target
-    mislearned = float(np.sum((strong.basis.T @ (learnable - model.target)) ** 2))
-    unseen = float(np.sum(strong.outside(learnable) ** 2))
-
+    mislearned, unseen = split_target(model)
     inherited = _noise_energy(noise + rho_weak, d_shared, labelled, d_weak)
     discrepant = _noise_energy(noise + rho_weak, d_weak - d_shared, labelled, d_weak)
     return Risks(
@@ -83,14 +98,22 @@ def expected_risks(model: GaussianModel, n: Any, N: Any) -> Risks:
     )
 
 
-def w2s_variance(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Matrix]:
+def w2s_variance(model: GaussianModel, n: Any, N: Any, *, population: bool = False) -> tuple[Matrix, Matrix]:
     """Split the student's variance into what it inherits from the teacher and what N reduces.
+
+    Parameters
+    ----------
+    model : GaussianModel
+    n, N : int or array_like of int
+        Labelled and pseudo-labelled rows; they broadcast.
+    population : bool
+        Measure on new rows rather than on the N pseudo-labelled ones.
 
     Returns
     -------
     inherited, reduced : ndarray
-        ``noise_variance / (n - d_weak - 1)`` times ``d_shared``, and times ``(d_weak - d_shared) d_strong / N``: the
-        variance on the N pseudo-labelled rows (paper, theorem 3.1). Infinite or NaN for n <= d_weak + 1 as in
+        ``noise_variance / (n - d_weak - 1)`` times ``d_shared``, and times ``(d_weak - d_shared) d_strong / N`` (paper,
+        theorem 3.1), or ``/ (N - d_strong - 1)`` on new rows. Infinite or NaN for n <= d_weak + 1 as in
         :func:`expected_risks`; NaN for N < d_strong.
 
     Examples
@@ -101,10 +124,12 @@ def w2s_variance(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Matrix]:
     array([4.75 , 0.475, 0.048])
     """
     labelled, pseudo = _sizes(n, N)
-    d_weak, d_shared = model.d_weak, model.d_shared
+    d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
     inherited = _noise_energy(model.noise_variance, d_shared, labelled, d_weak)
     discrepant = _noise_energy(model.noise_variance, d_weak - d_shared, labelled, d_weak)
-    return inherited, np.where(pseudo >= model.d_strong, discrepant * model.d_strong / pseudo, np.nan)
+    if population:
+        return inherited, _noise_energy(discrepant, d_strong, pseudo, d_strong)
+    return inherited, np.where(pseudo >= d_strong, discrepant * d_strong / pseudo, np.nan)
 
 
 def paper_bounds(model: GaussianModel, n: Any, N: Any) -> Risks:
@@ -126,3 +151,34 @@ def paper_bounds(model: GaussianModel, n: Any, N: Any) -> Risks:
         ceiling=model.rho_strong + noise * d_strong / (labelled + pseudo),
         w2s=model.rho_weak + model.rho_strong + inherited + reduced,
     )
+
+
+def paper_ratio_bounds(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Matrix]:
+    """Lower bounds of PGR and OPR in the closed form of the paper's scaling analysis (section 3.3).
+
+    With d(N) = d_shared + (d_weak - d_shared) d_strong / N and rho = rho_weak + rho_strong::
+
+        PGR >= 1 - n / (n - d_weak - 1) d(N) / d_weak - n / d_weak rho / noise_variance
+        OPR >= 1 / (n / (n - d_weak - 1) d(N) / d_strong + n / d_strong rho / noise_variance)
+
+    Returns
+    -------
+    pgr, opr : ndarray
+        NaN for n <= d_weak + 1 and where there is no noise.
+
+    Examples
+    --------
+    >>> from w2s_fast import GaussianModel, paper_ratio_bounds
+    >>> pgr, opr = paper_ratio_bounds(GaussianModel.paper(), n=2000, N=[1000, 4000])
+    >>> pgr.round(3), opr.round(3)
+    (array([0.528, 0.607]), array([1.06 , 1.274]))
+    """
+    labelled, pseudo = _sizes(n, N)
+    d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
+    rho = model.rho_weak + model.rho_strong
+    effective = d_shared + (d_weak - d_shared) * d_strong / pseudo
+    with np.errstate(divide="ignore", invalid="ignore"):
+        misfit = labelled * np.divide(rho, model.noise_variance)
+        lost = labelled / (labelled - d_weak - 1) * effective + misfit
+    lost = np.where((labelled > d_weak + 1) & np.isfinite(lost), lost, np.nan)
+    return 1 - lost / d_weak, d_strong / lost

@@ -22,6 +22,20 @@ class Estimate(NamedTuple):
     stderr: Matrix
 
 
+class VarianceParts(NamedTuple):
+    """The student's variance from label noise: what it inherits within V_s, and what N reduces outside V_s."""
+
+    inherited: Estimate
+    reduced: Estimate
+
+
+class StudentVariance(NamedTuple):
+    """Parts measured on the pseudo-labelled rows, as the paper's theorem has them, and on new rows."""
+
+    in_sample: VarianceParts
+    population: VarianceParts
+
+
 @dataclass(frozen=True, eq=False)
 class Trials:
     """Risks of the four fits in every trial.
@@ -34,6 +48,8 @@ class Trials:
         Excess risk (``simulate``) or test mean squared error (``probe``).
     seed : int
         The seed that drew them.
+    variance : StudentVariance or None
+        Measured parts of the student's variance at each point, in squared units of the label; ``simulate`` only.
     """
 
     n: npt.NDArray[np.int64]
@@ -43,6 +59,7 @@ class Trials:
     ceiling: Matrix
     w2s: Matrix
     seed: int
+    variance: StudentVariance | None = None
 
     @property
     def pgr(self) -> Matrix:
@@ -65,5 +82,9 @@ class Trials:
 
 def estimate(values: Matrix) -> Estimate:
     """Mean and standard error over the last axis."""
-    moments = Moments().update(np.moveaxis(values, -1, 0), finite=False)
-    return Estimate(np.asarray(moments.mean), np.sqrt(moments.variance(ddof=1) / moments.count))
+    return estimate_of(Moments().update(np.moveaxis(values, -1, 0), finite=False))
+
+
+def estimate_of(moments: Moments) -> Estimate:
+    """Mean and standard error of streamed moments."""
+    return Estimate(moments.mean, np.sqrt(moments.variance(ddof=1) / moments.count))

@@ -1,0 +1,110 @@
+"""Sample complexity: the answers are the first sizes that exact theory gives, and simulation agrees at them."""
+
+import numpy as np
+import pytest
+
+from tests.test_gaussian import random_model
+from w2s_fast import (
+    GaussianModel,
+    best_labels,
+    expected_risks,
+    paper_ratio_bounds,
+    required_labels,
+    required_pseudo_labels,
+    simulate,
+)
+
+SEARCHED = 20_000
+
+
+def first_reaching(model, wanted, n, N):
+    """Walk along sizes until there is a gap and PGR reaches what is wanted."""
+    risks = expected_risks(model, n, N)
+    sizes = n if np.ndim(n) else N
+    found = sizes[(risks.weak > risks.ceiling) & (risks.pgr >= wanted)]
+    return int(found[0]) if found.size else None
+
+
+def asked(function, *arguments, **options):
+    try:
+        return function(*arguments, **options)
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_required_sizes_are_the_first_to_reach_the_wanted_pgr(seed):
+    rng = np.random.default_rng(seed)
+    r = int(rng.integers(4, 12))
+    d_weak, d_strong = (int(rng.integers(1, r)) for _ in range(2))
+    model = random_model(rng, r, d_weak, d_strong, float(rng.choice([0.0, 0.1, 3.0, 30.0])))
+    wanted = float(rng.uniform(-1, 1))
+    n, N = d_weak + 2 + int(rng.integers(0, 100)), d_strong + 2 + int(rng.integers(0, 100))
+    expected = first_reaching(model, wanted, n, np.arange(d_strong + 2, SEARCHED))
+    answer = asked(required_pseudo_labels, model, n, pgr=wanted)
+    assert answer == expected or (expected is None and answer >= SEARCHED)
+    expected = first_reaching(model, wanted, np.arange(d_weak + 2, SEARCHED), N)
+    answer = asked(required_labels, model, N, pgr=wanted)
+    assert answer == expected or (expected is None and answer >= SEARCHED)
+
+
+@pytest.mark.parametrize("d_shared", [0, 10, 50, 90])
+def test_best_labels_beat_all_others(d_shared):
+    model = GaussianModel.paper(d_shared=d_shared)
+    best = best_labels(model, 4_000)
+    others = expected_risks(model, np.arange(202, 20_000), 4_000).pgr
+    assert expected_risks(model, best, 4_000).pgr == pytest.approx(others.max(), rel=1e-12)
+
+
+@pytest.mark.jit_speed
+def test_simulation_agrees_at_the_answers():
+    model = GaussianModel.paper(d_shared=50)
+    for n, N in (
+        (1_000, required_pseudo_labels(model, 1_000, pgr=0.6)),
+        (required_labels(model, 2_000, pgr=0.65), 2_000),
+        (best_labels(model, 4_000), 4_000),
+    ):
+        pgr = float(expected_risks(model, n, N).pgr)
+        result = simulate(model, n, N, trials=4_000, seed=1)
+        gap = float(np.mean(result.weak - result.ceiling))
+        shortfall = (result.weak - result.w2s - pgr * (result.weak - result.ceiling)) / gap
+        assert abs(shortfall.mean()) < 4 * shortfall.std(ddof=1) / np.sqrt(4_000)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda m: required_pseudo_labels(m, 2000, pgr=0.9),
+            r"no N reaches a PGR of 0.9: the most is 0.5736, at N = 1,",
+        ),
+        (lambda m: required_labels(m, 4000, pgr=0.9), r"no n reaches a PGR of 0.9: the most is 0.5415, at n = 893"),
+        (lambda m: required_labels(m, 101, pgr=0.9), "N must be at least 102"),
+        (lambda m: required_pseudo_labels(m, 201, pgr=0.9), "n must be at least 202"),
+        (lambda m: required_pseudo_labels(m, 500, pgr=1.5), "pgr must be a finite number, finite and at most 1"),
+    ],
+)
+def test_what_cannot_be_reached_says_how_far_it_gets(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(GaussianModel.paper(d_shared=90))
+
+
+def test_without_a_gap_there_is_nothing_to_reach():
+    model = GaussianModel([1.0, 5.0], [[0.0], [1.0]], [[1.0], [0.0]], 0.0)  # the teacher knows all that matters
+    with pytest.raises(ValueError, match="there is no gap to recover"):
+        required_pseudo_labels(model, 10, pgr=0.5)
+
+
+def test_ratio_bounds_lie_below_the_exact_ratios():
+    for d_shared in (0, 10, 50, 90):
+        model = GaussianModel.paper(d_shared=d_shared)
+        n, N = np.array([[400], [1000], [3000]]), np.array([400, 1000, 10_000])
+        pgr, opr = paper_ratio_bounds(model, n, N)
+        exact = expected_risks(model, n, N)
+        assert np.all(pgr <= exact.pgr)
+        assert np.all(opr[:, 1:] <= exact.opr[:, 1:] * 1.02)  # the bound writes N for N - d_strong - 1
+
+
+def test_ratio_bounds_need_noise_and_enough_labels():
+    assert np.isnan(paper_ratio_bounds(GaussianModel.paper(noise_variance=0.0), 2000, 2000)).all()
+    assert np.isnan(paper_ratio_bounds(GaussianModel.paper(), 201, 2000)).all()
