@@ -69,6 +69,8 @@ def real(value: Any, name: str, *, minimum: float = 0.0, maximum: float = math.i
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {value!r}") from None
+    except OverflowError:
+        raise ValueError(f"{name} must be a number that fits float64") from None
     inside = minimum < number <= maximum if open_left else minimum <= number <= maximum
     if not (math.isfinite(number) and inside):
         bounds = f"{'more than' if open_left else 'at least'} {minimum:g}" if math.isfinite(minimum) else "finite"
@@ -79,7 +81,10 @@ def real(value: Any, name: str, *, minimum: float = 0.0, maximum: float = math.i
 
 def cutoff(rcond: Any, name: str = "rcond") -> float:
     """A relative cut-off for singular values: a number in [0, 1)."""
-    return real(rcond, name, maximum=math.nextafter(1.0, 0.0))
+    number = real(rcond, name)
+    if number >= 1:
+        raise ValueError(f"{name} must be a finite number, at least 0 and below 1, got {number}")
+    return number
 
 
 def workers(value: Any) -> int | None:
@@ -89,15 +94,19 @@ def workers(value: Any) -> int | None:
 
 def choice(value: Any, name: str, *allowed: str) -> None:
     """Refuse anything but the strings allowed."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
 
 
 def sizes(value: Any, name: str) -> npt.NDArray[np.int64]:
     """One sample size or an array of them, each at least 1."""
-    array = np.asarray(value)
+    expected = f"{name} must be a whole number or a non-empty array of them, got {value!r}"
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise TypeError(expected) from None
     if array.dtype.kind not in "iu" or array.size == 0:
-        raise TypeError(f"{name} must be a whole number or a non-empty array of them, got {value!r}")
+        raise TypeError(expected)
     for number in (array.min(), array.max()):
         integer(number, name, minimum=1)
     return array.astype(np.int64)

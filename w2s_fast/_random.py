@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast import _check
+
 _WORD = (1 << 32) - 1
 
 
@@ -29,7 +31,8 @@ def stream(seed: int, point: tuple[int, ...], trial: int) -> np.random.Generator
 
 
 def key64(random_state: Any) -> int:
-    """A 64-bit key from anything NumPy and scikit-learn take as ``random_state``."""
+    """A 64-bit key from what NumPy and scikit-learn take as ``random_state``."""
     if isinstance(random_state, np.random.RandomState | np.random.Generator):
         return int.from_bytes(random_state.bytes(8), "little")
-    return int(np.random.SeedSequence(random_state).generate_state(1, np.uint64)[0])
+    seed = None if random_state is None else _check.integer(random_state, "random_state", maximum=2**128)
+    return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])

@@ -137,9 +137,9 @@ def gram_fit(X: Matrix, Xt: Matrix, Y: Matrix, lower: Matrix, scale: Vector, rid
 
 @kernel
 def clears_cutoff(gram: Matrix, lower: Matrix, scale: Vector, ridge: float, rcond: float) -> bool:
-    """Whether no singular value of X is near ``rcond`` times the largest."""
-    condition = (largest_column_sum(gram) + ridge) * inverse_norm(lower, scale)
-    return CUTOFF_MARGIN * rcond * rcond * condition < 1.0
+    """Whether every singular value of X is well above ``rcond`` times the largest: ridge hides small ones."""
+    smallest = 1.0 / (CUTOFF_MARGIN * inverse_norm(lower, scale)) - ridge
+    return smallest > rcond * rcond * largest_column_sum(gram)
 
 
 @kernel

@@ -11,6 +11,7 @@ from w2s_fast import _check
 from w2s_fast.linalg.blocks import rows_per_block
 
 Matrix = npt.NDArray[np.float64]
+DOWNDATE_ROUNDING = 1e-12  # of the largest diagonal: below zero by more than this is no rounding
 
 
 class Gram:
@@ -35,11 +36,14 @@ class Gram:
     array([3., 2.])
     """
 
-    __slots__ = ("_columns", "_joint", "_label_shape", "n_rows")
+    __slots__ = ("_columns", "_joint", "_label_shape", "_peak", "n_rows")
 
     def __init__(self) -> None:
         self.n_rows = 0
         self._joint: Matrix = np.zeros((0, 0))  # [X | Y]'[X | Y]
+        self._peak: Matrix = np.zeros(
+            0
+        )  # largest diagonal there ever was: rounding left by downdates is relative to it
         self._columns: int | None = None
         self._label_shape: tuple[int, ...] | None = None
 
@@ -68,24 +72,32 @@ class Gram:
                 raise ValueError(f"Y must have 1 or 2 dimensions, got shape {labels.shape}")
             _check.same_rows(X=rows, Y=labels)
         self._adopt(rows.shape[1], None if labels is None else labels.shape[1:])
-        step = rows_per_block(len(self._joint))
+        added = np.zeros_like(self._joint)
+        step = rows_per_block(len(added))
         for start in range(0, len(rows), step):
             block = rows[start : start + step].astype(np.float64, copy=False)
             if labels is not None:
                 block = np.column_stack((block, labels[start : start + step]))
-            self._joint += block.T @ block
-        self.n_rows += len(rows)
+            with np.errstate(over="ignore", invalid="ignore"):
+                added += block.T @ block
+        if not np.isfinite(np.trace(added)):
+            raise ValueError("the squares of X or Y overflow float64: scale them down first")
+        self._join(added, len(rows), np.diagonal(added))
         return self
 
     def merge(self, other: Gram) -> Self:
         """Add the rows that ``other`` has seen and return ``self``; ``other`` stays as it is."""
-        if self._takes(other):
-            self._joint += other._joint
-            self.n_rows += other.n_rows
+        shape = _shape_seen(other)
+        if shape is not None:
+            self._adopt(*shape)
+            self._join(other._joint, other.n_rows, other._peak)
         return self
 
     def downdate(self, other: Gram) -> Self:
         """Take away rows seen before and return ``self``.
+
+        What rounding leaves behind is relative to the largest the matrix ever was; :meth:`solve` takes that into
+        account and refuses what it drowns.
 
         Raises
         ------
@@ -94,14 +106,15 @@ class Gram:
         numpy.linalg.LinAlgError
             If taking them away leaves a negative diagonal beyond rounding: those rows were never in.
         """
-        if self._takes(other):
+        shape = _shape_seen(other)
+        if shape is not None:
             if other.n_rows > self.n_rows:
                 raise ValueError(f"other has {other.n_rows:,} rows, more than the {self.n_rows:,} to take them from")
-            before = np.diagonal(self._joint)
-            if np.any(before - np.diagonal(other._joint) < -1e-12 * before):
+            self._adopt(*shape)
+            left = np.diagonal(self._joint) - np.diagonal(other._joint)
+            if np.any(left < -DOWNDATE_ROUNDING * np.maximum(self._peak, other._peak)):
                 raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
-            self._joint -= other._joint
-            self.n_rows -= other.n_rows
+            self._join(-other._joint, -other.n_rows, other._peak)
         return self
 
     def solve(self, ridge: float = 0.0, rcond: float | None = None) -> Matrix:
@@ -131,24 +144,20 @@ class Gram:
         if xty is None:
             raise ValueError("solve needs labels: call update(X, Y) first")
         if rcond is None:
-            return solve_gram(self.xtx, xty, ridge)
+            return solve_gram(self.xtx, xty, ridge, self._peak[: self._columns])
         return _solve_cut(self.xtx, xty, ridge, _check.cutoff(rcond))
 
-    def _takes(self, other: Gram) -> bool:
-        """Whether ``other`` has anything to take; refuse what does not fit."""
-        if not isinstance(other, Gram):
-            raise TypeError(f"other must be a Gram, got {type(other).__name__}")
-        if other._columns is None:
-            return False
-        self._adopt(other._columns, other._label_shape)
-        return True
+    def _join(self, joint: Matrix, n_rows: int, peak: Matrix) -> None:
+        self._joint = self._joint + joint
+        self._peak = np.maximum(np.maximum(self._peak, peak), np.diagonal(self._joint))
+        self.n_rows += n_rows
 
     def _adopt(self, columns: int, label_shape: tuple[int, ...] | None) -> None:
         """Take the shape of the first rows; refuse another shape later."""
         if self._columns is None:
             self._columns, self._label_shape = columns, label_shape
             width = columns + (0 if label_shape is None else int(np.prod(label_shape)))
-            self._joint = np.zeros((width, width))
+            self._joint, self._peak = np.zeros((width, width)), np.zeros(width)
         if columns != self._columns:
             raise ValueError(f"X has {columns:,} columns, the rows before have {self._columns:,}")
         if label_shape != self._label_shape:
@@ -158,18 +167,30 @@ class Gram:
             raise ValueError(f"these rows have {came}, the ones before {expected}")
 
 
-def solve_gram(xtx: Matrix, xty: Matrix, ridge: float) -> Matrix:
-    """Solve (X'X + ridge I) w = X'Y, or raise LinAlgError where the solution cannot be trusted."""
+def _shape_seen(other: Gram) -> tuple[int, tuple[int, ...] | None] | None:
+    """Return columns and label shape of what ``other`` has seen; None before its first block."""
+    if not isinstance(other, Gram):
+        raise TypeError(f"other must be a Gram, got {type(other).__name__}")
+    return None if other._columns is None else (other._columns, other._label_shape)
+
+
+def solve_gram(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix | None = None) -> Matrix:
+    """Solve (X'X + ridge I) w = X'Y, or raise LinAlgError where the solution cannot be trusted.
+
+    ``peak`` is the largest diagonal that ``xtx`` ever had: what was taken away since left rounding relative to it.
+    """
     from w2s_fast.kernels.leastsq import GRAM_RCOND, cholesky_solve, factor_gram
 
-    d = len(xtx)
     lower, scale, gram_rcond = factor_gram(np.ascontiguousarray(xtx), ridge)
-    if gram_rcond <= GRAM_RCOND:
+    needed = GRAM_RCOND * max(1.0, float(np.max(peak * scale**2, initial=0.0)) if peak is not None else 1.0)
+    if gram_rcond <= needed:
+        d = len(xtx)
         raise np.linalg.LinAlgError(
             f"the {d:,} x {d:,} Gram matrix is too ill-conditioned to solve (reciprocal condition {gram_rcond:.1e}, "
-            f"more than {GRAM_RCOND:.0e} needed): pass ridge or rcond, or give the rows to min_norm"
+            f"more than {needed:.0e} needed): pass ridge or rcond, or give the rows to min_norm"
         )
-    return cholesky_solve(lower, scale, np.ascontiguousarray(xty.reshape(d, -1))).reshape(xty.shape)
+    columns = xty.reshape(len(xtx), int(np.prod(xty.shape[1:])))
+    return cholesky_solve(lower, scale, np.ascontiguousarray(columns)).reshape(xty.shape)
 
 
 def _solve_cut(xtx: Matrix, xty: Matrix, ridge: float, rcond: float) -> Matrix:

@@ -49,13 +49,6 @@ def _svd_solve(X: Matrix, Y: Matrix, rcond: float, ridge: float) -> tuple[Matrix
     return vt.mT @ (filters[..., None] * (u.mT @ Y)), np.count_nonzero(keep, axis=1), s
 
 
-def _default_rcond(rcond: float | None, m: int, n: int, dtype: np.dtype[Any]) -> float:
-    eps = float(np.finfo(dtype).eps)
-    if rcond is None:
-        return eps * max(m, n)
-    return eps if rcond == -1 else _check.cutoff(rcond)
-
-
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
     """Least-squares solution of minimal norm by the SVD, as :func:`numpy.linalg.lstsq`, for stacks too.
 
@@ -91,7 +84,8 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
     X, Y, vector = _problem(a, b, ("a", "b"))
     m, n = X.shape[-2:]
     dtype = np.result_type(X, Y)
-    cut = _default_rcond(rcond, m, n, dtype)
+    eps = float(np.finfo(dtype).eps)
+    cut = eps * max(m, n) if rcond is None else eps if rcond == -1 else _check.cutoff(rcond)
     A, B = _stacked(X), _stacked(Y)
     if min(m, n):
         coef, ranks, singular_values = _svd_solve(A, B, cut, 0.0)
@@ -148,7 +142,8 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     m, n = features.shape[-2:]
     dtype = np.result_type(features, labels)
     ridge = _check.real(ridge, "ridge")
-    cut = 0.0 if ridge and rcond is None else _default_rcond(rcond, m, n, np.dtype(np.float64))
+    default = 0.0 if ridge else float(np.finfo(np.float64).eps) * max(m, n)
+    cut = default if rcond is None else _check.cutoff(rcond)
     A, B = _stacked(features), _stacked(labels)
     coef, safe = np.zeros((len(A), n, B.shape[2])), np.zeros(len(A), np.bool_)
     if min(m, n):

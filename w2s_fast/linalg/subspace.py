@@ -50,7 +50,7 @@ def randomized_svd(
     transpose : bool or "auto"
         Decompose M' instead; "auto" where M is wider than tall. The result is that of M either way.
     flip_sign : bool
-        Make each component's largest entry in U (in Vt where transposed) positive.
+        Make each component's largest entry in U positive.
     random_state : int, RandomState, Generator or None
     svd_lapack_driver : {"gesdd", "gesvd"}
 
@@ -85,10 +85,13 @@ def randomized_svd(
     width = min(k + _check.integer(n_oversamples, "n_oversamples"), *X.shape)
     _check.choice(power_iteration_normalizer, "power_iteration_normalizer", "auto", "QR", "LU", "none")
     _check.choice(svd_lapack_driver, "svd_lapack_driver", "gesdd", "gesvd")
+    if not isinstance(transpose, bool | np.bool_):
+        _check.choice(transpose, "transpose", "auto")
     if n_iter == "auto":
         n_iter = 7 if k < 0.1 * min(X.shape) else 4
     iterations = _check.integer(n_iter, "n_iter")
     wide = X.shape[0] < X.shape[1] if transpose == "auto" else bool(transpose)
+    X, unit = _unit_scaled(X)
     tall: Any = X.T if wide else X
     if sparse:
         tall = tall.tocsr()
@@ -97,13 +100,24 @@ def randomized_svd(
     for _ in range(iterations):
         V = _orthonormal(_gram_times(tall, V))
     U, s, Vt = _rayleigh_ritz(tall, V, svd_lapack_driver)
-    U, s, Vt = U[:, :k], s[:k], Vt[:k]
+    U, s, Vt = U[:, :k], s[:k] * unit, Vt[:k]
     if wide:
         U, Vt = Vt.T, U.T
     if flip_sign:
-        signs = _signs(Vt.T if wide else U)
+        signs = _signs(U)
         U, Vt = U * signs, Vt * signs[:, None]
     return U, s, Vt
+
+
+def _unit_scaled(X: Any) -> tuple[Any, Any]:
+    """X over a power of two, and that power: 1 unless squares of its entries could overflow or vanish."""
+    largest = abs(X).max()
+    bits = np.finfo(X.dtype).maxexp // 4
+    exponent = int(np.frexp(largest)[1])
+    if largest == 0 or abs(exponent) < bits:
+        return X, X.dtype.type(1)
+    unit = np.ldexp(X.dtype.type(1), exponent - 1)
+    return X / unit, unit
 
 
 def _sparse_floats(M: Any) -> Any:
@@ -157,7 +171,7 @@ def _signs(columns: FloatArray) -> FloatArray:
 
 
 def _spectrum(X: Any, name: str) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
-    """Every eigenvalue of X'X, falling, with eigenvectors or, where X is wider than tall, those of X X' and X."""
+    """All min(N, D) eigenvalues of X'X, falling, with eigenvectors, or, for wide arrays, X' times those of X X'."""
     if is_array(X):
         X = _check.floats(X, name, ndim=2)
         if X.shape[0] < X.shape[1]:
@@ -173,7 +187,7 @@ def _spectrum(X: Any, name: str) -> tuple[FloatArray, FloatArray | None, FloatAr
             )
         gram.update(block)
     values, vectors = np.linalg.eigh(gram.xtx)
-    return np.maximum(values[::-1], 0.0), vectors[:, ::-1], None
+    return np.maximum(values[::-1][: gram.n_rows], 0.0), vectors[:, ::-1], None
 
 
 def _rank_for_energy(eigenvalues: FloatArray, energy: float) -> int:
@@ -289,7 +303,8 @@ def principal_angles(A: Any, B: Any) -> npt.NDArray[np.float64]:
     Returns
     -------
     (min(rank A, rank B),) ndarray
-        Radians, from :func:`scipy.linalg.subspace_angles` (Knyazev and Argentati 2002: accurate also when small).
+        Radians. Small angles come from sines and large ones from cosines, so that all are accurate (Knyazev and
+        Argentati 2002); :func:`scipy.linalg.subspace_angles` mixes the two up where both kinds occur.
 
     Examples
     --------
@@ -298,12 +313,18 @@ def principal_angles(A: Any, B: Any) -> npt.NDArray[np.float64]:
     >>> principal_angles([[1.0], [0.0]], [[1.0], [1.0]]).round(4)
     array([0.7854])
     """
-    from scipy.linalg import subspace_angles
+    from scipy.linalg import orth
 
     a, b = _columns(A, "A"), _columns(B, "B")
     if len(a) != len(b):
         raise ValueError(f"A and B must live in the same space: A has {len(a):,} rows, B {len(b):,}")
-    return np.asarray(subspace_angles(a, b))
+    larger, smaller = sorted((orth(a), orth(b)), key=lambda basis: -basis.shape[1])
+    product = larger.T @ smaller
+    if product.size == 0:
+        return np.zeros(0)
+    cosines = np.linalg.svd(product, compute_uv=False)[::-1]
+    sines = np.linalg.svd(smaller - larger @ product, compute_uv=False)
+    return np.where(cosines**2 < 0.5, np.arccos(np.minimum(cosines, 1.0)), np.arcsin(np.minimum(sines, 1.0)))
 
 
 def correlation_dimension(A: Any, B: Any) -> float:
