@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests import naive_model as naive
+from tests import naive
 from w2s_fast import probe
 from w2s_fast._random import stream
 from w2s_fast.model.probe import SPLITS, Task

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests import naive_model as naive
+from tests import naive
 from tests.conftest import COMPILED
 from tests.test_gaussian import random_model
 from w2s_fast import GaussianModel, expected_risks, simulate, w2s_variance

@@ -1,0 +1,130 @@
+"""Slow, obvious oracles: plain loops, sums rounded once, the singular value decomposition."""
+
+import math
+
+import numpy as np
+
+# Linear algebra
+
+
+def mean(X):
+    """Mean of the rows of X (n, d)."""
+    return np.array([math.fsum(column) / len(X) for column in X.T])
+
+
+def covariance(X, ddof=0):
+    """Covariance matrix of the rows of X (n, d)."""
+    deviations = X - mean(X)
+    return gram(deviations, deviations) / (len(X) - ddof)
+
+
+def variance(X, ddof=0):
+    """Variance of each column of X (n, d)."""
+    return np.diagonal(covariance(X, ddof))
+
+
+def gram(A, B):
+    """A'B for A (n, d) and B (n, k), in float64."""
+    A, B = np.asarray(A, np.float64), np.asarray(B, np.float64)
+    return np.array([[math.fsum(a * b) for b in B.T] for a in A.T]).reshape(A.shape[1], B.shape[1])
+
+
+def min_norm(X, Y, rcond=1e-12, ridge=0.0):
+    """Shortest least-squares (ridge) weights, singular values up to ``rcond`` times the largest cut."""
+    u, s, vt = np.linalg.svd(np.asarray(X, np.float64), full_matrices=False)
+    weights = np.zeros((np.shape(X)[1], *np.shape(Y)[1:]))
+    for i in range(len(s)):
+        if s[i] > rcond * s[0]:
+            weights += np.multiply.outer(vt[i], (u[:, i] @ Y) / (s[i] + ridge / s[i]))
+    return weights
+
+
+def sparse_sign_matrix(key, width, rows, nonzeros=8):
+    """The sparse sign matrix S (width, rows), column by column, in whole numbers modulo 2**64."""
+    S = np.zeros((width, rows))
+    nonzeros = min(nonzeros, width)
+    golden = 0x9E3779B97F4A7C15
+    for row in range(rows):
+        word = _mix(key ^ _mix((row + golden) % 2**64))
+        places = []
+        while len(places) < nonzeros:
+            word = _mix((word + golden) % 2**64)
+            place = (word >> 32) * width >> 32
+            if place not in places:
+                places.append(place)
+                S[place, row] = (1 if word % 2 else -1) / math.sqrt(nonzeros)
+    return S
+
+
+def _mix(x):
+    """Output function of splitmix64."""
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB % 2**64
+    return x ^ (x >> 31)
+
+
+def intrinsic_dimension(X, energy):
+    """Count the squared singular values that it takes to reach ``energy`` times their sum."""
+    squares = np.linalg.svd(X, compute_uv=False) ** 2
+    total, k = math.fsum(squares), 0
+    while math.fsum(squares[:k]) < energy * total:
+        k += 1
+    return k
+
+
+def principal_angles(A, B):
+    """Arc cosines of the singular values of Q_A' Q_B, falling."""
+    cosines = np.linalg.svd(_span(A).T @ _span(B), compute_uv=False)
+    return np.arccos(np.minimum(cosines, 1.0))[::-1]
+
+
+def _span(A):
+    u, s, _ = np.linalg.svd(A, full_matrices=False)
+    return u[:, s > 1e-12 * s[0]]
+
+
+def layouts(array):
+    """Yield the numbers of ``array`` as every kind of array a caller may hold."""
+    padded = np.zeros([2 * size for size in array.shape], array.dtype)
+    padded[tuple(slice(None, None, 2) for _ in array.shape)] = array
+    yield "list", array.tolist()
+    yield "C", array.copy()
+    yield "Fortran", np.asfortranarray(array)
+    yield "strided", padded[tuple(slice(None, None, 2) for _ in array.shape)]
+    yield "backward", array[::-1].copy()[::-1]
+    yield "byte-swapped", array.astype(array.dtype.newbyteorder())
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    yield "read-only", frozen
+
+
+# Studies
+
+
+def trial(model, n, N, rng, ridge=0.0):
+    """Excess risks of weak, baseline, ceiling, w2s: draw every row, solve, measure the distance to the target."""
+    z = rng.standard_normal((n + N, len(model.target)))
+    y = z @ model.target + np.sqrt(model.noise_variance) * rng.standard_normal(n + N)
+    weak, strong = z @ model.weak, z @ model.strong
+    teacher = min_norm(weak[:n], y[:n], ridge=ridge)
+    fits = [
+        model.weak @ teacher,
+        model.strong @ min_norm(strong[:n], y[:n], ridge=ridge),
+        model.strong @ min_norm(strong, y, ridge=ridge),
+        model.strong @ min_norm(strong[n:], weak[n:] @ teacher, ridge=ridge),
+    ]
+    return [float(np.sum((fit - model.target) ** 2)) for fit in fits]
+
+
+def probe_errors(weak, strong, y, labelled, pseudo, test, ridge):
+    """Test mean squared errors of the four fits on given rows, in float64, from explicit residuals."""
+    weak, strong, y = (np.asarray(a, np.float64) for a in (weak, strong, y))
+    both = np.concatenate([labelled, pseudo])
+    teacher = min_norm(weak[labelled], y[labelled], 0.0, ridge)
+    fits = [
+        (weak, teacher),
+        (strong, min_norm(strong[labelled], y[labelled], 0.0, ridge)),
+        (strong, min_norm(strong[both], y[both], 0.0, ridge)),
+        (strong, min_norm(strong[pseudo], weak[pseudo] @ teacher, 0.0, ridge)),
+    ]
+    return [float(np.mean((y[test] - X[test] @ weights) ** 2)) for X, weights in fits]

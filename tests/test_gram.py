@@ -1,0 +1,293 @@
+"""Gram: sums over rows that merge and subtract, and solutions that are right or refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.linalg import LinAlgError
+
+from tests import naive
+from w2s_fast import Gram
+
+LABELS = pytest.mark.parametrize("labels", [None, (), (1,), (3,)], ids=["no Y", "vector Y", "one column", "matrix Y"])
+
+
+def problem(rows=12, columns=4, labels=(), seed=0):
+    """Well-conditioned rows with labels (rows, *labels), or None."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((rows, columns))
+    return X, None if labels is None else rng.standard_normal((rows, *labels))
+
+
+def part(Y, rows):
+    return None if Y is None else Y[rows]
+
+
+def assert_gram(gram, X, Y, atol=1e-12):
+    """The sums are those over the rows X, Y."""
+    assert gram.n_rows == len(X)
+    assert gram.xtx.dtype == np.float64
+    np.testing.assert_allclose(gram.xtx, naive.gram(X, X), rtol=1e-13, atol=atol)
+    if Y is None:
+        assert gram.xty is None
+        assert gram.yty is None
+        return
+    flat, label_shape = Y if Y.ndim == 2 else Y[:, None], Y.shape[1:]
+    assert gram.xty.shape == (X.shape[1], *label_shape)
+    assert gram.yty.shape == 2 * label_shape
+    np.testing.assert_allclose(gram.xty.reshape(X.shape[1], -1), naive.gram(X, flat), rtol=1e-13, atol=atol)
+    np.testing.assert_allclose(gram.yty.reshape(flat.shape[1], -1), naive.gram(flat, flat), rtol=1e-13, atol=atol)
+
+
+@LABELS
+@pytest.mark.parametrize("rows", [0, 1, 3, 12])
+def test_update_adds_the_products_of_the_rows(labels, rows):
+    X, Y = problem(rows, labels=labels)
+    gram = Gram()
+    assert gram.update(X, Y) is gram
+    assert_gram(gram, X, Y)
+
+
+@LABELS
+def test_rows_may_come_in_any_blocks(labels, monkeypatch):
+    monkeypatch.setattr("w2s_fast.linalg.blocks.BLOCK_BYTES", 8 * 7 * 2)  # also inside: two or three rows
+    X, Y = problem(labels=labels)
+    gram = Gram().update(X[:0], part(Y, slice(0, 0)))
+    for rows in (slice(0, 5), slice(5, 5), slice(5, 6), slice(6, 12)):
+        gram.update(X[rows], part(Y, rows))
+    assert_gram(gram, X, Y)
+
+
+@LABELS
+def test_a_merge_is_the_gram_matrix_of_all_rows(labels):
+    X, Y = problem(labels=labels)
+    one, other = Gram().update(X[:5], part(Y, slice(5))), Gram().update(X[5:], part(Y, slice(5, None)))
+    fresh = Gram().merge(other)
+    assert one.merge(other).merge(Gram()) is one
+    assert_gram(one, X, Y)
+    for same in (other, fresh):
+        assert_gram(same, X[5:], part(Y, slice(5, None)))
+    assert_gram(other.merge(other), *(None if a is None else np.concatenate([a[5:], a[5:]]) for a in (X, Y)))
+
+
+@LABELS
+def test_a_downdate_takes_a_merge_back(labels):
+    X, Y = problem(labels=labels)
+    other = Gram().update(X[5:], part(Y, slice(5, None)))
+    gram = Gram().update(X, Y)
+    assert gram.downdate(other).downdate(Gram()) is gram
+    assert_gram(gram, X[:5], part(Y, slice(5)))
+    assert_gram(other, X[5:], part(Y, slice(5, None)))
+    gram.downdate(gram)
+    assert gram.n_rows == 0
+    assert not gram.xtx.any()
+
+
+@given(
+    arrays(np.float64, st.tuples(st.integers(2, 8), st.integers(1, 3)), elements=st.floats(-9, 9, width=16)), st.data()
+)
+def test_rows_that_were_in_may_leave_one_at_a_time(X, data):
+    gram = Gram().update(X)
+    for row in data.draw(st.permutations(range(len(X)))):
+        gram.downdate(Gram().update(X[row : row + 1]))
+    assert gram.n_rows == 0
+    np.testing.assert_allclose(gram.xtx, 0.0, atol=1e-13 * np.sum(X**2))
+
+
+def test_a_small_row_may_leave_last():
+    gram = Gram().update([[1.1], [1e-7]])
+    gram.downdate(Gram().update([[1.1]])).downdate(Gram().update([[1e-7]]))
+    assert gram.n_rows == 0
+
+
+def test_rows_that_never_were_in_are_refused():
+    X, _ = problem()
+    gram = Gram().update(X)
+    with pytest.raises(LinAlgError, match="other holds rows that this Gram matrix never saw"):
+        gram.downdate(Gram().update(10 * X))
+    with pytest.raises(ValueError, match="other has 13 rows, more than the 12 to take them from"):
+        gram.downdate(Gram().update(X).update(X[:1]))
+    with pytest.raises(ValueError, match="other has 12 rows, more than the 0 to take them from"):
+        Gram().downdate(gram)
+    assert_gram(gram, X, None)
+
+
+def test_a_refused_downdate_leaves_an_empty_gram_matrix_free_to_take_any_rows():
+    gram = Gram()
+    with pytest.raises(ValueError, match="more than the 0"):
+        gram.downdate(Gram().update(np.eye(2)))
+    assert gram.update(np.eye(3)).n_rows == 3
+
+
+def test_nothing_is_solved_once_all_rows_left():
+    for seed in range(20):
+        X, Y = problem(rows=50, seed=seed)
+        gram = Gram().update(X, Y)
+        for start in range(0, 48, 8):
+            gram.downdate(Gram().update(X[start : start + 8], Y[start : start + 8]))
+        gram.downdate(Gram().update(X[48:], Y[48:]))
+        with pytest.raises(LinAlgError):
+            gram.solve()
+
+
+@pytest.mark.parametrize("size", [1e2, 1e5, 1e6, 1e7, 1e8])
+def test_what_a_downdate_leaves_is_solved_right_or_not_at_all(size):
+    X, _ = problem()
+    big = Gram().update(*(size * a for a in problem(50, seed=1)))
+    gram = Gram().update(X, X @ np.ones(4)).merge(big).downdate(big)
+    try:
+        weights = gram.solve()
+    except LinAlgError:
+        return
+    np.testing.assert_allclose(weights, np.ones(4), rtol=1e-4)
+
+
+def test_float32_is_accumulated_in_float64():
+    X = np.array([[4097.0, 1.0], [1.0, 2.0**-12]], np.float32)  # 4097^2 needs 25 bits
+    gram = Gram().update(X, X[:, 0])
+    assert_gram(gram, X.astype(np.float64), X[:, 0].astype(np.float64), atol=0.0)
+    assert gram.xtx[0, 0] == 4097**2 + 1
+
+
+def test_every_layout_gives_the_same_and_is_left_alone():
+    X, Y = problem(labels=(2,))
+    for (name, rows), (_, labels) in zip(naive.layouts(X), naive.layouts(Y), strict=True):
+        assert_gram(Gram().update(rows, labels), X, Y)
+        assert np.array_equal(rows, X), name
+        assert np.array_equal(labels, Y), name
+
+
+def test_integers_and_booleans_count_as_numbers():
+    gram = Gram().update(np.array([[1, 2], [3, 4]]), [True, False])
+    assert gram.xtx.tolist() == [[10.0, 14.0], [14.0, 20.0]]
+    assert gram.xty.tolist() == [1.0, 2.0]
+    assert gram.yty == 1.0
+
+
+@pytest.mark.parametrize("labels", [(), (1,), (3,)])
+@pytest.mark.parametrize("ridge", [0.0, 1e-3, 1.0, 1e9])
+def test_solve_minimises_the_squares(labels, ridge):
+    X, Y = problem(labels=labels)
+    weights = Gram().update(X, Y).solve(ridge=ridge)
+    assert weights.shape == (4, *labels)
+    np.testing.assert_allclose(weights, naive.min_norm(X, Y, ridge=ridge), rtol=1e-11, atol=1e-14 / (1 + ridge))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_ridge_makes_fewer_rows_than_columns_solvable(rows):
+    X, Y = problem(rows)
+    weights = Gram().update(X, Y).solve(ridge=1e-3)
+    np.testing.assert_allclose(weights, naive.min_norm(X, Y, ridge=1e-3), rtol=1e-9)
+
+
+def test_columns_of_unlike_scales_are_no_trouble():
+    X, Y = problem()
+    scales = np.array([1e-30, 1.0, 1e12, 1e60])
+    weights = Gram().update(X * scales, Y).solve()
+    np.testing.assert_allclose(weights * scales, naive.min_norm(X, Y), rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.ones((5, 2)),
+        np.zeros((5, 2)),
+        np.eye(5)[:, [0, 1, 0]],
+        np.ones((1, 2)),
+        np.column_stack([np.ones(5), np.ones(5) + 1e-7 * np.arange(5)]),
+    ],
+    ids=["rank one", "zeros", "twin columns", "one row", "nearly parallel"],
+)
+def test_a_matrix_that_cannot_be_trusted_is_refused(X):
+    d = X.shape[1]
+    with pytest.raises(LinAlgError, match=f"the {d} x {d} Gram matrix is too ill-conditioned to solve"):
+        Gram().update(X, np.ones(len(X))).solve()
+
+
+@pytest.mark.parametrize("labels", [(), (2,)])
+@pytest.mark.parametrize("ridge", [0.0, 0.5])
+@pytest.mark.parametrize("rank", [0, 1, 3, 4])
+def test_rcond_cuts_a_deficient_matrix_to_its_shortest_solution(labels, ridge, rank):
+    X, Y = problem(labels=labels)
+    X = X[:, :rank] @ np.random.default_rng(9).standard_normal((rank, 4))
+    weights = Gram().update(X, Y).solve(ridge=ridge, rcond=1e-5)
+    np.testing.assert_allclose(weights, naive.min_norm(X, Y, 1e-5, ridge), rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1.0])
+def test_rcond_cuts_singular_values_of_the_rows_not_of_their_squares(ridge):
+    X, Y = np.diag([1.0, 0.1, 0.001]), np.ones(3)
+    for rcond, kept in ((0.5, 1), (0.01, 2), (1e-4, 3)):
+        expected = np.where(np.arange(3) < kept, np.diagonal(X) / (np.diagonal(X) ** 2 + ridge), 0.0)
+        np.testing.assert_allclose(Gram().update(X, Y).solve(ridge, rcond), expected, rtol=1e-12)
+
+
+def test_rcond_finer_than_a_gram_matrix_resolves_is_refused():
+    gram = Gram().update(*problem())
+    with pytest.raises(LinAlgError, match=r"rcond=1\.0e-12 is finer than a Gram matrix resolves"):
+        gram.solve(rcond=1e-12)
+
+
+@pytest.mark.parametrize(("scale", "rcond"), [(1e200, None), (1e200, 1e-6), (1e-200, None)])
+def test_squares_that_overflow_or_vanish_are_refused(scale, rcond):
+    with np.errstate(over="ignore"), pytest.raises(ValueError):  # noqa: PT011  update or solve may refuse
+        Gram().update(scale * np.eye(2), [1.0, 2.0]).solve(rcond=rcond)
+
+
+@pytest.mark.parametrize("rcond", [None, 1e-6])
+@pytest.mark.parametrize(("columns", "labels"), [(0, ()), (0, (2,)), (2, (0,)), (0, (0,))])
+def test_no_columns_or_no_labels_have_empty_solutions(columns, labels, rcond):
+    gram = Gram().update(np.eye(3)[:, :columns], np.ones((3, *labels)))
+    assert gram.solve(rcond=rcond).shape == (columns, *labels)
+
+
+def test_before_the_first_row_there_is_nothing():
+    gram = Gram()
+    assert (gram.n_rows, gram.xtx.shape, gram.xty, gram.yty) == (0, (0, 0), None, None)
+    assert Gram().merge(gram).n_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (([1.0, 2.0], None), ValueError, r"X must have 2 dimension\(s\), got shape \(2,\)"),
+        (([[np.nan, 1.0]], [1.0]), ValueError, r"X holds 1 NaN or infinite value"),
+        (([[1.0, 1.0]], [np.inf]), ValueError, r"Y holds 1 NaN or infinite value"),
+        (([[1.0, 1.0]], [1.0, 2.0]), ValueError, r"same number of rows: X has 1, Y has 2"),
+        (([[1.0, 1.0]], 1.0), ValueError, r"Y must have 1 or 2 dimensions, got shape \(\)"),
+        (([[1.0, 1.0]], np.ones((1, 1, 1))), ValueError, r"Y must have 1 or 2 dimensions, got shape \(1, 1, 1\)"),
+        (([[1j, 1.0]], [1.0]), TypeError, r"X must hold real numbers, got dtype complex128"),
+        (([[1.0, 1.0, 1.0]], [1.0]), ValueError, r"X has 3 columns, the rows before have 2"),
+        (([[1.0, 1.0]], None), ValueError, r"these rows have no Y, the ones before Y of shape \('rows',\)"),
+        (([[1.0, 1.0]], [[1.0]]), ValueError, r"these rows have Y of shape \('rows', 1\), the ones before"),
+    ],
+)
+def test_misfit_rows_are_refused_by_name_and_leave_no_trace(arguments, error, message):
+    X, Y = problem(columns=2)
+    gram = Gram().update(X, Y)
+    with pytest.raises(error, match=message):
+        gram.update(*arguments)
+    assert_gram(gram, X, Y)
+
+
+@pytest.mark.parametrize("method", ["merge", "downdate"])
+def test_misfit_partners_are_refused_by_name(method):
+    gram = Gram().update(*problem())
+    with pytest.raises(TypeError, match="other must be a Gram, got list"):
+        getattr(gram, method)([1.0])
+    with pytest.raises(ValueError, match="X has 3 columns, the rows before have 4"):
+        getattr(gram, method)(Gram().update(*problem(columns=3)))
+    with pytest.raises(ValueError, match="these rows have no Y"):
+        getattr(gram, method)(Gram().update(*problem(labels=None)))
+
+
+def test_bad_settings_of_solve_are_refused_by_name():
+    gram = Gram().update(*problem())
+    with pytest.raises(ValueError, match=r"ridge must be a finite number, at least 0, got -1\.0"):
+        gram.solve(ridge=-1)
+    for rcond in (-0.1, 1.0, np.nan):
+        with pytest.raises(ValueError, match="rcond must be a finite number"):
+            gram.solve(rcond=rcond)
+    with pytest.raises(ValueError, match=r"solve needs labels: call update\(X, Y\) first"):
+        Gram().update(*problem(labels=None)).solve()

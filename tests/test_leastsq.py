@@ -1,0 +1,275 @@
+"""lstsq is NumPy's, stacks too; min_norm is the shortest minimiser, by whatever route."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.linalg import hilbert
+
+from tests import naive
+from w2s_fast import lstsq, min_norm
+from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, factor_gram, inverse_norm
+from w2s_fast.linalg import leastsq
+
+EPS = np.finfo(float).eps
+SHAPES = [(1, 1), (1, 4), (4, 1), (3, 7), (7, 3), (5, 5)]
+
+
+def spectrum(singular_values, m, n, seed=0):
+    """A matrix (m, n) with the given singular values and random singular vectors."""
+    rng = np.random.default_rng(seed)
+    k = len(singular_values)
+    left, right = (np.linalg.qr(rng.standard_normal((size, k)))[0] for size in (m, n))
+    return (left * singular_values) @ right.T
+
+
+def random(*shape, seed=1):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def assert_same_as_numpy(a, b, rcond, rtol, atol):
+    ours, theirs = lstsq(a, b, rcond), np.linalg.lstsq(a, b, rcond)
+    for mine, peer in zip(ours, theirs, strict=True):
+        assert np.shape(mine) == np.shape(peer)
+        assert np.asarray(mine).dtype == np.asarray(peer).dtype
+        np.testing.assert_allclose(mine, peer, rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize("labels", [(), (1,), (3,)])
+@pytest.mark.parametrize(("m", "n"), SHAPES)
+@pytest.mark.parametrize(
+    ("dtypes", "tol"), [("dd", 1e-12), ("ff", 2e-5), ("fd", 1e-5), ("df", 1e-5), ("ll", 1e-12), ("lf", 1e-12)]
+)
+def test_lstsq_agrees_with_numpy(m, n, labels, dtypes, tol):
+    a, b = (30 * random(m, n)).astype(dtypes[0]), (30 * random(m, *labels, seed=2)).astype(dtypes[1])
+    assert_same_as_numpy(a, b, None, tol, tol)
+
+
+@pytest.mark.parametrize(("m", "n"), [(0, 3), (3, 0), (0, 0), (3, 2)])
+@pytest.mark.parametrize("labels", [(), (0,), (2,)])
+def test_lstsq_of_nothing_agrees_with_numpy(m, n, labels):
+    assert_same_as_numpy(np.ones((m, n)), np.ones((m, *labels)), None, 1e-12, 1e-12)
+
+
+@pytest.mark.parametrize("rcond", [None, -1, 0.0, 1e-3, 0.3, 0.9])
+@pytest.mark.parametrize(("m", "n"), [(6, 4), (4, 6), (4, 4)])
+def test_lstsq_cuts_where_numpy_cuts(m, n, rcond):
+    assert_same_as_numpy(spectrum([2.0, 1.0, 0.1, 1e-5], m, n), random(m), rcond, 1e-9, 1e-10)
+
+
+@pytest.mark.parametrize(("m", "n"), [(6, 4), (4, 6), (5, 5)])
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_lstsq_of_a_deficient_matrix_agrees_with_numpy(m, n, rank):
+    assert_same_as_numpy(random(m, rank) @ random(rank, n), random(m, 2), 1e-10, 1e-10, 1e-12)
+
+
+@pytest.mark.parametrize(("m", "n"), SHAPES)
+@pytest.mark.parametrize("labels", [(), (2,)])
+@pytest.mark.parametrize("lead", [(0,), (1,), (3,), (2, 3)])
+def test_a_stack_of_problems_is_each_problem(m, n, labels, lead):
+    a, b = random(*lead, m, n), random(*lead, m, *labels, seed=2)
+    x, residuals, rank, s = lstsq(a, b)
+    assert x.shape == min_norm(a, b).shape == (*lead, n, *labels)
+    assert residuals.shape == ((*lead, *(labels or (1,))) if m > n else (0,))
+    assert rank.shape == lead
+    assert s.shape == (*lead, min(m, n))
+    for i in np.ndindex(lead):
+        x_i, residuals_i, rank_i, s_i = np.linalg.lstsq(a[i], b[i])
+        np.testing.assert_allclose(x[i], x_i, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(min_norm(a, b)[i], x_i, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(s[i], s_i, rtol=1e-12)
+        assert rank[i] == rank_i
+        if m > n:
+            np.testing.assert_allclose(residuals[i], residuals_i, rtol=1e-10, atol=1e-12)
+
+
+def test_one_deficient_problem_leaves_its_stack_without_residuals():
+    a = np.stack([random(4, 2), np.ones((4, 2))])
+    _, residuals, rank, _ = lstsq(a, np.ones((2, 4)))
+    assert residuals.shape == (0,)
+    assert rank.tolist() == [2, 1]
+
+
+@st.composite
+def problems(draw):
+    """Small whole numbers of any shape and rank, with duplicated and zero rows and columns, at any scale."""
+    m, n = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    whole = st.integers(-3, 3).map(float)
+    X = draw(arrays(np.float64, (m, n), elements=whole))
+    X[draw(st.integers(0, m - 1))] = X[0] * draw(whole)
+    X[:, draw(st.integers(0, n - 1))] = X[:, 0] * draw(whole)
+    return X, draw(arrays(np.float64, (m, *draw(st.sampled_from([(), (2,)]))), elements=whole))
+
+
+@given(problems(), st.sampled_from([0.0, 1e-2, 5.0]), st.sampled_from([1e-100, 1.0, 1e6, 1e150]))
+def test_min_norm_agrees_with_the_singular_value_decomposition(problem, ridge, scale):
+    X, Y = problem
+    weights = min_norm(scale * X, Y, ridge=ridge * scale * scale, rcond=1e-10)
+    np.testing.assert_allclose(scale * weights, naive.min_norm(X, Y, 1e-10, ridge), rtol=1e-9, atol=1e-11)
+
+
+@given(problems())
+def test_no_weights_fit_better_and_none_as_good_are_shorter(problem):
+    X, Y = problem
+    weights = min_norm(X, Y)
+    residual = Y - X @ weights
+    np.testing.assert_allclose(X.T @ residual, 0.0, atol=1e-10)  # so nothing fits better
+    row_space = np.linalg.pinv(X, rcond=1e-10) @ X
+    np.testing.assert_allclose(row_space @ weights, weights, atol=1e-10)  # so nothing as good is shorter
+
+
+@given(problems(), st.floats(1e-3, 1e8))
+def test_ridge_weights_solve_the_normal_equations(problem, ridge):
+    X, Y = problem
+    weights = min_norm(X, Y, ridge=ridge)
+    size = (np.sum(X**2) + ridge) * np.linalg.norm(weights)
+    np.testing.assert_allclose(X.T @ (Y - X @ weights), ridge * weights, rtol=1e-9, atol=1e-10 + 1e-11 * size)
+
+
+@pytest.mark.parametrize("decades", range(15))
+@pytest.mark.parametrize(("m", "n"), [(20, 8), (8, 20), (8, 8)])
+def test_error_is_that_of_an_orthogonal_factorisation_at_any_condition(m, n, decades):
+    condition = 10.0**decades
+    X, truth = spectrum(np.logspace(0, -decades, 8), m, n), random(n)
+    for noise in (0.0, 1e-3):
+        Y = X @ truth + noise * random(m, seed=3)
+        reference = np.linalg.lstsq(X, Y)[0]
+        size = np.linalg.norm(reference)
+        misfit = np.linalg.norm(Y - X @ reference)  # Higham 2002, theorem 20.1
+        bound = 50 * EPS * condition * (size + condition * misfit)
+        assert np.linalg.norm(min_norm(X, Y) - reference) <= bound
+
+
+@pytest.mark.parametrize(
+    "X",
+    [hilbert(n) for n in (2, 5, 8, 11)] + [np.vander(np.linspace(0, 1, 15), n) for n in (3, 6, 9)],
+    ids=lambda X: f"{X.shape}",
+)
+def test_notorious_matrices_leave_no_residual(X):
+    for A in (X, X.T):
+        Y = A @ np.ones(A.shape[1])
+        weights = min_norm(A, Y)
+        assert np.linalg.norm(Y - A @ weights) <= 100 * EPS * np.linalg.norm(A) * np.linalg.norm(weights)
+        assert np.linalg.norm(weights) <= np.sqrt(A.shape[1]) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e-150, 1e150, 1e160, 1e300])
+@pytest.mark.parametrize(("m", "n"), [(6, 3), (3, 6), (1, 3), (3, 1)])
+def test_scales_whose_squares_overflow_or_vanish_are_no_trouble(m, n, scale):
+    X, Y = random(m, n), random(m)
+    for solve in (min_norm, lambda X, Y: lstsq(X, Y)[0]):
+        np.testing.assert_allclose(scale * solve(scale * X, Y), solve(X, Y), rtol=1e-11)
+    np.testing.assert_allclose(min_norm(X, scale * Y) / scale, min_norm(X, Y), rtol=1e-11)
+
+
+@pytest.mark.parametrize("scales", [[1e150, 1, 1, 1, 1e-150], [1e8, 1e4, 1, 1e-4, 1e-8], [1e-150] * 5])
+def test_rows_of_unlike_scales_agree_with_the_singular_value_decomposition(scales):
+    X, Y = (a * np.reshape(scales, (-1, *(1,) * (a.ndim - 1))) for a in (random(5, 3), random(5)))
+    np.testing.assert_allclose(min_norm(X, Y), naive.min_norm(X, Y, 5 * EPS), rtol=1e-7)
+
+
+@pytest.mark.parametrize("X", [np.zeros((4, 2)), np.zeros((2, 4)), np.zeros((0, 3)), np.zeros((3, 0))], ids=np.shape)
+@pytest.mark.parametrize("ridge", [0.0, 1e-3])
+def test_features_that_say_nothing_have_weights_of_zero(X, ridge):
+    weights = min_norm(X, np.ones((len(X), 2)), ridge=ridge)
+    assert weights.shape == (X.shape[1], 2)
+    assert not weights.any()
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.floats(1e-7, 0.99), st.sampled_from([0.0, 1e-4, 2.0]), st.data())
+def test_rcond_cuts_whatever_route_is_taken(m, n, rcond, ridge, data):
+    k = min(m, n)
+    values = [
+        1.0,
+        *data.draw(st.lists(st.sampled_from([1.0, 0.3, 0.1, 1e-2, 1e-4, 1e-6]), min_size=k - 1, max_size=k - 1)),
+    ]
+    assume(all(abs(np.log(value / rcond)) > 1e-6 for value in values))
+    X, Y = spectrum(values, m, n), random(m)
+    expected = naive.min_norm(X, Y, rcond, ridge)
+    error = np.linalg.norm(min_norm(X, Y, rcond=rcond, ridge=ridge) - expected)
+    assert error <= 1e-7 * max(1.0, np.linalg.norm(expected))
+
+
+def test_the_gram_route_takes_the_well_conditioned_alone(monkeypatch):
+    taken = []
+    svd_solve = leastsq._svd_solve
+    monkeypatch.setattr(leastsq, "_svd_solve", lambda X, *rest: taken.append(len(X)) or svd_solve(X, *rest))
+    X = np.stack([spectrum(np.logspace(0, -decades, 4), 9, 4) for decades in (0, 2, 4, 7, 12)])
+    min_norm(X, np.ones((5, 9)))
+    assert taken == [2]  # of conditions 1e7 and 1e12
+    min_norm(X[:3].mT, np.ones((3, 4)))
+    assert taken == [2]
+
+
+@pytest.mark.parametrize(("m", "n"), [(60, 30), (30, 60)])
+def test_threads_change_nothing(m, n, monkeypatch):
+    X, Y = random(200, m, n), random(200, m, 2)
+    X[7, :, 1] = X[7, :, 0]  # one problem for the singular value decomposition
+    assert 200 * max(m, n) * min(m, n) ** 2 > leastsq.THREADED_WORK
+    threaded = min_norm(X, Y)
+    assert np.array_equal(threaded, min_norm(X, Y))
+    monkeypatch.setattr(leastsq, "THREADED_WORK", np.inf)
+    np.testing.assert_allclose(threaded, min_norm(X, Y), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(threaded[7], naive.min_norm(X[7], Y[7]), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("m", "n"), [(6, 3), (3, 6)])
+def test_float32_comes_back_as_float32_solved_in_float64(m, n):
+    X, Y = random(m, n).astype(np.float32), random(m).astype(np.float32)
+    weights = min_norm(X, Y)
+    assert weights.dtype == np.float32
+    np.testing.assert_allclose(weights, naive.min_norm(X, Y).astype(np.float32), rtol=1e-6)
+    assert min_norm(X, Y.astype(np.float64)).dtype == min_norm(X.astype(np.int64), Y).dtype == np.float64
+
+
+@pytest.mark.parametrize(("m", "n"), [(6, 3), (3, 6)])
+def test_every_layout_gives_the_same_and_is_left_alone(m, n):
+    X, Y = random(m, n), random(m, 2)
+    expected = min_norm(X, Y)
+    for (name, features), (_, labels) in zip(naive.layouts(X), naive.layouts(Y), strict=True):
+        for solve in (min_norm, lambda a, b: lstsq(a, b)[0]):
+            np.testing.assert_allclose(solve(features, labels), expected, rtol=1e-11, atol=1e-13, err_msg=name)
+        assert np.array_equal(features, X), name
+        assert np.array_equal(labels, Y), name
+
+
+@pytest.mark.parametrize(
+    ("X", "Y", "settings", "error", "message"),
+    [
+        ([1.0], [1.0], {}, ValueError, r"at least 2 dimensions \(\.\.\., m, n\), got shape \(1,\)"),
+        (np.eye(2), 1.0, {}, ValueError, r"to go with \w of shape \(2, 2\), got \(\)"),
+        (np.eye(2), np.ones(3), {}, ValueError, r"must have shape \(\.\.\., m\) or \(\.\.\., m, k\).* got \(3,\)"),
+        (np.ones((5, 2, 2)), np.ones(2), {}, ValueError, r"of shape \(5, 2, 2\), got \(2,\)"),
+        (np.eye(2), [np.nan, 1.0], {}, ValueError, "[Yb] holds 1 NaN or infinite value"),
+        ([[np.inf, 1.0]], [1.0], {}, ValueError, "[Xa] holds 1 NaN or infinite value"),
+        ([[1j, 1.0]], [1.0], {}, TypeError, "[Xa] must hold real numbers, got dtype complex128"),
+        (np.eye(2), np.array([None, 1]), {}, TypeError, "[Yb] must hold real numbers, got dtype object"),
+        (np.eye(2), np.ones(2), {"rcond": 1.0}, ValueError, r"rcond must be.*got 1\.0"),
+        (np.eye(2), np.ones(2), {"rcond": -0.5}, ValueError, r"rcond must be.*got -0\.5"),
+        (np.eye(2), np.ones(2), {"rcond": np.nan}, ValueError, "rcond must be.*got nan"),
+        (np.eye(2), np.ones(2), {"rcond": "tiny"}, TypeError, "rcond must be a number, got 'tiny'"),
+    ],
+)
+def test_bad_input_is_refused_by_name(X, Y, settings, error, message):
+    for solve in (lstsq, min_norm):
+        with pytest.raises(error, match=message):
+            solve(X, Y, **settings)
+
+
+@pytest.mark.parametrize("settings", [{"ridge": -1.0}, {"ridge": np.inf}, {"rcond": -1}], ids=str)
+def test_min_norm_refuses_what_lstsq_has_not_or_takes(settings):
+    with pytest.raises(ValueError, match=f"{next(iter(settings))} must be a finite number, at least 0"):
+        min_norm(np.eye(2), np.ones(2), **settings)
+
+
+@given(st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_the_condition_is_never_overrated_and_underrated_within_the_margin(d, seed):
+    X = random(d + 1, d, seed=seed)
+    lower, scale, rcond = factor_gram(X.T @ X, 0.1)
+    inverse = np.linalg.inv(X.T @ X + 0.1 * np.eye(d))
+    norm = np.abs(inverse).sum(axis=0).max()
+    assert norm / CUTOFF_MARGIN <= inverse_norm(lower, scale) <= norm * (1 + 1e-9)
+    scaled = (X.T @ X + 0.1 * np.eye(d)) * np.outer(scale, scale)
+    true = 1 / (np.abs(scaled).sum(axis=0).max() * np.abs(np.linalg.inv(scaled)).sum(axis=0).max())
+    assert true * (1 - 1e-9) <= rcond <= CUTOFF_MARGIN * true

@@ -1,0 +1,268 @@
+"""Moments and CoMoments: partial results form an algebra, whatever the split, order and grouping."""
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from tests import naive
+from w2s_fast import CoMoments, Moments
+from w2s_fast.kernels.moments import TILE_COLUMNS, TILE_ROWS
+
+EPS = np.finfo(float).eps
+KINDS = pytest.mark.parametrize("kind", [Moments, CoMoments])
+
+
+def second(moments, ddof=0):
+    """Variance or covariance."""
+    return moments.variance(ddof) if isinstance(moments, Moments) else moments.covariance(ddof)
+
+
+def assert_moments(moments, X):
+    """The moments are those of the rows of X, up to the rounding of a mean: eps times the largest entry."""
+    X = np.asarray(X, np.float64)
+    oracle = naive.variance if isinstance(moments, Moments) else naive.covariance
+    rounding = 50 * EPS * np.abs(X).max(initial=0.0)
+    assert moments.count == len(X)
+    np.testing.assert_allclose(moments.mean, naive.mean(X), rtol=0, atol=rounding)
+    spread = np.ptp(X, axis=0).max(initial=0.0)
+    np.testing.assert_allclose(second(moments), oracle(X), rtol=0, atol=rounding * (spread + rounding) + 1e-300)
+
+
+def unequal(rows, columns, seed=0, offset=0.0):
+    """Rows whose mean drifts, so that the parts of any split have unequal means."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((rows, columns)) + 0.3 * np.arange(rows)[:, None] + offset
+
+
+@st.composite
+def samples(draw, min_rows=1):
+    """Rows with a common offset up to 1e8."""
+    shape = draw(st.integers(min_rows, 10)), draw(st.integers(1, 3))
+    rows = draw(arrays(np.float64, shape, elements=st.floats(-4, 4, width=16)))
+    return rows + draw(st.sampled_from([0.0, 1.0, -1e4, 1e8]))
+
+
+@st.composite
+def splits(draw):
+    """Blocks of rows, some of them empty, and the rows."""
+    X = draw(samples())
+    cuts = sorted(draw(st.lists(st.integers(0, len(X)), max_size=5)))
+    return X, [X[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(X)], strict=True)]
+
+
+@KINDS
+@given(splits())
+def test_blocks_may_be_split_anywhere(kind, split):
+    X, blocks = split
+    moments = kind()
+    for block in blocks:
+        assert moments.update(block) is moments
+    assert_moments(moments, X)
+
+
+@KINDS
+@given(splits(), st.data())
+def test_parts_merge_in_any_order_and_grouping(kind, split, data):
+    X, blocks = split
+    parts = [kind().update(block) for block in blocks]
+    while len(parts) > 1:
+        part = parts.pop(data.draw(st.integers(0, len(parts) - 1)))
+        into = parts[data.draw(st.integers(0, len(parts) - 1))]
+        assert into.merge(part) is into
+    assert_moments(parts[0], X)
+
+
+@KINDS
+@given(samples(), samples())
+def test_merging_leaves_the_other_as_it_is(kind, X, Y):
+    width = min(X.shape[1], Y.shape[1])
+    one, other = kind().update(X[:, :width]), kind().update(Y[:, :width])
+    before = other.count, other.mean, second(other)
+    one.merge(other)
+    assert other.count == before[0]
+    assert np.array_equal(other.mean, before[1])
+    assert np.array_equal(second(other), before[2])
+
+
+@KINDS
+@given(samples())
+def test_nothing_merged_or_added_changes_nothing(kind, X):
+    moments = kind().update(X)
+    before = moments.mean, second(moments)
+    moments.merge(kind()).merge(kind().update(X[:0])).update(X[:0])
+    fresh = kind().merge(moments)
+    for same in (moments, fresh):
+        assert same.count == len(X)
+        assert np.array_equal(same.mean, before[0])
+        assert np.array_equal(second(same), before[1])
+
+
+@KINDS
+def test_unequal_means_far_from_zero_keep_their_digits(kind):
+    X = unequal(30, 3, offset=1e8)
+    moments = kind().update(X[:1]).merge(kind().update(X[1:7])).update(X[7:])
+    assert_moments(moments, X)
+    np.testing.assert_allclose(second(moments), second(kind().update(X - 1e8)), rtol=1e-6)
+
+
+@KINDS
+def test_merging_with_itself_doubles_the_count_alone(kind):
+    X = unequal(3, 2)
+    moments = kind().update(X)
+    for _ in range(40):
+        moments.merge(copy.deepcopy(moments))
+    moments.merge(moments)
+    assert moments.count == 3 * 2**41
+    np.testing.assert_allclose(moments.mean, naive.mean(X), rtol=1e-12)
+    np.testing.assert_allclose(second(moments), second(kind().update(X)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [(TILE_ROWS, 1), (TILE_ROWS + 1, 1), (3 * TILE_ROWS - 1, 2), (1, TILE_COLUMNS + 1), (2, 2 * TILE_COLUMNS + 3)],
+)
+def test_tiles_leave_no_seam(rows, columns):
+    X = unequal(rows, columns, offset=1e4)
+    moments = Moments().update(X)
+    np.testing.assert_allclose(moments.mean, X.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(moments.variance(), X.var(axis=0), rtol=1e-9, atol=1e-20)
+
+
+@pytest.mark.jit_speed
+def test_tiles_leave_no_seam_both_ways():
+    X = unequal(2 * TILE_ROWS + 5, TILE_COLUMNS + 7)
+    moments = Moments().update(X)
+    np.testing.assert_allclose(moments.mean, X.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(moments.variance(), X.var(axis=0), rtol=1e-12)
+
+
+def test_comoments_take_more_rows_than_one_block(monkeypatch):
+    monkeypatch.setattr("w2s_fast.linalg.blocks.BLOCK_BYTES", 8 * 3 * 4)  # four rows of three
+    X = unequal(11, 3)
+    assert_moments(CoMoments().update(X), X)
+
+
+@KINDS
+def test_every_layout_gives_the_same_and_is_left_alone(kind):
+    X = unequal(6, 4)
+    expected = kind().update(X)
+    for name, same in naive.layouts(X):
+        moments = kind().update(same)
+        np.testing.assert_allclose(moments.mean, expected.mean, rtol=1e-15, err_msg=name)
+        np.testing.assert_allclose(second(moments), second(expected), rtol=1e-13, err_msg=name)
+        assert np.array_equal(same, X), name
+
+
+@KINDS
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8, np.uint16, np.bool_])
+def test_every_dtype_is_accumulated_in_float64(kind, dtype):
+    X = (4 * np.random.default_rng(1).random((7, 3))).astype(dtype)
+    moments = kind().update(X)
+    assert moments.mean.dtype == second(moments).dtype == np.float64
+    assert_moments(moments, X)
+
+
+@KINDS
+def test_float32_far_from_zero_keeps_its_digits(kind):
+    X = np.array([[1e8], [1e8 + 8.0]], np.float32)
+    assert second(kind().update(X)) == pytest.approx(16.0, rel=1e-15)
+
+
+def test_samples_may_have_any_shape():
+    X = np.random.default_rng(2).standard_normal((5, 2, 3))
+    moments = Moments().update(X[:2]).merge(Moments().update(X[2:]))
+    np.testing.assert_allclose(moments.mean, X.mean(axis=0))
+    np.testing.assert_allclose(moments.variance(ddof=1), X.var(axis=0, ddof=1))
+    scalars = Moments().update([1.0, 2.0]).update([6.0])
+    assert scalars.mean.shape == scalars.variance().shape == ()
+    assert (scalars.mean, scalars.variance(ddof=1)) == (3.0, 7.0)
+
+
+@KINDS
+def test_samples_without_columns_have_empty_moments(kind):
+    moments = kind().update(np.zeros((3, 0)))
+    assert moments.count == 3
+    assert moments.mean.size == second(moments).size == 0
+
+
+@KINDS
+def test_divisor_is_the_count_less_ddof(kind):
+    X = unequal(4, 2)
+    oracle = naive.variance if kind is Moments else naive.covariance
+    moments = kind().update(X)
+    for ddof in range(4):
+        np.testing.assert_allclose(second(moments, ddof), oracle(X, ddof), rtol=1e-13)
+    assert np.isnan(second(moments, 4)).all()
+    assert np.isnan(second(moments, 5)).all()
+    with pytest.raises(ValueError, match="ddof must be at least 0, got -1"):
+        second(moments, -1)
+    with pytest.raises(TypeError, match="ddof must be a whole number"):
+        second(moments, 0.5)
+
+
+@KINDS
+def test_no_sample_has_no_mean_and_one_no_spread(kind):
+    assert np.isnan(kind().update(np.zeros((0, 2))).mean).all()
+    assert np.isnan(second(kind().update(np.zeros((0, 2))))).all()
+    one = kind().update([[3.0, 4.0]])
+    assert one.mean.tolist() == [3.0, 4.0]
+    assert not second(one).any()
+    assert np.isnan(second(one, ddof=1)).all()
+
+
+@KINDS
+def test_results_are_copies(kind):
+    moments = kind().update([[1.0, 2.0], [3.0, 4.0]])
+    for result in (moments.mean, second(moments)):
+        result[...] = 99.0
+    assert_moments(moments, np.array([[1.0, 2.0], [3.0, 4.0]]))
+
+
+@KINDS
+def test_counts_that_float64_cannot_hold_are_refused(kind):
+    moments = kind().update([[1.0], [2.0]])
+    moments.count = 2**53 - 1
+    before = moments.mean
+    with pytest.raises(OverflowError, match=r"2 more pass 2\*\*53"):
+        moments.update([[5.0], [6.0]])
+    with pytest.raises(OverflowError, match=r"2 more pass 2\*\*53"):
+        moments.merge(kind().update([[5.0], [6.0]]))
+    assert moments.count == 2**53 - 1
+    assert np.array_equal(moments.mean, before)
+    assert moments.update([[5.0]]).count == 2**53
+
+
+@KINDS
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused_before_it_is_added(kind, bad):
+    moments = kind().update([[1.0, 2.0], [3.0, 4.0]])
+    with pytest.raises(ValueError, match=r"block holds 1 NaN or infinite value\(s\), the first at index \(1, 0\)"):
+        moments.update([[1.0, 2.0], [bad, 4.0]])
+    assert_moments(moments, np.array([[1.0, 2.0], [3.0, 4.0]]))
+
+
+def test_what_is_not_finite_stays_in_its_column_when_let_through():
+    moments = Moments().update([[1.0, np.nan], [3.0, 4.0]], finite=False)
+    assert moments.mean[0] == 2.0
+    assert moments.variance()[0] == 1.0
+    assert np.isnan(moments.mean[1])
+
+
+@KINDS
+def test_misfits_are_refused_by_name(kind):
+    moments = kind().update(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"block has samples of shape \(2,\), the ones before have shape \(3,\)"):
+        moments.update(np.ones((4, 2)))
+    with pytest.raises(ValueError, match=r"other has samples of shape \(2,\), the ones before have shape \(3,\)"):
+        moments.merge(kind().update(np.ones((4, 2))))
+    with pytest.raises(TypeError, match=f"other must be {kind.__name__}, got ndarray"):
+        moments.merge(np.ones((2, 3)))
+    with pytest.raises(TypeError, match=f"other must be {kind.__name__}, got"):
+        moments.merge(CoMoments() if kind is Moments else Moments())
+    with pytest.raises(ValueError, match=r"block must have|block must hold samples along its first axis"):
+        moments.update(1.0)
+    assert moments.count == 2

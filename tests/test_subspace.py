@@ -1,0 +1,340 @@
+"""Subspaces: randomized results are judged by theorem and by the peer's conventions, the rest against oracles."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.sparse
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tests import naive
+from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, principal_angles, randomized_svd
+from w2s_fast.kernels.sketch import NONZEROS, TILE_COLUMNS, add_sketch
+
+SPECTRA = {
+    "flat": np.ones(20),
+    "step": np.r_[np.ones(5), np.full(15, 1e-6)],
+    "decay": 10.0 ** -np.arange(20.0),
+    "slow": 1.0 / np.arange(1.0, 21.0),
+    "low rank": np.r_[np.ones(3), np.zeros(17)],
+    "zeros": np.zeros(20),
+}
+SPARSE = (scipy.sparse.csr_array, scipy.sparse.csc_array, scipy.sparse.csr_matrix, scipy.sparse.coo_array)
+
+
+def matrix(singular_values, m=60, seed=0):
+    """A tall matrix with the given singular values."""
+    rng = np.random.default_rng(seed)
+    n = len(singular_values)
+    left, right = (np.linalg.qr(rng.standard_normal((size, n)))[0] for size in (m, n))
+    return (left * singular_values) @ right.T
+
+
+def random(*shape, seed=1):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def assert_orthonormal(columns, atol=1e-13):
+    np.testing.assert_allclose(columns.T @ columns, np.eye(columns.shape[1]), atol=atol)
+
+
+def sketch(X, key, width, cuts=()):
+    """S X, the rows added in blocks."""
+    result = np.zeros((width, X.shape[1]), X.dtype)
+    for start, stop in zip([0, *cuts], [*cuts, len(X)], strict=True):
+        add_sketch(X[start:stop], start, np.uint64(key), result)
+    return result
+
+
+@pytest.mark.parametrize("width", [1, 3, 8, 9, 40])
+@pytest.mark.parametrize("key", [0, 1, 2**64 - 1, 0x9E3779B97F4A7C15])
+def test_the_sketch_is_the_product_with_the_sparse_sign_matrix(width, key):
+    X = random(13, 4)
+    S = naive.sparse_sign_matrix(key, width, 13, NONZEROS)
+    np.testing.assert_allclose(np.sum(S**2, axis=0), 1.0)
+    np.testing.assert_allclose(sketch(X, key, width), S @ X, rtol=1e-12, atol=1e-13)
+
+
+def test_the_sketch_leaves_no_seam_between_tiles():
+    X = random(3, TILE_COLUMNS + 5)
+    S = naive.sparse_sign_matrix(7, 10, 3, NONZEROS)
+    np.testing.assert_allclose(sketch(X, 7, 10), S @ X, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_sketch_does_not_know_how_rows_were_split(dtype):
+    X = random(17, 3).astype(dtype)
+    whole = sketch(X, 5, 6)
+    for cuts in ([1], [8, 8], [3, 9, 16]):
+        assert np.array_equal(sketch(X, 5, 6, cuts), whole)
+
+
+@pytest.mark.parametrize("n_iter", [0, 1, 2, "auto"])
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_the_error_obeys_the_theorem_and_factors_are_orthonormal(spectrum, n_iter):
+    k, p, values = 4, 4, SPECTRA[spectrum]
+    power = 4 if n_iter == "auto" else n_iter
+    # Halko, Martinsson and Tropp 2011: corollary 10.10, and theorem 9.3 for the cut back to k.
+    constant = 1 + math.sqrt(k / (p - 1)) + math.e * math.sqrt((k + p) * (20 - k)) / p
+    bound = (1 + constant ** (1 / (2 * power + 1))) * values[k] + 1e-14
+    for seed in range(5):
+        M = matrix(values, seed=seed)
+        U, s, Vt = randomized_svd(M, k, n_oversamples=p, n_iter=n_iter, random_state=seed)
+        assert np.linalg.norm(M - U * s @ Vt, 2) <= bound
+        assert np.all(s <= values[:k] * (1 + 1e-12) + 1e-14)
+        assert np.all(np.diff(s) <= 0)
+        assert_orthonormal(U)
+        assert_orthonormal(Vt.T)
+
+
+@pytest.mark.parametrize("shape", [(9, 6), (6, 9), (1, 1), (1, 4), (4, 1)])
+def test_all_components_make_the_whole_decomposition(shape):
+    M = random(*shape)
+    U, s, Vt = randomized_svd(M, min(shape), random_state=0)
+    np.testing.assert_allclose(s, np.linalg.svd(M, compute_uv=False), rtol=1e-12)
+    np.testing.assert_allclose(U * s @ Vt, M, atol=1e-13)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize(
+    ("container", "dtype", "expected"),
+    [(np.asarray, "f2", "f4"), (np.asarray, ">f8", "f8")]
+    + [
+        (kind, *pair)
+        for kind in (np.asarray, *SPARSE)
+        for pair in (("f8", "f8"), ("f4", "f4"), ("i4", "f8"), ("?", "f8"))
+    ],
+)
+def test_shapes_and_dtypes_are_the_peers(container, dtype, expected, wide):
+    dense = np.rint(30 * matrix(SPECTRA["slow"], 30)).astype(dtype)
+    dense = dense.T if wide else dense
+    U, s, Vt = randomized_svd(container(dense), 3, n_oversamples=20, random_state=0)
+    assert (U.shape, s.shape, Vt.shape) == ((len(dense), 3), (3,), (3, dense.shape[1]))
+    assert U.dtype == s.dtype == Vt.dtype == np.dtype(expected)
+    tol = 1e-12 if expected == "f8" else 1e-5
+    np.testing.assert_allclose(s, np.linalg.svd(dense.astype(float), compute_uv=False)[:3], rtol=tol)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("transpose", ["auto", True, False])
+@pytest.mark.parametrize("container", [np.asarray, *SPARSE])
+def test_signs_make_the_largest_entry_of_each_left_vector_positive(container, transpose, wide):
+    """The peer decides on U of the matrix given, also where it decomposes the transpose."""
+    M = matrix(SPECTRA["decay"], 30)
+    M = M.T if wide else M
+    U, s, Vt = randomized_svd(container(M), 4, transpose=transpose, random_state=0)
+    assert np.all(U[np.argmax(np.abs(U), axis=0), range(4)] > 0)
+    np.testing.assert_allclose(U * s @ Vt, M, atol=2e-4)
+    as_found = randomized_svd(container(M), 4, transpose=transpose, random_state=0, flip_sign=False)
+    np.testing.assert_allclose(np.abs(as_found[0]), np.abs(U), atol=1e-13)
+    np.testing.assert_allclose(as_found[0] * s @ as_found[2], U * s @ Vt, atol=1e-13)
+
+
+def test_auto_means_seven_iterations_for_few_components_else_four():
+    M = random(70, 41)
+    for k, expected in ((4, 7), (5, 4)):
+        auto, fixed = (randomized_svd(M, k, n_iter=n_iter, random_state=3) for n_iter in ("auto", expected))
+        assert all(np.array_equal(a, b) for a, b in zip(auto, fixed, strict=True))
+
+
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
+def test_the_same_seed_gives_the_same_bits(container):
+    M = container(random(40, 30))
+    for state in (lambda: 7, lambda: np.random.RandomState(7), lambda: np.random.default_rng(7)):
+        first, again = (randomized_svd(M, 3, n_iter=1, random_state=state()) for _ in range(2))
+        assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    generator = np.random.default_rng(7)
+    states = (0, 1, generator, generator, None, None)
+    found = [float(randomized_svd(M, 3, n_iter=0, random_state=state)[1][0]) for state in states]
+    assert len(set(found)) == len(found)  # other seeds, a generator further on and no seed give other sketches
+
+
+def test_iterations_read_rows_block_by_block(monkeypatch):
+    M = matrix(SPECTRA["decay"])
+    whole = randomized_svd(M, 4, random_state=0)
+    monkeypatch.setattr("w2s_fast.linalg.blocks.BLOCK_BYTES", 8 * 20 * 7)  # seven rows
+    for a, b in zip(randomized_svd(M, 4, random_state=0), whole, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"svd_lapack_driver": "gesvd"}, {"power_iteration_normalizer": "LU"}, {"n_oversamples": 0}]
+)
+def test_settings_change_nothing_in_a_matrix_of_low_rank(settings):
+    M = matrix(SPECTRA["low rank"])
+    U, s, Vt = randomized_svd(M, 3, random_state=0, **settings)
+    np.testing.assert_allclose(U * s @ Vt, M, atol=1e-13)
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("f8", 1e-200), ("f8", 1e200), ("f4", 1e-25), ("f4", 1e25)])
+def test_scales_whose_squares_overflow_or_vanish_are_no_trouble(dtype, scale):
+    M = matrix(SPECTRA["slow"])
+    s = randomized_svd((scale * M).astype(dtype), 3, random_state=0)[1]
+    np.testing.assert_allclose(s / s.dtype.type(scale), SPECTRA["slow"][:3], rtol=1e-4)
+
+
+def test_the_callers_matrix_is_left_alone():
+    M = random(8, 5)
+    for name, same in naive.layouts(M):
+        U, s, Vt = randomized_svd(same, 5, random_state=0)
+        np.testing.assert_allclose(U * s @ Vt, M, atol=1e-13, err_msg=name)
+        assert np.array_equal(same, M), name
+
+
+@pytest.mark.parametrize(
+    ("M", "settings", "error", "message"),
+    [
+        (np.eye(3), {"n_components": 0}, ValueError, "n_components must be at least 1 and at most 3, got 0"),
+        (np.ones((9, 4)), {"n_components": 5}, ValueError, "n_components must be at least 1 and at most 4, got 5"),
+        (np.eye(3), {"n_components": 1.0}, TypeError, "n_components must be a whole number, got 1.0"),
+        (np.eye(3), {"n_oversamples": -1}, ValueError, "n_oversamples must be at least 0, got -1"),
+        (np.eye(3), {"n_iter": -1}, ValueError, "n_iter must be at least 0, got -1"),
+        (np.eye(3), {"n_iter": "many"}, TypeError, "n_iter must be a whole number, got 'many'"),
+        (
+            np.eye(3),
+            {"power_iteration_normalizer": "no"},
+            ValueError,
+            "power_iteration_normalizer must be one of 'auto'",
+        ),
+        (np.eye(3), {"svd_lapack_driver": "no"}, ValueError, "svd_lapack_driver must be one of 'gesdd', 'gesvd', got"),
+        (np.eye(3), {"random_state": "seed"}, TypeError, "random_state"),
+        (np.eye(3), {"transpose": "maybe"}, ValueError, "transpose must be"),
+        (np.ones((0, 3)), {}, ValueError, r"M must not be empty, got shape (0, 3)"),
+        (np.ones(3), {}, ValueError, "M must have 2 dimension(s), got shape (3,)"),
+        (np.eye(3) * np.nan, {}, ValueError, "M holds 9 NaN or infinite value(s)"),
+        (scipy.sparse.csr_array([[np.inf, 0.0]]), {}, ValueError, "M holds 1 NaN or infinite value(s)"),
+        (np.eye(3) * 1j, {}, TypeError, "M must hold real numbers, got dtype complex128"),
+        (scipy.sparse.csr_array([[1j, 0.0]]), {}, TypeError, "M must hold real numbers, got dtype complex128"),
+    ],
+)
+def test_bad_input_is_refused_by_name(M, settings, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        randomized_svd(M, **{"n_components": 1, "random_state": 0} | settings)
+
+
+def assert_leading(subspace, X, k):
+    """The subspace is that of the leading k right singular vectors of X."""
+    _, s, vt = np.linalg.svd(np.asarray(X, np.float64))
+    assert (subspace.rank, subspace.basis.shape) == (k, (X.shape[1], k))
+    assert_orthonormal(subspace.basis)
+    np.testing.assert_allclose(subspace.eigenvalues, s[:k] ** 2, rtol=1e-9)
+    np.testing.assert_allclose(subspace.energy, np.sum(s[:k] ** 2) / np.sum(s**2), rtol=1e-12)
+    np.testing.assert_allclose(subspace.basis @ (subspace.basis.T @ vt[:k].T), vt[:k].T, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (5, 12), (6, 6)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_fit_is_the_leading_singular_vectors(shape, dtype, tmp_path):
+    X = random(*shape).astype(dtype)
+    np.save(tmp_path / "X.npy", X)
+    k = naive.intrinsic_dimension(X, 0.8)
+    sources = [X, X.tolist(), np.load(tmp_path / "X.npy", mmap_mode="r"), [X[:2], X[2:3], X[3:]], iter([X[:0], X])]
+    for source in sources:
+        assert_leading(Subspace.fit(source, energy=0.8), X, k)
+    assert_leading(Subspace.fit(X, rank=2), X, 2)
+    assert_leading(Subspace.fit(iter([X[:1], X[1:]]), rank=2), X, 2)
+    assert Subspace.fit(X).rank == naive.intrinsic_dimension(X, 0.99)
+
+
+def test_a_fit_of_many_columns_is_randomized(monkeypatch):
+    monkeypatch.setattr("w2s_fast.linalg.subspace.LARGEST_GRAM", 10)
+    X = matrix(SPECTRA["decay"])
+    first, again = (Subspace.fit(X, rank=3, random_state=5) for _ in range(2))
+    assert_leading(first, X, 3)
+    assert np.array_equal(first.basis, again.basis)
+    for refused in (lambda: Subspace.fit(X), lambda: Subspace.fit(iter([X]), rank=3)):
+        with pytest.raises(NotImplementedError, match="X has 20 columns; beyond 10 only"):
+            refused()
+    assert_leading(Subspace.fit(random(8, 20), rank=3), random(8, 20), 3)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 3)])
+def test_zeros_have_no_dimension(shape):
+    X = np.zeros(shape)
+    subspace = Subspace.fit(X)
+    assert (intrinsic_dimension(X), subspace.rank, subspace.basis.shape, subspace.energy) == (0, 0, (3, 0), 0.0)
+    assert_orthonormal(Subspace.fit(X, rank=2).basis)
+
+
+@pytest.mark.parametrize("rank", [2, 5, 10])
+def test_a_basis_is_orthonormal_beyond_the_rank_of_the_rows(rank):
+    assert_orthonormal(Subspace.fit(random(10, 2) @ random(2, 40), rank=rank).basis)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=8), st.floats(0.01, 0.99), st.sampled_from([1e-8, 1.0, 1e5]))
+def test_intrinsic_dimension_counts_the_energy(values, energy, scale):
+    squares = np.cumsum(np.sort(np.square(values))[::-1])
+    assume(np.min(np.abs(squares / squares[-1] - energy)) > 1e-9)
+    X = scale * matrix(np.array(values, float), 9)
+    expected = int(np.sum(squares < energy * squares[-1])) + 1
+    assert naive.intrinsic_dimension(X, energy) == expected
+    for source in (X, X.T, iter([X[:4], X[4:]])):
+        assert intrinsic_dimension(source, energy) == expected
+
+
+def test_intrinsic_dimension_is_exact_on_ties():
+    assert [intrinsic_dimension(np.eye(4), energy) for energy in (0.25, 0.5, 0.75, 1.0)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("X", "settings", "error", "message"),
+    [
+        (np.eye(3), {"rank": 1, "energy": 0.5}, ValueError, "give rank or energy, not both"),
+        (np.eye(3), {"rank": 0}, ValueError, "rank must be at least 1 and at most 3, got 0"),
+        (np.ones((2, 3)), {"rank": 3}, ValueError, "rank must be at least 1 and at most 2, got 3"),
+        ([np.ones((2, 3))], {"rank": 3}, ValueError, "rank must be at least 1 and at most 2, got 3"),
+        (np.eye(3), {"energy": 0}, ValueError, "energy must be a finite number, more than 0 and at most 1, got 0.0"),
+        (np.eye(3), {"energy": 1.5}, ValueError, "energy must be a finite number, more than 0 and at most 1, got 1.5"),
+        (np.ones(3), {}, ValueError, "X must have 2 dimension(s), got shape (3,)"),
+        ("text", {}, TypeError, "X must be a 2-D array or an iterable of row blocks, got str"),
+        (3, {}, TypeError, "X must be a 2-D array or an iterable of row blocks, got int"),
+        ([], {}, ValueError, "X holds no row blocks"),
+        ([np.eye(2), np.eye(3)], {}, ValueError, "block 1 of X has 3 columns, the ones before have 2"),
+        ([np.eye(2), np.ones(2)], {}, ValueError, "block 1 of X must have 2 dimension(s)"),
+        ([np.eye(2), np.eye(2) * np.nan], {}, ValueError, "block 1 of X holds 4 NaN or infinite value(s)"),
+        (np.eye(2) * np.nan, {}, ValueError, "X holds 4 NaN or infinite value(s), the first at index (0, 0)"),
+    ],
+)
+def test_bad_features_are_refused_by_name(X, settings, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        Subspace.fit(X, **settings)
+
+
+@pytest.mark.parametrize("angles", [[0.3], [1.5, 1.0, 0.2], [np.pi / 2, 1.2, 1e-9], [1e-6, 1e-12], [0.0, 0.0]], ids=str)
+def test_angles_are_found_to_full_precision(angles):
+    k, axes = len(angles), np.eye(2 * len(angles) + 1)
+    A, B = axes[:, :k], axes[:, :k] * np.cos(angles) + axes[:, k : 2 * k] * np.sin(angles)
+    mixed = A @ random(k, k), B @ (np.eye(k) + 0.1 * random(k, k, seed=2))
+    for pair in ((A, B), (B, A), mixed):
+        np.testing.assert_allclose(principal_angles(*pair), angles, rtol=1e-11, atol=2e-14)
+        assert correlation_dimension(*pair) == pytest.approx(np.sum(np.cos(angles) ** 2), rel=1e-13)
+
+
+@pytest.mark.parametrize("shapes", [(5, 3, 2), (5, 2, 3), (6, 4, 4), (3, 3, 1), (4, 6, 2)])
+@pytest.mark.parametrize("deficient", [False, True])
+def test_angles_agree_with_singular_values_of_the_bases(shapes, deficient):
+    D, k, m = shapes
+    A, B = random(D, k), random(D, m, seed=2)
+    if deficient:
+        A = np.column_stack([A[:, :1], A[:, :1], np.zeros(D)])
+    expected = naive.principal_angles(A, B)
+    np.testing.assert_allclose(principal_angles(A, B), expected, atol=1e-7)
+    np.testing.assert_allclose(principal_angles(A, B), scipy.linalg.subspace_angles(A, B), atol=1e-7)
+    assert correlation_dimension(A, B) == pytest.approx(np.sum(np.cos(expected) ** 2), abs=1e-12)
+    span = Subspace.fit(A.T, energy=1 - 1e-9)
+    assert correlation_dimension(span, B) == pytest.approx(correlation_dimension(A, B), abs=1e-7)
+
+
+@pytest.mark.parametrize("function", [principal_angles, correlation_dimension])
+def test_spans_that_cannot_be_compared_are_refused_by_name(function):
+    with pytest.raises(ValueError, match="A and B must live in the same space: A has 3 rows, B 4"):
+        function(np.eye(3), np.eye(4))
+    with pytest.raises(ValueError, match=r"B must not be empty, got shape \(3, 0\)"):
+        function(np.eye(3), np.ones((3, 0)))
+    with pytest.raises(ValueError, match=r"A must have 2 dimension\(s\), got shape \(3,\)"):
+        function(np.ones(3), np.eye(3))
+    with pytest.raises(ValueError, match="B holds 1 NaN"):
+        function(np.eye(2), [[np.nan], [1.0]])
