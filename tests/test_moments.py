@@ -140,6 +140,12 @@ def test_tiles_leave_no_seam_both_ways():
     np.testing.assert_allclose(moments.variance(), X.var(axis=0), rtol=1e-12)
 
 
+def test_rounding_of_a_tiles_mean_is_mended():
+    moments = Moments().update(np.full((TILE_ROWS - 4, 1), 0.1))  # whose sum is not 6
+    assert moments.mean == 0.1
+    assert 0 <= moments.variance() < 1e-40
+
+
 def test_comoments_take_more_rows_than_one_block(monkeypatch):
     monkeypatch.setattr("w2s_fast.linalg.blocks.BLOCK_BYTES", 8 * 3 * 4)  # four rows of three
     X = unequal(11, 3)
