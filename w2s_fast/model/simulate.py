@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -125,11 +126,11 @@ def _wishart_trials(model: GaussianModel, ridge: float) -> TrialRunner:
     """Trials by sufficient statistics: risks less what the features cannot see, and the parts of the variance."""
     from w2s_fast.kernels.wishart import run_trial
 
-    coordinates = {scales_matter: canonical(model, scales_matter) for scales_matter in (False, True)}
+    coordinates = functools.cache(functools.partial(canonical, model))  # of one kind, or of both where n crosses d_weak
 
     def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
         out = np.empty(8)
-        run_trial(rng, n, N, ridge, *coordinates[ridge > 0 or n < model.d_weak], out)
+        run_trial(rng, n, N, ridge, *coordinates(ridge > 0 or n < model.d_weak), out)
         return out
 
     return run
