@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from tests import naive
 from w2s_fast import _check
@@ -100,6 +101,13 @@ def test_integer_takes_its_bounds():
     assert _check.integer(2**62, "n") == 2**62
 
 
+def test_floats_refuse_what_would_lose_its_meaning():
+    with pytest.raises(TypeError, match=r"X must be dense here, got a sparse matrix: call its toarray\(\)"):
+        _check.floats(scipy.sparse.eye_array(2), "X")
+    with pytest.raises(ValueError, match="X has masked values"):
+        _check.floats(np.ma.masked_equal([1.0, 2.0], 2.0), "X")
+
+
 @pytest.mark.parametrize("value", [0, 0.0, 2.5, np.float32(0.5), np.array(1.5), np.int64(7)])
 def test_real_takes_finite_numbers(value):
     number = _check.real(value, "ridge")
@@ -113,6 +121,8 @@ def test_real_takes_finite_numbers(value):
         ("abc", {}, TypeError, "ridge must be a number, got 'abc'"),
         (1j, {}, TypeError, "ridge must be a number, got 1j"),
         (None, {}, TypeError, "ridge must be a number, got None"),
+        (True, {}, TypeError, "ridge must be a number, got True"),
+        ("1.5", {}, TypeError, "ridge must be a number, got '1.5'"),
         ([1.0, 2.0], {}, TypeError, "ridge must be a number, got [1.0, 2.0]"),
         (np.nan, {}, ValueError, "ridge must be a finite number, at least 0, got nan"),
         (np.inf, {}, ValueError, "ridge must be a finite number, at least 0, got inf"),

@@ -257,6 +257,13 @@ def test_bad_input_is_refused_by_name(X, Y, settings, error, message):
             solve(X, Y, **settings)
 
 
+def test_float32_features_are_cut_at_their_own_precision():
+    X = random(30, 3).astype(np.float32)
+    X = np.column_stack((X, X[:, 0] * np.float32(1 / 3)))  # deficient up to float32 rounding
+    expected = naive.min_norm(X, X[:, 1], 30 * np.finfo(np.float32).eps)
+    np.testing.assert_allclose(min_norm(X, X[:, 1]), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("settings", [{"ridge": -1.0}, {"ridge": np.inf}, {"rcond": -1}], ids=str)
 def test_min_norm_refuses_what_lstsq_has_not_or_takes(settings):
     with pytest.raises(ValueError, match=f"{next(iter(settings))} must be a finite number, at least 0"):

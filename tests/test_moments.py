@@ -272,3 +272,10 @@ def test_misfits_are_refused_by_name(kind):
     with pytest.raises(ValueError, match=r"block must have|block must hold samples along its first axis"):
         moments.update(1.0)
     assert moments.count == 2
+
+
+def test_squares_that_overflow_are_refused_and_leave_what_was_there():
+    moments = Moments().update([1.0, 3.0])
+    with pytest.raises(ValueError, match="the squares of block overflow float64"):
+        moments.update([1e200, -1e200])
+    assert (moments.count, float(moments.mean), float(moments.variance())) == (2, 2.0, 1.0)

@@ -81,7 +81,7 @@ def test_simulation_agrees_at_the_answers():
         (lambda m: required_labels(m, 4000, pgr=0.9), r"no n reaches a PGR of 0.9: the most is 0.5415, at n = 893"),
         (lambda m: required_labels(m, 101, pgr=0.9), "N must be at least 102"),
         (lambda m: required_pseudo_labels(m, 201, pgr=0.9), "n must be at least 202"),
-        (lambda m: required_pseudo_labels(m, 500, pgr=1.5), "pgr must be a finite number, finite and at most 1"),
+        (lambda m: required_pseudo_labels(m, 500, pgr=1.5), "pgr must be a finite number, at most 1, got 1.5"),
     ],
 )
 def test_what_cannot_be_reached_says_how_far_it_gets(call, message):

@@ -332,6 +332,11 @@ def test_angles_agree_with_singular_values_of_the_bases(shapes, deficient):
     assert correlation_dimension(span, B) == pytest.approx(correlation_dimension(A, B), abs=1e-7)
 
 
+def test_a_span_of_zeros_has_no_angles():
+    assert principal_angles(np.zeros((3, 2)), np.eye(3)).shape == (0,)
+    assert correlation_dimension(np.eye(3), np.zeros((3, 2))) == 0.0
+
+
 @pytest.mark.parametrize("function", [principal_angles, correlation_dimension])
 def test_spans_that_cannot_be_compared_are_refused_by_name(function):
     with pytest.raises(ValueError, match="A and B must live in the same space: A has 3 rows, B 4"):

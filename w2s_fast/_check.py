@@ -19,6 +19,10 @@ def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = Tru
     float16 becomes float32, integers and booleans float64. Complex numbers, objects and text are refused, and NaN and
     infinity unless ``finite=False``.
     """
+    if hasattr(value, "tocsr"):
+        raise TypeError(f"{name} must be dense here, got a sparse matrix: call its toarray()")
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked values: fill or drop them first")
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -65,6 +69,8 @@ def integer(value: Any, name: str, *, minimum: int = 0, maximum: int = LARGEST_C
 
 def real(value: Any, name: str, *, minimum: float = 0.0, maximum: float = math.inf, open_left: bool = False) -> float:
     """A finite number in ``minimum..maximum``, without ``minimum`` itself if ``open_left``."""
+    if isinstance(value, str | bytes | bool | np.bool_):
+        raise TypeError(f"{name} must be a number, got {value!r}")
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -73,9 +79,9 @@ def real(value: Any, name: str, *, minimum: float = 0.0, maximum: float = math.i
         raise ValueError(f"{name} must be a number that fits float64") from None
     inside = minimum < number <= maximum if open_left else minimum <= number <= maximum
     if not (math.isfinite(number) and inside):
-        bounds = f"{'more than' if open_left else 'at least'} {minimum:g}" if math.isfinite(minimum) else "finite"
-        bounds += f" and at most {maximum:g}" if math.isfinite(maximum) else ""
-        raise ValueError(f"{name} must be a finite number, {bounds}, got {number}")
+        bounds = [f"{'more than' if open_left else 'at least'} {minimum:g}"] if math.isfinite(minimum) else []
+        bounds += [f"at most {maximum:g}"] if math.isfinite(maximum) else []
+        raise ValueError(f"{name} must be a finite number{', ' * bool(bounds)}{' and '.join(bounds)}, got {number}")
     return number
 
 
@@ -100,6 +106,8 @@ def choice(value: Any, name: str, *allowed: str) -> None:
 
 def sizes(value: Any, name: str) -> npt.NDArray[np.int64]:
     """One sample size or an array of them, each at least 1."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = integer(value, name, minimum=1)
     expected = f"{name} must be a whole number or a non-empty array of them, got {value!r}"
     try:
         array = np.asarray(value)

@@ -1,4 +1,4 @@
-"""Row blocks of anything: arrays, memory maps, sparse matrices, iterables of blocks."""
+"""Row blocks of anything: arrays, memory maps, iterables of blocks."""
 
 from __future__ import annotations
 

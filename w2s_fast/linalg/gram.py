@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from w2s_fast import _check
 from w2s_fast.linalg.blocks import rows_per_block
 
 Matrix = npt.NDArray[np.float64]
+Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels
 DOWNDATE_ROUNDING = 1e-12  # of the largest diagonal: below zero by more than this is no rounding
 
 
@@ -71,26 +73,26 @@ class Gram:
             if labels.ndim not in (1, 2):
                 raise ValueError(f"Y must have 1 or 2 dimensions, got shape {labels.shape}")
             _check.same_rows(X=rows, Y=labels)
-        self._adopt(rows.shape[1], None if labels is None else labels.shape[1:])
-        added = np.zeros_like(self._joint)
-        step = rows_per_block(len(added))
+        label_shape = None if labels is None else labels.shape[1:]
+        self._expect(rows.shape[1], label_shape)
+        width = rows.shape[1] + (0 if label_shape is None else int(np.prod(label_shape)))
+        added = np.zeros((width, width))
+        step = rows_per_block(width)
         for start in range(0, len(rows), step):
             block = rows[start : start + step].astype(np.float64, copy=False)
             if labels is not None:
-                block = np.column_stack((block, labels[start : start + step]))
+                block = np.column_stack((block, labels[start : start + step].reshape(len(block), -1)))
             with np.errstate(over="ignore", invalid="ignore"):
                 added += block.T @ block
-        if not np.isfinite(np.trace(added)):
-            raise ValueError("the squares of X or Y overflow float64: scale them down first")
-        self._join(added, len(rows), np.diagonal(added))
+        self._join(added, len(rows), np.diagonal(added), (rows.shape[1], label_shape))
         return self
 
     def merge(self, other: Gram) -> Self:
         """Add the rows that ``other`` has seen and return ``self``; ``other`` stays as it is."""
         shape = _shape_seen(other)
         if shape is not None:
-            self._adopt(*shape)
-            self._join(other._joint, other.n_rows, other._peak)
+            self._expect(*shape)
+            self._join(other._joint, other.n_rows, other._peak, shape)
         return self
 
     def downdate(self, other: Gram) -> Self:
@@ -110,11 +112,11 @@ class Gram:
         if shape is not None:
             if other.n_rows > self.n_rows:
                 raise ValueError(f"other has {other.n_rows:,} rows, more than the {self.n_rows:,} to take them from")
-            self._adopt(*shape)
-            left = np.diagonal(self._joint) - np.diagonal(other._joint)
-            if np.any(left < -DOWNDATE_ROUNDING * np.maximum(self._peak, other._peak)):
+            self._expect(*shape)
+            peak = np.maximum(self._peak, other._peak)
+            if np.any(np.diagonal(self._joint) - np.diagonal(other._joint) < -DOWNDATE_ROUNDING * peak):
                 raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
-            self._join(-other._joint, -other.n_rows, other._peak)
+            self._join(-other._joint, -other.n_rows, other._peak, shape)
         return self
 
     def solve(self, ridge: float = 0.0, rcond: float | None = None) -> Matrix:
@@ -140,34 +142,38 @@ class Gram:
             give the rows to :func:`w2s_fast.min_norm`.
         """
         ridge = _check.real(ridge, "ridge")
-        xty = self.xty
+        xty, peak = self.xty, self._peak[: self._columns]
         if xty is None:
             raise ValueError("solve needs labels: call update(X, Y) first")
         if rcond is None:
-            return solve_gram(self.xtx, xty, ridge, self._peak[: self._columns])
-        return _solve_cut(self.xtx, xty, ridge, _check.cutoff(rcond))
+            return solve_gram(self.xtx, xty, ridge, peak)
+        return _solve_cut(self.xtx, xty, ridge, _check.cutoff(rcond), peak)
 
-    def _join(self, joint: Matrix, n_rows: int, peak: Matrix) -> None:
-        self._joint = self._joint + joint
-        self._peak = np.maximum(np.maximum(self._peak, peak), np.diagonal(self._joint))
+    def _join(self, joint: Matrix, n_rows: int, peak: Matrix, shape: Shape) -> None:
+        """Add sums of a shape that :meth:`_expect` has passed, or leave everything as it was."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = self._joint + joint if self._columns is not None else joint.copy()
+        if not np.isfinite(np.diagonal(total)).all():
+            raise ValueError("the squares of X or Y overflow float64: scale them down first")
+        before = self._peak if self._columns is not None else np.zeros(len(total))
+        total.flags.writeable = False  # views of it are handed out
+        self._joint, self._peak = total, np.maximum(np.maximum(before, peak), np.diagonal(total))
+        self._columns, self._label_shape = shape
         self.n_rows += n_rows
 
-    def _adopt(self, columns: int, label_shape: tuple[int, ...] | None) -> None:
-        """Take the shape of the first rows; refuse another shape later."""
+    def _expect(self, columns: int, label_shape: tuple[int, ...] | None) -> None:
+        """Refuse rows of another shape than the first ones had."""
         if self._columns is None:
-            self._columns, self._label_shape = columns, label_shape
-            width = columns + (0 if label_shape is None else int(np.prod(label_shape)))
-            self._joint, self._peak = np.zeros((width, width)), np.zeros(width)
+            return
         if columns != self._columns:
             raise ValueError(f"X has {columns:,} columns, the rows before have {self._columns:,}")
         if label_shape != self._label_shape:
-            came, expected = (
-                "no Y" if s is None else f"Y of shape {('rows', *s)}" for s in (label_shape, self._label_shape)
-            )
+            shapes = (label_shape, self._label_shape)
+            came, expected = ("no Y" if shape is None else f"Y of shape {('rows', *shape)}" for shape in shapes)
             raise ValueError(f"these rows have {came}, the ones before {expected}")
 
 
-def _shape_seen(other: Gram) -> tuple[int, tuple[int, ...] | None] | None:
+def _shape_seen(other: Gram) -> Shape | None:
     """Return columns and label shape of what ``other`` has seen; None before its first block."""
     if not isinstance(other, Gram):
         raise TypeError(f"other must be a Gram, got {type(other).__name__}")
@@ -181,7 +187,7 @@ def solve_gram(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix | None = Non
     """
     from w2s_fast.kernels.leastsq import GRAM_RCOND, cholesky_solve, factor_gram
 
-    lower, scale, gram_rcond = factor_gram(np.ascontiguousarray(xtx), ridge)
+    lower, scale, gram_rcond = factor_gram(xtx.copy(), ridge)
     needed = GRAM_RCOND * max(1.0, float(np.max(peak * scale**2, initial=0.0)) if peak is not None else 1.0)
     if gram_rcond <= needed:
         d = len(xtx)
@@ -190,19 +196,20 @@ def solve_gram(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix | None = Non
             f"more than {needed:.0e} needed): pass ridge or rcond, or give the rows to min_norm"
         )
     columns = xty.reshape(len(xtx), int(np.prod(xty.shape[1:])))
-    return cholesky_solve(lower, scale, np.ascontiguousarray(columns)).reshape(xty.shape)
+    return cholesky_solve(lower, scale, columns.copy()).reshape(xty.shape)
 
 
-def _solve_cut(xtx: Matrix, xty: Matrix, ridge: float, rcond: float) -> Matrix:
+def _solve_cut(xtx: Matrix, xty: Matrix, ridge: float, rcond: float, peak: Matrix) -> Matrix:
     """Solve in the span of the eigenvectors whose singular values of X reach ``rcond`` times the largest."""
-    resolution = float(np.sqrt(np.finfo(float).eps * max(len(xtx), 1)))
-    if rcond < resolution:
+    resolution = float(np.finfo(float).eps * max(len(xtx), 1))  # of squared singular values
+    values, vectors = np.linalg.eigh(xtx)
+    cut = rcond**2 * values.max(initial=0.0)
+    if xtx.size and cut < resolution * max(peak.max(), values.max()):
+        finest = math.sqrt(resolution * max(peak.max(), values.max()) / values.max()) if values.max() > 0 else 1.0
         raise np.linalg.LinAlgError(
-            f"rcond={rcond:.1e} is finer than a Gram matrix resolves ({resolution:.1e} here): raise it, or give the "
+            f"rcond={rcond:.1e} is finer than a Gram matrix resolves ({finest:.1e} here): raise it, or give the "
             "rows to min_norm"
         )
-    values, vectors = np.linalg.eigh(xtx)
-    keep = values > rcond**2 * values.max(initial=0.0)
+    keep = values > cut
     basis = vectors[:, keep]
-    inverse = 1.0 / (values[keep] + ridge)
-    return np.asarray((basis * inverse) @ (basis.T @ xty))
+    return np.asarray((basis / (values[keep] + ridge)) @ (basis.T @ xty))

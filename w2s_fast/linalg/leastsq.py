@@ -117,7 +117,8 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
         Features, any m and n, any rank. Computed in float64; float32 in gives float32 out.
     Y : (..., m) or (..., m, k) array_like
     rcond : float, optional
-        Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, 0 with ridge.
+        Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, eps that of the
+        input's precision; 0 with ridge.
     ridge : float
         Absolute, as scikit-learn's ``Ridge(alpha)``.
 
@@ -142,7 +143,7 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     m, n = features.shape[-2:]
     dtype = np.result_type(features, labels)
     ridge = _check.real(ridge, "ridge")
-    default = 0.0 if ridge else float(np.finfo(np.float64).eps) * max(m, n)
+    default = 0.0 if ridge else float(np.finfo(dtype).eps) * max(m, n)
     cut = default if rcond is None else _check.cutoff(rcond)
     A, B = _stacked(features), _stacked(labels)
     coef, safe = np.zeros((len(A), n, B.shape[2])), np.zeros(len(A), np.bool_)

@@ -96,8 +96,11 @@ class Moments(_Streaming):
 
             total = _total(self.count, len(samples))
             rows = np.ascontiguousarray(samples).reshape(len(samples), self._mean.size)
-            add_rows(rows, self.count, self._mean.reshape(-1), self._m2.reshape(-1))
-            self.count = total
+            mean, m2 = self._mean.copy(), self._m2.copy()
+            add_rows(rows, self.count, mean.reshape(-1), m2.reshape(-1))
+            if finite and not np.isfinite(m2).all():
+                raise ValueError("the squares of block overflow float64: scale it down first")
+            self._mean, self._m2, self.count = mean, m2, total
         return self
 
     def merge(self, other: Moments) -> Self:

@@ -91,33 +91,23 @@ def randomized_svd(
         n_iter = 7 if k < 0.1 * min(X.shape) else 4
     iterations = _check.integer(n_iter, "n_iter")
     wide = X.shape[0] < X.shape[1] if transpose == "auto" else bool(transpose)
-    X, unit = _unit_scaled(X)
     tall: Any = X.T if wide else X
     if sparse:
         tall = tall.tocsr()
 
-    V = _orthonormal(_sketch(tall, width, key64(random_state)))
+    start = _sketch(tall, width, key64(random_state))
+    size = np.abs(start).max() or 1.0  # of X's entries: X'(X V) holds their squares, which could overflow or vanish
+    V = _orthonormal(start)
     for _ in range(iterations):
-        V = _orthonormal(_gram_times(tall, V))
+        V = _orthonormal(_gram_times(tall, V / size))
     U, s, Vt = _rayleigh_ritz(tall, V, svd_lapack_driver)
-    U, s, Vt = U[:, :k], s[:k] * unit, Vt[:k]
+    U, s, Vt = U[:, :k], s[:k], Vt[:k]
     if wide:
         U, Vt = Vt.T, U.T
     if flip_sign:
         signs = _signs(U)
         U, Vt = U * signs, Vt * signs[:, None]
     return U, s, Vt
-
-
-def _unit_scaled(X: Any) -> tuple[Any, Any]:
-    """X over a power of two, and that power: 1 unless squares of its entries could overflow or vanish."""
-    largest = abs(X).max()
-    bits = np.finfo(X.dtype).maxexp // 4
-    exponent = int(np.frexp(largest)[1])
-    if largest == 0 or abs(exponent) < bits:
-        return X, X.dtype.type(1)
-    unit = np.ldexp(X.dtype.type(1), exponent - 1)
-    return X / unit, unit
 
 
 def _sparse_floats(M: Any) -> Any:
@@ -195,7 +185,8 @@ def _rank_for_energy(eigenvalues: FloatArray, energy: float) -> int:
     cumulative = np.cumsum(eigenvalues)
     if eigenvalues.size == 0 or cumulative[-1] == 0:
         return 0
-    return min(int(np.searchsorted(cumulative, energy * cumulative[-1])) + 1, eigenvalues.size)
+    rounding = eigenvalues.size * np.finfo(np.float64).eps
+    return int(np.searchsorted(cumulative, energy * cumulative[-1] * (1 - rounding))) + 1
 
 
 @dataclass(frozen=True, eq=False)
