@@ -7,6 +7,7 @@ directions that play the same part; they are chosen so that the target has one c
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +52,7 @@ def root_of_covariance(features: Features, basis: Matrix) -> Matrix:
     return np.asarray((u * s) @ u.T)
 
 
+@lru_cache(maxsize=8)  # models by identity: a sweep asks for the same one at every trial
 def canonical(model: GaussianModel, scales_matter: bool) -> Canonical:
     """Find the coordinates; where the teacher's scales matter (ridge, n < d_weak) nothing is hidden."""
     strong, weak = model.strong_features, model.weak_features

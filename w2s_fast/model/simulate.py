@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -20,7 +19,10 @@ from w2s_fast.model.trials import Estimate, StudentVariance, Trials, VariancePar
 Matrix = npt.NDArray[np.float64]
 Method = Literal["auto", "direct", "wishart"]
 TrialRunner = Callable[[np.random.Generator, int, int], Matrix]
-CHUNK = 16  # trials a work item: some milliseconds, so that threads stay busy and an interrupt is answered at once
+CHUNK_WORK = (
+    2**27
+)  # trials x dimension^3 in a work item: milliseconds, so that threads stay busy and interrupts are heard
+LARGEST_CHUNK = 64
 DIRECT_ROWS = 10**7  # rows a direct trial may draw; beyond, it would take minutes and gigabytes
 
 
@@ -96,8 +98,9 @@ def simulate(
 
     risks = np.empty((len(points), trials, 4))
     parts = [Moments() for _ in points]
-    blocks = ordered_map(run_chunk, _chunks(len(points), trials), workers)
-    for (point, start, stop), block in zip(_chunks(len(points), trials), blocks, strict=True):
+    step = min(max(CHUNK_WORK // max(model.d_weak, model.d_strong) ** 3, 1), LARGEST_CHUNK)
+    blocks = ordered_map(run_chunk, _chunks(len(points), trials, step), workers)
+    for (point, start, stop), block in zip(_chunks(len(points), trials, step), blocks, strict=True):
         risks[point, start:stop] = block[:, :4]
         parts[point].update(block[:, 4:])
         if progress is not None:
@@ -108,10 +111,10 @@ def simulate(
     return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed, variance)
 
 
-def _chunks(points: int, trials: int) -> Iterator[tuple[int, int, int]]:
+def _chunks(points: int, trials: int, step: int) -> Iterator[tuple[int, int, int]]:
     for point in range(points):
-        for start in range(0, trials, CHUNK):
-            yield point, start, min(start + CHUNK, trials)
+        for start in range(0, trials, step):
+            yield point, start, min(start + step, trials)
 
 
 def _student_variance(parts: list[Moments], shape: tuple[int, ...]) -> StudentVariance:
@@ -126,11 +129,9 @@ def _wishart_trials(model: GaussianModel, ridge: float) -> TrialRunner:
     """Trials by sufficient statistics: risks less what the features cannot see, and the parts of the variance."""
     from w2s_fast.kernels.wishart import run_trial
 
-    coordinates = functools.cache(functools.partial(canonical, model))  # of one kind, or of both where n crosses d_weak
-
     def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
         out = np.empty(8)
-        run_trial(rng, n, N, ridge, *coordinates(ridge > 0 or n < model.d_weak), out)
+        run_trial(rng, n, N, ridge, *canonical(model, ridge > 0 or n < model.d_weak), out)
         return out
 
     return run
