@@ -86,7 +86,7 @@ class Moments(_Streaming):
         finite : bool
             Refuse NaN and infinity; ``False`` lets them through into the moments they touch.
         """
-        samples = _check.floats(block, "block", finite=finite)
+        samples = _check.floats(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")
         if self._adopt(samples.shape[1:], "block"):
@@ -97,8 +97,10 @@ class Moments(_Streaming):
             total = _total(self.count, len(samples))
             rows = np.ascontiguousarray(samples).reshape(len(samples), self._mean.size)
             mean, m2 = self._mean.copy(), self._m2.copy()
-            add_rows(rows, self.count, mean.reshape(-1), m2.reshape(-1))
-            if finite and not np.isfinite(m2).all():
+            with np.errstate(over="ignore", invalid="ignore"):
+                add_rows(rows, self.count, mean.reshape(-1), m2.reshape(-1))
+            if finite and not np.isfinite(m2).all():  # tells of any NaN or infinity without a pass of its own
+                _check.all_finite(samples, "block")
                 raise ValueError("the squares of block overflow float64: scale it down first")
             self._mean, self._m2, self.count = mean, m2, total
         return self
