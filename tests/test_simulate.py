@@ -174,6 +174,7 @@ def test_a_seed_gives_the_same_bits_at_any_number_of_workers_trials_and_points()
     for workers in (2, 5):
         again = simulate(model, [6, 9], 8, trials=37, seed=5, workers=workers)
         assert all(np.array_equal(getattr(whole, name), getattr(again, name)) for name in RISKS)
+        assert np.array_equal(whole.variance, again.variance)
     alone = simulate(model, 9, 8, trials=20, seed=5)
     assert alone.w2s.shape == (20,)
     assert np.array_equal(alone.w2s, whole.w2s[1, :20])

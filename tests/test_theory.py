@@ -38,6 +38,17 @@ def test_more_rows_never_hurt_and_the_limits_are_the_floors(model):
     assert risks.baseline[-1] == pytest.approx(model.rho_strong)
 
 
+def test_infinity_is_the_limit(model):
+    limit = expected_risks(model, [100, np.inf, np.inf], [np.inf, 100, np.inf])
+    far = expected_risks(model, [100, 2**60, 2**60], [2**60, 100, 2**60])
+    for mine, theirs in zip(limit, far, strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-12)
+    assert limit.weak[2] == model.rho_weak
+    assert limit.ceiling.tolist() == [model.rho_strong] * 3
+    inherited, reduced = w2s_variance(model, 50, np.inf)
+    assert (inherited > 0, float(reduced)) == (True, 0.0)
+
+
 def test_means_that_do_not_exist_are_inf_and_interpolation_is_nan(model):
     d = model.d_weak
     weak = expected_risks(model, [d - 1, d, d + 1, d + 2], 100).weak
@@ -75,7 +86,11 @@ def test_variance_needs_as_many_pseudo_labels_as_features(model):
     [
         (0, 5, ValueError, "n must be at least 1, got 0"),
         (5, [3, -1], ValueError, "N must be at least 1, got -1"),
-        (5.5, 5, TypeError, "n must be a whole number"),
+        (5.5, 5, TypeError, "n must be whole numbers or infinity, got 5.5"),
+        (np.nan, 5, TypeError, "n must be whole numbers or infinity, got nan"),
+        (-np.inf, 5, ValueError, "n must be at least 1"),
+        ("5", 5, TypeError, "n must be a whole number"),
+        ([[1], [1, 2]], 5, TypeError, "n must be a whole number"),
         (5, [], TypeError, "N must be a whole number or a non-empty array"),
         (2**63, 5, ValueError, "n must be at least 1 and at most"),
     ],

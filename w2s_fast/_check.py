@@ -120,6 +120,23 @@ def sizes(value: Any, name: str) -> npt.NDArray[np.int64]:
     return array.astype(np.int64)
 
 
+def sizes_or_limit(value: Any, name: str) -> npt.NDArray[np.float64]:
+    """Sample sizes as :func:`sizes` takes them, or infinity, as floats."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.array(None)
+    if array.dtype.kind != "f" or array.size == 0:
+        return sizes(value, name).astype(np.float64)
+    finite = array[np.isfinite(array)]
+    if np.isnan(array).any() or np.any(finite != np.floor(finite)):
+        raise TypeError(f"{name} must be whole numbers or infinity, got {value!r}")
+    for number in (array.min(), array.max()):
+        if number < math.inf:
+            integer(int(max(number, -LARGEST_COUNT)), name, minimum=1)
+    return array.astype(np.float64)
+
+
 def same_rows(**arrays: FloatArray) -> int:
     """Refuse arrays of unequal length; return the common one."""
     lengths = {name: len(array) for name, array in arrays.items()}

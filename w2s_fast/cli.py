@@ -17,7 +17,6 @@ from w2s_fast import __version__
 if TYPE_CHECKING:
     from w2s_fast.study.run import Study
 
-METRICS = ("weak", "baseline", "ceiling", "w2s", "pgr", "opr")
 SHOWN = 6  # points of a sweep in the printed table; the files hold all
 TABLE_WIDTH = 116  # characters; a narrower terminal wraps lines rather than lose digits
 INTERRUPTED = 130  # the shell's exit status after Ctrl-C
@@ -94,6 +93,8 @@ def table(studies: Sequence[Study]) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    from w2s_fast.model.trials import METRICS
+
     grid = Table(
         title="Weak-to-strong studies: mean±standard error; risks of the synthetic rows times 1000",
         caption="exact: expected risks in closed form, and ratios of them. The CSV files hold every point.",
@@ -118,11 +119,11 @@ def table(studies: Sequence[Study]) -> Any:
 def _add_point(grid: Any, study: Study, point: list[dict[str, Any]], title: str) -> None:
     from w2s_fast.study.report import cell
 
-    scale = {metric: 1e3 if study.is_synthetic and metric not in ("pgr", "opr") else 1.0 for metric in METRICS}
-    cells = [cell(row["mean"] * scale[row["metric"]], row["stderr"] * scale[row["metric"]]) for row in point]
+    scales = [1e3 if study.is_synthetic and row["metric"] not in ("pgr", "opr") else 1.0 for row in point]
+    cells = [cell(row["mean"] * scale, row["stderr"] * scale) for row, scale in zip(point, scales, strict=True)]
     grid.add_row(title, f"{point[0]['n']:,}", f"{point[0]['N']:,}", *cells)
     if study.is_synthetic:
-        exact = [f"{row['expected'] * scale[row['metric']]:.4g}" for row in point]
+        exact = [f"{row['expected'] * scale:.4g}" for row, scale in zip(point, scales, strict=True)]
         grid.add_row("", "", "exact", *exact, style="dim")
 
 

@@ -15,8 +15,8 @@ Matrix = npt.NDArray[np.float64]
 
 
 def _sizes(n: Any, N: Any) -> tuple[Matrix, Matrix]:
-    labelled, pseudo = np.broadcast_arrays(_check.sizes(n, "n"), _check.sizes(N, "N"))
-    return labelled.astype(np.float64), pseudo.astype(np.float64)
+    labelled, pseudo = np.broadcast_arrays(_check.sizes_or_limit(n, "n"), _check.sizes_or_limit(N, "N"))
+    return labelled, pseudo
 
 
 def _noise_energy(variance: Matrix | float, rank: float, rows: Matrix, fitted: int) -> Matrix:
@@ -58,7 +58,7 @@ def expected_risks(model: GaussianModel, n: Any, N: Any) -> Risks:
     ----------
     model : GaussianModel
     n, N : int or array_like of int
-        Labelled and pseudo-labelled rows; they broadcast.
+        Labelled and pseudo-labelled rows; they broadcast. ``numpy.inf`` gives the limit.
 
     Returns
     -------
@@ -80,9 +80,9 @@ def expected_risks(model: GaussianModel, n: Any, N: Any) -> Risks:
     Examples
     --------
     >>> from w2s_fast import GaussianModel, expected_risks
-    >>> risks = expected_risks(GaussianModel.paper(), n=2000, N=[400, 4000])
+    >>> risks = expected_risks(GaussianModel.paper(), n=2000, N=[400, 4000, float("inf")])
     >>> risks.pgr.round(2)
-    array([0.72, 0.85])
+    array([0.72, 0.85, 0.77])
     """
     labelled, pseudo = _sizes(n, N)
     d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
@@ -105,7 +105,7 @@ def w2s_variance(model: GaussianModel, n: Any, N: Any, *, population: bool = Fal
     ----------
     model : GaussianModel
     n, N : int or array_like of int
-        Labelled and pseudo-labelled rows; they broadcast.
+        Labelled and pseudo-labelled rows; they broadcast. ``numpy.inf`` gives the limit.
     population : bool
         Measure on new rows rather than on the N pseudo-labelled ones.
 

@@ -5,14 +5,30 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
+from w2s_fast.model.risks import Risks
+from w2s_fast.model.trials import Trials
 from w2s_fast.study.store import whole_file
 
-if TYPE_CHECKING:
-    from w2s_fast.study.run import Study
+
+class Drawable(Protocol):
+    """What a figure needs to know of a study that has run."""
+
+    title: str
+    n: npt.NDArray[np.int64]
+    N: npt.NDArray[np.int64]
+
+    @property
+    def result(self) -> Trials: ...
+
+    def expected(self) -> Risks | None: ...
+
+    def bounds(self) -> Risks | None: ...
+
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 FITS = {
@@ -30,7 +46,7 @@ def require_matplotlib() -> None:
         raise ImportError('figures need matplotlib: python -m pip install "w2s_fast[plot]"')
 
 
-def draw(studies: Sequence[Study], path: str | os.PathLike[str]) -> None:
+def draw(studies: Sequence[Drawable], path: str | os.PathLike[str]) -> None:
     """Draw a column of panels a study, risks above ratios, into a PNG, SVG or PDF file."""
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -42,7 +58,7 @@ def draw(studies: Sequence[Study], path: str | os.PathLike[str]) -> None:
     for column, study in enumerate(studies):
         _draw_risks(axes[0, column], study)
         _draw_ratios(axes[1, column], study)
-    _add_legend(figure, axes[0, 0], any(study.is_synthetic for study in studies))
+    _add_legend(figure, axes[0, 0], any(study.expected() is not None for study in studies))
     suffix = os.path.splitext(path)[1].lstrip(".").lower()
     if suffix not in figure.canvas.get_supported_filetypes():
         raise ValueError(f"cannot draw {os.fspath(path)!r}: end it in .png, .svg or .pdf")
@@ -50,7 +66,7 @@ def draw(studies: Sequence[Study], path: str | os.PathLike[str]) -> None:
         figure.savefig(temporary, dpi=150)
 
 
-def _axis(study: Study) -> tuple[Any, str]:
+def _axis(study: Drawable) -> tuple[Any, str]:
     """Return what varies along the grid and its name."""
     if np.ptp(study.n) > 0 and np.ptp(study.N) == 0:
         return study.n, f"labelled rows n   (N = {study.N[0]:,})"
@@ -58,7 +74,7 @@ def _axis(study: Study) -> tuple[Any, str]:
     return study.N, f"pseudo-labelled rows N{fixed}"
 
 
-def _draw_curves(axes: Any, study: Study, styles: dict[str, tuple[str, str]]) -> None:
+def _draw_curves(axes: Any, study: Drawable, styles: dict[str, tuple[str, str]]) -> None:
     x, label = _axis(study)
     order = np.argsort(x, kind="stable")
     summary, expected, bounds = study.result.summary(), study.expected(), study.bounds()
@@ -80,15 +96,16 @@ def _draw_curves(axes: Any, study: Study, styles: dict[str, tuple[str, str]]) ->
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_risks(axes: Any, study: Study) -> None:
+def _draw_risks(axes: Any, study: Drawable) -> None:
     _draw_curves(axes, study, FITS)
     axes.set_title(study.title, fontsize=11)
-    axes.set_ylabel("excess risk" if study.is_synthetic else "test mean squared error")
-    if study.is_synthetic:
+    synthetic = study.expected() is not None
+    axes.set_ylabel("excess risk" if synthetic else "test mean squared error")
+    if synthetic:
         axes.set_yscale("log")
 
 
-def _draw_ratios(axes: Any, study: Study) -> None:
+def _draw_ratios(axes: Any, study: Drawable) -> None:
     _draw_curves(axes, study, RATIOS)
     axes.axhline(1.0, color="black", lw=0.8, alpha=0.5)
     axes.set_ylabel("PGR, OPR")
