@@ -115,6 +115,17 @@ def required_labels(model: GaussianModel, N: int, *, pgr: float) -> int:
 def best_labels(model: GaussianModel, N: int) -> int:
     """Return the n, more than d_weak + 1, that maximises the PGR of expected risks at N pseudo-labels.
 
+    Parameters
+    ----------
+    model : GaussianModel
+    N : int
+        Pseudo-labelled rows, more than d_strong + 1.
+
+    Returns
+    -------
+    int
+        PGR is often flat around it: a little more or less costs next to nothing.
+
     Examples
     --------
     >>> from w2s_fast import GaussianModel, best_labels

@@ -135,6 +135,19 @@ def w2s_variance(model: GaussianModel, n: Any, N: Any, *, population: bool = Fal
 def paper_bounds(model: GaussianModel, n: Any, N: Any) -> Risks:
     """Bounds as the paper's synthetic figures draw them; see :func:`expected_risks` for the exact curves.
 
+    Parameters
+    ----------
+    model : GaussianModel
+    n, N : int or array_like of int
+        Labelled and pseudo-labelled rows; they broadcast.
+
+    Returns
+    -------
+    Risks
+        weak: rho_weak + noise_variance d_weak / n; baseline and ceiling: rho_strong + noise_variance d_strong over n and
+        over n + N; w2s: rho_weak + rho_strong + the variance of :func:`w2s_variance` (paper, section 4.1). ``.pgr`` and
+        ``.opr`` are the ratios of these.
+
     Examples
     --------
     >>> from w2s_fast import GaussianModel, paper_bounds
@@ -160,6 +173,12 @@ def paper_ratio_bounds(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Ma
 
         PGR >= 1 - n / (n - d_weak - 1) d(N) / d_weak - n / d_weak rho / noise_variance
         OPR >= 1 / (n / (n - d_weak - 1) d(N) / d_strong + n / d_strong rho / noise_variance)
+
+    Parameters
+    ----------
+    model : GaussianModel
+    n, N : int or array_like of int
+        Labelled and pseudo-labelled rows; they broadcast.
 
     Returns
     -------
