@@ -144,9 +144,9 @@ def paper_bounds(model: GaussianModel, n: Any, N: Any) -> Risks:
     Returns
     -------
     Risks
-        weak: rho_weak + noise_variance d_weak / n; baseline and ceiling: rho_strong + noise_variance d_strong over n and
-        over n + N; w2s: rho_weak + rho_strong + the variance of :func:`w2s_variance` (paper, section 4.1). ``.pgr`` and
-        ``.opr`` are the ratios of these.
+        weak: rho_weak + noise_variance d_weak / n; baseline and ceiling: rho_strong + noise_variance d_strong, over n
+        and over n + N; w2s: rho_weak + rho_strong + the variance of :func:`w2s_variance` (paper, section 4.1).
+        ``.pgr`` and ``.opr`` are the ratios of these.
 
     Examples
     --------
