@@ -50,7 +50,7 @@ def _svd_solve(X: Matrix, Y: Matrix, rcond: float, ridge: float) -> tuple[Matrix
 
 
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
-    """Least-squares solution of minimal norm by the SVD, as :func:`numpy.linalg.lstsq`, for stacks too.
+    """Least-squares solution of minimal norm by the SVD: :func:`numpy.linalg.lstsq`, for stacks too.
 
     Parameters
     ----------
@@ -86,6 +86,8 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
     dtype = np.result_type(X, Y)
     eps = float(np.finfo(dtype).eps)
     cut = eps * max(m, n) if rcond is None else eps if rcond == -1 else _check.cutoff(rcond)
+    if X.ndim == 2:
+        return np.linalg.lstsq(X, Y[:, 0] if vector else Y, cut)  # one problem is what NumPy's driver is made for
     A, B = _stacked(X), _stacked(Y)
     if min(m, n):
         coef, ranks, singular_values = _svd_solve(A, B, cut, 0.0)
@@ -99,9 +101,8 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
         residuals = squares.reshape(*lead, B.shape[2])
     else:
         residuals = np.zeros((0,))
-    rank = ranks.reshape(lead) if lead else np.int32(ranks[0])
     s = singular_values.reshape(*lead, min(m, n))
-    return coef.reshape(*lead, n, *right).astype(dtype), residuals.astype(dtype), rank, s.astype(dtype)
+    return coef.reshape(*lead, n, *right).astype(dtype), residuals.astype(dtype), ranks.reshape(lead), s.astype(dtype)
 
 
 def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) -> FloatArray:
