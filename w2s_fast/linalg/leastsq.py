@@ -88,21 +88,23 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
     cut = eps * max(m, n) if rcond is None else eps if rcond == -1 else _check.cutoff(rcond)
     if X.ndim == 2:
         return np.linalg.lstsq(X, Y[:, 0] if vector else Y, cut)  # one problem is what NumPy's driver is made for
-    A, B = _stacked(X), _stacked(Y)
-    if min(m, n):
-        coef, ranks, singular_values = _svd_solve(A, B, cut, 0.0)
-    else:
-        coef, singular_values = np.zeros((len(A), n, B.shape[2])), np.zeros((len(A), 0))
-        ranks = np.zeros(len(A), np.int64)
+    lead, k = X.shape[:-2], Y.shape[-1]
+    problems = int(np.prod(lead))
+    A, B = X.reshape(problems, m, n), Y.reshape(problems, m, k)
 
-    lead, right = X.shape[:-2], () if vector else (B.shape[2],)
-    if m > n and np.all(ranks == n):
-        squares = np.sum((B - A @ coef) ** 2, axis=1)
-        residuals = squares.reshape(*lead, B.shape[2])
-    else:
-        residuals = np.zeros((0,))
-    s = singular_values.reshape(*lead, min(m, n))
-    return coef.reshape(*lead, n, *right).astype(dtype), residuals.astype(dtype), ranks.reshape(lead), s.astype(dtype)
+    def solve(problem: int) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
+        return np.linalg.lstsq(A[problem], B[problem], cut)
+
+    solve_all = ordered_map if _worth_threads(problems, m, n) else map
+    coef, residuals = np.zeros((problems, n, k), dtype), np.zeros((problems, k), dtype)
+    ranks, singular_values = np.zeros(problems, np.int64), np.zeros((problems, min(m, n)), dtype)
+    for problem, (x, squares, rank, s) in enumerate(solve_all(solve, range(problems))):
+        coef[problem], ranks[problem], singular_values[problem] = x, rank, s
+        residuals[problem] = squares if squares.size else np.nan
+    full = m > n and bool(np.all(ranks == n))
+    residuals = residuals.reshape(*lead, k) if full else np.zeros((0,), dtype)
+    solution = coef.reshape(*lead, n) if vector else coef.reshape(*lead, n, k)
+    return solution, residuals, ranks.reshape(lead), singular_values.reshape(*lead, min(m, n))
 
 
 def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) -> FloatArray:
@@ -163,9 +165,13 @@ def _map_problems(kernel: Any, X: Matrix, *arguments: Any) -> None:
     def run(part: slice) -> None:
         kernel(X[part], *(a[part] if isinstance(a, np.ndarray) else a for a in arguments))
 
-    if problems < 4 or problems * max(m, n) * min(m, n) ** 2 < THREADED_WORK:
+    if not _worth_threads(problems, m, n):
         run(slice(None))
         return
     step = max(1, problems // 32)
     for _ in ordered_map(run, (slice(start, start + step) for start in range(0, problems, step))):
         pass
+
+
+def _worth_threads(problems: int, m: int, n: int) -> bool:
+    return problems >= 4 and problems * max(m, n) * min(m, n) ** 2 >= THREADED_WORK
