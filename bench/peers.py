@@ -48,7 +48,21 @@ def agree(ours: Floats, theirs: Floats, tolerance: float) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
+def agree_on_average(trials: int = 400) -> None:
+    """Compare mean risks of our trials and plain ones on a small model, where plain ones are many."""
+    small, rng = (
+        GaussianModel.paper(d_weak=8, d_strong=5, d_shared=2, d_target=12, ambient=100),
+        np.random.default_rng(1),
+    )
+    ours = simulate(small, 30, 40, trials=trials)
+    theirs = np.array([plain_trial(small, 30, 40, rng) for _ in range(trials)])
+    for mine, plain in zip((ours.weak, ours.baseline, ours.ceiling, ours.w2s), theirs.T, strict=True):
+        error = np.hypot(mine.std(ddof=1), plain.std(ddof=1)) / np.sqrt(trials)
+        assert abs(mine.mean() - plain.mean()) < 5 * error
+
+
 def rows() -> Iterator[Row]:
+    agree_on_average()
     model, rng = GaussianModel.paper(**REAL.model), np.random.default_rng(0)
     for N in (4_000, 40_000):
         yield Row(

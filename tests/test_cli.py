@@ -93,6 +93,16 @@ def test_failures_while_writing_leave_no_half_written_file(capsys, monkeypatch, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(capsys, monkeypatch, tmp_path):
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(cli.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(job, "run", lambda *arguments: pytest.fail("the work had begun"))
+    status, _, err = run(capsys, "reproduce", "--out", str(tmp_path), monkeypatch=monkeypatch)
+    assert (status, err) == (1, "w2s-fast: error: [Errno 13] Permission denied\n")
+
+
 def test_ctrl_c_is_one_line_too(capsys, monkeypatch, tmp_path):
     def interrupt(*arguments):
         raise KeyboardInterrupt

@@ -55,6 +55,12 @@ def test_the_model_keeps_its_own_read_only_arrays():
         ({"strong": np.zeros((3, 2))}, ValueError, "strong must have a feature that is not zero"),
         ({"weak": np.zeros((3, 0))}, ValueError, "weak must have a feature that is not zero"),
         ({"noise_variance": -1.0}, ValueError, "noise_variance must be a finite number, at least 0"),
+        (
+            {"noise_variance": 1e300},
+            ValueError,
+            "noise_variance must be a finite number, at least 0 and at most 1e.280",
+        ),
+        ({"target": [1e200, 0, 0]}, ValueError, "target has entries beyond 1e.140"),
         ({"noise_variance": np.nan}, ValueError, "noise_variance must be a finite number"),
         ({"strong": [[np.nan], [0], [0]]}, ValueError, "strong holds 1 NaN"),
         ({"weak": np.eye(3) * 1j}, TypeError, "weak must hold real numbers"),

@@ -93,6 +93,13 @@ def test_without_a_gap_there_is_nothing_to_reach():
     model = GaussianModel([1.0, 5.0], [[0.0], [1.0]], [[1.0], [0.0]], 0.0)  # the teacher knows all that matters
     with pytest.raises(ValueError, match="there is no gap to recover"):
         required_pseudo_labels(model, 10, pgr=0.5)
+    with pytest.raises(ValueError, match="there is no gap to recover"):
+        best_labels(model, 10)
+
+
+def test_a_limit_is_said_to_be_one():
+    with pytest.raises(ValueError, match=r"no N reaches a PGR of 0\.99: it tends to 0\.55"):
+        required_pseudo_labels(GaussianModel.paper(d_shared=90, d_target=20, noise_variance=1.0), 260, pgr=0.99)
 
 
 def test_ratio_bounds_lie_below_the_exact_ratios():

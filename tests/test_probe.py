@@ -61,6 +61,21 @@ def test_rank_deficient_features_are_solved_from_their_rows():
     assert probe(doubled, strong, y, n=40, N=60, trials=2, ridge=0.0).weak == pytest.approx(plain.weak, rel=1e-8)
 
 
+def test_small_errors_beside_large_labels_do_not_cancel():
+    rng = np.random.default_rng(0)
+    strong = np.column_stack((rng.standard_normal((300, 3)), np.ones(300)))
+    y = strong[:, 0] + 1e6 + 1e-3 * rng.standard_normal(300)
+    result = probe(strong[:, :2], strong, y, n=50, N=60, trials=3, ridge=0.0)
+    assert np.all((result.baseline > 5e-7) & (result.baseline < 3e-6))
+
+
+def test_scales_whose_squares_vanish_are_no_trouble():
+    weak, strong, y = features()
+    plain, tiny = (probe(weak * scale, strong, y, n=40, N=60, trials=2, ridge=0.0) for scale in (1.0, 1e-200))
+    assert tiny.weak == pytest.approx(plain.weak, rel=1e-8)
+    assert tiny.w2s == pytest.approx(plain.w2s, rel=1e-8)
+
+
 def test_the_same_bits_at_any_number_of_workers():
     weak, strong, y = features()
     one, three = (probe(weak, strong, y, n=20, N=[30, 60], trials=7, workers=w) for w in (1, 3))
@@ -90,6 +105,9 @@ def test_progress_counts_trials_and_callers_arrays_stay():
         ({"test": (1, 2)}, ValueError, "test must be .weak, strong, y., a share or a number of rows, got 2 items"),
         ({"test": (np.ones((2, 5)), np.ones((2, 9)), [1, 2])}, ValueError, "test features have widths .5, 9."),
         ({"test": (np.ones((2, 6)), np.ones((3, 9)), [1, 2])}, ValueError, "strong of test has 3"),
+        ({"test": "a"}, TypeError, "test must be .weak, strong, y., a share or a number of rows, got 'a'"),
+        ({"progress": "yes"}, TypeError, "progress must be a function"),
+        ({"n": [1, 2], "N": [1, 2, 3]}, ValueError, "do not broadcast to one grid"),
         ({"ridge": -1e-6}, ValueError, "ridge must be a finite number, at least 0"),
         ({"trials": 0}, ValueError, "trials must be at least 1"),
         ({"n": 2.5}, TypeError, "n must be a whole number"),

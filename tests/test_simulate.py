@@ -11,6 +11,7 @@ from tests import naive
 from tests.conftest import COMPILED
 from tests.test_gaussian import random_model
 from w2s_fast import GaussianModel, expected_risks, simulate, w2s_variance
+from w2s_fast.model.canonical import canonical
 from w2s_fast.model.trials import METRICS
 
 RISKS = ("weak", "baseline", "ceiling", "w2s")
@@ -141,6 +142,57 @@ def test_measured_variance_is_the_same_by_both_methods(shape):
         assert abs(mine.mean - theirs.mean) < 4.5 * np.hypot(mine.stderr, theirs.stderr)
 
 
+def tilted(angles, seed=0):
+    """A model with the given principal angles, its bases turned at random."""
+    rng = np.random.default_rng(seed)
+    k = len(angles)
+    Q, turn, other = (np.linalg.qr(rng.standard_normal((d, d)))[0] for d in (2 * k + 2, k, k))
+    weak = Q[:, :k] * np.cos(angles) + Q[:, k : 2 * k] * np.sin(angles)
+    return GaussianModel(Q @ rng.standard_normal(2 * k + 2), weak @ turn, Q[:, :k] @ other, 0.01)
+
+
+ANGLES = [[0, 0, angle] for angle in (1e-3, 1e-4, 1e-6, 1e-9, 1e-11)] + [
+    [0, 1e-7, 1e-3, 0.5],
+    [1e-6, 1e-6, 1.57],
+    [0, 0, 0],
+]
+
+
+@pytest.mark.parametrize("angles", ANGLES, ids=str)
+def test_small_angles_are_told_apart(angles):
+    model = tilted(np.array(angles, float))
+    c = canonical(model, scales_matter=False)
+    energy = np.sum(c.target_strong**2) + np.sum(c.target_outside**2) + c.target[-2] ** 2
+    assert energy == pytest.approx(np.sum(model.target**2), rel=1e-6)
+    summary = simulate(model, 20, 30, trials=2_000 if COMPILED else 100, seed=1).summary()
+    for name, exact in expected_risks(model, 20, 30)._asdict().items():
+        mean, stderr = summary[name]
+        assert abs(mean - exact) < 4 * stderr + 1e-9 * exact
+
+
+@pytest.mark.parametrize(
+    ("scales", "n", "ridge"), [([1e9, 1, 1], 2, 1e-3), ([1e8, 1e8, 1], 20, 1.0), ([1e8, 1, 1], 20, 1.0)]
+)
+def test_ridge_on_features_of_unlike_scales(scales, n, ridge):
+    maps = np.linalg.qr(np.random.default_rng(0).standard_normal((6, 6)))[0][:, :3] * scales
+    model = GaussianModel(np.ones(6), maps, maps, 0.1)
+    trials = 1_000 if COMPILED else 60
+    ours, oracle = (
+        simulate(model, n, 30, trials=trials, seed=seed, ridge=ridge, method=method)
+        for seed, method in ((1, "wishart"), (2, "direct"))
+    )
+    for name in RISKS:
+        assert stats.ks_2samp(getattr(ours, name), getattr(oracle, name)).pvalue > 1e-4
+
+
+def test_the_reduced_part_is_measured_at_any_number_of_pseudo_labels():
+    model = GaussianModel.paper(d_weak=20, d_strong=10, d_shared=5, d_target=30)
+    parts = simulate(model, 100, 10**12, trials=200, seed=1).variance
+    for (mean, stderr), exact in zip(parts.in_sample, w2s_variance(model, 100, 10**12), strict=True):
+        assert abs(mean - exact) < 4 * stderr
+        assert stderr < 0.2 * exact
+
+
 def test_direct_and_wishart_agree_on_tiny_runs():
     model = random_model(np.random.default_rng(3), r=5, d_weak=3, d_strong=2)
     for n, N in ((12, 10), (2, 10), (1, 1)):
@@ -214,10 +266,12 @@ def test_summary_has_mean_and_standard_error_of_every_metric():
         ({"trials": 0}, ValueError, "trials must be at least 1, got 0"),
         ({"n": 0}, ValueError, "n must be at least 1"),
         ({"N": 2**62 + 1}, ValueError, "N must be at least 1 and at most"),
-        ({"N": [4, 5, 6], "n": [4, 5]}, ValueError, "could not be broadcast|mismatch"),
+        ({"N": [4, 5, 6], "n": [4, 5]}, ValueError, r"n of shape \(2,\) and N of shape \(3,\) do not broadcast"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
         ({"seed": True}, TypeError, "seed must be a whole number"),
         ({"ridge": -1.0}, ValueError, "ridge must be a finite number, at least 0"),
+        ({"progress": 5}, TypeError, "progress must be a function of .done, total., got 5"),
+        ({"model": None}, TypeError, "model must be a GaussianModel, got NoneType"),
         ({"workers": 0}, ValueError, "workers must be at least 1"),
         ({"method": "magic"}, ValueError, "method must be one of 'auto', 'direct', 'wishart', got 'magic'"),
         ({"method": "direct", "N": 10**8}, ValueError, "at most 10,000,000"),
@@ -226,4 +280,4 @@ def test_summary_has_mean_and_standard_error_of_every_metric():
 def test_bad_arguments_are_refused(change, error, message):
     model = random_model(np.random.default_rng(4), r=4, d_weak=2, d_strong=2)
     with pytest.raises(error, match=message):
-        simulate(model, **({"n": 5, "N": 5, "trials": 2} | change))
+        simulate(**({"model": model, "n": 5, "N": 5, "trials": 2} | change))

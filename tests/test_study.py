@@ -83,6 +83,26 @@ def test_results_before_a_run_are_an_error(model):
         Study(model, n=9, N=9).table()
 
 
+def test_a_grid_is_what_the_sizes_broadcast_to(model):
+    study = Study(model, n=[[100], [200]], N=[[100, 200]])
+    assert list(zip(study.n.tolist(), study.N.tolist(), strict=True)) == [
+        (100, 100),
+        (100, 200),
+        (200, 100),
+        (200, 200),
+    ]
+
+
+def test_progress_is_a_switch_or_a_function(model):
+    with pytest.raises(TypeError, match="progress must be a function"):
+        Study(model, n=9, N=9).run(progress="yes")
+
+
+def test_a_study_without_risk_can_be_drawn(tmp_path):
+    model = GaussianModel([1.0, 0.0], np.eye(2), np.eye(2), 0.0)
+    Study(model, n=[5, 6], N=9, trials=2).run(progress=False).plot(tmp_path / "zero.png")
+
+
 def test_only_models_and_tasks_can_be_studied():
     with pytest.raises(TypeError, match="source must be a GaussianModel or a Task, got list"):
         Study([1, 2], n=5, N=5)
@@ -117,6 +137,10 @@ def test_a_file_needs_its_folder_and_not_to_be_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist"), whole_file(tmp_path / "none" / "file.txt"):
         pass
     with pytest.raises(IsADirectoryError, match="name a file in it"), whole_file(tmp_path):
+        pass
+    with pytest.raises(ValueError, match="path is empty"), whole_file(""):
+        pass
+    with whole_file(tmp_path / ("x" * 249)):
         pass
 
 

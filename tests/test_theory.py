@@ -49,6 +49,17 @@ def test_infinity_is_the_limit(model):
     assert (inherited > 0, float(reduced)) == (True, 0.0)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_rounding_makes_no_infinity_of_spaces_that_agree(nested):
+    rng = np.random.default_rng(3)
+    Q, turn, other = (np.linalg.qr(rng.standard_normal((d, d)))[0] for d in (8, 3, 4))
+    strong = Q[:, :4] @ other if nested else Q[:, :3] @ other[:3, :3]
+    model = GaussianModel(rng.standard_normal(8), Q[:, :3] @ turn, strong, 0.01)
+    assert model.d_shared == 3.0
+    assert np.isfinite(expected_risks(model, 20, [4, 5, 6]).w2s).all()
+    assert w2s_variance(model, 20, [4, 5])[1].tolist() == [0.0, 0.0]
+
+
 def test_means_that_do_not_exist_are_inf_and_interpolation_is_nan(model):
     d = model.d_weak
     weak = expected_risks(model, [d - 1, d, d + 1, d + 2], 100).weak
@@ -98,3 +109,9 @@ def test_variance_needs_as_many_pseudo_labels_as_features(model):
 def test_bad_sizes_are_refused(model, n, N, error, message):
     with pytest.raises(error, match=message):
         expected_risks(model, n, N)
+
+
+@pytest.mark.parametrize("function", [expected_risks, paper_bounds, w2s_variance])
+def test_a_model_is_asked_for_by_name(function):
+    with pytest.raises(TypeError, match="model must be a GaussianModel, got str"):
+        function("paper", 10, 10)

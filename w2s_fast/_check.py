@@ -137,6 +137,27 @@ def sizes_or_limit(value: Any, name: str) -> npt.NDArray[np.float64]:
     return array.astype(np.float64)
 
 
+def broadcast(**arrays: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    """Broadcast arrays against one another."""
+    try:
+        return np.broadcast_arrays(*arrays.values())
+    except ValueError:
+        shapes = " and ".join(f"{name} of shape {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"{shapes} do not broadcast to one grid") from None
+
+
+def instance(value: Any, kind: type, name: str) -> None:
+    """Refuse anything but a ``kind``."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
+
+
+def callback(value: Any, name: str) -> None:
+    """Refuse what is neither callable nor None."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be a function of (done, total), got {value!r}")
+
+
 def same_rows(**arrays: FloatArray) -> int:
     """Refuse arrays of unequal length; return the common one."""
     lengths = {name: len(array) for name, array in arrays.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,7 @@ def commands(context: click.Context) -> None:
     help="Folder for figures, tables and the record; made if missing.",
 )
 @click.option("--trials", type=click.IntRange(min=2), default=40, show_default=True, help="Trials at each point.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same numbers.")
+@click.option("--seed", type=click.IntRange(0, 2**62), default=0, show_default=True, help="Same seed, same numbers.")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Threads; one a core by default.")
 @click.option("--quick", is_flag=True, help="Few points and trials: to see that everything works.")
 def reproduce(out: Path, trials: int, seed: int, workers: int | None, quick: bool) -> None:
@@ -79,6 +80,7 @@ def reproduce(out: Path, trials: int, seed: int, workers: int | None, quick: boo
     started = time.perf_counter()
     require_matplotlib()
     out.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=out).close()  # better to fail now than after the work
     studies = job.studies(trials=trials, seed=seed, quick=quick)
     job.run(studies, lambda title: progress_bar(title, True), workers)
     paths = list(job.write(studies, out, started))

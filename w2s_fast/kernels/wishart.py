@@ -70,7 +70,7 @@ def orthogonal_error(rows: Matrix, residual: Vector) -> Vector:
 @kernel
 def gram_error(gram: Matrix, moment: Vector) -> Vector:
     """Least-squares weights for a residual from the Gram matrix and X' residual."""
-    lower, _ = cholesky(gram)
+    lower, _ = cholesky(gram)  # at GRAM_ASPECT it has a factor
     solve_gram(lower, moment)
     return moment
 
@@ -94,16 +94,19 @@ def squared_norm(vector: Vector) -> float:
 
 @kernel
 def ridge_fit(rows: Matrix, labels: Vector, root: Matrix, ridge: float) -> Vector:
-    """Latent weights of the ridge fit to features ``rows @ root``, by the smaller Gram matrix."""
+    """Latent weights of the ridge fit to features ``rows @ root``: least squares with sqrt(ridge) I below them."""
     features = np.dot(rows, root)
-    wide = rows.shape[0] < rows.shape[1]
-    gram = np.dot(features, features.T) if wide else np.dot(features.T, features)
-    for i in range(gram.shape[0]):
-        gram[i, i] += ridge
-    lower, _ = cholesky(gram)
-    weights = labels.copy() if wide else np.dot(features.T, labels)
-    solve_gram(lower, weights)
-    return np.dot(root, np.dot(features.T, weights) if wide else weights)
+    m, d = features.shape
+    tall = np.zeros((m + d, d))
+    for i in range(m):
+        for j in range(d):
+            tall[i, j] = features[i, j]
+    for j in range(d):
+        tall[m + j, j] = np.sqrt(ridge)
+    q, r = np.linalg.qr(tall)
+    weights = np.dot(q[:m].T.copy(), labels)
+    solve_upper(r.copy(), weights)
+    return np.dot(root, weights)
 
 
 @kernel
@@ -249,15 +252,16 @@ def run_trial(
 
     noise_said = said_inside(noise_weights, cos, touching, strong)
     noise_outside = np.sqrt(squared_norm(sin * noise_weights) + noise_hidden)
+    out[4] = squared_norm(np.dot(T, noise_said)) / N
+    out[6] = squared_norm(noise_said)
     if ridge > 0.0 or N < strong:
         student = fit_error(T, outside * h, gram_pseudo, N, said, strong_root, ridge)
-        noise_student = fit_error(T, noise_outside * h, gram_pseudo, N, noise_said, strong_root, ridge)
-    else:
+        noise_student = noise_said + fit_error(T, noise_outside * h, gram_pseudo, N, noise_said, strong_root, ridge)
+        out[5] = squared_norm(np.dot(T, noise_student)) / N - out[4]
+        out[7] = squared_norm(noise_student) - out[6]
+    else:  # the parts are uncorrelated: leave out their product, which has mean zero and would drown the smaller one
+        out[5] = noise_outside**2 * squared_norm(h) / N
         solve_upper(T, h)
-        student, noise_student = outside * h, noise_outside * h
+        student = outside * h
+        out[7] = noise_outside**2 * squared_norm(h)
     out[3] = squared_norm(said - target_strong + student)
-    inherited = squared_norm(np.dot(T, noise_said))
-    out[4] = inherited / N
-    out[5] = (squared_norm(np.dot(T, noise_said + noise_student)) - inherited) / N
-    out[6] = squared_norm(noise_said)
-    out[7] = squared_norm(noise_said + noise_student) - out[6]

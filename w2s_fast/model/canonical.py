@@ -7,8 +7,8 @@ directions that play the same part; they are chosen so that the target has one c
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -49,26 +49,62 @@ def align_with(vector: Matrix) -> Matrix:
 def root_of_covariance(features: Features, basis: Matrix) -> Matrix:
     """Return (d, d) R such that fits on ``latent @ R`` are fits on the features, in coordinates of ``basis``."""
     u, s, _ = np.linalg.svd(basis.T @ features.basis @ features.coordinates, full_matrices=False)
-    return np.asarray((u * s) @ u.T)
+    return np.asarray(u * s)  # a rotation behind it would change no fit
 
 
-@lru_cache(maxsize=8)  # models by identity: a sweep asks for the same one at every trial
-def canonical(model: GaussianModel, scales_matter: bool) -> Canonical:
-    """Find the coordinates; where the teacher's scales matter (ridge, n < d_weak) nothing is hidden."""
-    strong, weak = model.strong_features, model.weak_features
+def paired_directions(strong: Features, weak: Features) -> tuple[Matrix, Matrix, Matrix, Matrix, Matrix]:
+    """Pair w_i = cos_i s_i + sin_i q_i: V_s, V_w and q as columns, cos falling, sin rising.
+
+    Cosines near 1 cannot tell small angles apart, so the pairs among them are those of the sines.
+    """
     left, cosines, right = np.linalg.svd(strong.basis.T @ weak.basis, full_matrices=True)
     V_s, V_w = strong.basis @ left, weak.basis @ right.T
-
     cos = np.zeros(weak.rank)
     cos[: cosines.size] = np.minimum(cosines, 1.0)
     outside = strong.outside(V_w)
     sin = np.linalg.norm(outside, axis=0)
+    near = int(np.count_nonzero(cos > np.sqrt(0.5)))
+    if near:
+        q, sines, turn = np.linalg.svd(outside[:, :near], full_matrices=False)
+        q, sines, turn = q[:, ::-1], sines[::-1], turn[::-1].T  # rising
+        V_w[:, :near] = V_w[:, :near] @ turn
+        inside = (V_s[:, :near] * cos[:near]) @ turn
+        length = np.linalg.norm(inside, axis=0)
+        V_s[:, :near], cos[:near] = inside / length, np.minimum(length, 1.0)
+        outside[:, :near], sin[:near] = q * sines, sines
+    return V_s, V_w, orthogonalised(strong, outside, sin), cos, sin
+
+
+def orthogonalised(strong: Features, outside: Matrix, sin: Matrix) -> Matrix:
+    """Columns over their lengths ``sin``, zero below rounding.
+
+    Dividing by a small length has blown up what rounding left of V_s and of the other columns: clear them of both.
+    """
+    q = np.zeros_like(outside)
+    clear = sin > RIGHT_ANGLE
+    basis, triangle = np.linalg.qr(strong.outside(outside[:, clear] / sin[clear])[:, ::-1])
+    q[:, clear] = (basis * np.sign(np.diagonal(triangle)))[:, ::-1]
+    return q
+
+
+_known: WeakKeyDictionary[GaussianModel, dict[bool, Canonical]] = WeakKeyDictionary()
+
+
+def canonical(model: GaussianModel, scales_matter: bool) -> Canonical:
+    """Find the coordinates, or recall them; where the teacher's scales matter (ridge, n < d_weak) nothing is hidden."""
+    known = _known.setdefault(model, {})
+    if scales_matter not in known:
+        known[scales_matter] = _find(model, scales_matter)
+    return known[scales_matter]
+
+
+def _find(model: GaussianModel, scales_matter: bool) -> Canonical:
+    strong, weak = model.strong_features, model.weak_features
+    V_s, V_w, outside, cos, sin = paired_directions(strong, weak)
     touching = int(np.count_nonzero(cos > RIGHT_ANGLE))
     inside = int(np.count_nonzero(sin[:touching] <= RIGHT_ANGLE))
     cos[touching:], sin[touching:] = 0.0, 1.0
     cos[:inside], sin[:inside] = 1.0, 0.0
-    outside[:, inside:] /= np.linalg.norm(outside[:, inside:], axis=0)
-    outside[:, :inside] = 0.0
 
     target_strong, target_outside = V_s.T @ model.target, outside.T @ model.target
     beyond = model.target - V_s @ target_strong - outside @ target_outside

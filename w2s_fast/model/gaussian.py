@@ -12,6 +12,8 @@ import numpy.typing as npt
 from w2s_fast import _check
 
 Matrix = npt.NDArray[np.float64]
+LARGEST_SQUARE = 1e280  # of a label: sums of fewer than 1e28 of them stay finite
+ROUNDING = 64 * np.finfo(np.float64).eps  # relative length of a vector that should be zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,12 @@ class GaussianModel:
             own = array.astype(np.float64)  # a copy: the model does not change with the caller's arrays
             own.flags.writeable = False
             object.__setattr__(self, name, own)
-        object.__setattr__(self, "noise_variance", _check.real(self.noise_variance, "noise_variance"))
+        noise_variance = _check.real(self.noise_variance, "noise_variance", maximum=LARGEST_SQUARE)
+        object.__setattr__(self, "noise_variance", noise_variance)
+        if np.abs(self.target).max(initial=0.0) > LARGEST_SQUARE**0.5:
+            raise ValueError(
+                f"target has entries beyond {LARGEST_SQUARE**0.5:.0e}, whose risks overflow: scale it down"
+            )
 
     @classmethod
     def paper(
@@ -156,15 +163,23 @@ class GaussianModel:
 
     @cached_property
     def d_shared(self) -> float:
-        return float(np.sum((self.strong_features.basis.T @ self.weak_features.basis) ** 2))
+        shared = float(np.sum((self.strong_features.basis.T @ self.weak_features.basis) ** 2))
+        most = min(self.d_weak, self.d_strong)
+        ends = [end for end in (0.0, float(most)) if abs(shared - end) <= 1e-12 * most]
+        return ends[0] if ends else shared  # orthogonal and nested spaces to the letter
 
     @cached_property
     def rho_weak(self) -> float:
-        return float(np.sum(self.weak_features.outside(self.target) ** 2))
+        return self.energy(self.weak_features.outside(self.target))
 
     @cached_property
     def rho_strong(self) -> float:
-        return float(np.sum(self.strong_features.outside(self.target) ** 2))
+        return self.energy(self.strong_features.outside(self.target))
+
+    def energy(self, part: Matrix) -> float:
+        """Squared norm of a part of the target; zero where it is rounding."""
+        squares = float(np.sum(part**2))
+        return squares if squares > ROUNDING**2 * float(np.sum(self.target**2)) else 0.0
 
     @cached_property
     def principal_angles(self) -> Matrix:

@@ -19,6 +19,7 @@ from w2s_fast.model.theory import expected_risks, split_target
 
 Matrix = npt.NDArray[np.float64]
 GRID = 512  # sizes at which a maximum is looked for, before it is closed in on
+PLATEAU = 10**12  # sizes beyond it differ by rounding alone
 ZOOMS = 9  # each gains 8 binary digits of 60
 
 
@@ -51,6 +52,7 @@ def required_pseudo_labels(model: GaussianModel, n: int, *, pgr: float) -> int:
     >>> N, expected_risks(model, 2000, [N - 1, N]).pgr.round(5)
     (845, array([0.89996, 0.90005]))
     """
+    _check.instance(model, GaussianModel, "model")
     n = _check.integer(n, "n", minimum=model.d_weak + 2)
     wanted = _check.real(pgr, "pgr", minimum=-math.inf, maximum=1.0)
     parts = split_target(model)
@@ -95,6 +97,7 @@ def required_labels(model: GaussianModel, N: int, *, pgr: float) -> int:
     >>> required_labels(GaussianModel.paper(), N=4000, pgr=0.9)
     202
     """
+    _check.instance(model, GaussianModel, "model")
     N = _check.integer(N, "N", minimum=model.d_strong + 2)
     wanted = _check.real(pgr, "pgr", minimum=-math.inf, maximum=1.0)
     parts = split_target(model)
@@ -126,14 +129,23 @@ def best_labels(model: GaussianModel, N: int) -> int:
     int
         PGR is often flat around it: a little more or less costs next to nothing.
 
+    Raises
+    ------
+    ValueError
+        If there is no gap to recover at any n.
+
     Examples
     --------
     >>> from w2s_fast import GaussianModel, best_labels
     >>> best_labels(GaussianModel.paper(d_shared=90), N=4000)
     893
     """
+    _check.instance(model, GaussianModel, "model")
     N = _check.integer(N, "N", minimum=model.d_strong + 2)
-    return _best(model, "n", N)
+    best = _best(model, "n", N)
+    if np.isnan(_pgr(model, "n", N, best)):
+        raise ValueError("there is no gap to recover: the ceiling is no better than the teacher at any n")
+    return best
 
 
 def _roots(a: float, b: float, c: float) -> Matrix:
@@ -161,7 +173,8 @@ def _first(model: GaussianModel, axis: str, fixed: int, wanted: float, roots: Ma
         return int(reached[0])
     best = _best(model, axis, fixed)
     most = float(_pgr(model, axis, fixed, best))
-    where = f": the most is {most:.4g}, at {axis} = {best:,}" if math.isfinite(most) else ": there is no gap to recover"
+    where = f": the most is {most:.4g}, at {axis} = {best:,}" if best < PLATEAU else f": it tends to {most:.4g}"
+    where = where if math.isfinite(most) else ": there is no gap to recover"
     raise ValueError(f"no {axis} reaches a PGR of {wanted:g}{where}")
 
 

@@ -70,6 +70,27 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
+class TestRows:
+    """Rows held out for testing, by index."""
+
+    __test__ = False  # pytest: no test class
+
+    rows: Rows
+    index: Indices
+
+    def errors(self, teachers: Matrix, students: Matrix) -> tuple[Matrix, Matrix]:
+        """Mean squared errors of weights given as columns, from residuals: a Gram matrix would cancel small ones."""
+        d_weak = self.rows.widths[0]
+        of_teachers, of_students = np.zeros(teachers.shape[1]), np.zeros(students.shape[1])
+        for top in range(0, len(self.index), BLOCK_ROWS):
+            block = self.rows.joint(self.index[top : top + BLOCK_ROWS])
+            labels = block[:, -1:]
+            of_teachers += np.sum((block[:, :d_weak] @ teachers - labels) ** 2, axis=0)
+            of_students += np.sum((block[:, d_weak:-1] @ students - labels) ** 2, axis=0)
+        return of_teachers / len(self.index), of_students / len(self.index)
+
+
+@dataclass(frozen=True, eq=False)
 class Task:
     """A study on real data: rows to train on, what to test on, and the ridge. Made by :meth:`Task.of`."""
 
@@ -90,24 +111,22 @@ class Task:
                 raise ValueError(f"test features have widths {test.widths}, the others {rows.widths}")
         elif isinstance(test, float | np.floating):
             test = _check.real(test, "test", maximum=1.0, open_left=True)
-        else:
+        elif isinstance(test, int | np.integer):
             test = _check.integer(test, "test", minimum=1)
+        else:
+            raise TypeError(f"test must be (weak, strong, y), a share or a number of rows, got {test!r}")
         return cls(rows, test, _check.real(ridge, "ridge"))
 
-    def split(self, seed: int) -> tuple[Indices, Gram]:
-        """Rows that trials may draw from, and the joint Gram matrix of the test rows."""
+    def split(self, seed: int) -> tuple[Indices, TestRows]:
+        """Rows that trials may draw from, and the test rows."""
         total = len(self.rows)
         if isinstance(self.test, Rows):
-            return np.arange(total), _gram_of(self.test, np.arange(len(self.test)))
+            return np.arange(total), TestRows(self.test, np.arange(len(self.test)))
         count = max(1, round(self.test * total)) if isinstance(self.test, float) else self.test
         if count >= total:
             raise ValueError(f"test takes {count:,} rows of {total:,}, which leaves none to train on")
         order = stream(seed, TEST, 0).permutation(total)
-        return np.sort(order[count:]), _gram_of(self.rows, np.sort(order[:count]))
-
-
-def _gram_of(rows: Rows, index: Indices) -> Gram:
-    return rows.prefix_grams(index, [len(index)])[len(index)]
+        return np.sort(order[count:]), TestRows(self.rows, np.sort(order[:count]))
 
 
 def probe(
@@ -187,11 +206,12 @@ def probe_task(
     progress: Callable[[int, int], None] | None = None,
 ) -> Trials:
     """:func:`probe` on a task already checked."""
-    labelled, pseudo = np.broadcast_arrays(_check.sizes(n, "n"), _check.sizes(N, "N"))
+    _check.callback(progress, "progress")
+    labelled, pseudo = _check.broadcast(n=_check.sizes(n, "n"), N=_check.sizes(N, "N"))
     trials = _check.integer(trials, "trials", minimum=1)
     seed = _check.integer(seed, "seed")
     workers = _check.workers(workers)
-    pool, test_gram = task.split(seed)
+    pool, test = task.split(seed)
     wanted = int(labelled.max()) + int(pseudo.max())
     if wanted > len(pool):
         raise ValueError(
@@ -200,7 +220,7 @@ def probe_task(
     points = list(zip(labelled.ravel().tolist(), pseudo.ravel().tolist(), strict=True))
 
     def run_trial(trial: int) -> Matrix:
-        return _trial(task, stream(seed, SPLITS, trial).permutation(pool), points, test_gram)
+        return _trial(task, stream(seed, SPLITS, trial).permutation(pool), points, test)
 
     errors = np.empty((4, len(points), trials))
     for trial, block in enumerate(ordered_map(run_trial, range(trials), workers)):
@@ -211,22 +231,21 @@ def probe_task(
     return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed)
 
 
-def _trial(task: Task, order: Indices, points: list[tuple[int, int]], test_gram: Gram) -> Matrix:
+def _trial(task: Task, order: Indices, points: list[tuple[int, int]], test: TestRows) -> Matrix:
     """Test errors (points, 4) of one random order of the rows."""
     split = max(n for n, _ in points)
     labelled, pseudo = order[:split], order[split:]
     labelled_grams = task.rows.prefix_grams(labelled, sorted({n for n, _ in points}))
     pseudo_grams = task.rows.prefix_grams(pseudo, sorted({N for _, N in points}))
-    errors = np.empty((len(points), 4))
-    for point, (n, N) in enumerate(points):
+    teachers, students = [], []
+    for n, N in points:
         few = _Sample(task, labelled[:n], labelled_grams[n].xtx)
         many = _Sample(task, pseudo[:N], pseudo_grams[N].xtx)
         everything = _Sample(task, np.concatenate((few.index, many.index)), few.gram + many.gram)
-        teacher = few.fit_weak()
-        students = few.fit_strong(), everything.fit_strong(), many.fit_strong(teacher)
-        errors[point, 0] = _test_error(test_gram, 0, teacher)
-        errors[point, 1:] = [_test_error(test_gram, task.rows.widths[0], student) for student in students]
-    return errors
+        teachers.append(few.fit_weak())
+        students += [few.fit_strong(), everything.fit_strong(), many.fit_strong(teachers[-1])]
+    of_teachers, of_students = test.errors(np.column_stack(teachers), np.column_stack(students))
+    return np.column_stack((of_teachers, of_students.reshape(len(points), 3)))
 
 
 class _Sample:
@@ -258,10 +277,3 @@ class _Sample:
                 pass  # the rows themselves can still be trusted
         X, y = problem(self.task.rows.joint(self.index))
         return np.asarray(min_norm(X, y, ridge=self.task.ridge))
-
-
-def _test_error(gram: Gram, first: int, weights: Matrix) -> float:
-    """Mean squared error of a fit to the joint columns from ``first`` on, by their Gram matrix."""
-    columns = slice(first, first + len(weights))
-    quadratic = weights @ (gram.xtx[columns, columns] @ weights)
-    return float((quadratic - 2 * (weights @ gram.xtx[columns, -1]) + gram.xtx[-1, -1]) / gram.n_rows)

@@ -19,9 +19,8 @@ from w2s_fast.model.trials import Estimate, StudentVariance, Trials, VariancePar
 Matrix = npt.NDArray[np.float64]
 Method = Literal["auto", "direct", "wishart"]
 TrialRunner = Callable[[np.random.Generator, int, int], Matrix]
-CHUNK_WORK = (
-    2**27
-)  # trials x dimension^3 in a work item: milliseconds, so that threads stay busy and interrupts are heard
+# Trials x dimension^3 in a work item: milliseconds, so that threads stay busy and an interrupt is heard.
+CHUNK_WORK = 2**27
 LARGEST_CHUNK = 64
 DIRECT_ROWS = 10**7  # rows a direct trial may draw; beyond, it would take minutes and gigabytes
 
@@ -81,7 +80,9 @@ def simulate(
     >>> bool(abs(mean - expected_risks(model, 200, 10**9).w2s) < 4 * stderr)
     True
     """
-    labelled, pseudo = np.broadcast_arrays(_check.sizes(n, "n"), _check.sizes(N, "N"))
+    _check.instance(model, GaussianModel, "model")
+    _check.callback(progress, "progress")
+    labelled, pseudo = _check.broadcast(n=_check.sizes(n, "n"), N=_check.sizes(N, "N"))
     trials = _check.integer(trials, "trials", minimum=1)
     seed = _check.integer(seed, "seed")
     workers = _check.workers(workers)
@@ -89,7 +90,7 @@ def simulate(
     ridge = _check.real(ridge, "ridge")
     if method == "direct" and int(labelled.max()) + int(pseudo.max()) > DIRECT_ROWS:
         raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
-    runner = _direct_trials(model, ridge) if method == "direct" else _wishart_trials(model, ridge)
+    runner = (_direct_trials if method == "direct" else _wishart_trials)(model, ridge, int(labelled.min()))
     points = list(zip(labelled.ravel().tolist(), pseudo.ravel().tolist(), strict=True))
 
     def run_chunk(chunk: tuple[int, int, int]) -> Matrix:
@@ -125,19 +126,22 @@ def _student_variance(parts: list[Moments], shape: tuple[int, ...]) -> StudentVa
     return StudentVariance(VarianceParts(inherited, reduced), VarianceParts(inherited_new, reduced_new))
 
 
-def _wishart_trials(model: GaussianModel, ridge: float) -> TrialRunner:
+def _wishart_trials(model: GaussianModel, ridge: float, fewest: int) -> TrialRunner:
     """Trials by sufficient statistics: risks less what the features cannot see, and the parts of the variance."""
     from w2s_fast.kernels.wishart import run_trial
 
+    at_scale = canonical(model, ridge > 0 or fewest < model.d_weak)
+    hiding = canonical(model, ridge > 0)
+
     def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
         out = np.empty(8)
-        run_trial(rng, n, N, ridge, *canonical(model, ridge > 0 or n < model.d_weak), out)
+        run_trial(rng, n, N, ridge, *(at_scale if n < model.d_weak else hiding), out)
         return out
 
     return run
 
 
-def _direct_trials(model: GaussianModel, ridge: float) -> TrialRunner:
+def _direct_trials(model: GaussianModel, ridge: float, _: int) -> TrialRunner:
     """The same by drawing every row and solving with the features as given."""
     from w2s_fast.linalg.leastsq import min_norm
 
@@ -159,10 +163,14 @@ def _direct_trials(model: GaussianModel, ridge: float) -> TrialRunner:
         floors = (model.rho_weak, *(model.rho_strong,) * 3)
         risks = [np.sum((fitted - model.target) ** 2) - floor for fitted, floor in zip(fits, floors, strict=True)]
 
-        inherited = teachers[:, 1] - model.strong_features.outside(teachers[:, 1])
-        in_sample = [np.mean((z_new @ weights) ** 2) for weights in (inherited, students[:, 1])]
-        population = [np.sum(weights**2) for weights in (inherited, students[:, 1])]
-        parts = [part for first, total in (in_sample, population) for part in (first, total - first)]
+        said = teachers[:, 1] - model.strong_features.outside(teachers[:, 1])
+        added = students[:, 1] - said
+        # Ridgeless, the student repeats what it can represent, and what it adds is uncorrelated with that.
+        uncorrelated = ridge == 0 and N >= model.d_strong
+        parts = []
+        for inherited, rest in ((z_new @ said / np.sqrt(N), z_new @ added / np.sqrt(N)), (said, added)):
+            product = 0.0 if uncorrelated else 2.0 * (inherited @ rest)
+            parts += [inherited @ inherited, rest @ rest + product]
         return np.array(risks + parts)
 
     return run

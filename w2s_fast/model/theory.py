@@ -14,8 +14,9 @@ from w2s_fast.model.risks import Risks
 Matrix = npt.NDArray[np.float64]
 
 
-def _sizes(n: Any, N: Any) -> tuple[Matrix, Matrix]:
-    labelled, pseudo = np.broadcast_arrays(_check.sizes_or_limit(n, "n"), _check.sizes_or_limit(N, "N"))
+def _sizes(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Matrix]:
+    _check.instance(model, GaussianModel, "model")
+    labelled, pseudo = _check.broadcast(n=_check.sizes_or_limit(n, "n"), N=_check.sizes_or_limit(N, "N"))
     return labelled, pseudo
 
 
@@ -48,7 +49,7 @@ def split_target(model: GaussianModel) -> SplitTarget:
     strong = model.strong_features
     learnable = model.target - model.weak_features.outside(model.target)  # P_w target
     mislearned = strong.basis.T @ (learnable - model.target)
-    return SplitTarget(float(np.sum(mislearned**2)), float(np.sum(strong.outside(learnable) ** 2)))
+    return SplitTarget(model.energy(mislearned), model.energy(strong.outside(learnable)))
 
 
 def expected_risks(model: GaussianModel, n: Any, N: Any) -> Risks:
@@ -84,7 +85,7 @@ def expected_risks(model: GaussianModel, n: Any, N: Any) -> Risks:
     >>> risks.pgr.round(2)
     array([0.72, 0.85, 0.77])
     """
-    labelled, pseudo = _sizes(n, N)
+    labelled, pseudo = _sizes(model, n, N)
     d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
     rho_weak, rho_strong, noise = model.rho_weak, model.rho_strong, model.noise_variance
     mislearned, unseen = split_target(model)
@@ -114,7 +115,7 @@ def w2s_variance(model: GaussianModel, n: Any, N: Any, *, population: bool = Fal
     inherited, reduced : ndarray
         ``noise_variance / (n - d_weak - 1)`` times ``d_shared``, and times ``(d_weak - d_shared) d_strong / N`` (paper,
         theorem 3.1), or ``/ (N - d_strong - 1)`` on new rows. Infinite or NaN for n <= d_weak + 1 as in
-        :func:`expected_risks`; NaN for N < d_strong.
+        :func:`expected_risks`; NaN for N < d_strong, and on new rows infinite at d_strong and d_strong + 1.
 
     Examples
     --------
@@ -123,7 +124,7 @@ def w2s_variance(model: GaussianModel, n: Any, N: Any, *, population: bool = Fal
     >>> (reduced / inherited).round(3)
     array([4.75 , 0.475, 0.048])
     """
-    labelled, pseudo = _sizes(n, N)
+    labelled, pseudo = _sizes(model, n, N)
     d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
     inherited = _noise_energy(model.noise_variance, d_shared, labelled, d_weak)
     discrepant = _noise_energy(model.noise_variance, d_weak - d_shared, labelled, d_weak)
@@ -155,7 +156,7 @@ def paper_bounds(model: GaussianModel, n: Any, N: Any) -> Risks:
     >>> f"{bounds.weak:.3e} {bounds.w2s:.3e}"
     '1.256e-03 3.926e-04'
     """
-    labelled, pseudo = _sizes(n, N)
+    labelled, pseudo = _sizes(model, n, N)
     d_weak, d_strong, noise = model.d_weak, model.d_strong, model.noise_variance
     inherited, reduced = w2s_variance(model, n, N)
     return Risks(
@@ -192,7 +193,7 @@ def paper_ratio_bounds(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Ma
     >>> pgr.round(3), opr.round(3)
     (array([0.528, 0.607]), array([1.06 , 1.274]))
     """
-    labelled, pseudo = _sizes(n, N)
+    labelled, pseudo = _sizes(model, n, N)
     d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
     rho = model.rho_weak + model.rho_strong
     effective = d_shared + (d_weak - d_shared) * d_strong / pseudo

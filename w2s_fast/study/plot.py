@@ -101,7 +101,7 @@ def _draw_risks(axes: Any, study: Drawable) -> None:
     axes.set_title(study.title, fontsize=11)
     synthetic = study.expected() is not None
     axes.set_ylabel("excess risk" if synthetic else "test mean squared error")
-    if synthetic:
+    if synthetic and any(np.nanmax(study.result.summary()[fit].mean) > 0 for fit in FITS):
         axes.set_yscale("log")
 
 
@@ -109,7 +109,7 @@ def _draw_ratios(axes: Any, study: Drawable) -> None:
     _draw_curves(axes, study, RATIOS)
     axes.axhline(1.0, color="black", lw=0.8, alpha=0.5)
     axes.set_ylabel("PGR, OPR")
-    low = min(float(np.nanmin(study.result.summary()["pgr"].mean)), 0.0)
+    low = float(np.nanmin(np.append(study.result.summary()["pgr"].mean, 0.0)))
     axes.set_ylim(bottom=max(low - 0.1, -1.0))
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="best")
 

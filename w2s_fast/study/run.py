@@ -59,9 +59,8 @@ class Study:
         if not isinstance(source, GaussianModel | Task):
             raise TypeError(f"source must be a GaussianModel or a Task, got {type(source).__name__}")
         self.source = source
-        self.n, self.N = np.broadcast_arrays(
-            np.atleast_1d(_check.sizes(n, "n")).ravel(), np.atleast_1d(_check.sizes(N, "N")).ravel()
-        )
+        grid = _check.broadcast(n=np.atleast_1d(_check.sizes(n, "n")), N=_check.sizes(N, "N"))
+        self.n, self.N = (sizes.ravel() for sizes in grid)
         self.trials = _check.integer(trials, "trials", minimum=1)
         self.seed = _check.integer(seed, "seed")
         self.title = title
@@ -88,6 +87,8 @@ class Study:
         workers : int, optional
             Threads; by default one a core. Results do not depend on it.
         """
+        if not isinstance(progress, bool):
+            _check.callback(progress, "progress")
         started = time.perf_counter()
         with progress_bar(self.title, progress is True) as bar:
             options: dict[str, Any] = {

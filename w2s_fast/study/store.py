@@ -12,12 +12,14 @@ from pathlib import Path
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` that takes its place when the block ends well, and else disappears."""
-    target = Path(path)
+    if not os.fspath(path):
+        raise ValueError("path is empty: name a file")
+    target = Path(os.fsdecode(path))
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder: name a file in it")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {target.parent} does not exist")
-    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=".w2s-", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     try:
         yield Path(name)
