@@ -88,9 +88,10 @@ def simulate(
     workers = _check.workers(workers)
     _check.choice(method, "method", "auto", "direct", "wishart")
     ridge = _check.real(ridge, "ridge")
-    if method == "direct" and int(labelled.max()) + int(pseudo.max()) > DIRECT_ROWS:
+    direct = method == "direct"
+    if direct and int(labelled.max()) + int(pseudo.max()) > DIRECT_ROWS:
         raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
-    runner = (_direct_trials if method == "direct" else _wishart_trials)(model, ridge, int(labelled.min()))
+    runner = _direct_trials(model, ridge) if direct else _wishart_trials(model, ridge, int(labelled.min()))
     points = list(zip(labelled.ravel().tolist(), pseudo.ravel().tolist(), strict=True))
 
     def run_chunk(chunk: tuple[int, int, int]) -> Matrix:
@@ -141,7 +142,7 @@ def _wishart_trials(model: GaussianModel, ridge: float, fewest: int) -> TrialRun
     return run
 
 
-def _direct_trials(model: GaussianModel, ridge: float, _: int) -> TrialRunner:
+def _direct_trials(model: GaussianModel, ridge: float) -> TrialRunner:
     """The same by drawing every row and solving with the features as given."""
     from w2s_fast.linalg.leastsq import min_norm
 
