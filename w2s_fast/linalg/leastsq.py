@@ -37,8 +37,8 @@ def _stacked(array: FloatArray) -> Matrix:
     return np.ascontiguousarray(array, dtype=np.float64).reshape(problems, *array.shape[-2:])
 
 
-def _svd_solve(X: Matrix, Y: Matrix, rcond: float, ridge: float) -> tuple[Matrix, npt.NDArray[np.int64], Matrix]:
-    """Minimum-norm solutions (b, n, k), ranks (b,) and singular values of the stacks, cut at ``rcond``."""
+def _svd_solve(X: Matrix, Y: Matrix, rcond: float, ridge: float) -> Matrix:
+    """Minimum-norm solutions (b, n, k) of the stacks X (b, m, n) and Y (b, m, k), cut at ``rcond``."""
     if X.shape[1] > X.shape[2]:  # the SVD of a triangle costs less than that of a tall matrix
         Q, X = np.linalg.qr(X)
         Y = Q.mT @ Y
@@ -46,7 +46,7 @@ def _svd_solve(X: Matrix, Y: Matrix, rcond: float, ridge: float) -> tuple[Matrix
     keep = s > rcond * s[:, :1]
     kept = np.where(keep, s, 1.0)
     filters = np.where(keep, 1.0 / (kept + ridge / kept), 0.0)  # s / (s^2 + ridge) without overflow
-    return vt.mT @ (filters[..., None] * (u.mT @ Y)), np.count_nonzero(keep, axis=1), s
+    return vt.mT @ (filters[..., None] * (u.mT @ Y))
 
 
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
@@ -153,7 +153,7 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     if min(m, n):
         _map_problems(gram_stack, A, B, cut, ridge, coef, safe)
         if not safe.all():
-            coef[~safe] = _svd_solve(A[~safe], B[~safe], cut, ridge)[0]
+            coef[~safe] = _svd_solve(A[~safe], B[~safe], cut, ridge)
     right = () if vector else (B.shape[2],)
     return coef.reshape(*features.shape[:-2], n, *right).astype(dtype, copy=False)
 

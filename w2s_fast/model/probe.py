@@ -70,10 +70,8 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
-class TestRows:
+class HeldOut:
     """Rows held out for testing, by index."""
-
-    __test__ = False  # pytest: no test class
 
     rows: Rows
     index: Indices
@@ -117,16 +115,16 @@ class Task:
             raise TypeError(f"test must be (weak, strong, y), a share or a number of rows, got {test!r}")
         return cls(rows, test, _check.real(ridge, "ridge"))
 
-    def split(self, seed: int) -> tuple[Indices, TestRows]:
+    def split(self, seed: int) -> tuple[Indices, HeldOut]:
         """Rows that trials may draw from, and the test rows."""
         total = len(self.rows)
         if isinstance(self.test, Rows):
-            return np.arange(total), TestRows(self.test, np.arange(len(self.test)))
+            return np.arange(total), HeldOut(self.test, np.arange(len(self.test)))
         count = max(1, round(self.test * total)) if isinstance(self.test, float) else self.test
         if count >= total:
             raise ValueError(f"test takes {count:,} rows of {total:,}, which leaves none to train on")
         order = stream(seed, TEST, 0).permutation(total)
-        return np.sort(order[count:]), TestRows(self.rows, np.sort(order[:count]))
+        return np.sort(order[count:]), HeldOut(self.rows, np.sort(order[:count]))
 
 
 def probe(
@@ -231,7 +229,7 @@ def probe_task(
     return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed)
 
 
-def _trial(task: Task, order: Indices, points: list[tuple[int, int]], test: TestRows) -> Matrix:
+def _trial(task: Task, order: Indices, points: list[tuple[int, int]], test: HeldOut) -> Matrix:
     """Test errors (points, 4) of one random order of the rows."""
     split = max(n for n, _ in points)
     labelled, pseudo = order[:split], order[split:]
