@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from w2s_fast.linalg.gram import Gram
-    from w2s_fast.linalg.leastsq import lstsq, min_norm
+    from w2s_fast.linalg.leastsq import MinNorm, lstsq, min_norm
     from w2s_fast.linalg.moments import CoMoments, Moments
     from w2s_fast.linalg.subspace import (
         Subspace,
@@ -34,6 +34,7 @@ _HOME = {
     "CoMoments": "linalg.moments",
     "GaussianModel": "model.gaussian",
     "Gram": "linalg.gram",
+    "MinNorm": "linalg.leastsq",
     "Moments": "linalg.moments",
     "Risks": "model.risks",
     "Study": "study.run",
@@ -61,6 +62,7 @@ __all__ = [
     "CoMoments",
     "GaussianModel",
     "Gram",
+    "MinNorm",
     "Moments",
     "Risks",
     "Study",

@@ -11,16 +11,18 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _lock = threading.Lock()
 _holders = 0
-_limit: AbstractContextManager[object] | None = None
+_callers_threads: list[int] = []  # of each BLAS library, as they were before the first holder
+_in_worker = threading.local()
 
 
 def default_workers() -> int:
@@ -28,26 +30,62 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@cache
+def _blas_libraries() -> list[Any]:
+    """Find the BLAS of NumPy and of SciPy, which Numba calls; finding them takes a millisecond."""
+    import scipy.linalg  # noqa: F401  its OpenBLAS must be loaded to be found
+    from threadpoolctl import ThreadpoolController
+
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Hold BLAS to one thread; the caller's setting returns when the last holder leaves."""
-    global _holders, _limit  # noqa: PLW0603  the limit itself is process-wide
+    global _holders  # noqa: PLW0603  the limit itself is process-wide
+    libraries = _blas_libraries()
     with _lock:
         if _holders == 0:
-            import scipy.linalg  # noqa: F401  its OpenBLAS must be loaded to be limited
-            from threadpoolctl import threadpool_limits
-
-            _limit = threadpool_limits(1, user_api="blas")
-            _limit.__enter__()
+            _callers_threads[:] = [library.num_threads for library in libraries]
+            for library in libraries:
+                library.set_num_threads(1)
         _holders += 1
     try:
         yield
     finally:
         with _lock:
             _holders -= 1
-            if _holders == 0 and _limit is not None:
-                _limit.__exit__(None, None, None)
-                _limit = None
+            if _holders == 0:
+                _give_back_blas()
+
+
+def _give_back_blas() -> None:
+    for library, threads in zip(_blas_libraries(), _callers_threads, strict=True):
+        library.set_num_threads(threads)
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    """Threads that stay: starting them anew would cost each call a fifth of a millisecond."""
+    return ThreadPoolExecutor(workers, thread_name_prefix="w2s_fast", initializer=_mark_worker)
+
+
+def _mark_worker() -> None:
+    _in_worker.marked = True
+
+
+def _forget_threads() -> None:
+    """Start a forked child without the parent's locks, threads and holders, which do not run there."""
+    global _lock, _holders  # noqa: PLW0603
+    _lock = threading.Lock()
+    _pool.cache_clear()
+    if _holders:
+        _holders = 0
+        _give_back_blas()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 def ordered_map(
@@ -56,21 +94,23 @@ def ordered_map(
     """Yield ``function(item)`` for every item, in order.
 
     At most two items a worker are under way, so memory stays bounded however many there are. When the caller stops
-    early or an item fails, waiting items are dropped.
+    early or an item fails, waiting items are dropped. A map within a map runs where it is called.
     """
     workers = workers or default_workers()
     with single_threaded_blas():
-        if workers == 1:
+        if workers == 1 or getattr(_in_worker, "marked", False):
             yield from map(function, items)
             return
+        pool = _pool(workers)
         under_way: deque[Future[Result]] = deque()
-        with ThreadPoolExecutor(workers, thread_name_prefix="w2s_fast") as pool:
-            try:
-                for item in items:
-                    under_way.append(pool.submit(function, item))
-                    if len(under_way) >= 2 * workers:
-                        yield under_way.popleft().result()
-                while under_way:
+        try:
+            for item in items:
+                under_way.append(pool.submit(function, item))
+                if len(under_way) >= 2 * workers:
                     yield under_way.popleft().result()
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()
+            wait(under_way)

@@ -4,8 +4,9 @@ A Gram matrix squares the condition number. The rank policy:
 
 1. Form the smaller Gram matrix, X'X or XX', plus ridge; scale it to a unit diagonal, to which Cholesky's accuracy is
    indifferent (van der Sluis 1969); factor it; estimate its reciprocal condition number.
-2. At ``GRAM_RCOND`` or better, and if the unscaled one leaves no singular value near the caller's ``rcond``, solve, and
-   refine once with the residual of X itself, which brings the error down to that of an orthogonal factorisation.
+2. At ``GRAM_RCOND`` or better (``GRAM_RCOND_FLOAT32`` where it was formed in float32), and if the unscaled one leaves
+   no singular value near the caller's ``rcond``, solve, and refine with the residual of X itself, which brings the
+   error down to that of an orthogonal factorisation.
 3. Otherwise say so: the caller takes the singular value decomposition, cut at ``rcond``, which is right at any rank.
 """
 
@@ -18,6 +19,7 @@ Stack = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 GRAM_RCOND = 1e-10  # of the scaled Gram matrix: condition 1e5 of X, where one refinement still gains 6 digits
+GRAM_RCOND_FLOAT32 = 1e-4  # condition 1e2, where one refinement gains 2 digits at least
 CUTOFF_MARGIN = 10.0  # the condition estimate is rarely off by more than 3 (Higham 2002, section 15.3)
 SMALLEST_SQUARE = 1e-200  # a diagonal entry below this has lost digits to denormal products
 
@@ -138,6 +140,8 @@ def gram_fit(X: Matrix, Xt: Matrix, Y: Matrix, lower: Matrix, scale: Vector, rid
 @kernel
 def clears_cutoff(gram: Matrix, lower: Matrix, scale: Vector, ridge: float, rcond: float) -> bool:
     """Whether every singular value of X is well above ``rcond`` times the largest: ridge hides small ones."""
+    if rcond == 0.0:
+        return True
     smallest = 1.0 / (CUTOFF_MARGIN * inverse_norm(lower, scale)) - ridge
     return smallest > rcond * rcond * largest_column_sum(gram)
 
@@ -149,7 +153,7 @@ def gram_stack(X: Stack, Y: Stack, rcond: float, ridge: float, coef: Stack, safe
         Xt = X[b].T.copy()
         gram = np.dot(Xt, X[b]) if X.shape[1] >= X.shape[2] else np.dot(X[b], Xt)
         lower, scale, gram_rcond = factor_gram(gram, ridge)
-        safe[b] = gram_rcond > GRAM_RCOND and (rcond == 0.0 or clears_cutoff(gram, lower, scale, ridge, rcond))
+        safe[b] = gram_rcond > GRAM_RCOND and clears_cutoff(gram, lower, scale, ridge, rcond)
         if safe[b]:
             solution = gram_fit(X[b], Xt, Y[b], lower, scale, ridge)
             for i in range(coef.shape[1]):

@@ -10,14 +10,100 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
+from w2s_fast.linalg import by_gram, by_svd
 
 Matrix = npt.NDArray[np.float64]
-THREADED_WORK = 10**7  # rows x columns^2 in all: below, starting threads costs more than it saves
+THREADED_WORK = 10**7  # multiplications of X'X over a stack: below, threads cost more than they save
+KERNEL_WORK = 5 * 10**6  # multiplications of one X'X: below, a compiled loop over the stack beats NumPy's calls
+
+
+class MinNorm:
+    """Minimum-norm least squares, factored once to solve for many labels.
+
+    Parameters
+    ----------
+    X : (m, n) array_like
+        Features, any m and n, any rank. Kept, not copied: do not write to it.
+    rcond : float, optional
+        Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, eps that of the
+        input's precision; 0 with ridge.
+    ridge : float
+        Absolute, as scikit-learn's ``Ridge(alpha)``.
+
+    Attributes
+    ----------
+    route : {"gram", "svd"}
+        How X was factored: by Cholesky of the smaller Gram matrix where the condition allows, with solutions refined
+        to the accuracy of an orthogonal factorisation, or by the singular value decomposition.
+    rank : int
+        Singular values that are not cut.
+    condition : float
+        Of X within its rank, extended by the ridge: estimated by the route "gram", known by "svd".
+
+    Raises
+    ------
+    ValueError, TypeError
+        As :func:`min_norm`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from w2s_fast import MinNorm
+    >>> factor = MinNorm([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]])
+    >>> factor.solve([1.0, 3.0, 5.0]).round(12), factor.rank, factor.route
+    (array([1., 2.]), 2, 'gram')
+    """
+
+    __slots__ = ("_X", "_factor", "_settings")
+
+    def __init__(self, X: Any, *, rcond: float | None = None, ridge: float = 0.0) -> None:
+        self._X = _check.floats(X, "X", ndim=2, finite=False)
+        self._settings = _settings(self._X.dtype, self._X.shape, rcond, ridge)
+        self._factor = by_gram.factor(self._X, *self._settings) or self._decompose()
+
+    def _decompose(self) -> by_svd.SvdFactor:
+        _check.all_finite(self._X, "X")
+        return by_svd.factor(self._X, *self._settings)
+
+    @property
+    def route(self) -> str:
+        return self._factor.route
+
+    @property
+    def rank(self) -> int:
+        return self._factor.rank
+
+    @property
+    def condition(self) -> float:
+        return self._factor.condition
+
+    def solve(self, Y: Any) -> FloatArray:
+        """Weights (n,) or (n, k) for labels Y (m,) or (m, k)."""
+        _, labels, vector = _problem(self._X, Y, ("X", "Y"))
+        labels = labels.astype(np.result_type(self._X, labels), copy=False)
+        coef = self._factor.solve(labels)
+        if coef is None:  # the condition was underestimated
+            self._factor = self._decompose()
+            coef = self._factor.solve(labels)
+        return coef[:, 0] if vector else coef
+
+
+def _settings(
+    dtype: npt.DTypeLike, shape: tuple[int, ...], rcond: float | None, ridge: float
+) -> tuple[float, float]:
+    """Check ridge and rcond; return ridge and the cut-off."""
+    ridge = _check.real(ridge, "ridge")
+    if rcond is not None:
+        return ridge, _check.cutoff(rcond)
+    return ridge, 0.0 if ridge else float(np.finfo(dtype).eps) * max(shape[-2:])
 
 
 def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatArray, bool]:
-    """Check (..., m, n) and (..., m[, k]); return both with a column axis, and whether the labels were vectors."""
-    X, Y = _check.floats(a, names[0]), _check.floats(b, names[1])
+    """Check (..., m, n) and (..., m[, k]); return both with a column axis, and whether the labels were vectors.
+
+    The features are not searched for NaN and infinity here: sums of their squares tell at no cost.
+    """
+    X, Y = _check.floats(a, names[0], finite=False), _check.floats(b, names[1])
     if X.ndim < 2:
         raise ValueError(f"{names[0]} must have at least 2 dimensions (..., m, n), got shape {X.shape}")
     vector = Y.ndim == X.ndim - 1
@@ -29,24 +115,6 @@ def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatA
             f"got {np.shape(b)}"
         )
     return X, Y, vector
-
-
-def _stacked(array: FloatArray) -> Matrix:
-    """C-contiguous float64 (problems, rows, columns)."""
-    problems = int(np.prod(array.shape[:-2]))
-    return np.ascontiguousarray(array, dtype=np.float64).reshape(problems, *array.shape[-2:])
-
-
-def _svd_solve(X: Matrix, Y: Matrix, rcond: float, ridge: float) -> Matrix:
-    """Minimum-norm solutions (b, n, k) of the stacks X (b, m, n) and Y (b, m, k), cut at ``rcond``."""
-    if X.shape[1] > X.shape[2]:  # the SVD of a triangle costs less than that of a tall matrix
-        Q, X = np.linalg.qr(X)
-        Y = Q.mT @ Y
-    u, s, vt = np.linalg.svd(X, full_matrices=False)
-    keep = s > rcond * s[:, :1]
-    kept = np.where(keep, s, 1.0)
-    filters = np.where(keep, 1.0 / (kept + ridge / kept), 0.0)  # s / (s^2 + ridge) without overflow
-    return vt.mT @ (filters[..., None] * (u.mT @ Y))
 
 
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
@@ -82,18 +150,21 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
     (array([1., 2.]), 2)
     """
     X, Y, vector = _problem(a, b, ("a", "b"))
+    _check.all_finite(X, "a")
     m, n = X.shape[-2:]
     dtype = np.result_type(X, Y)
     eps = float(np.finfo(dtype).eps)
     cut = eps * max(m, n) if rcond is None else eps if rcond == -1 else _check.cutoff(rcond)
     if X.ndim == 2:
-        return np.linalg.lstsq(X, Y[:, 0] if vector else Y, cut)  # one problem is what NumPy's driver is made for
+        x, residuals, rank, s = by_svd.lstsq(X.astype(dtype, copy=False), Y.astype(dtype, copy=False), cut)
+        return x[:, 0] if vector else x, residuals, rank, s
     lead, k = X.shape[:-2], Y.shape[-1]
     problems = int(np.prod(lead))
-    A, B = X.reshape(problems, m, n), Y.reshape(problems, m, k)
+    A = X.astype(dtype, copy=False).reshape(problems, m, n)
+    B = Y.astype(dtype, copy=False).reshape(problems, m, k)
 
     def solve(problem: int) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
-        return np.linalg.lstsq(A[problem], B[problem], cut)
+        return by_svd.lstsq(A[problem], B[problem], cut)
 
     solve_all = ordered_map if _worth_threads(problems, m, n) else map
     coef, residuals = np.zeros((problems, n, k), dtype), np.zeros((problems, k), dtype)
@@ -111,13 +182,14 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     """Minimum-norm least-squares weights, ridgeless or ridge, by the fastest route that is safe.
 
     Minimises ``|X w - Y|^2 + ridge |w|^2``; of all minimisers, the shortest. Well-conditioned problems go by the
-    smaller Gram matrix with one step of refinement, all others by the SVD (:mod:`w2s_fast.kernels.leastsq` states
-    the rule).
+    Cholesky factor of the smaller Gram matrix, large ones in float32, and are refined to the accuracy of an orthogonal
+    factorisation; all others go by the SVD (:mod:`w2s_fast.kernels.leastsq` states the rule). :class:`MinNorm` tells
+    the route, the rank and the condition, and solves for more labels later.
 
     Parameters
     ----------
     X : (..., m, n) array_like
-        Features, any m and n, any rank. Computed in float64; float32 in gives float32 out.
+        Features, any m and n, any rank. float32 in gives float32 out.
     Y : (..., m) or (..., m, k) array_like
     rcond : float, optional
         Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, eps that of the
@@ -140,37 +212,54 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     >>> min_norm([[1.0, 1.0]], [2.0])  # one row, two unknowns: the shortest solution
     array([1., 1.])
     """
-    from w2s_fast.kernels.leastsq import gram_stack
-
     features, labels, vector = _problem(X, Y, ("X", "Y"))
     m, n = features.shape[-2:]
+    lead, right = features.shape[:-2], labels.shape[-1:]
     dtype = np.result_type(features, labels)
-    ridge = _check.real(ridge, "ridge")
-    default = 0.0 if ridge else float(np.finfo(dtype).eps) * max(m, n)
-    cut = default if rcond is None else _check.cutoff(rcond)
-    A, B = _stacked(features), _stacked(labels)
-    coef, safe = np.zeros((len(A), n, B.shape[2])), np.zeros(len(A), np.bool_)
-    if min(m, n):
-        _map_problems(gram_stack, A, B, cut, ridge, coef, safe)
-        if not safe.all():
-            coef[~safe] = _svd_solve(A[~safe], B[~safe], cut, ridge)
-    right = () if vector else (B.shape[2],)
-    return coef.reshape(*features.shape[:-2], n, *right).astype(dtype, copy=False)
+    ridge, cut = _settings(dtype, features.shape, rcond, ridge)
+    problems = int(np.prod(lead))
+    A, B = features.reshape(problems, m, n), labels.reshape(problems, m, *right)
+    coef = np.zeros((problems, n, *right), dtype)
+
+    def solve(problem: int) -> None:
+        X, Y = A[problem].astype(dtype, copy=False), B[problem].astype(dtype, copy=False)
+        factor = None if in_kernel else by_gram.factor(X, ridge, cut)
+        solution = None if factor is None else factor.solve(Y)
+        if solution is None:
+            _check.all_finite(X, f"X[{problem}]" if lead else "X")
+            solution = by_svd.factor(X, ridge, cut).solve(Y) if ridge else by_svd.lstsq(X, Y, cut)[0]
+        coef[problem] = solution
+
+    in_kernel = max(m, n) * min(m, n) ** 2 < KERNEL_WORK
+    unsolved = _solve_by_kernel(A, B, ridge, cut, coef) if in_kernel else range(problems)
+    solve_all = ordered_map if len(unsolved) > 1 else map  # a single problem has threads of its own
+    for _ in solve_all(solve, unsolved):
+        pass
+    return coef.reshape(*lead, n, *(() if vector else right))
 
 
-def _map_problems(kernel: Any, X: Matrix, *arguments: Any) -> None:
-    """Run a stack kernel over slices of its stacks: on threads where there is work for them, else at once."""
-    problems, m, n = X.shape
+def _solve_by_kernel(A: FloatArray, B: FloatArray, ridge: float, cut: float, coef: FloatArray) -> list[int]:
+    """Solve what is safe by Gram matrices in compiled loops over slices of the stacks; return the other problems."""
+    from w2s_fast.kernels.leastsq import gram_stack
+
+    problems, m, n = A.shape
+    if 0 in (m, n):
+        return []
+    safe = np.zeros(problems, np.bool_)
 
     def run(part: slice) -> None:
-        kernel(X[part], *(a[part] if isinstance(a, np.ndarray) else a for a in arguments))
+        X, Y = (np.ascontiguousarray(array[part], np.float64) for array in (A, B))
+        solution = np.zeros(coef[part].shape)
+        gram_stack(X, Y, cut, ridge, solution, safe[part])
+        coef[part] = solution
 
-    if not _worth_threads(problems, m, n):
+    if _worth_threads(problems, m, n):
+        step = max(1, problems // 32)
+        for _ in ordered_map(run, (slice(start, start + step) for start in range(0, problems, step))):
+            pass
+    else:
         run(slice(None))
-        return
-    step = max(1, problems // 32)
-    for _ in ordered_map(run, (slice(start, start + step) for start in range(0, problems, step))):
-        pass
+    return np.flatnonzero(~safe).tolist()
 
 
 def _worth_threads(problems: int, m: int, n: int) -> bool:
