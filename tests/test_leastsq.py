@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.linalg import hilbert
 
 from tests import naive
-from w2s_fast import lstsq, min_norm
+from w2s_fast import MinNorm, lstsq, min_norm
 from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, factor_gram, inverse_norm
 from w2s_fast.linalg import leastsq
 
@@ -191,15 +191,17 @@ def test_rcond_cuts_whatever_route_is_taken(m, n, rcond, ridge, data):
     assert error <= 1e-7 * max(1.0, np.linalg.norm(expected))
 
 
-def test_the_gram_route_takes_the_well_conditioned_alone(monkeypatch):
-    taken = []
-    svd_solve = leastsq._svd_solve
-    monkeypatch.setattr(leastsq, "_svd_solve", lambda X, *rest: taken.append(len(X)) or svd_solve(X, *rest))
-    X = np.stack([spectrum(np.logspace(0, -decades, 4), 9, 4) for decades in (0, 2, 4, 7, 12)])
-    min_norm(X, np.ones((5, 9)))
-    assert taken == [2]  # of conditions 1e7 and 1e12
-    min_norm(X[:3].mT, np.ones((3, 4)))
-    assert taken == [2]
+@pytest.mark.parametrize("side", [4, 500])
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize(
+    ("decades", "route"), [(0, "gram"), (1, "gram"), (3, "gram"), (4, "gram"), (7, "svd"), (12, "svd")]
+)
+def test_the_gram_route_takes_the_well_conditioned_alone(side, wide, decades, route):
+    X = spectrum(np.logspace(0, -decades, side), side + 30, side)
+    factor = MinNorm(X.T if wide else X)
+    assert factor.route == route
+    assert factor.rank == side
+    assert 0.2 <= factor.condition / 10**decades <= 0.2 * side + 5
 
 
 @pytest.mark.parametrize(("m", "n"), [(60, 30), (30, 60)])

@@ -1,79 +1,106 @@
-"""Minimum-norm least squares by the Cholesky factor of the smaller Gram matrix, refined with the residual of X."""
+"""Minimum-norm least squares by the Cholesky factor of the smaller Gram matrix, refined with the residual of X.
+
+Rank-deficient features go the same way where some of their columns (of their rows, if there are fewer) are
+well-conditioned and span the others to rounding: duplicates, constant and dead features, features of low rank.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.products import cross, gram, gram_times
+from w2s_fast.linalg.products import cross, gram, gram_times, misfit
 
 Matrix = npt.NDArray[np.float64]
-MIXED_WORK = 5 * 10**7  # multiplications of X'X: above, float32 saves more than the refinements it asks for
+Indices = npt.NDArray[np.intp]
+MIXED_SIDE = 400  # smaller side: above, float32 saves more than the refinements that it asks for
+SAMPLED_ROWS = 100  # a column: from here a sample of 2 rows a column costs little beside the Gram matrix of all
+SAMPLED_ROWS_AFTER_FLOAT32 = 6  # and from here where float32 has failed, which makes failure likely in float64 too
 MOST_REFINEMENTS = 10  # the limits of condition leave 3 or 4; they are estimates
+PIVOT_TOLERANCE = 1e-13  # of a unit diagonal, times its size: what rounding leaves of a dependent column's square
 
 
 @dataclass(frozen=True, eq=False)
 class GramFactor:
-    """Cholesky factor of D (Z'Z + ridge) D for Z = X (tall) or X' (wide), D = diag(scale)."""
+    """Cholesky factor of D (Z'Z + ridge) D, D = diag(scale), for Z = X (tall) or X' (wide), or for columns of Z."""
 
     X: FloatArray
     ridge: float
     product: Matrix
     lower: Matrix
     scale: Matrix
+    columns: Indices | None = None
 
     route = "gram"
 
     @property
     def rank(self) -> int:
-        return min(self.X.shape)
+        return len(self.product)
 
     @property
     def condition(self) -> float:
-        """Of X, extended by the ridge: estimated in the 1-norm of the Gram matrix, seldom off by more than 3."""
+        """Of X (or of the columns taken) extended by the ridge: a 1-norm estimate, seldom off by more than 3."""
         from w2s_fast.kernels.leastsq import inverse_norm, largest_column_sum
 
         largest = largest_column_sum(self.product) + self.ridge
         return math.sqrt(largest * inverse_norm(self.lower, self.scale))
 
     def solve(self, Y: FloatArray) -> FloatArray | None:
-        """Weights (n, k) for labels Y (m, k); None where refinement stalls.
+        """Weights (n, k) for labels Y (m, k); None where refinement stalls."""
+        with single_threaded_blas():
+            solution = self.coordinates(Y)
+            if solution is None or not self.wide:
+                return solution
+            return self.X.T @ self._embed(solution)
+
+    @property
+    def wide(self) -> bool:
+        return self.X.shape[0] < self.X.shape[1]
+
+    @property
+    def Z(self) -> FloatArray:
+        return self.X.T if self.wide else self.X
+
+    def coordinates(self, Y: FloatArray) -> FloatArray | None:
+        """(Z'Z + ridge)^-1 times Z'Y (tall) or Y (wide), in the precision of Y; None where refinement stalls.
 
         Each refinement multiplies the error by about the same factor, so the size of the next correction is known
         before it is made.
         """
-        with single_threaded_blas():
-            moment = Y if self._wide else cross(self._Z, Y, Y.dtype)
-            solution = self._back(moment)
-            size = last = np.linalg.norm(solution, axis=0)
-            for _ in range(MOST_REFINEMENTS):
-                correction = self._back(self._residual(solution, moment, Y))
-                solution += correction
-                change = np.linalg.norm(correction, axis=0)
-                if np.all(change * change <= np.finfo(Y.dtype).eps * size * last):
-                    return self.X.T @ solution.astype(Y.dtype) if self._wide else solution.astype(Y.dtype, copy=False)
-                last = change
+        moment = Y if self.wide else self._take(cross(self.Z, Y, Y.dtype))
+        solution = self._back(moment)
+        size = last = np.linalg.norm(solution, axis=0)
+        for _ in range(MOST_REFINEMENTS):
+            correction = self._back(self._residual(solution, moment, Y))
+            solution += correction
+            change = np.linalg.norm(correction, axis=0)
+            if np.all(change * change <= np.finfo(Y.dtype).eps * size * last):
+                return solution.astype(Y.dtype, copy=False)
+            last = change
         return None
-
-    @property
-    def _wide(self) -> bool:
-        return self.X.shape[0] < self.X.shape[1]
-
-    @property
-    def _Z(self) -> FloatArray:
-        return self.X.T if self._wide else self.X
 
     def _residual(self, solution: Matrix, moment: FloatArray, Y: FloatArray) -> FloatArray:
         """What (Z'Z + ridge) times the solution lacks of the moment, by way of Y - Z times it where X is tall."""
-        estimate = solution.astype(Y.dtype, copy=False)
-        if self._wide:
-            return moment - gram_times(self._Z, estimate) - self.ridge * solution
-        return -gram_times(self._Z, estimate, Y) - self.ridge * solution
+        estimate = self._embed(solution.astype(Y.dtype, copy=False))
+        if self.wide:
+            return moment - self._take(gram_times(self.Z, estimate)) - self.ridge * solution
+        return -self._take(gram_times(self.Z, estimate, Y)) - self.ridge * solution
+
+    def _take(self, moment: FloatArray) -> FloatArray:
+        return moment if self.columns is None else moment[self.columns]
+
+    def _embed(self, solution: FloatArray) -> FloatArray:
+        """Weights of all columns of Z, zero for those not taken."""
+        if self.columns is None:
+            return solution
+        weights = np.zeros((self.Z.shape[1], solution.shape[1]), solution.dtype)
+        weights[self.columns] = solution
+        return weights
 
     def _back(self, moment: FloatArray) -> Matrix:
         from w2s_fast.kernels.leastsq import cholesky_solve
@@ -81,19 +108,111 @@ class GramFactor:
         return cholesky_solve(self.lower, self.scale, np.ascontiguousarray(moment, np.float64))
 
 
-def factor(X: FloatArray, ridge: float, cut: float) -> GramFactor | None:
-    """Factor X in the lowest precision that its condition allows; None where none does, or where ``cut`` cuts."""
-    from w2s_fast.kernels.leastsq import GRAM_RCOND, GRAM_RCOND_FLOAT32, clears_cutoff, factor_gram
+@dataclass(frozen=True, eq=False)
+class SpannedFactor:
+    """Z = Z1 [I W] up to an order of columns: Z1 well-conditioned columns of Z, which span the others."""
+
+    base: GramFactor
+    others: Indices
+    W: FloatArray
+
+    route = "gram"
+
+    @property
+    def rank(self) -> int:
+        return self.base.rank
+
+    @property
+    def condition(self) -> float:
+        """Of the columns that span the others."""
+        return self.base.condition
+
+    def solve(self, Y: FloatArray) -> FloatArray | None:
+        """Weights (n, k) for labels Y (m, k); None where refinement stalls."""
+        with single_threaded_blas():
+            if self.base.wide:
+                return self.base.solve(self._least_squares(Y[self.base.columns] + self.W @ Y[self.others]))
+            solution = self.base.coordinates(Y)
+            if solution is None:
+                return None
+            weights = np.zeros((self.base.X.shape[1], Y.shape[1]), Y.dtype)
+            weights[self.base.columns] = kept = self._least_squares(solution)
+            weights[self.others] = self.W.T @ kept
+            return weights
+
+    def _least_squares(self, moment: FloatArray) -> FloatArray:
+        """([I W] [I W]')^-1 times the moment."""
+        return np.asarray(np.linalg.solve(np.eye(len(self.W), dtype=self.W.dtype) + self.W @ self.W.T, moment))
+
+
+def factor(X: FloatArray, ridge: float, cut: float) -> GramFactor | SpannedFactor | None:
+    """Factor X in the lowest precision that its condition allows.
+
+    None where none does, or where singular values come near ``cut`` times the largest.
+    """
+    from w2s_fast.kernels.leastsq import GRAM_RCOND, GRAM_RCOND_FLOAT32
 
     Z = X if X.shape[0] >= X.shape[1] else X.T
+    rows, columns = Z.shape
+    mixed = columns >= MIXED_SIDE
     with single_threaded_blas():
-        if Z.size * Z.shape[1] >= MIXED_WORK:
+        if mixed:
             product = gram(Z, np.float32).astype(np.float64)
-            lower, scale, rcond = factor_gram(product, ridge)
-            if rcond > GRAM_RCOND_FLOAT32 and clears_cutoff(product, lower, scale, ridge, cut):
-                return GramFactor(X, ridge, product, lower, scale)
+            if found := _factor_safe(X, product, GRAM_RCOND_FLOAT32, ridge, cut):
+                return found
+        if rows >= columns * (SAMPLED_ROWS_AFTER_FLOAT32 if mixed else SAMPLED_ROWS) and not _promising(Z, ridge):
+            return None
         product = gram(Z)
-        lower, scale, rcond = factor_gram(product, ridge)
-        if rcond > GRAM_RCOND and clears_cutoff(product, lower, scale, ridge, cut):
-            return GramFactor(X, ridge, product, lower, scale)
+        return _factor_safe(X, product, GRAM_RCOND, ridge, cut) or (None if ridge else _factor_spanned(X, product, cut))
+
+
+def _promising(Z: FloatArray, ridge: float) -> bool:
+    """Whether the independent columns of a sample of rows are well-conditioned: a hint, which costs speed if wrong."""
+    from w2s_fast.kernels.leastsq import GRAM_RCOND, factor_gram
+
+    product = gram(Z[:: len(Z) // (2 * Z.shape[1])])
+    if not np.isfinite(np.diagonal(product)).all():
+        return True
+    independent = _independent(product)
+    return bool(factor_gram(product[np.ix_(independent, independent)], ridge)[2] > GRAM_RCOND)
+
+
+def _independent(product: Matrix) -> Indices:
+    """Columns that span the others to rounding, by Cholesky with complete pivoting of their correlations."""
+    from scipy.linalg.lapack import dpstrf
+
+    sizes = np.sqrt(np.diagonal(product))
+    units = np.where(sizes > 0.0, sizes, 1.0)
+    tolerance = PIVOT_TOLERANCE * len(product)
+    _, pivots, rank, _ = dpstrf(product / np.outer(units, units), tol=tolerance, lower=1)
+    return np.sort(pivots[:rank] - 1)
+
+
+def _factor_safe(
+    X: FloatArray, product: Matrix, limit: float, ridge: float, cut: float, columns: Indices | None = None
+) -> GramFactor | None:
+    from w2s_fast.kernels.leastsq import clears_cutoff, factor_gram
+
+    lower, scale, rcond = factor_gram(product, ridge)
+    if rcond > limit and clears_cutoff(product, lower, scale, ridge, cut):
+        return GramFactor(X, ridge, product, lower, scale, columns)
     return None
+
+
+def _factor_spanned(X: FloatArray, product: Matrix, cut: float) -> SpannedFactor | None:
+    """Factor independent columns of Z and express the others by them, if what they miss of them is cut anyway."""
+    from w2s_fast.kernels.leastsq import GRAM_RCOND
+
+    largest = math.sqrt(np.diagonal(product).max())
+    if not 0.0 < largest < math.inf:
+        return None
+    columns = _independent(product)
+    others = np.setdiff1d(np.arange(len(product)), columns)
+    base = _factor_safe(X, product[np.ix_(columns, columns)], GRAM_RCOND, 0.0, cut, columns) if len(others) else None
+    if base is None:
+        return None
+    Z = base.Z
+    W = replace(base, X=Z).coordinates(Z[:, others])
+    if W is None or math.sqrt(misfit(Z[:, columns], W, Z[:, others])) > cut * largest:
+        return None
+    return SpannedFactor(base, others, W)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg import by_gram, by_svd
+from w2s_fast.linalg import by_gram, by_qr, by_svd
 
 Matrix = npt.NDArray[np.float64]
 THREADED_WORK = 10**7  # multiplications of X'X over a stack: below, threads cost more than they save
@@ -88,9 +88,7 @@ class MinNorm:
         return coef[:, 0] if vector else coef
 
 
-def _settings(
-    dtype: npt.DTypeLike, shape: tuple[int, ...], rcond: float | None, ridge: float
-) -> tuple[float, float]:
+def _settings(dtype: npt.DTypeLike, shape: tuple[int, ...], rcond: float | None, ridge: float) -> tuple[float, float]:
     """Check ridge and rcond; return ridge and the cut-off."""
     ridge = _check.real(ridge, "ridge")
     if rcond is not None:
@@ -156,7 +154,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
     eps = float(np.finfo(dtype).eps)
     cut = eps * max(m, n) if rcond is None else eps if rcond == -1 else _check.cutoff(rcond)
     if X.ndim == 2:
-        x, residuals, rank, s = by_svd.lstsq(X.astype(dtype, copy=False), Y.astype(dtype, copy=False), cut)
+        x, residuals, rank, s = by_qr.lstsq(X.astype(dtype, copy=False), Y.astype(dtype, copy=False), cut)
         return x[:, 0] if vector else x, residuals, rank, s
     lead, k = X.shape[:-2], Y.shape[-1]
     problems = int(np.prod(lead))
@@ -164,7 +162,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
     B = Y.astype(dtype, copy=False).reshape(problems, m, k)
 
     def solve(problem: int) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
-        return by_svd.lstsq(A[problem], B[problem], cut)
+        return by_qr.lstsq(A[problem], B[problem], cut)
 
     solve_all = ordered_map if _worth_threads(problems, m, n) else map
     coef, residuals = np.zeros((problems, n, k), dtype), np.zeros((problems, k), dtype)
@@ -227,7 +225,7 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
         solution = None if factor is None else factor.solve(Y)
         if solution is None:
             _check.all_finite(X, f"X[{problem}]" if lead else "X")
-            solution = by_svd.factor(X, ridge, cut).solve(Y) if ridge else by_svd.lstsq(X, Y, cut)[0]
+            solution = by_svd.factor(X, ridge, cut).solve(Y) if ridge else by_qr.solve(X, Y, cut)
         coef[problem] = solution
 
     in_kernel = max(m, n) * min(m, n) ** 2 < KERNEL_WORK

@@ -59,6 +59,17 @@ def gram_times(X: FloatArray, V: FloatArray, Y: FloatArray | None = None) -> Flo
     return _total(of, X.shape)
 
 
+def misfit(X: FloatArray, V: FloatArray, Y: FloatArray) -> float:
+    """Sum of squares of X V - Y."""
+
+    def of(block: slice) -> FloatArray:
+        image = X[block] @ V
+        image -= Y[block]
+        return np.einsum("ij,ij->", image, image, dtype=np.float64)
+
+    return float(_total(of, X.shape))
+
+
 def _total(product: Callable[[slice], FloatArray], shape: tuple[int, ...]) -> FloatArray:
     """Sum the product over the blocks of X; overflow is left to the caller, who looks at the result."""
 
