@@ -296,3 +296,125 @@ def test_bad_settings_of_solve_are_refused_by_name():
             gram.solve(rcond=rcond)
     with pytest.raises(ValueError, match=r"solve needs labels: call update\(X, Y\) first"):
         Gram().update(*problem(labels=None)).solve()
+
+
+@LABELS
+def test_a_centred_gram_matrix_is_that_of_deviations(labels):
+    X, Y = problem(labels=labels)
+    X = X + np.array([1e8, -5.0, 0.0, 3e-3])
+    gram = Gram(centred=True).update(X[:5], part(Y, slice(5))).update(X[5:], part(Y, slice(5, None)))
+    assert_gram(gram, X - naive.mean(X), None if Y is None else Y - Y.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(gram.x_mean, naive.mean(X), rtol=1e-15)
+    if Y is None:
+        assert gram.y_mean is None
+    else:
+        np.testing.assert_allclose(gram.y_mean, Y.mean(axis=0), rtol=1e-12, atol=1e-15)
+
+
+def test_centred_gram_matrices_merge_and_subtract():
+    X, Y = problem(rows=30, labels=(2,))
+    X, Y = X + np.arange(30)[:, None], Y + 100.0  # means that differ between the parts
+    parts = [Gram(centred=True).update(X[i : i + 10], Y[i : i + 10]) for i in (0, 10, 20)]
+    whole = Gram(centred=True).merge(parts[2]).merge(Gram(centred=True).merge(parts[0]).merge(parts[1]))
+    assert_gram(whole, X - X.mean(axis=0), Y - Y.mean(axis=0), atol=1e-10)
+    whole.downdate(parts[1])
+    rest_X, rest_Y = np.delete(X, slice(10, 20), axis=0), np.delete(Y, slice(10, 20), axis=0)
+    assert_gram(whole, rest_X - rest_X.mean(axis=0), rest_Y - rest_Y.mean(axis=0), atol=1e-10)
+    np.testing.assert_allclose(whole.x_mean, rest_X.mean(axis=0), rtol=1e-12)
+    whole.downdate(parts[0]).downdate(parts[2])
+    assert whole.n_rows == 0
+    assert not whole.x_mean.any()
+
+
+def test_a_centred_fit_is_one_with_an_intercept():
+    X, Y = problem(rows=40, labels=())
+    gram = Gram(centred=True).update(X + 7.0, Y + 3.0)
+    weights = gram.solve()
+    fitted = np.linalg.lstsq(np.column_stack((X + 7.0, np.ones(40))), Y + 3.0)[0]
+    np.testing.assert_allclose(weights, fitted[:-1], rtol=1e-10)
+    np.testing.assert_allclose(gram.y_mean - gram.x_mean @ weights, fitted[-1], rtol=1e-10)
+
+
+def test_centred_and_plain_do_not_mix():
+    with pytest.raises(ValueError, match="other has centred=True, this one centred=False"):
+        Gram().merge(Gram(centred=True))
+
+
+@LABELS
+@pytest.mark.parametrize("centred", [False, True])
+def test_prefixes_are_the_gram_matrices_of_the_first_rows(labels, centred):
+    X, Y = problem(labels=labels)
+    sizes = [0, 1, 5, 5, 12]
+    for size, gram in zip(sizes, Gram.prefixes(X, Y, sizes=sizes, centred=centred), strict=True):
+        alone = Gram(centred=centred).update(X[:size], part(Y, slice(size)))
+        assert gram.n_rows == size
+        np.testing.assert_allclose(gram.xtx, alone.xtx, rtol=1e-12, atol=1e-13)
+
+
+def test_prefixes_must_rise_and_end_within_the_rows():
+    X, _ = problem()
+    with pytest.raises(ValueError, match="sizes must be at least 5 and at most 12, got 3"):
+        Gram.prefixes(X, sizes=[5, 3])
+    with pytest.raises(ValueError, match="sizes must be at least 0 and at most 12, got 13"):
+        Gram.prefixes(X, sizes=[13])
+
+
+@LABELS
+@pytest.mark.parametrize("centred", [False, True])
+def test_what_is_saved_comes_back_bit_for_bit(labels, centred, tmp_path):
+    X, Y = problem(labels=labels)
+    gram = Gram(centred=centred).update(X, Y)
+    gram.save(tmp_path / "gram.npz")
+    back = Gram.load(tmp_path / "gram.npz")
+    for name in ("n_rows", "xtx", "xty", "yty", "x_mean", "y_mean", "centred"):
+        mine, theirs = getattr(gram, name), getattr(back, name)
+        assert (mine is None and theirs is None) or np.array_equal(mine, theirs), name
+    assert np.array_equal(back.update(X, Y).xtx, gram.update(X, Y).xtx)
+    Gram().save(tmp_path / "empty.npz")
+    assert Gram.load(tmp_path / "empty.npz").update(X, Y).n_rows == len(X)
+
+
+def test_files_that_are_no_saved_gram_are_refused(tmp_path):
+    path = tmp_path / "gram.npz"
+    np.savez(path, a=np.ones(3))
+    with pytest.raises(ValueError, match="is not a saved Gram"):
+        Gram.load(path)
+    np.save(tmp_path / "array.npy", np.ones(3))
+    with pytest.raises(ValueError, match="is not a saved Gram|cannot be read"):
+        Gram.load(tmp_path / "array.npy")
+    np.save(tmp_path / "pickle.npy", np.array([{"a": 1}], object), allow_pickle=True)
+    with pytest.raises(ValueError, match="cannot be read as a saved Gram"):
+        Gram.load(tmp_path / "pickle.npy")
+    Gram().update(np.eye(3)).save(path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="cannot be read as a saved Gram"):
+        Gram.load(path)
+    with pytest.raises(FileNotFoundError):
+        Gram.load(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize("labels", [(), (2,)])
+@pytest.mark.parametrize("rcond", [None, 1e-5])
+def test_many_ridges_are_solved_at_once(labels, rcond):
+    X, Y = problem(labels=labels)
+    gram, ridges = Gram().update(X, Y), [0.0, 1e-3, 2.0, 1e6]
+    together = gram.solve(ridges, rcond=rcond)
+    assert together.shape == (4, 4, *labels)
+    for ridge, weights in zip(ridges, together, strict=True):
+        np.testing.assert_allclose(weights, naive.min_norm(X, Y, ridge=ridge), rtol=1e-9, atol=1e-15)
+    with pytest.raises(ValueError, match="ridge must be a finite number, at least 0, got -1"):
+        gram.solve([1.0, -1.0])
+    with pytest.raises(LinAlgError, match="too ill-conditioned"):
+        Gram().update(np.ones((3, 2)), np.ones(3)).solve([1.0, 0.0])
+
+
+@pytest.mark.jit_speed
+def test_large_blocks_run_on_threads_and_give_the_same_bits_as_ever():
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((3000, 200)), rng.standard_normal((3000, 3))
+    gram = Gram().update(X, Y)
+    np.testing.assert_allclose(gram.xtx, X.T @ X, rtol=1e-11, atol=1e-10)
+    np.testing.assert_allclose(gram.xty, X.T @ Y, rtol=1e-11, atol=1e-10)
+    assert np.array_equal(gram.xtx, Gram().update(X, Y).xtx)
+    centred = Gram(centred=True).update(X + 1e6, Y)
+    np.testing.assert_allclose(centred.xtx, (len(X) - 1) * np.cov(X, rowvar=False), rtol=1e-6, atol=1e-4)

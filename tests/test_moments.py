@@ -279,3 +279,52 @@ def test_squares_that_overflow_are_refused_and_leave_what_was_there():
     with pytest.raises(ValueError, match="the squares of block overflow float64"):
         moments.update([1e200, -1e200])
     assert (moments.count, float(moments.mean), float(moments.variance())) == (2, 2.0, 1.0)
+
+
+@pytest.mark.jit_speed
+@pytest.mark.parametrize("shape", [(70_000, 40), (3, 1_000_000), (2_000, 2_000), (4_000_000,)])
+def test_blocks_of_many_tiles_leave_no_seam(shape):
+    block = np.random.default_rng(0).standard_normal(shape) + 5.0
+    moments = Moments().update(block[:1]).update(block[1:])
+    np.testing.assert_allclose(moments.mean, block.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(moments.variance(), block.var(axis=0), rtol=1e-10)
+    again = Moments().update(block[:1]).update(block[1:])
+    assert np.array_equal(again.mean, moments.mean)
+    assert np.array_equal(again.m2, moments.m2)
+
+
+def test_a_failed_first_block_leaves_the_shape_open():
+    for kind in (Moments, CoMoments):
+        moments = kind()
+        with pytest.raises(ValueError, match="NaN"):
+            moments.update([[np.nan, 1.0]])
+        assert moments.update([[1.0], [2.0]]).count == 2
+
+
+def test_the_error_of_a_ratio_is_its_spread_over_samples():
+    rng = np.random.default_rng(0)
+    truth, errors, values = 2.0 / 5.0, [], []
+    for _ in range(400):
+        noise = rng.standard_normal((50, 3))
+        rows = np.column_stack((2.0 + noise[:, 0] + noise[:, 2], 5.0 + noise[:, 1] + noise[:, 2], noise[:, 0]))
+        value, stderr = CoMoments().update(rows).ratio([1, 0, 0], [0, 1, 0])
+        values.append(value)
+        errors.append(stderr)
+    z = (np.array(values) - truth) / np.array(errors)
+    assert abs(z.mean()) < 4 / np.sqrt(400) + 0.05  # the bias of a ratio is of second order
+    assert 0.9 < z.std() < 1.1
+
+
+def test_a_ratio_of_contrasts_is_that_of_the_means():
+    trials = np.random.default_rng(1).standard_normal((20, 4)) + np.array([4, 3, 1, 2])
+    value, stderr = CoMoments().update(trials).ratio([1, 0, 0, -1], [1, 0, -1, 0])
+    weak, _, ceiling, w2s = trials.mean(axis=0)
+    np.testing.assert_allclose(value, (weak - w2s) / (weak - ceiling), rtol=1e-12)
+    assert stderr > 0
+    assert np.isnan(CoMoments().update(trials[:1]).ratio([1, 0, 0, 0], [0, 1, 0, 0])[1])
+    assert np.isnan(CoMoments().update(np.zeros((3, 1))).ratio([1], [1])[0])
+
+
+def test_weights_of_a_ratio_must_fit():
+    with pytest.raises(ValueError, match="denominator must have one weight for each of"):
+        CoMoments().update(np.eye(3)).ratio([1, 0, 0], [1, 0])

@@ -63,7 +63,7 @@ class GramFactor:
         return self.X.shape[0] < self.X.shape[1]
 
     @property
-    def Z(self) -> FloatArray:
+    def Z(self) -> FloatArray:  # noqa: N802
         return self.X.T if self.wide else self.X
 
     def coordinates(self, Y: FloatArray) -> FloatArray | None:
@@ -157,7 +157,7 @@ def factor(X: FloatArray, ridge: float, cut: float) -> GramFactor | SpannedFacto
     mixed = columns >= MIXED_SIDE
     with single_threaded_blas():
         if mixed:
-            product = gram(Z, np.float32).astype(np.float64)
+            product = gram(Z, np.float32)
             if found := _factor_safe(X, product, GRAM_RCOND_FLOAT32, ridge, cut):
                 return found
         if rows >= columns * (SAMPLED_ROWS_AFTER_FLOAT32 if mixed else SAMPLED_ROWS) and not _promising(Z, ridge):

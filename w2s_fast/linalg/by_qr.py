@@ -7,7 +7,9 @@ and Langou 2012).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map, single_threaded_blas
 from w2s_fast.linalg.products import SERIAL_SIZE
 
+RawQR = tuple[FloatArray, FloatArray]  # reflections, transposed, and their factors tau
 Solution = tuple[FloatArray, FloatArray, Any, FloatArray]  # as NumPy's: x, residuals, rank, singular values
 ELONGATED = 4  # rows a column: from here two blocks on threads beat LAPACK's QR with BLAS threads
 BLOCK_ROWS = 10  # a column, where there are more than two blocks: with fewer, their triangles cost what threads save
@@ -26,11 +29,14 @@ WORTH_REDUCING = 1.5  # rows a column: nearer to square, factoring first costs m
 
 def lstsq(a: FloatArray, b: FloatArray, cut: float) -> Solution:
     """:func:`numpy.linalg.lstsq` of a (m, n) and b (m, k)."""
-    long, short = max(a.shape), min(a.shape)
-    if a.size <= SERIAL_SIZE or long < ELONGATED * short:
-        with blas_threads(a):
+    with blas_threads(a):
+        reduced = _reduce(a, b) if _worth_reducing(a, ELONGATED) else None
+        if reduced is None:
             return np.linalg.lstsq(a, b, cut)
-    return _reduced_lstsq(a, b, cut)
+        x, residuals, rank, s = np.linalg.lstsq(reduced.triangle, reduced.moment, cut)
+        if a.shape[0] > rank == a.shape[1]:
+            residuals = np.sum(reduced.outside**2, axis=0)
+        return reduced.lift(x), residuals, rank, s
 
 
 def solve(X: FloatArray, Y: FloatArray, cut: float) -> FloatArray:
@@ -38,9 +44,13 @@ def solve(X: FloatArray, Y: FloatArray, cut: float) -> FloatArray:
 
     A triangle that keeps clear of the cut is solved as it is; only others pay for singular values.
     """
-    if X.size <= SERIAL_SIZE or max(X.shape) < WORTH_REDUCING * min(X.shape):
-        return lstsq(X, Y, cut)[0]
-    return _reduced_lstsq(X, Y, cut, values=False)[0]
+    with blas_threads(X):
+        reduced = _reduce(X, Y) if _worth_reducing(X, WORTH_REDUCING) else None
+        if reduced is None:
+            return np.linalg.lstsq(X, Y, cut)[0]
+        if _clears(reduced, cut):
+            return reduced.lift(_solve_triangle(reduced))
+        return reduced.lift(np.linalg.lstsq(reduced.triangle, reduced.moment, cut)[0])
 
 
 def blas_threads(a: FloatArray) -> AbstractContextManager[None]:
@@ -49,24 +59,36 @@ def blas_threads(a: FloatArray) -> AbstractContextManager[None]:
     return nullcontext() if alone else single_threaded_blas()
 
 
-def _reduced_lstsq(a: FloatArray, b: FloatArray, cut: float, values: bool = True) -> Solution:
-    """Solve by way of a triangle; without ``values`` skip its singular values where rank is certain."""
-    tall = a.shape[0] >= a.shape[1]
-    with blas_threads(a):
-        if tall:
-            R, moment, rest = _triangle(a, b)
-        else:
-            Q, moment = _Reflections(a.T), b
-            R = Q.R
-        if not np.isfinite(R).all():  # the sums overflowed: LAPACK's driver scales first
-            return np.linalg.lstsq(a, b, cut)
-        if not values and _clears(R, cut):
-            x, residuals, rank, s = _solve_triangle(R, moment, transposed=not tall), np.zeros(0), len(R), np.zeros(0)
-        else:
-            x, residuals, rank, s = np.linalg.lstsq(R if tall else R.T, moment, cut)
-        if tall and rank == a.shape[1]:
-            residuals = np.sum(rest**2, axis=0)
-        return x if tall else Q.times(x), residuals, rank, s
+def _worth_reducing(a: FloatArray, elongation: float) -> bool:
+    return a.size > SERIAL_SIZE and max(a.shape) >= elongation * min(a.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class _Reduced:
+    """A square problem whose solution, lifted, is that of the whole."""
+
+    triangle: FloatArray
+    lower: bool
+    moment: FloatArray
+    outside: FloatArray  # a triangle with the norms of what the labels have outside of the columns
+    lift: Callable[[FloatArray], FloatArray]
+
+
+def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
+    """Reduce by QR of [a b] (tall) or of a' (wide).
+
+    None where more labels than columns would make that long, or sums overflow, before which LAPACK's driver scales.
+    """
+    n = a.shape[1]
+    if a.shape[0] >= n:
+        if b.shape[1] > n:
+            return None
+        R = _triangle(a, b)
+        reduced = _Reduced(R[:n, :n], False, R[:n, n:], R[n:, n:], lambda x: x)
+    else:
+        Q = _Reflections(a.T)
+        reduced = _Reduced(Q.R.T, True, b, np.zeros((0, b.shape[1]), b.dtype), Q.times)
+    return reduced if np.isfinite(reduced.triangle).all() else None
 
 
 def _blocks(m: int, n: int) -> list[slice]:
@@ -75,16 +97,14 @@ def _blocks(m: int, n: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, m, step)]
 
 
-def _triangle(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """R of a, Q'b, and a triangle with the norms of what b has outside of the columns of a."""
+def _triangle(a: FloatArray, b: FloatArray) -> FloatArray:
+    """R of [a b]."""
 
     def of_rows(block: slice) -> FloatArray:
-        return np.linalg.qr(np.column_stack((a[block], b[block])), mode="r")
+        return np.asarray(np.linalg.qr(np.column_stack((a[block], b[block])), mode="r"))
 
-    m, n = a.shape
-    triangles = list(ordered_map(of_rows, _blocks(m, n)))
-    R = triangles[0] if len(triangles) == 1 else np.linalg.qr(np.concatenate(triangles), mode="r")
-    return R[:n, :n], R[:n, n:], R[n:, n:]
+    triangles = list(ordered_map(of_rows, _blocks(*a.shape)))
+    return triangles[0] if len(triangles) == 1 else np.asarray(np.linalg.qr(np.concatenate(triangles), mode="r"))
 
 
 class _Reflections:
@@ -92,8 +112,8 @@ class _Reflections:
 
     def __init__(self, a: FloatArray) -> None:
         m, n = a.shape
-        self._factors = list(ordered_map(lambda block: np.linalg.qr(a[block], mode="raw"), _blocks(m, n)))
-        self._merge = np.linalg.qr(np.concatenate([_upper(factor) for factor in self._factors]), mode="raw")
+        self._factors = list(ordered_map(lambda block: _raw_qr(a[block]), _blocks(m, n)))
+        self._merge = _raw_qr(np.concatenate([_upper(factor) for factor in self._factors]))
         self.R = _upper(self._merge)
 
     def times(self, x: FloatArray) -> FloatArray:
@@ -102,13 +122,18 @@ class _Reflections:
         return np.concatenate([_reflect(factor, part) for factor, part in zip(self._factors, parts, strict=True)])
 
 
-def _upper(factor: tuple[FloatArray, FloatArray]) -> FloatArray:
+def _raw_qr(a: FloatArray) -> RawQR:
+    reflections, tau = np.linalg.qr(a, mode="raw")
+    return np.asarray(reflections), np.asarray(tau)
+
+
+def _upper(factor: RawQR) -> FloatArray:
     """R of NumPy's raw factor, which is LAPACK's transposed."""
     reflections, tau = factor
     return np.triu(reflections.T[: len(tau)])
 
 
-def _reflect(factor: tuple[FloatArray, FloatArray], x: FloatArray) -> FloatArray:
+def _reflect(factor: RawQR, x: FloatArray) -> FloatArray:
     """Q x of NumPy's raw factor."""
     from scipy.linalg.lapack import get_lapack_funcs
 
@@ -119,18 +144,19 @@ def _reflect(factor: tuple[FloatArray, FloatArray], x: FloatArray) -> FloatArray
     return np.asarray(multiply("L", "N", reflections.T, tau, padded, max(64 * x.shape[1], 1), overwrite_c=1)[0])
 
 
-def _clears(R: FloatArray, cut: float) -> bool:
+def _clears(reduced: _Reduced, cut: float) -> bool:
     """Whether every singular value of the triangle is certainly above ``cut`` times the largest."""
     from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, inverse_norm
 
-    if not np.diagonal(R).all():
+    if not np.diagonal(reduced.triangle).all():
         return False
-    lower = np.ascontiguousarray(R.T / np.abs(R).max(), np.float64)
-    inverse = CUTOFF_MARGIN * inverse_norm(lower, np.ones(len(R)))
-    return math.isfinite(inverse) and 1.0 / math.sqrt(inverse) > cut * float(np.linalg.norm(lower))
+    lower = reduced.triangle if reduced.lower else reduced.triangle.T
+    scaled = np.ascontiguousarray(lower / np.abs(lower).max(), np.float64)
+    inverse = CUTOFF_MARGIN * inverse_norm(scaled, np.ones(len(scaled)))
+    return math.isfinite(inverse) and 1.0 / math.sqrt(inverse) > cut * float(np.linalg.norm(scaled))
 
 
-def _solve_triangle(R: FloatArray, b: FloatArray, transposed: bool) -> FloatArray:
+def _solve_triangle(reduced: _Reduced) -> FloatArray:
     from scipy.linalg import solve_triangular
 
-    return np.asarray(solve_triangular(R, b, trans=int(transposed), check_finite=False))
+    return np.asarray(solve_triangular(reduced.triangle, reduced.moment, lower=reduced.lower, check_finite=False))

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import math
+import os
+import zipfile
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
-from w2s_fast.linalg.blocks import rows_per_block
+from w2s_fast._check import FloatArray
+from w2s_fast.linalg.products import gram, joint_gram, merge_scatter, scatter
 
 Matrix = npt.NDArray[np.float64]
 Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels
 DOWNDATE_ROUNDING = 1e-12  # of the largest diagonal: below zero by more than this is no rounding
+FILE_KIND = "w2s_fast.Gram 1"
 
 
 class Gram:
     """Accumulated X'X, X'Y and Y'Y over row blocks, in float64 whatever comes.
 
     Values merge and subtract: the Gram matrix of a union of rows is the sum of theirs.
+
+    Parameters
+    ----------
+    centred : bool
+        Accumulate deviations from the mean instead of the rows themselves, without the cancellation that subtracting
+        it at the end would bring. Weights are then those of a fit with the intercept ``y_mean - x_mean @ weights``.
 
     Attributes
     ----------
@@ -29,6 +40,9 @@ class Gram:
     xty : (d,) or (d, k) ndarray, or None
         None where no Y was given.
     yty : () or (k, k) ndarray, or None
+    x_mean : (d,) ndarray
+    y_mean : () or (k,) ndarray, or None
+        Means of the rows seen; zeros unless centred.
 
     Examples
     --------
@@ -38,14 +52,14 @@ class Gram:
     array([3., 2.])
     """
 
-    __slots__ = ("_columns", "_joint", "_label_shape", "_peak", "n_rows")
+    __slots__ = ("_columns", "_joint", "_label_shape", "_mean", "_peak", "centred", "n_rows")
 
-    def __init__(self) -> None:
+    def __init__(self, *, centred: bool = False) -> None:
+        self.centred = bool(centred)
         self.n_rows = 0
-        self._joint: Matrix = np.zeros((0, 0))  # [X | Y]'[X | Y]
-        self._peak: Matrix = np.zeros(
-            0
-        )  # largest diagonal there ever was: rounding left by downdates is relative to it
+        self._joint: Matrix = np.zeros((0, 0))  # [X | Y]'[X | Y], of deviations if centred
+        self._mean: Matrix = np.zeros(0)
+        self._peak: Matrix = np.zeros(0)  # largest diagonal there ever was: what downdates leave is relative to it
         self._columns: int | None = None
         self._label_shape: tuple[int, ...] | None = None
 
@@ -65,34 +79,42 @@ class Gram:
             return None
         return self._joint[self._columns :, self._columns :].reshape(2 * self._label_shape)
 
+    @property
+    def x_mean(self) -> Matrix:
+        return self._mean[: self._columns]
+
+    @property
+    def y_mean(self) -> Matrix | None:
+        if self._columns is None or self._label_shape is None:
+            return None
+        return self._mean[self._columns :].reshape(self._label_shape)
+
     def update(self, X: Any, Y: Any = None) -> Self:
         """Add rows X (m, d), with their labels Y (m,) or (m, k) if the first block had some; return ``self``."""
-        rows = _check.floats(X, "X", ndim=2)
-        labels = None if Y is None else _check.floats(Y, "Y")
-        if labels is not None:
-            if labels.ndim not in (1, 2):
-                raise ValueError(f"Y must have 1 or 2 dimensions, got shape {labels.shape}")
-            _check.same_rows(X=rows, Y=labels)
-        label_shape = None if labels is None else labels.shape[1:]
-        self._expect(rows.shape[1], label_shape)
-        width = rows.shape[1] + (0 if label_shape is None else int(np.prod(label_shape)))
-        added = np.zeros((width, width))
-        step = rows_per_block(width)
-        for start in range(0, len(rows), step):
-            block = rows[start : start + step].astype(np.float64, copy=False)
+        rows = _check.floats(X, "X", ndim=2, finite=False)
+        labels = None if Y is None else _labels(Y, rows)
+        shape = rows.shape[1], None if labels is None else np.shape(Y)[1:]
+        self._expect(*shape)
+        width = rows.shape[1] + (0 if labels is None else labels.shape[1])
+        if len(rows) == 0 or width == 0:
+            mean, joint = np.zeros(width), np.zeros((width, width))
+        elif self.centred:
+            mean, joint = scatter(rows) if labels is None else scatter(rows, labels)
+        else:
+            mean, joint = np.zeros(width), gram(rows) if labels is None else joint_gram(rows, labels)
+        if not np.isfinite(np.diagonal(joint)).all():  # tells of any NaN or infinity without a pass of its own
+            _check.all_finite(rows, "X")
             if labels is not None:
-                block = np.column_stack((block, labels[start : start + step].reshape(len(block), -1)))
-            with np.errstate(over="ignore", invalid="ignore"):
-                added += block.T @ block
-        self._join(added, len(rows), np.diagonal(added), (rows.shape[1], label_shape))
+                _check.all_finite(labels, "Y")
+        self._join(joint, mean, len(rows), np.diagonal(joint), shape)
         return self
 
     def merge(self, other: Gram) -> Self:
         """Add the rows that ``other`` has seen and return ``self``; ``other`` stays as it is."""
-        shape = _shape_seen(other)
+        shape = self._shape_of(other)
         if shape is not None:
             self._expect(*shape)
-            self._join(other._joint, other.n_rows, other._peak, shape)
+            self._join(other._joint, other._mean, other.n_rows, other._peak, shape)
         return self
 
     def downdate(self, other: Gram) -> Self:
@@ -108,24 +130,43 @@ class Gram:
         numpy.linalg.LinAlgError
             If taking them away leaves a negative diagonal beyond rounding: those rows were never in.
         """
-        shape = _shape_seen(other)
+        shape = self._shape_of(other)
         if shape is not None:
             if other.n_rows > self.n_rows:
                 raise ValueError(f"other has {other.n_rows:,} rows, more than the {self.n_rows:,} to take them from")
             self._expect(*shape)
-            peak = np.maximum(self._peak, other._peak)
-            if np.any(np.diagonal(self._joint) - np.diagonal(other._joint) < -DOWNDATE_ROUNDING * peak):
-                raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
-            self._join(-other._joint, -other.n_rows, other._peak, shape)
+            self._join(other._joint, other._mean, -other.n_rows, other._peak, shape)
         return self
 
-    def solve(self, ridge: float = 0.0, rcond: float | None = None) -> Matrix:
+    @classmethod
+    def prefixes(cls, X: Any, Y: Any = None, *, sizes: Iterable[int], centred: bool = False) -> list[Self]:
+        """Gram matrices of the first ``size`` rows for each of the rising sizes, in one pass over the rows.
+
+        Examples
+        --------
+        >>> from w2s_fast import Gram
+        >>> [gram.n_rows for gram in Gram.prefixes([[1.0], [2.0], [3.0]], sizes=[1, 3])]
+        [1, 3]
+        """
+        rows = _check.floats(X, "X", ndim=2, finite=False)
+        labels = None if Y is None else _labels(Y, rows).reshape(np.shape(Y))
+        found: list[Self] = []
+        running, start = cls(centred=centred), 0
+        for size in sizes:
+            stop = _check.integer(size, "sizes", minimum=start, maximum=len(rows))
+            running = cls(centred=centred).merge(running)
+            running.update(rows[start:stop], None if labels is None else labels[start:stop])
+            found.append(running)
+            start = stop
+        return found
+
+    def solve(self, ridge: Any = 0.0, rcond: float | None = None) -> Matrix:
         """Least-squares weights, minimising |X w - Y|^2 + ridge |w|^2.
 
         Parameters
         ----------
-        ridge : float
-            Absolute, as scikit-learn's ``Ridge(alpha)``.
+        ridge : float or (r,) array_like
+            Absolute, as scikit-learn's ``Ridge(alpha)``. Many are solved from one eigendecomposition.
         rcond : float, optional
             Treat singular values of X below ``rcond`` times the largest as zero. A Gram matrix squares them, so it
             cannot tell apart those below sqrt(eps d), about 1e-7: smaller cut-offs are refused. By default nothing
@@ -133,7 +174,7 @@ class Gram:
 
         Returns
         -------
-        (d,) or (d, k) ndarray
+        (d,) or (d, k) ndarray, or (r, d) or (r, d, k) for many ridges
 
         Raises
         ------
@@ -141,25 +182,79 @@ class Gram:
             If the matrix is too ill-conditioned for its solution to be trusted. Pass ``ridge``, pass ``rcond``, or
             give the rows to :func:`w2s_fast.min_norm`.
         """
-        ridge = _check.real(ridge, "ridge")
         xty, peak = self.xty, self._peak[: self._columns]
         if xty is None:
             raise ValueError("solve needs labels: call update(X, Y) first")
-        if rcond is None:
-            return solve_gram(self.xtx, xty, ridge, peak)
-        return _solve_cut(self.xtx, xty, ridge, _check.cutoff(rcond), peak)
+        if rcond is not None:
+            rcond = _check.cutoff(rcond)
+        if np.ndim(ridge) == 0:
+            ridge = _check.real(ridge, "ridge")
+            if rcond is None:
+                return solve_gram(self.xtx, xty, ridge, peak)
+            return _solve_spectral(self.xtx, xty, [ridge], rcond, peak)[0]
+        ridges = [_check.real(value, "ridge") for value in _check.floats(ridge, "ridge", ndim=1)]
+        return _solve_spectral(self.xtx, xty, ridges, rcond, peak)
 
-    def _join(self, joint: Matrix, n_rows: int, peak: Matrix, shape: Shape) -> None:
-        """Add sums of a shape that :meth:`_expect` has passed, or leave everything as it was."""
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to a .npz file that :meth:`load` reads."""
+        label_shape = np.array(-1 if self._label_shape is None else self._label_shape, np.int64)
+        columns = -1 if self._columns is None else self._columns
+        with open(path, "wb") as file:
+            np.savez(
+                file,
+                kind=FILE_KIND,
+                centred=self.centred,
+                n_rows=self.n_rows,
+                columns=columns,
+                label_shape=label_shape,
+                joint=self._joint,
+                mean=self._mean,
+                peak=self._peak,
+            )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what :meth:`save` wrote; ValueError where it is anything else."""
+        name = os.fspath(path)
+        try:
+            with open(path, "rb") as stream:
+                file = np.load(stream, allow_pickle=False)
+                content = dict(file) if isinstance(file, np.lib.npyio.NpzFile) else {}
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{name!r} cannot be read as a saved Gram: {error}") from None
+        if str(content.get("kind")) != FILE_KIND:
+            raise ValueError(f"{name!r} is not a saved Gram of this version")
+        loaded = cls(centred=bool(content["centred"]))
+        loaded.n_rows = int(content["n_rows"])
+        loaded._columns = None if content["columns"] < 0 else int(content["columns"])
+        if content["label_shape"].ndim:
+            loaded._label_shape = tuple(int(size) for size in content["label_shape"])
+        loaded._joint, loaded._mean, loaded._peak = content["joint"], content["mean"], content["peak"]
+        loaded._joint.flags.writeable = False
+        return loaded
+
+    def _join(self, joint: Matrix, mean: Matrix, n_rows: int, peak: Matrix, shape: Shape) -> None:
+        """Add sums over ``n_rows`` rows (take them away if negative), or leave everything as it was."""
+        if self._columns is None:
+            self._joint, self._mean, self._peak = (np.zeros_like(array) for array in (joint, mean, np.diagonal(joint)))
+        total = self.n_rows + n_rows
+        new_mean, new = np.zeros_like(mean), self._joint
         with np.errstate(over="ignore", invalid="ignore"):
-            total = self._joint + joint if self._columns is not None else joint.copy()
-        if not np.isfinite(np.diagonal(total)).all():
+            if self.centred and total and n_rows:
+                new_mean, new = merge_scatter(self.n_rows, self._mean, self._joint, n_rows, mean, joint)
+            elif n_rows:
+                new = self._joint + math.copysign(1.0, n_rows) * joint
+            else:
+                new_mean = self._mean
+        if not np.isfinite(np.diagonal(new)).all():
             raise ValueError("the squares of X or Y overflow float64: scale them down first")
-        before = self._peak if self._columns is not None else np.zeros(len(total))
-        total.flags.writeable = False  # views of it are handed out
-        self._joint, self._peak = total, np.maximum(np.maximum(before, peak), np.diagonal(total))
+        highest = np.maximum(np.maximum(self._peak, peak), np.diagonal(new))
+        if np.any(np.diagonal(new) < -DOWNDATE_ROUNDING * highest):
+            raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
+        new.flags.writeable = False  # views of it are handed out
+        self._joint, self._mean, self._peak = new, new_mean, highest
         self._columns, self._label_shape = shape
-        self.n_rows += n_rows
+        self.n_rows = total
 
     def _expect(self, columns: int, label_shape: tuple[int, ...] | None) -> None:
         """Refuse rows of another shape than the first ones had."""
@@ -172,12 +267,22 @@ class Gram:
             came, expected = ("no Y" if shape is None else f"Y of shape {('rows', *shape)}" for shape in shapes)
             raise ValueError(f"these rows have {came}, the ones before {expected}")
 
+    def _shape_of(self, other: Gram) -> Shape | None:
+        """Return columns and label shape of what ``other`` has seen; None before its first block."""
+        if not isinstance(other, Gram):
+            raise TypeError(f"other must be a Gram, got {type(other).__name__}")
+        if other.centred != self.centred:
+            raise ValueError(f"other has centred={other.centred}, this one centred={self.centred}: they do not add up")
+        return None if other._columns is None else (other._columns, other._label_shape)
 
-def _shape_seen(other: Gram) -> Shape | None:
-    """Return columns and label shape of what ``other`` has seen; None before its first block."""
-    if not isinstance(other, Gram):
-        raise TypeError(f"other must be a Gram, got {type(other).__name__}")
-    return None if other._columns is None else (other._columns, other._label_shape)
+
+def _labels(Y: Any, rows: FloatArray) -> FloatArray:
+    """Check Y (m,) or (m, k); return it with a column axis."""
+    labels = _check.floats(Y, "Y", finite=False)
+    if labels.ndim not in (1, 2):
+        raise ValueError(f"Y must have 1 or 2 dimensions, got shape {labels.shape}")
+    _check.same_rows(X=rows, Y=labels)
+    return labels if labels.ndim == 2 else labels[:, None]
 
 
 def solve_gram(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix | None = None) -> Matrix:
@@ -190,26 +295,43 @@ def solve_gram(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix | None = Non
     lower, scale, gram_rcond = factor_gram(xtx.copy(), ridge)
     needed = GRAM_RCOND * max(1.0, float(np.max(peak * scale**2, initial=0.0)) if peak is not None else 1.0)
     if gram_rcond <= needed:
-        d = len(xtx)
-        raise np.linalg.LinAlgError(
-            f"the {d:,} x {d:,} Gram matrix is too ill-conditioned to solve (reciprocal condition {gram_rcond:.1e}, "
-            f"more than {needed:.0e} needed): pass ridge or rcond, or give the rows to min_norm"
-        )
+        raise _untrusted(len(xtx), gram_rcond, needed)
     columns = xty.reshape(len(xtx), int(np.prod(xty.shape[1:])))
     return cholesky_solve(lower, scale, columns.copy()).reshape(xty.shape)
 
 
-def _solve_cut(xtx: Matrix, xty: Matrix, ridge: float, rcond: float, peak: Matrix) -> Matrix:
-    """Solve in the span of the eigenvectors whose singular values of X reach ``rcond`` times the largest."""
-    resolution = float(np.finfo(float).eps * max(len(xtx), 1))  # of squared singular values
+def _untrusted(d: int, rcond: float, needed: float) -> np.linalg.LinAlgError:
+    return np.linalg.LinAlgError(
+        f"the {d:,} x {d:,} Gram matrix is too ill-conditioned to solve (reciprocal condition {rcond:.1e}, "
+        f"more than {needed:.0e} needed): pass ridge or rcond, or give the rows to min_norm"
+    )
+
+
+def _solve_spectral(xtx: Matrix, xty: Matrix, ridges: list[float], rcond: float | None, peak: Matrix) -> Matrix:
+    """Solve for every ridge in the span of the eigenvectors whose singular values of X reach ``rcond``."""
+    from w2s_fast.kernels.leastsq import GRAM_RCOND
+
+    d = len(xtx)
+    if d == 0:
+        return np.zeros((len(ridges), *xty.shape))
     values, vectors = np.linalg.eigh(xtx)
-    cut = rcond**2 * values.max(initial=0.0)
-    if xtx.size and cut < resolution * max(peak.max(), values.max()):
-        finest = math.sqrt(resolution * max(peak.max(), values.max()) / values.max()) if values.max() > 0 else 1.0
-        raise np.linalg.LinAlgError(
-            f"rcond={rcond:.1e} is finer than a Gram matrix resolves ({finest:.1e} here): raise it, or give the "
-            "rows to min_norm"
-        )
-    keep = values > cut
+    largest, height = float(values[-1]), max(float(peak.max()), float(values[-1]))
+    if rcond is None:
+        keep = np.ones(d, np.bool_)
+        for ridge in ridges:
+            found, needed = (values[0] + ridge) / max(height + ridge, np.finfo(float).tiny), GRAM_RCOND
+            if found <= needed:
+                raise _untrusted(d, max(found, 0.0), needed)
+    else:
+        resolution = float(np.finfo(float).eps * d)  # of squared singular values
+        if rcond**2 * largest < resolution * height:
+            finest = math.sqrt(resolution * height / largest) if largest > 0 else 1.0
+            raise np.linalg.LinAlgError(
+                f"rcond={rcond:.1e} is finer than a Gram matrix resolves ({finest:.1e} here): raise it, or give the "
+                "rows to min_norm"
+            )
+        keep = values > rcond**2 * largest
     basis = vectors[:, keep]
-    return np.asarray((basis / (values[keep] + ridge)) @ (basis.T @ xty))
+    moment = basis.T @ xty.reshape(d, -1)
+    weights = [basis @ (moment / (values[keep] + ridge)[:, None]) for ridge in ridges]
+    return np.stack(weights).reshape(len(ridges), *xty.shape)

@@ -9,10 +9,13 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.blocks import rows_per_block
+from w2s_fast._threads import ordered_map
+from w2s_fast.linalg.products import merge_scatter, scatter
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_EXACT = 2**53  # counts stay exact in float64 up to here
+TILE_SIZE = 2**21  # elements that one thread reads at a time, 0.5 ms: handing out smaller tiles shows
+TILE_COLUMNS = 2**14
 
 
 def _total(count: int, more: int) -> int:
@@ -36,14 +39,10 @@ class _Streaming:
         """Mean of the samples; NaN before the first one."""
         return self._mean.copy() if self.count else np.full(self._mean.shape, np.nan)
 
-    def _adopt(self, shape: tuple[int, ...], what: str) -> bool:
-        """Whether ``shape`` is the first seen; refuse another one later."""
-        if self._shape is None:
-            self._shape, self._mean = shape, np.zeros(shape)
-            return True
-        if shape != self._shape:
+    def _expect(self, shape: tuple[int, ...], what: str) -> None:
+        """Refuse samples of another shape than the first ones had."""
+        if self._shape not in (None, shape):
             raise ValueError(f"{what} has samples of shape {shape}, the ones before have shape {self._shape}")
-        return False
 
     def _divisor(self, ddof: int) -> float:
         freedom = self.count - _check.integer(ddof, "ddof")
@@ -76,6 +75,19 @@ class Moments(_Streaming):
         super().__init__()
         self._m2: Matrix = np.zeros(())
 
+    @classmethod
+    def of_state(cls, count: int, mean: Matrix, m2: Matrix) -> Self:
+        """Take up moments where ``count``, ``mean`` and ``m2`` of others left them, bit for bit."""
+        moments = cls()
+        moments.count, moments._shape = count, mean.shape
+        moments._mean, moments._m2 = mean.astype(np.float64), m2.astype(np.float64)
+        return moments
+
+    @property
+    def m2(self) -> Matrix:
+        """Sum of squared deviations from the mean."""
+        return self._m2.copy()
+
     def update(self, block: Any, *, finite: bool = True) -> Self:
         """Add the samples ``block[0], block[1], ...`` and return ``self``.
 
@@ -89,20 +101,18 @@ class Moments(_Streaming):
         samples = _check.floats(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")
-        if self._adopt(samples.shape[1:], "block"):
-            self._m2 = np.zeros(samples.shape[1:])
-        if len(samples):
-            from w2s_fast.kernels.moments import add_rows
-
-            total = _total(self.count, len(samples))
-            rows = np.ascontiguousarray(samples).reshape(len(samples), self._mean.size)
-            mean, m2 = self._mean.copy(), self._m2.copy()
+        shape = samples.shape[1:]
+        self._expect(shape, "block")
+        total = _total(self.count, len(samples))
+        mean, m2 = (np.array(np.broadcast_to(state, shape)) for state in (self._mean, self._m2))
+        rows = samples.reshape(len(samples), mean.size)
+        if rows.size:
             with np.errstate(over="ignore", invalid="ignore"):
-                add_rows(rows, self.count, mean.reshape(-1), m2.reshape(-1))
+                _add_rows(rows, self.count, mean.reshape(-1), m2.reshape(-1))
             if finite and not np.isfinite(m2).all():  # tells of any NaN or infinity without a pass of its own
                 _check.all_finite(samples, "block")
                 raise ValueError("the squares of block overflow float64: scale it down first")
-            self._mean, self._m2, self.count = mean, m2, total
+        self._shape, self._mean, self._m2, self.count = shape, mean, m2, total
         return self
 
     def merge(self, other: Moments) -> Self:
@@ -110,20 +120,46 @@ class Moments(_Streaming):
         if not isinstance(other, Moments):
             raise TypeError(f"other must be Moments, got {type(other).__name__}")
         if other._shape is not None:
-            if self._adopt(other._shape, "other"):
-                self._m2 = np.zeros(other._shape)
+            self._expect(other._shape, "other")
+            total = _total(self.count, other.count)
+            mean, m2 = (np.array(np.broadcast_to(state, other._shape)) for state in (self._mean, self._m2))
             if other.count:
                 from w2s_fast.kernels.moments import merge_moments
 
-                total = _total(self.count, other.count)
-                mine = self._mean.reshape(-1), self._m2.reshape(-1)
-                merge_moments(self.count, *mine, other.count, other._mean.reshape(-1), other._m2.reshape(-1))
-                self.count = total
+                its_mean, its_m2 = other._mean.reshape(-1), other._m2.reshape(-1)
+                merge_moments(self.count, mean.reshape(-1), m2.reshape(-1), other.count, its_mean, its_m2)
+            self._shape, self._mean, self._m2, self.count = other._shape, mean, m2, total
         return self
 
     def variance(self, ddof: int = 0) -> Matrix:
         """Variance with divisor ``count - ddof``; NaN where that is not positive."""
         return np.asarray(self._m2 / self._divisor(ddof))
+
+
+def _add_rows(rows: FloatArray, count: int, mean: Matrix, m2: Matrix) -> None:
+    """Merge rows (k, d) into the moments of ``count`` samples: tile by tile over threads, in an order of its own."""
+    from w2s_fast.kernels.moments import add_rows, merge_moments
+
+    if rows.size <= TILE_SIZE:
+        add_rows(np.ascontiguousarray(rows), count, mean, m2)
+        return
+    columns = rows.shape[1]
+    height = max(1, TILE_SIZE // min(columns, TILE_COLUMNS))
+    tiles = [
+        (slice(top, top + height), slice(left, left + TILE_COLUMNS))
+        for left in range(0, columns, TILE_COLUMNS)
+        for top in range(0, len(rows), height)
+    ]
+
+    def moments_of(tile: tuple[slice, slice]) -> tuple[Matrix, Matrix]:
+        part = np.ascontiguousarray(rows[tile])
+        tile_mean, tile_m2 = np.zeros(part.shape[1]), np.zeros(part.shape[1])
+        add_rows(part, 0, tile_mean, tile_m2)
+        return tile_mean, tile_m2
+
+    for (tops, lefts), (tile_mean, tile_m2) in zip(tiles, ordered_map(moments_of, tiles), strict=True):
+        more = min(tops.stop, len(rows)) - tops.start
+        merge_moments(count + tops.start, mean[lefts], m2[lefts], more, tile_mean, tile_m2)
 
 
 class CoMoments(_Streaming):
@@ -132,7 +168,8 @@ class CoMoments(_Streaming):
     Examples
     --------
     >>> from w2s_fast import CoMoments
-    >>> CoMoments().update([[1.0, 2.0], [3.0, 6.0]]).covariance(ddof=1)
+    >>> pairs = CoMoments().update([[1.0, 2.0], [3.0, 6.0]])
+    >>> pairs.covariance(ddof=1)
     array([[2., 4.],
            [4., 8.]])
     """
@@ -141,41 +178,80 @@ class CoMoments(_Streaming):
 
     def __init__(self) -> None:
         super().__init__()
-        self._scatter: Matrix = np.zeros((0, 0))
+        self._scatter: Matrix = np.zeros(())
 
     def update(self, block: Any) -> Self:
         """Add the rows of ``block`` (k, d), k >= 0, and return ``self``."""
-        rows = _check.floats(block, "block", ndim=2)
-        if self._adopt(rows.shape[1:], "block"):
-            self._scatter = np.zeros(2 * rows.shape[1:])
-        step = rows_per_block(rows.shape[1])
-        for start in range(0, len(rows), step):
-            self._add(rows[start : start + step])
+        rows = _check.floats(block, "block", ndim=2, finite=False)
+        self._expect(rows.shape[1:], "block")
+        if len(rows):
+            mean, product = scatter(rows)
+            if not np.isfinite(np.diagonal(product)).all():  # tells of any NaN or infinity without a pass of its own
+                _check.all_finite(rows, "block")
+                raise ValueError("the squares of block overflow float64: scale it down first")
+        else:
+            mean, product = np.zeros(rows.shape[1]), np.zeros(2 * rows.shape[1:])
+        self._join(len(rows), mean, product)
         return self
-
-    def _add(self, rows: FloatArray) -> None:
-        moments = Moments().update(rows, finite=False)
-        deviations = rows - moments.mean
-        self._join(len(rows), moments.mean, deviations.T @ deviations)
-
-    def _join(self, count: int, mean: Matrix, scatter: Matrix) -> None:
-        total = _total(self.count, count)
-        delta = mean - self._mean
-        self._scatter += scatter + np.outer(delta, delta * (self.count * (count / total)))
-        self._mean += delta * (count / total)
-        self.count = total
 
     def merge(self, other: CoMoments) -> Self:
         """Add the rows that ``other`` has seen and return ``self``; ``other`` stays as it is."""
         if not isinstance(other, CoMoments):
             raise TypeError(f"other must be CoMoments, got {type(other).__name__}")
         if other._shape is not None:
-            if self._adopt(other._shape, "other"):
-                self._scatter = np.zeros_like(other._scatter)
-            if other.count:
-                self._join(other.count, other._mean, other._scatter)
+            self._expect(other._shape, "other")
+            self._join(other.count, other._mean, other._scatter)
         return self
+
+    def _join(self, more: int, mean: Matrix, product: Matrix) -> None:
+        total = _total(self.count, more)
+        if more:
+            mean, product = merge_scatter(self.count, self._mean, self._scatter, more, mean, product)
+        elif self.count:
+            mean, product = self._mean, self._scatter
+        self._shape, self._mean, self._scatter, self.count = mean.shape, mean, product, total
 
     def covariance(self, ddof: int = 0) -> Matrix:
         """Covariance matrix with divisor ``count - ddof``; NaN where that is not positive."""
         return np.asarray(self._scatter / self._divisor(ddof))
+
+    def ratio(self, numerator: Any, denominator: Any) -> tuple[float, float]:
+        """Ratio of the means of two linear combinations, and its standard error by the delta method.
+
+        Parameters
+        ----------
+        numerator, denominator : (d,) array_like
+            Weights of the combinations: with trials as rows (weak, baseline, ceiling, w2s), the performance gap
+            recovered is ``ratio([1, 0, 0, -1], [1, 0, -1, 0])``.
+
+        Returns
+        -------
+        ratio : float
+        stderr : float
+            To first order in the spread of the means (Casella and Berger 2002, section 5.5.4), with ddof 1; NaN for
+            fewer than two rows. It means little where the denominator is within a few of its own standard errors of
+            zero.
+
+        Examples
+        --------
+        >>> from w2s_fast import CoMoments
+        >>> trials = CoMoments().update([[2.0, 1.0], [4.0, 2.0], [6.0, 3.0]])
+        >>> trials.ratio([1, 0], [0, 1])
+        (2.0, 0.0)
+        """
+        above, below = (
+            _check.floats(a, name, ndim=1) for a, name in ((numerator, "numerator"), (denominator, "denominator"))
+        )
+        for name, weights in (("numerator", above), ("denominator", below)):
+            if weights.shape != self._mean.shape:
+                raise ValueError(
+                    f"{name} must have one weight for each of {self._mean.shape} columns, got {weights.shape}"
+                )
+        if self.count == 0:
+            return np.nan, np.nan
+        size = float(below @ self._mean)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.float64(above @ self._mean) / size
+            tangent = above - ratio * below
+            variance = tangent @ self.covariance(ddof=1) @ tangent / self.count
+            return float(ratio), float(np.sqrt(np.maximum(variance, 0.0)) / abs(size))

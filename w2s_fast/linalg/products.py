@@ -6,7 +6,7 @@ their results added in order. NumPy makes X'X a symmetric rank-k update, half th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map, single_threaded_blas
 
+Matrix = npt.NDArray[np.float64]
 SMALLEST_BLOCK = 512  # rows: below, adding n x n results shows beside making them
 MOST_BLOCKS = 32  # enough for the cores of one machine, few enough that adding their results stays cheap
 BLOCK_WORK = 10**7  # multiplications, 0.2 ms: below, handing a block to a thread costs more than it saves
@@ -22,19 +23,38 @@ SERIAL_SIZE = 8_000  # elements: below, BLAS takes one thread by itself and need
 
 
 def blocks_of(rows: int, columns: int) -> list[slice]:
-    """Cut rows into blocks whose products cost more than adding them up."""
-    step = max(SMALLEST_BLOCK, columns, -(-rows // MOST_BLOCKS), -(-BLOCK_WORK // max(columns, 1) ** 2))
+    """Cut rows into blocks whose products cost more than adding them up, into two at least where that pays."""
+    least = -(-BLOCK_WORK // max(columns, 1) ** 2)
+    step = max(SMALLEST_BLOCK, columns, -(-rows // MOST_BLOCKS))
+    step = max(least, min(step, -(-rows // 2)))
     return [slice(start, start + step) for start in range(0, max(rows, 1), step)]
 
 
-def gram(X: FloatArray, precision: npt.DTypeLike = np.float64) -> FloatArray:
-    """X'X of X (m, n)."""
+def gram(X: FloatArray, precision: npt.DTypeLike = np.float64) -> Matrix:
+    """X'X of X (m, n), its products taken in a precision of their own."""
 
     def of(block: slice) -> FloatArray:
         rows = X[block].astype(precision, copy=False)
         return rows.T @ rows
 
-    return _total(of, X.shape)
+    return np.asarray(_total(of, X.shape[:2]), np.float64)
+
+
+def joint_gram(X: FloatArray, Y: FloatArray) -> Matrix:
+    """[X Y]'[X Y] of X (m, n) and Y (m, k), without joining them."""
+    n, width = X.shape[1], X.shape[1] + Y.shape[1]
+
+    def of(block: slice) -> FloatArray:
+        rows, labels = (array[block].astype(np.float64, copy=False) for array in (X, Y))
+        product = np.zeros((width, width))
+        product[:n, :n] = rows.T @ rows
+        product[:n, n:] = rows.T @ labels
+        product[n:, n:] = labels.T @ labels
+        return product
+
+    product = _total(of, (len(X), width))
+    product[n:, :n] = product[:n, n:].T
+    return product
 
 
 def cross(X: FloatArray, Y: FloatArray, precision: npt.DTypeLike = np.float64) -> FloatArray:
@@ -43,7 +63,7 @@ def cross(X: FloatArray, Y: FloatArray, precision: npt.DTypeLike = np.float64) -
     def of(block: slice) -> FloatArray:
         return X[block].T.astype(precision, copy=False) @ Y[block].astype(precision, copy=False)
 
-    return _total(of, X.shape)
+    return _total(of, X.shape[:2])
 
 
 def gram_times(X: FloatArray, V: FloatArray, Y: FloatArray | None = None) -> FloatArray:
@@ -56,7 +76,7 @@ def gram_times(X: FloatArray, V: FloatArray, Y: FloatArray | None = None) -> Flo
             image -= Y[block]
         return rows.T @ image
 
-    return _total(of, X.shape)
+    return _total(of, X.shape[:2])
 
 
 def misfit(X: FloatArray, V: FloatArray, Y: FloatArray) -> float:
@@ -67,11 +87,50 @@ def misfit(X: FloatArray, V: FloatArray, Y: FloatArray) -> float:
         image -= Y[block]
         return np.einsum("ij,ij->", image, image, dtype=np.float64)
 
-    return float(_total(of, X.shape))
+    return float(_total(of, X.shape[:2]))
 
 
-def _total(product: Callable[[slice], FloatArray], shape: tuple[int, ...]) -> FloatArray:
-    """Sum the product over the blocks of X; overflow is left to the caller, who looks at the result."""
+def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
+    """Mean of the joint rows of arrays (m, n_i), m >= 1, and Z'Z of their deviations Z from it."""
+
+    def of(block: slice) -> tuple[int, Matrix, Matrix]:
+        rows = np.concatenate([array[block].astype(np.float64, copy=False) for array in arrays], axis=1)
+        mean = rows.mean(axis=0)
+        rows -= mean
+        drift = rows.mean(axis=0)  # what rounding left in the mean
+        return len(rows), mean + drift, rows.T @ rows - len(rows) * np.outer(drift, drift)
+
+    count, mean, product = 0, np.zeros(()), np.zeros(())
+    for more, *moments in _results(of, (len(arrays[0]), sum(array.shape[1] for array in arrays))):
+        mean, product = merge_scatter(count, mean, product, more, *moments) if count else moments
+        count += more
+    return mean, product
+
+
+def merge_scatter(
+    count: int, mean: Matrix, product: Matrix, more: int, its_mean: Matrix, its_product: Matrix
+) -> tuple[Matrix, Matrix]:
+    """Mean and scatter of two sets of rows together, or, with ``more`` < 0, of the first without the second.
+
+    Chan, Golub and LeVeque (1983).
+    """
+    delta, share = its_mean - mean, more / (count + more)
+    added = its_product if more > 0 else -its_product
+    return mean + delta * share, product + added + np.outer(delta, delta * (count * share))
+
+
+def _total(product: Callable[[slice], Any], shape: tuple[int, int]) -> Any:
+    """Sum the product over the blocks of rows; overflow is left to the caller, who looks at the result."""
+    results = _results(product, shape)
+    total = next(results)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for result in results:
+            total += result
+    return total
+
+
+def _results(product: Callable[[slice], Any], shape: tuple[int, int]) -> Iterator[Any]:
+    """Yield the product of each block of rows, in order."""
 
     def quietly(block: slice) -> Any:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -79,14 +138,12 @@ def _total(product: Callable[[slice], FloatArray], shape: tuple[int, ...]) -> Fl
 
     rows, columns = shape
     if rows * columns <= SERIAL_SIZE:
-        return quietly(slice(0, rows))
+        yield quietly(slice(0, rows))
+        return
     blocks = blocks_of(rows, columns)
-    if len(blocks) == 1:
-        with single_threaded_blas():
-            return quietly(blocks[0])
-    results = ordered_map(quietly, blocks)
-    total = next(results)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for result in results:
-            total += result
-    return total
+    if len(blocks) > 1:
+        yield from ordered_map(quietly, blocks)
+        return
+    with single_threaded_blas():
+        result = quietly(blocks[0])
+    yield result
