@@ -76,6 +76,19 @@ class Moments(_Streaming):
         super().__init__()
         self._m2: Matrix = np.zeros(())
 
+    @classmethod
+    def of_state(cls, count: int, mean: Matrix, m2: Matrix) -> Self:
+        """Take up moments where ``count``, ``mean`` and ``m2`` of others left them, bit for bit."""
+        moments = cls()
+        moments.count, moments._shape = count, mean.shape
+        moments._mean, moments._m2 = mean.astype(np.float64), m2.astype(np.float64)
+        return moments
+
+    @property
+    def m2(self) -> Matrix:
+        """Sum of squared deviations from the mean."""
+        return self._m2.copy()
+
     def update(self, block: Any, *, finite: bool = True) -> Self:
         """Add the samples ``block[0], block[1], ...`` and return ``self``.
 
