@@ -22,6 +22,8 @@ def progress_bar(title: str, shown: bool) -> Iterator[Callable[[int, int], None]
         task = bar.add_task(title, total=None)
 
         def update(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+            if bar.tasks[task].total is None:  # the first call tells what was there: no part of the speed
+                bar.reset(task, completed=done, total=total)
+            bar.update(task, completed=done)
 
         yield update
