@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -214,7 +215,7 @@ class Study:
         run: dict[str, Any] = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions()}
         run["workers"] = workers or default_workers()
         report(done, total)
-        if file is not None:
+        if file is not None and file.seeds() != self.seeds:
             file.save_seeds(self.seeds)
         with closing(self._missing(workers)) as chunks:
             for seed, chunk in chunks:
@@ -253,7 +254,10 @@ class Study:
             It is another study, or both hold trials of a seed.
         """
         _check.instance(other, Study, "other")
-        self._require_same(other._spec, "other is another study")
+        spec = (
+            other._spec if self._spec.keep_trials else replace(other._spec, keep_trials=False)
+        )  # they can be left out
+        self._require_same(spec, "other is another study")
         with self._file() as file:
             shared = sorted(self.seeds.keys() & other.seeds.keys())
             if shared:

@@ -32,6 +32,7 @@ from w2s_fast.study.setting import Chunk, Setting
 PathLike = str | os.PathLike[str]
 APPLICATION = 0x77327366  # "w2sf", in SQLite's header
 SCHEMA = 1
+SMALLEST = 512  # bytes; SQLite takes less for a new file
 BUSY_SECONDS = 1.0  # readers hold a file for less
 TABLES = {
     "spec": "id INTEGER PRIMARY KEY, content TEXT",
@@ -76,6 +77,7 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._logging = False
         rows = self._rows("spec", "id", "content")
         if not rows:
             raise StudyFileError("is damaged: it holds no spec")
@@ -134,11 +136,20 @@ class Store:
                 _write(self._connection, "runs", number, json.dumps(run))
             for seed, place in itertools.product(other.moments, range(other.places)):
                 self._write_moments(seed, place, other.moments[seed][place])
-                if other.kept is not None and other.kept[seed][place]:
+                if self.spec.keep_trials and other.kept is not None and other.kept[seed][place]:
                     _write(self._connection, "trials", seed, place, 0, _blob(np.concatenate(other.kept[seed][place])))
+
+    def finish(self) -> None:
+        """Fold the log into the file."""
+        if self._logging:
+            self._connection.execute("PRAGMA journal_mode = DELETE")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        if not self._logging:  # put off until there is something to write
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._logging = True
         self._connection.execute("BEGIN IMMEDIATE")
         with self._connection:  # commits, or rolls back
             yield
@@ -175,7 +186,8 @@ def create(path: PathLike, spec: Spec, settings: Sequence[Setting], seeds: dict[
             for index, setting in enumerate(settings):
                 if isinstance(setting.source, GaussianModel):
                     _write(connection, "models", index, _packed(setting.source))
-            Store(connection).save_seeds(seeds)
+            for seed, trials in seeds.items():
+                _write(connection, "seeds", seed, trials)
         finally:
             connection.close()
 
@@ -186,8 +198,8 @@ def opened(path: PathLike, *, write: bool = False) -> Iterator[Store]:
     name = os.fsdecode(path)
     if not os.path.exists(name):
         raise FileNotFoundError(f"there is no study file {name}")
-    if os.path.isfile(name) and os.path.getsize(name) == 0:
-        raise StudyFileError(f"{name} is empty, not a study: it may have been truncated; name another file")
+    if os.path.isfile(name) and os.path.getsize(name) < SMALLEST:
+        raise StudyFileError(f"{name} is empty or nearly so, not a study: it may be truncated; name another file")
     with _explained(path):
         uri = f"{Path(name).absolute().as_uri()}?mode={'rw' if write else 'ro'}"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
@@ -196,25 +208,24 @@ def opened(path: PathLike, *, write: bool = False) -> Iterator[Store]:
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                 connection.execute("BEGIN EXCLUSIVE")
                 connection.execute("COMMIT")  # the lock stays
-            _check_file(connection)
+            _check_file(connection, name)
             store = Store(connection)
-            if write:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
             yield store
-            if write:
-                connection.execute("PRAGMA journal_mode = DELETE")  # one file again
+            store.finish()
         finally:
             connection.close()
 
 
-def _check_file(connection: sqlite3.Connection) -> None:
+def _check_file(connection: sqlite3.Connection, name: str) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (schema,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION:
         raise StudyFileError("is an SQLite file, but not a study")
     if schema > SCHEMA:
         raise StudyFileError(f"has schema {schema}, this version reads up to {SCHEMA}: upgrade w2s_fast")
+    (pages,), (size,) = (connection.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "page_size"))
+    if os.path.getsize(name) < pages * size and not os.path.exists(f"{name}-wal"):  # a log may hold the last pages
+        raise StudyFileError("is truncated: its last pages are missing")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StudyFileError(f"is damaged: {verdict}")
