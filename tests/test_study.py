@@ -1,8 +1,10 @@
 """Studies run, tabulate and draw; files appear whole or not at all."""
 
+import base64
 import csv
 import json
 import sys
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from w2s_fast import GaussianModel, Study, Task, expected_risks, paper_bounds, simulate, w2s_variance
 from w2s_fast.model.probe import probe_task
 from w2s_fast.model.trials import METRICS
-from w2s_fast.study import plot, report
+from w2s_fast.study import html, plot, report
 from w2s_fast.study.files import whole_file
 from w2s_fast.tasks import paper
 
@@ -251,3 +253,63 @@ def test_the_papers_sweeps_are_those_of_its_code():
     assert [round(setting.about["d_shared"]) for setting in study.settings] == [90, 50, 10]
     assert study.points[:20] == [(n, 4000) for n in paper.sweep(20)]
     assert study.points[20:] == [(2000, N) for N in paper.sweep(20)]
+
+
+def test_a_data_frame_holds_the_table(study):
+    pd = pytest.importorskip("pandas")
+    frame = study.to_frame()
+    assert frame.columns.tolist() == list(study.table()[0])
+    wide = frame[frame.metric == "w2s"].set_index("n")["mean"]
+    assert wide[20] == study.summary()["w2s"].mean[1]
+    assert isinstance(frame, pd.DataFrame)
+
+
+def test_missing_pandas_says_what_to_install(study, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="a DataFrame needs pandas: python -m pip install pandas"):
+        study.to_frame()
+
+
+class Page(HTMLParser):
+    """Text, images and what a page would fetch; balance of its tags."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.words, self.sources, self.open = "", [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.sources += [value for name, value in attributes if name in ("src", "href") and not value.startswith("#")]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words += data + " "
+
+
+def test_the_page_is_whole_and_needs_nothing_else(tmp_path, real_study):
+    study = Study(family, n=12, N=[9, 30, 10**12], d_shared=[0, 3], trials=3, title="<tiny> & real").run(progress=False)
+    study.to_html(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == []
+    assert len(page.sources) == 2
+    for source in page.sources:
+        kind, data = source.split(",")
+        assert kind == "data:image/svg+xml;base64"
+        assert b"</svg>" in base64.b64decode(data)
+    words = ["<tiny> & real", "6 points, 3 trials each; complete.", "d_shared = 3", "exact", "1e+12", "0 (3 trials)"]
+    words += [np.__version__, study.settings[0].about["sha256"][:12], study.runs[0]["started"]]
+    assert all(word in page.words for word in words)
+    assert "Risks are test mean squared errors." in html.page([real_study], "real")
+    study.to_html(tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == text
+
+
+def test_more_rows_than_there_are_is_known_before_anything_is_written(tmp_path, real_study):
+    with pytest.raises(ValueError, match=r"n \+ N asks for up to 90 rows a trial"):
+        Study(real_study.settings[0].source, n=10, N=80, path=tmp_path / "x.sqlite")
+    assert list(tmp_path.iterdir()) == []

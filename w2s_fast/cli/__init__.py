@@ -37,7 +37,7 @@ def main() -> None:
 @click.version_option(__version__, prog_name="w2s-fast")
 @click.pass_context
 def commands(context: click.Context) -> None:
-    r"""Fast weak-to-strong generalization studies.
+    """Fast weak-to-strong generalization studies.
 
     \b
     Exit status:
@@ -51,7 +51,7 @@ def commands(context: click.Context) -> None:
       bash  eval "$(_W2S_FAST_COMPLETE=bash_source w2s-fast)"
       zsh   eval "$(_W2S_FAST_COMPLETE=zsh_source w2s-fast)"
       fish  _W2S_FAST_COMPLETE=fish_source w2s-fast | source
-    """
+    """  # noqa: D301  click wants the character
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 

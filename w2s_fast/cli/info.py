@@ -8,18 +8,18 @@ from typing import Any
 
 import click
 
-from w2s_fast.cli.options import print_json
+from w2s_fast.cli.options import json_option, print_json
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@json_option
 def info(as_json: bool) -> None:
-    r"""Print versions, BLAS, threads and CUDA.
+    """Print versions, BLAS, threads and CUDA.
 
     \b
     Example:
       w2s-fast info --json
-    """
+    """  # noqa: D301  click wants the character
     found = gather()
     if as_json:
         print_json(found)

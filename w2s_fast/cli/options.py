@@ -49,8 +49,10 @@ def _sizes(part: str) -> list[int]:
     start, stop, count = part[4:].split(":")
     if not 2 <= int(count) <= MOST_SIZES or min(whole(start), whole(stop)) < 1:
         raise ValueError
-    spaced = np.linspace if part.startswith("lin") else np.geomspace
-    return [int(size) for size in spaced(whole(start), whole(stop), int(count)).round()]
+    ends = whole(start), whole(stop)
+    # lin truncates, as the paper's code does
+    spaced = np.linspace(*ends, int(count)) if part.startswith("lin") else np.geomspace(*ends, int(count)).round()
+    return [int(size) for size in spaced]
 
 
 def whole(text: str) -> int:
@@ -108,29 +110,31 @@ def source_options(command: Command) -> Command:
     )
 
 
-def run_options(command: Command) -> Command:
-    """Trials, seed and threads."""
-    return _applied(
-        command,
-        [
-            click.option("--trials", type=click.IntRange(min=1), default=40, show_default=True, help="At each point."),
-            click.option(
-                "--seed", type=click.IntRange(0, 2**62), default=0, show_default=True, help="Same seed, same numbers."
-            ),
-            click.option("--workers", type=click.IntRange(1, 1024), help="Threads; one a core by default."),
-        ],
-    )
+def trials_option(command: Command) -> Command:
+    """--trials."""
+    trials = click.IntRange(min=1)
+    return click.option("--trials", type=trials, default=40, show_default=True, help="At each point.")(command)
 
 
-def output_options(command: Command) -> Command:
-    """--json and --quiet."""
-    return _applied(
-        command,
-        [
-            click.option("--json", "as_json", is_flag=True, help="Print JSON for machines, and no table."),
-            click.option("--quiet", "-q", is_flag=True, help="No progress bar, no table; errors only."),
-        ],
-    )
+def workers_option(command: Command) -> Command:
+    """--workers."""
+    return click.option("--workers", type=click.IntRange(1, 1024), help="Threads; one a core by default.")(command)
+
+
+def seed_option(command: Command) -> Command:
+    """--seed."""
+    seeds = click.IntRange(0, 2**62)
+    return click.option("--seed", type=seeds, default=0, show_default=True, help="Same seed, same numbers.")(command)
+
+
+def json_option(command: Command) -> Command:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines, and no table.")(command)
+
+
+def quiet_option(command: Command) -> Command:
+    """--quiet."""
+    return click.option("--quiet", "-q", is_flag=True, help="No progress bar, no table; errors only.")(command)
 
 
 def source_of(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -14,11 +14,12 @@ from w2s_fast.cli.options import (
     SOURCE,
     crossed,
     grid_options,
-    output_options,
+    json_option,
     print_json,
-    run_options,
     source_of,
     source_options,
+    trials_option,
+    workers_option,
 )
 
 if TYPE_CHECKING:
@@ -26,15 +27,22 @@ if TYPE_CHECKING:
     from w2s_fast.study.run import Study
 
 
+BASES = {
+    "timed": "some were timed just now; what is compiled on first use comes on top, about 10 s once",
+    "recorded": "by the pilot's own runs, with what they compiled",
+}
+
+
 @click.command()
 @click.argument("pilot", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @click.option("--pgr", type=click.FloatRange(max=1.0), default=0.9, show_default=True, help="Wanted gap recovery.")
 @grid_options
 @source_options
-@run_options
-@output_options
+@trials_option
+@workers_option
+@json_option
 def plan(pilot: Path | None, **options: Any) -> None:
-    r"""Tell how many labels and pseudo-labels reach a wanted PGR, and how long a grid takes.
+    """Tell how many labels and pseudo-labels reach a wanted PGR, and how long a grid takes.
 
     From a spec: --n asks for N, --N asks for n; both also tell how long the grid would run with --trials, after timing
     a few of its trials. From a PILOT study file: the same for what its lines hold fixed. Gaussian models without ridge
@@ -46,7 +54,7 @@ def plan(pilot: Path | None, **options: Any) -> None:
       w2s-fast plan --N 4000,1e6 --d-shared 90 --pgr 0.5
       w2s-fast plan --n lin:400:4000:20 --N 4000 --trials 1000
       w2s-fast plan valence.sqlite --pgr 0.5
-    """
+    """  # noqa: D301  click wants the character
     answers, time = from_pilot(pilot, options) if pilot else from_spec(options)
     if options["as_json"]:
         run_time = None if time is None else time._asdict()
@@ -56,14 +64,14 @@ def plan(pilot: Path | None, **options: Any) -> None:
         click.echo(in_words(answer, options["pgr"]))
     if time is not None:
         click.echo(
-            f"The grid: {time.trials:,} trials take about {duration(time.seconds)} on {time.workers} thread(s), "
-            f"{1e3 * time.seconds_per_trial:.3g} ms each; the first use of all compiles for some 10 s more."
+            f"The grid: {time.trials:,} trials take about {duration(time.seconds)} on {time.workers} thread(s) "
+            f"({BASES[time.basis]})."
         )
 
 
 def from_spec(options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
     """Answer for a model, or time a grid of real features."""
-    from w2s_fast.study.plan import exact_answer, predicted_run_time
+    from w2s_fast.study.plan import exact_answer, run_time
 
     if options["n"] is None and options["N"] is None:
         raise click.UsageError("give --n, --N or both, or a pilot study file")
@@ -80,26 +88,28 @@ def from_spec(options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
         answers += [exact_answer(setting, label, "N", n, options["pgr"]) for n in options["n"] or ()]
         answers += [exact_answer(setting, label, "n", N, options["pgr"]) for N in options["N"] or ()]
     both = options["n"] is not None and options["N"] is not None
-    return answers, predicted_run_time(study, options["workers"]) if both else None
+    return answers, run_time(study, options["trials"], options["workers"]) if both else None
 
 
 def from_pilot(pilot: Path, options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
     """Answer for what the lines of a study file hold fixed."""
-    from w2s_fast.study.plan import answer, recorded_run_time
+    from w2s_fast.study.plan import answer, run_time
     from w2s_fast.study.run import Study
 
     given = [f"--{name.replace('_', '-')}" for name in (*GRID, *SOURCE) if options[name] is not None]
     if given:
         raise click.UsageError(f"{', '.join(given)}: a pilot file says that itself")
     study = Study.open(pilot)
-    return [answer(line, options["pgr"]) for line in study.lines()], recorded_run_time(study, options["trials"])
+    return [answer(line, options["pgr"]) for line in study.lines()], run_time(
+        study, options["trials"], options["workers"]
+    )
 
 
 def _study(options: dict[str, Any]) -> Study:
     from w2s_fast.study.run import Study
 
     source, axes = source_of(options)
-    return Study(source, **crossed(options["n"], options["N"]), **axes, trials=options["trials"], seed=options["seed"])
+    return Study(source, **crossed(options["n"], options["N"]), **axes)
 
 
 def in_words(answer: Answer, pgr: float) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from w2s_fast.cli.options import output_options, print_json
+from w2s_fast.cli.options import json_option, print_json, quiet_option
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FORMATS = ("csv", "json", "png", "svg", "html")
@@ -16,16 +16,17 @@ FORMATS = ("csv", "json", "png", "svg", "html")
 @click.argument("file", type=FILE)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder.  [default: that of FILE]")
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, help="May be repeated.  [default: all]")
-@output_options
+@json_option
+@quiet_option
 def report(file: Path, out: Path | None, formats: tuple[str, ...], as_json: bool, quiet: bool) -> None:
-    r"""Write tables, figures and one self-contained page of a study, finished or not.
+    """Write tables, figures and one self-contained page of a study, finished or not.
 
     \b
     Examples:
       w2s-fast report study.sqlite
       w2s-fast report study.sqlite --format html --out reports
       w2s-fast report study.sqlite --json --format csv
-    """
+    """  # noqa: D301  click wants the character
     from w2s_fast.study.run import Study
 
     study = Study.open(file)
@@ -55,13 +56,19 @@ def report(file: Path, out: Path | None, formats: tuple[str, ...], as_json: bool
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--out", type=FILE, required=True, help="The study file to make; must not exist.")
-def merge(files: tuple[Path, ...], out: Path) -> None:
-    r"""Join studies of the same grid that were run with different seeds.
+@json_option
+@quiet_option
+def merge(files: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> None:
+    """Join studies of the same grid that were run with different seeds.
 
     \b
     Example:
       w2s-fast merge seed0.sqlite seed1.sqlite --out both.sqlite
-    """
+    """  # noqa: D301  click wants the character
     from w2s_fast.study.run import merge_files
 
-    merge_files(files, out)
+    study = merge_files(files, out)
+    if as_json:
+        print_json(study.describe())
+    elif not quiet:
+        click.echo(f"{out}: seeds {', '.join(map(str, study.seeds))}; {study.trials:,} trials a point.")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from w2s_fast.cli.options import output_options, print_json
+from w2s_fast.cli.options import json_option, print_json, quiet_option, seed_option, workers_option
 
 
 @click.command()
@@ -20,12 +20,13 @@ from w2s_fast.cli.options import output_options, print_json
     help="Folder for figures, tables and the record; made if missing.",
 )
 @click.option("--trials", type=click.IntRange(min=2), default=40, show_default=True, help="Trials at each point.")
-@click.option("--seed", type=click.IntRange(0, 2**62), default=0, show_default=True, help="Same seed, same numbers.")
-@click.option("--workers", type=click.IntRange(1, 1024), help="Threads; one a core by default.")
+@seed_option
+@workers_option
 @click.option("--quick", is_flag=True, help="Few points and trials: to see that everything works.")
-@output_options
+@json_option
+@quiet_option
 def reproduce(out: Path, trials: int, seed: int, workers: int | None, quick: bool, as_json: bool, quiet: bool) -> None:
-    r"""Run a study on real features and all synthetic figures of the paper, with N to 10^12 besides.
+    """Run a study on real features and all synthetic figures of the paper, with N to 10^12 besides.
 
     Prints a table and leaves figures (PNG), tables (CSV), one page with everything (HTML), and a record of seeds,
     versions and timings (JSON) in the output folder.
@@ -34,7 +35,7 @@ def reproduce(out: Path, trials: int, seed: int, workers: int | None, quick: boo
     Examples:
       w2s-fast reproduce --out results
       w2s-fast reproduce --quick --seed 7
-    """
+    """  # noqa: D301  click wants the character
     from w2s_fast.study.plot import require_matplotlib
     from w2s_fast.study.progress import progress_bar
     from w2s_fast.tasks import reproduce as task

@@ -10,18 +10,23 @@ import click
 from w2s_fast.cli.options import (
     crossed,
     grid_options,
-    output_options,
+    json_option,
     print_json,
-    run_options,
+    quiet_option,
+    seed_option,
     source_of,
     source_options,
+    trials_option,
+    workers_option,
 )
 
 
 @click.command()
 @grid_options
 @source_options
-@run_options
+@trials_option
+@seed_option
+@workers_option
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -31,9 +36,10 @@ from w2s_fast.cli.options import (
 )
 @click.option("--title", help="Names the study in figures.  [default: the file's name]")
 @click.option("--keep-trials", is_flag=True, help="Store every trial, not only means and errors.")
-@output_options
+@json_option
+@quiet_option
 def sweep(**options: Any) -> None:
-    r"""Run a grid of n and N, crossed with further axes, into one file.
+    """Run a grid of n and N, crossed with further axes, into one file.
 
     Results are kept as they come: after Ctrl-C or a crash the same command goes on where it stopped, and ends with
     the same numbers to the bit. With more --trials it adds the missing ones.
@@ -44,7 +50,7 @@ def sweep(**options: Any) -> None:
       w2s-fast sweep --n lin:400:4000:20 --N 4000 --noise-variance 0.01,0.1 --trials 400
       w2s-fast sweep --task valence --n 600 --N lin:600:6000:12 --out valence.sqlite
       w2s-fast sweep --weak w.npy --strong s.npy --labels y.npy --n 500 --N 1000,4000 --test 0.3
-    """
+    """  # noqa: D301  click wants the character
     from w2s_fast.study.run import Study
 
     source, axes = source_of(options)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from w2s_fast.model.trials import METRICS
@@ -20,13 +21,13 @@ WIDTH = 116  # characters; a narrower terminal wraps lines rather than lose digi
 def print_lines(lines: Sequence[Line], title: str) -> None:
     """Print each line's risks and ratios, mean ± standard error, the exact theory beneath where there is one."""
     grid = Table(
-        title=f"{title}: mean±standard error; risks of synthetic rows times 1000",
+        title=f"{escape(title)}: mean±standard error; risks of synthetic rows times 1000",
         caption="exact: expected risks in closed form, and ratios of them. Files hold every point.",
         box=SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
     )
-    grid.add_column("study", overflow="fold", max_width=24)
+    grid.add_column("study", no_wrap=True)
     for heading in ("n", "N", *METRICS):
         grid.add_column(heading.upper() if heading in ("pgr", "opr") else heading, justify="right", no_wrap=True)
     for line in lines:
@@ -34,7 +35,9 @@ def print_lines(lines: Sequence[Line], title: str) -> None:
         shown = sorted({round(i * step) for i in range(SHOWN) if round(i * step) < len(line.sizes)})
         exact, _ = line.theory(line.sizes)
         for number, index in enumerate(shown):
-            _add_point(grid, line, index, exact, (line.label or line.title) if number == 0 else "")
+            _add_point(
+                grid, line, index, exact, escape(line.label.replace(" = ", "=") or line.title) if number == 0 else ""
+            )
         grid.add_section()
     console = Console()
     console.width = max(console.width, WIDTH)

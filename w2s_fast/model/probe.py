@@ -219,16 +219,22 @@ def probe_task(
     return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed)
 
 
-def run_trials(
-    task: Task, points: Sequence[tuple[int, int]], trials: Iterable[int], *, seed: int, workers: int | None = None
-) -> Iterator[tuple[int, Matrix]]:
-    """Run the given trials of all points together; yield (trial, test errors (points, 4)) in order."""
+def split_for(task: Task, points: Sequence[tuple[int, int]], seed: int) -> tuple[Indices, HeldOut]:
+    """Split the rows, and refuse points that ask for more of them than there are."""
     pool, test = task.split(seed)
     wanted = max(n for n, _ in points) + max(N for _, N in points)
     if wanted > len(pool):
         raise ValueError(
             f"n + N asks for up to {wanted:,} rows a trial, but {len(pool):,} are left beside the test rows"
         )
+    return pool, test
+
+
+def run_trials(
+    task: Task, points: Sequence[tuple[int, int]], trials: Iterable[int], *, seed: int, workers: int | None = None
+) -> Iterator[tuple[int, Matrix]]:
+    """Run the given trials of all points together; yield (trial, test errors (points, 4)) in order."""
+    pool, test = split_for(task, points, seed)
 
     def run_trial(trial: int) -> tuple[int, Matrix]:
         return trial, _trial(task, stream(seed, SPLITS, trial).permutation(pool), points, test)

@@ -26,7 +26,8 @@ from w2s_fast.study.setting import Setting
 
 Matrix = npt.NDArray[np.float64]
 FEWEST = 4  # sizes along an axis, for the three numbers of a fit
-POLES = 60  # values of c that a fit tries
+POLES = 40  # values of c in a grid of a fit
+ZOOMS = 4  # each gains a factor of 20 or so
 REACH = 1_000  # times the largest size of a pilot: how far its fits are followed
 RESAMPLES = 200
 SAMPLE_SECONDS = 0.3  # spent on timing trials of all settings
@@ -116,18 +117,21 @@ class Hyperbola(NamedTuple):
 
 
 def fit(x: Matrix, y: Matrix, stderr: Matrix) -> Hyperbola:
-    """Fit by least squares weighted with standard errors, b >= 0, the pole c below all x: the best of a grid."""
-    spread = x.max() - x.min()
-    poles = x.min() - spread * np.geomspace(1e-2, 1e2, POLES)[:, None]
+    """Fit by least squares weighted with standard errors, b >= 0, the pole c below all x: the best of ever finer grids."""
     weight = 1.0 / np.maximum(stderr, 1e-12 * np.abs(y).max()) ** 2
     weight /= weight.sum()
-    u = 1.0 / (x - poles)
-    mean_u, mean_y = u @ weight, float(y @ weight)
-    centred = u - mean_u[:, None]
-    b = np.maximum((centred @ (weight * y)) / (centred**2 @ weight), 0.0)
-    error = (y - mean_y - b[:, None] * centred) ** 2 @ weight
-    best = int(np.argmin(error))
-    return Hyperbola(mean_y - float(b[best] * mean_u[best]), float(b[best]), float(poles[best, 0]))
+    mean_y = float(y @ weight)
+    low, high = 1e-4 * np.ptp(x), 1e2 * np.ptp(x)  # of the distance from the pole to the smallest x
+    for _ in range(ZOOMS):
+        distance = np.geomspace(low, high, POLES)
+        u = 1.0 / (x - x.min() + distance[:, None])
+        mean_u = u @ weight
+        centred = u - mean_u[:, None]
+        b = np.maximum((centred @ (weight * y)) / (centred**2 @ weight), 0.0)
+        error = (y - mean_y - b[:, None] * centred) ** 2 @ weight
+        best = int(np.argmin(error))
+        low, high = distance[max(best - 1, 0)], distance[min(best + 1, POLES - 1)]
+    return Hyperbola(mean_y - float(b[best] * mean_u[best]), float(b[best]), float(x.min() - distance[best]))
 
 
 def _curves(axis: Axis, x: Matrix, means: dict[str, Matrix], risks: dict[str, Estimate]) -> Callable[[Matrix], Matrix]:
@@ -165,28 +169,27 @@ class RunTime(NamedTuple):
     """Predicted seconds of a study, and what they were reckoned from."""
 
     seconds: float
-    trials: int
-    seconds_per_trial: float
+    trials: int  # in all
     workers: int
+    basis: Literal["timed", "recorded"]
 
 
-def predicted_run_time(study: Study, workers: int | None = None) -> RunTime:
-    """Time a few trials of each setting and reckon what all of them take; compilation comes on top the first time."""
+def run_time(study: Study, trials: int, workers: int | None = None) -> RunTime | None:
+    """Reckon what ``trials`` at each point take.
+
+    Some are timed now, without compilation. Where the data is not at hand, the study's own runs tell, compilation
+    included; None if there were none.
+    """
     workers = workers or default_workers()
-    trials, seconds = study.trials * study.counts.size, 0.0
-    for setting in study.settings:
-        each = _seconds_per_trial(setting, study.points, workers, SAMPLE_SECONDS / len(study.settings))
-        seconds += each * study.trials * len(study.points)
-    return RunTime(seconds, trials, seconds / trials, workers)
-
-
-def recorded_run_time(study: Study, trials: int) -> RunTime | None:
-    """Reckon from a study's own runs, compilation included, what ``trials`` at each of its points take."""
+    if all(setting.source is not None for setting in study.settings):
+        share = SAMPLE_SECONDS / len(study.settings)
+        each = [_seconds_per_trial(setting, study.points, workers, share) for setting in study.settings]
+        return RunTime(sum(each) * trials * len(study.points), trials * study.counts.size, workers, "timed")
     done = sum(run["trials"] for run in study.runs)
     if done == 0:
         return None
-    each, total = study.seconds / done, trials * study.counts.size
-    return RunTime(each * total, total, each, study.runs[-1]["workers"])
+    total = trials * study.counts.size
+    return RunTime(study.seconds / done * total, total, study.runs[-1]["workers"], "recorded")
 
 
 def _seconds_per_trial(setting: Setting, points: Sequence[tuple[int, int]], workers: int, enough: float) -> float:

@@ -99,6 +99,8 @@ class Study:
             keep_trials=path is None or bool(keep_trials),
         )
         self._set_up(spec, settings)
+        for setting in settings:
+            setting.require(self.points, self.seed)
 
     def _set_up(self, spec: store.Spec, settings: list[Setting]) -> None:
         self.title, self.settings, self._spec = spec.title, settings, spec
@@ -361,7 +363,7 @@ class Study:
         return self
 
 
-def merge_files(paths: Sequence[PathLike], out: PathLike) -> None:
+def merge_files(paths: Sequence[PathLike], out: PathLike) -> Study:
     """Join study files of disjoint seeds in a new file, which appears whole and in no other's place."""
     first, *others = paths
     with whole_file(out, replace=False) as temporary:
@@ -370,6 +372,7 @@ def merge_files(paths: Sequence[PathLike], out: PathLike) -> None:
         study = Study.open(temporary)
         for path in others:
             study.merge(Study.open(path))
+    return Study.open(out)
 
 
 def _silent(done: int, total: int) -> None:

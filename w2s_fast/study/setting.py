@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.model.probe import Rows, Task, run_trials
+from w2s_fast.model.probe import Rows, Task, run_trials, split_for
 from w2s_fast.model.risks import outperforming_ratio, performance_gap_recovery
 from w2s_fast.model.simulate import Span, run_spans
 from w2s_fast.model.theory import expected_risks, paper_bounds, w2s_variance
@@ -84,6 +84,11 @@ class Setting:
     def label(self, axes: Sequence[str]) -> str:
         """Name the setting by its values on the given axes."""
         return ", ".join(f"{axis} = {self.about[axis]:g}" for axis in axes if axis in self.about)
+
+    def require(self, points: Points, seed: int) -> None:
+        """Refuse points that cannot be run: before anything is written."""
+        if isinstance(self.source, Task):
+            split_for(self.source, points, seed)
 
     def run(
         self, points: Points, done: Sequence[int], trials: int, *, seed: int, workers: int | None

@@ -63,12 +63,10 @@ class Spec:
         found = [name for name in ("n", "N", "keep_trials") if getattr(self, name) != getattr(other, name)]
         mine, theirs = ([(s["sha256"], s["ridge"]) for s in spec.settings] for spec in (self, other))
         if mine != theirs:
-            names = [
-                name
-                for name in ("kind", "d_weak", "d_strong", "d_shared", "noise_variance", "ridge", "rows")
-                if [s.get(name) for s in self.settings] != [s.get(name) for s in other.settings]
-            ]
-            found += names or ["the data"]
+            names = ("kind", "d_weak", "d_strong", "d_shared", "noise_variance", "ridge", "rows")
+            values = ([{s.get(name) for s in spec.settings} for name in names] for spec in (self, other))
+            differing = [name for name, *pair in zip(names, *values, strict=True) if pair[0] != pair[1]]
+            found += differing or ["the data"]
         return found
 
 

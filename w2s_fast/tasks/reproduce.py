@@ -18,6 +18,7 @@ from w2s_fast.study.report import versions, write_csv, write_json
 from w2s_fast.study.run import Study
 from w2s_fast.tasks import paper, valence
 
+SHOWN = (10,)  # values of d_shared in the printed table; the files hold all
 ShowProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
 
 
@@ -109,7 +110,7 @@ def agreement(work: Job) -> Agreement:
 
 def shown(work: Job) -> list[Line]:
     """Lines for the printed table: the real study, the paper's first figure and its continuation."""
-    return work.real.lines() + _lines(work.synthetic[1e-2], (10,)) + _lines(work.far, (10,))
+    return work.real.lines() + _lines(work.synthetic[1e-2], SHOWN) + _lines(work.far, SHOWN)
 
 
 def _lines(study: Study, group: tuple[int, ...]) -> list[Line]:
