@@ -51,6 +51,8 @@ def test_the_main_job_prints_a_table_and_leaves_its_files(capsys, monkeypatch, t
         "pgr_opr_d90-50-10_noise0.1",
         "far",
     }
+    page = (out_folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == len(figures)
     others = {"valence.csv", "synthetic.csv", "report.html", "reproduce.json"}
     assert {path.name for path in out_folder.iterdir()} == {f"{name}.png" for name in figures} | others
     record = json.loads((out_folder / "reproduce.json").read_text())
@@ -68,9 +70,9 @@ def toy_job():
     task = Task.of(strong[:, :2], strong, strong[:, 0] + rng.standard_normal(60))
     family = partial(GaussianModel.paper, d_weak=4, d_strong=3, d_target=5)
     shared = {1e-2: [0, 1, 2], 4e-4: [2], 0.1: [0, 1, 2]}
-    synthetic = {
-        noise: Study(family, n=[8, 9], N=9, d_shared=shared[noise], noise_variance=noise, trials=3) for noise in shared
-    }
+    synthetic = [
+        Study(family, n=[8, 9], N=9, d_shared=shared[noise], noise_variance=noise, trials=3) for noise in shared
+    ]
     far = Study(family, n=8, N=[9, 10**12], d_shared=[0, 1, 2], trials=3, title="far")
     return job.Job(Study(task, n=8, N=[9, 20], trials=2, title="toy [bold]"), synthetic, far)
 
@@ -316,7 +318,7 @@ def test_plans_from_a_spec_are_exact(capsys, monkeypatch, arguments, words):
 
 def test_a_plan_predicts_the_time_of_a_grid(capsys, monkeypatch):
     arguments = ["plan", *TINY, "--n", "12", "--N", "9,30", "--pgr", "0.1", "--trials", "1000", "--workers", "1"]
-    status, out, _ = run(capsys, *arguments, monkeypatch=monkeypatch)
+    _, out, _ = run(capsys, *arguments, monkeypatch=monkeypatch)
     assert re.search(r"The grid: 4,000 trials take about [\d.]+ s on 1 thread\(s\) \(some were timed", out)
     _, out, _ = run(capsys, *arguments, "--json", monkeypatch=monkeypatch)
     answers = json.loads(out)

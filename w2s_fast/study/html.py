@@ -6,6 +6,7 @@ import base64
 import os
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2s_fast import __version__
@@ -49,22 +50,28 @@ nav a { color: var(--accent); text-decoration: none; margin-right: 18px; }
 """
 
 
-def write_html(studies: Sequence[Study], path: str | os.PathLike[str], heading: str | None = None) -> None:
-    """Write the page; it appears whole or not at all."""
+def write_html(
+    studies: Sequence[Study],
+    path: str | os.PathLike[str],
+    heading: str | None = None,
+    figures: Sequence[Sequence[Path]] | None = None,
+) -> None:
+    """Write the page; it appears whole or not at all. ``figures``: PNG files of each study, in place of its own."""
     plot.require_matplotlib()
-    content = page(studies, heading or studies[0].title)
+    content = page(studies, heading or studies[0].title, figures)
     with whole_file(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
 
 
-def page(studies: Sequence[Study], heading: str) -> str:
+def page(studies: Sequence[Study], heading: str, figures: Sequence[Sequence[Path]] | None = None) -> str:
     """Lay out the page."""
     many = len(studies) > 1
     links = "".join(f'<a href="#s{number}">{escape(study.title)}</a>' for number, study in enumerate(studies))
-    sections = "".join(
-        f'<section id="s{number}">{f"<h2>{escape(study.title)}</h2>" if many else ""}{_study(study)}</section>'
-        for number, study in enumerate(studies)
-    )
+    sections = []
+    for number, study in enumerate(studies):
+        drawn = _drawn(study) if figures is None else "".join(map(_file, figures[number]))
+        title = f"<h2>{escape(study.title)}</h2>" if many else ""
+        sections.append(f'<section id="s{number}">{title}{_study(study, drawn)}</section>')
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -72,19 +79,29 @@ def page(studies: Sequence[Study], heading: str) -> str:
         f'<h1>{escape(heading)}</h1><p class="soft">Weak-to-strong study, made with w2s_fast {__version__}. Points are '
         "means over trials with standard errors; solid lines are exact expectations (for PGR and OPR ratios of them), "
         "dotted lines the bounds of Dong et al., ICML 2025.</p>"
-        f"{f'<nav>{links}</nav>' if many else ''}{sections}</main></body></html>\n"
+        f"{f'<nav>{links}</nav>' if many else ''}{''.join(sections)}</main></body></html>\n"
     )
 
 
-def _study(study: Study) -> str:
+def _study(study: Study, drawn: str) -> str:
+    tables = "".join(map(_line, study.lines()))
+    return f"{_state(study)}{drawn}<h3>Tables</h3>{tables}<h3>Spec</h3>{_spec(study)}<h3>Runs</h3>{_runs(study)}"
+
+
+def _drawn(study: Study) -> str:
     lines = study.lines()
-    drawn = [_figure(plot.panels(lines), f"Risks and ratios of {study.title}")]
-    if len(study.settings) > 1:
-        drawn.insert(0, _figure(plot.comparison(lines), f"Settings of {study.title} compared"))
-    tables = "".join(_line(line) for line in lines)
-    return (
-        f"{_state(study)}{''.join(drawn)}<h3>Tables</h3>{tables}<h3>Spec</h3>{_spec(study)}<h3>Runs</h3>{_runs(study)}"
-    )
+    figures = [plot.panels(lines)] if len(study.settings) == 1 else [plot.comparison(lines), plot.panels(lines)]
+    return "".join(_image("svg+xml", plot.svg(figure).encode(), f"Figure of {study.title}") for figure in figures)
+
+
+def _file(path: Path) -> str:
+    return _image("png", path.read_bytes(), path.stem)
+
+
+def _image(kind: str, content: bytes, alternative: str) -> str:
+    # As an image: identifiers within one drawing cannot meet those of the next.
+    data = base64.b64encode(content).decode()
+    return f'<figure><img alt="{escape(alternative)}" src="data:image/{kind};base64,{data}"></figure>'
 
 
 def _state(study: Study) -> str:
@@ -93,12 +110,6 @@ def _state(study: Study) -> str:
         return f'<p class="soft">{points}, {study.trials:,} trials each; complete.</p>'
     done = int(study.counts.sum())
     return f'<p class="warn">Not finished: {done:,} of {study.trials * study.counts.size:,} trials of {points}.</p>'
-
-
-def _figure(figure: Any, alternative: str) -> str:
-    # As an image: identifiers within one drawing cannot meet those of the next.
-    data = base64.b64encode(plot.svg(figure).encode()).decode()
-    return f'<figure><img alt="{escape(alternative)}" src="data:image/svg+xml;base64,{data}"></figure>'
 
 
 def _line(line: Line) -> str:

@@ -117,7 +117,7 @@ class Hyperbola(NamedTuple):
 
 
 def fit(x: Matrix, y: Matrix, stderr: Matrix) -> Hyperbola:
-    """Fit by least squares weighted with standard errors, b >= 0, the pole c below all x: the best of ever finer grids."""
+    """Fit by least squares weighted with standard errors, with b >= 0 and the pole c below all x."""
     weight = 1.0 / np.maximum(stderr, 1e-12 * np.abs(y).max()) ** 2
     weight /= weight.sum()
     mean_y = float(y @ weight)

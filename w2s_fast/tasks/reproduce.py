@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from w2s_fast.study.report import versions, write_csv, write_json
 from w2s_fast.study.run import Study
 from w2s_fast.tasks import paper, valence
 
+Draw = Callable[[Sequence[Line], Path], None]
 SHOWN = (10,)  # values of d_shared in the printed table; the files hold all
 ShowProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
 
@@ -26,12 +27,12 @@ class Job(NamedTuple):
     """Every study of the main job."""
 
     real: Study
-    synthetic: dict[float, Study]  # by noise variance
+    synthetic: list[Study]  # one a noise variance
     far: Study
 
     @property
     def studies(self) -> list[Study]:
-        return [self.real, *self.synthetic.values(), self.far]
+        return [self.real, *self.synthetic, self.far]
 
 
 def job(*, trials: int = 40, seed: int = 0, quick: bool = False) -> Job:
@@ -47,7 +48,7 @@ def job(*, trials: int = 40, seed: int = 0, quick: bool = False) -> Job:
         title="sentence valence",
     )
     noises = dict.fromkeys((*paper.RISKS, *paper.RATIOS))
-    synthetic = {noise: paper.synthetic(noise, points=points, trials=trials, seed=seed) for noise in noises}
+    synthetic = [paper.synthetic(noise, points=points, trials=trials, seed=seed) for noise in noises]
     return Job(real, synthetic, paper.far(points=far_points, trials=trials, seed=seed))
 
 
@@ -63,26 +64,17 @@ def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
 
     ``started``: perf_counter.
     """
-    draw(work.real.lines(), folder / "valence.png")
-    yield folder / "valence.png"
-    for noise, groups in paper.RISKS.items():
-        for d_shared in groups:
-            path = folder / f"risk_d{d_shared}_noise{noise:g}.png"
-            draw(_lines(work.synthetic[noise], (d_shared,)), path)
+    drawn: list[list[Path]] = [[] for _ in work.studies]
+    for number, study in enumerate(work.studies):
+        for name, lines, draw_lines in figures(work, study):
+            path = folder / f"{name}.png"
+            draw_lines(lines, path)
+            drawn[number].append(path)
             yield path
-    for noise, all_groups in paper.RATIOS.items():
-        for group in all_groups:
-            path = folder / f"pgr_opr_d{'-'.join(map(str, group))}_noise{noise:g}.png"
-            draw_comparison(_lines(work.synthetic[noise], group), path)
-            yield path
-    draw(work.far.lines(), folder / "far.png")
-    yield folder / "far.png"
     for name, studies in (("valence", [work.real]), ("synthetic", work.studies[1:])):
         write_csv([row for study in studies for row in study.table()], folder / f"{name}.csv")
         yield folder / f"{name}.csv"
-    write_html(
-        work.studies, folder / "report.html", "Weak-to-strong generalization: the paper's synthetic section and beyond"
-    )
+    write_html(work.studies, folder / "report.html", "Weak-to-strong generalization: the paper and beyond", drawn)
     yield folder / "report.html"
     record = {
         "versions": versions(),
@@ -91,6 +83,21 @@ def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
     }
     write_json(record, folder / "reproduce.json")
     yield folder / "reproduce.json"
+
+
+def figures(work: Job, study: Study) -> Iterator[tuple[str, list[Line], Draw]]:
+    """Name the figures of a study, what they show and how."""
+    if study is work.real:
+        yield "valence", study.lines(), draw
+    elif study is work.far:
+        yield "far", study.lines(), draw
+    else:
+        noise = study.settings[0].about["noise_variance"]
+        for d_shared in paper.RISKS.get(noise, ()):
+            yield f"risk_d{d_shared}_noise{noise:g}", _lines(study, (d_shared,)), draw
+        for group in paper.RATIOS.get(noise, ()):
+            name = f"pgr_opr_d{'-'.join(map(str, group))}_noise{noise:g}"
+            yield name, _lines(study, group), draw_comparison
 
 
 class Agreement(NamedTuple):
@@ -110,7 +117,7 @@ def agreement(work: Job) -> Agreement:
 
 def shown(work: Job) -> list[Line]:
     """Lines for the printed table: the real study, the paper's first figure and its continuation."""
-    return work.real.lines() + _lines(work.synthetic[1e-2], SHOWN) + _lines(work.far, SHOWN)
+    return work.real.lines() + _lines(work.synthetic[0], SHOWN) + _lines(work.far, SHOWN)
 
 
 def _lines(study: Study, group: tuple[int, ...]) -> list[Line]:
