@@ -45,7 +45,7 @@ code { font: 12.5px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; ove
 details { margin: 8px 0; border: 1px solid var(--line); border-radius: 6px; background: var(--wash); }
 summary { cursor: pointer; padding: 9px 14px; font-weight: 600; font-size: 14px; }
 details .scroll { padding: 4px 14px 12px; background: #fff; border-top: 1px solid var(--line); }
-nav a { color: var(--accent); text-decoration: none; margin-right: 18px; }
+nav a { color: var(--accent); text-decoration: none; margin-right: 18px; white-space: nowrap; }
 @media print { details { break-inside: avoid; } main { padding: 0; } }
 """
 
