@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from w2s_fast import GaussianModel, Study, Task
+from w2s_fast.model.simulate import LARGEST_CHUNK
 from w2s_fast.model.trials import METRICS
+from w2s_fast.study import store
 from w2s_fast.study.run import merge_files
 from w2s_fast.study.setting import fingerprint
 from w2s_fast.study.store import StudyFileError, opened
@@ -70,15 +72,16 @@ def test_a_file_holds_what_memory_does(finished, reference):
 
 
 @pytest.mark.parametrize("keep_trials", [False, True])
-def test_a_run_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, reference, keep_trials):
-    path = tmp_path / "study.sqlite"
+def test_a_run_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, keep_trials):
+    path, reference = tmp_path / "study.sqlite", made(trials=70).run(progress=False)
+    assert LARGEST_CHUNK < 70  # stops fall between points and within them
     stops = 0
     for calls in (0, 1, 3, 2, 5):
         with pytest.raises(StopError):
-            made(path, keep_trials=keep_trials).run(stop_after(calls))
+            made(path, trials=70, keep_trials=keep_trials).run(stop_after(calls))
         stops += 1
         assert not Study.open(path).is_complete
-    study = made(path, keep_trials=keep_trials).run(progress=False)
+    study = made(path, trials=70, keep_trials=keep_trials).run(progress=False)
     assert study.table() == reference.table()
     assert len(study.runs) == stops  # the first was stopped before its first chunk
     if keep_trials:
@@ -86,6 +89,25 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, reference, ke
     else:
         with pytest.raises(RuntimeError, match="keep_trials=True"):
             _ = study.result
+
+
+def test_a_chunk_is_kept_whole_or_not_at_all(tmp_path, monkeypatch):
+    written = []
+
+    def fail_at_trials(connection, table, *values):
+        written.append(table)
+        if table == "trials" and len(written) > 6:
+            raise StopError
+        write(connection, table, *values)
+
+    write = store._write
+    study = made(tmp_path / "study.sqlite", keep_trials=True)
+    with monkeypatch.context() as patch, pytest.raises(StopError):
+        patch.setattr(store, "_write", fail_at_trials)
+        study.run(progress=False)
+    assert written[-2:] == ["points", "trials"]
+    assert study.run(progress=False).table() == made().run(progress=False).table()
+    assert study.result.w2s.shape == (4, 4, 7)
 
 
 def test_finished_trials_are_not_run_again(finished):
@@ -263,23 +285,24 @@ def test_no_flipped_bit_goes_unseen(finished, reference):
 
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(finished, reference):
     full = pytest.raises(StudyFileError, match="cannot be used: database or disk is full")
-    with full, opened(finished.path, write=True) as store:
-        store._connection.execute("PRAGMA max_page_count = 1")  # none beyond those there are
-        store.save_seeds(dict.fromkeys(range(5_000), 1))
+    with full, opened(finished.path, write=True) as file:
+        file._connection.execute("PRAGMA max_page_count = 1")  # none beyond those there are
+        file.save_seeds(dict.fromkeys(range(5_000), 1))
     assert Study.open(finished.path).table() == reference.table()
     assert Study.open(finished.path).seeds == {3: 7}
 
 
+TRIALS = 300  # five chunks a point
 KILLED = """
     import os, random, signal, sys, time
     from pathlib import Path
-    from tests.test_store import made
+    from tests.test_store import TRIALS, made
 
     folder, kills_wanted = Path(sys.argv[1]), int(sys.argv[2])
     rng = random.Random(0)
 
     def run(path):
-        made(path, trials=60, keep_trials=True).run(progress=False, workers=2)
+        made(path, trials=TRIALS, keep_trials=True).run(progress=False, workers=2)
 
     made(trials=1).run(progress=False, workers=1)  # compiles, and starts no thread that a fork would lose
     started = time.perf_counter()
@@ -319,7 +342,7 @@ def test_fifty_kills_at_random_moments_change_no_bit(tmp_path):
     kills, files = map(int, done.stdout.split())
     assert kills == 50
     whole = Study.open(tmp_path / "whole.sqlite")
-    assert whole.table() == made(trials=60).run(progress=False).table()
+    assert whole.table() == made(trials=TRIALS).run(progress=False).table()
     for number in range(files):
         study = Study.open(tmp_path / f"{number}.sqlite")
         assert study.is_complete
