@@ -336,6 +336,36 @@ def test_info_tells_what_speed_depends_on(capsys, monkeypatch):
     assert len(found["blas"]) == 2
 
 
+class Driver:
+    """What ``info`` asks of libcuda."""
+
+    def __init__(self, starts):
+        self.starts = starts
+
+    def cuInit(self, flags):  # noqa: N802
+        return 0 if self.starts else 100
+
+    def cuDriverGetVersion(self, version):  # noqa: N802
+        version._obj.value = 12_080
+        return 0
+
+    def cuDeviceGetCount(self, count):  # noqa: N802
+        count._obj.value = 2
+        return 0
+
+    def cuDeviceGetName(self, name, length, device):  # noqa: N802
+        name.value = f"GPU {device}".encode()
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("starts", "words"), [(True, "12.8 by the driver: GPU 0, GPU 1"), (False, "none: the NVIDIA driver does not start")]
+)
+def test_info_asks_the_driver(capsys, monkeypatch, starts, words):
+    monkeypatch.setattr("ctypes.CDLL", lambda name: Driver(starts))
+    assert json.loads(run(capsys, "info", "--json", monkeypatch=monkeypatch)[1])["cuda"] == words
+
+
 def test_lists_of_sizes():
     assert sizes("lin:400:4000:20") == paper.sweep(20).tolist()
     assert sizes("log:1e3:1e12:10") == [10**k for k in range(3, 13)]

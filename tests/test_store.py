@@ -196,6 +196,18 @@ def test_studies_of_disjoint_seeds_merge(tmp_path, finished, reference):
     assert more.seeds == {1: 4, 3: 9, 9: 2}
 
 
+def test_what_a_merged_study_runs_stays_its_own(reference):
+    other = made(seed=1, trials=9)
+    with pytest.raises(StopError):
+        other.run(stop_after(3))
+    counts, kept = other.counts.tolist(), [len(chunks) for chunks in other._record.kept[1]]
+    both = made().run(progress=False).merge(other).run(progress=False)
+    assert both.table() == made(seed=1, trials=9).run(progress=False).merge(reference).table()
+    assert (other.counts.tolist(), [len(chunks) for chunks in other._record.kept[1]]) == (counts, kept)
+    with pytest.raises(RuntimeError, match=r"this study is not finished: call run\(\) first"):
+        _ = other.result
+
+
 def test_merges_that_cannot_be(tmp_path, finished):
     before = finished.path.read_bytes()
     with pytest.raises(ValueError, match="both studies hold seed 3, whose trials would count twice"):

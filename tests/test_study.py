@@ -146,6 +146,14 @@ def test_a_wide_sweep_gets_a_logarithmic_axis(model, tmp_path):
     wide.plot(tmp_path / "wide.png")
 
 
+def test_more_than_three_lines_go_in_bands_of_two(model, tmp_path):
+    study = Study(model, n=[[12], [14], [16], [18], [20]], N=[9, 15, 20, 25, 30, 40], trials=2).run(progress=False)
+    figure = plot.panels(study.lines())
+    assert [axes.get_visible() for axes in figure.axes] == 9 * [True] + [False] + [True] + [False]
+    titles = [axes.get_title() for axes in figure.axes if axes.get_visible() and axes.get_title()]
+    assert len(titles) == 5
+
+
 def test_an_unknown_figure_format_is_refused_before_anything_is_written(study, tmp_path):
     with pytest.raises(ValueError, match=r"end it in \.png, \.svg or \.pdf"):
         study.plot(tmp_path / "figure.doc")

@@ -52,10 +52,6 @@ class Line:
         """What is fixed, in words."""
         return f"{'N' if self.axis == 'n' else 'n'} = {self.fixed:,}"
 
-    @property
-    def name(self) -> str:
-        return ", ".join(part for part in (self.title, self.label, self.where) if part)
-
 
 def split(points: Points) -> Iterator[tuple[Axis, int, list[int]]]:
     """Choose lines that cover all points, those that cover most first: (axis, fixed size, rising points)."""

@@ -51,10 +51,10 @@ class Record:
         return moments
 
     def adopt(self, other: Record) -> None:
-        """Add the seeds of another record, none of which is here."""
-        self.moments |= other.moments
+        """Add the seeds of another record, none of which is here; what either adds later stays its own."""
+        self.moments |= {seed: list(places) for seed, places in other.moments.items()}
         if self.kept is not None and other.kept is not None:
-            self.kept |= other.kept
+            self.kept |= {seed: [list(chunks) for chunks in places] for seed, places in other.kept.items()}
 
     def counts(self) -> npt.NDArray[np.int64]:
         """Trials at each place, over all seeds."""

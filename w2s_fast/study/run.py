@@ -145,10 +145,6 @@ class Study:
         return [axis for axis in AXES if len({setting.about.get(axis) for setting in self.settings}) > 1]
 
     @property
-    def is_synthetic(self) -> bool:
-        return self.settings[0].is_synthetic
-
-    @property
     def counts(self) -> npt.NDArray[np.int64]:
         """Trials done at each point, over all seeds: settings, then points."""
         return self._record.counts()
