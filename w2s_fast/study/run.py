@@ -217,11 +217,11 @@ class Study:
             file.save_seeds(self.seeds)
         with closing(self._missing(workers)) as chunks:
             for seed, chunk in chunks:
+                if done == before:
+                    self.runs.append(run)
                 for place, _, values in chunk:
                     self._record.add(seed, place, values)
                     done += len(values)
-                if run not in self.runs:
-                    self.runs.append(run)
                 run |= {"seconds": time.perf_counter() - started, "trials": done - before}
                 if file is not None:
                     file.save_chunk(seed, chunk, self._record, self.runs)
@@ -252,9 +252,8 @@ class Study:
             It is another study, or both hold trials of a seed.
         """
         _check.instance(other, Study, "other")
-        spec = (
-            other._spec if self._spec.keep_trials else replace(other._spec, keep_trials=False)
-        )  # they can be left out
+        leaves_out = other._spec.keep_trials and not self._spec.keep_trials
+        spec = replace(other._spec, keep_trials=False) if leaves_out else other._spec
         self._require_same(spec, "other is another study")
         with self._file() as file:
             shared = sorted(self.seeds.keys() & other.seeds.keys())
