@@ -264,7 +264,8 @@ def test_the_papers_sweeps_are_those_of_its_code():
 
 
 def test_a_data_frame_holds_the_table(study):
-    pd = pytest.importorskip("pandas")
+    import pandas as pd
+
     frame = study.to_frame()
     assert frame.columns.tolist() == list(study.table()[0])
     wide = frame[frame.metric == "w2s"].set_index("n")["mean"]
