@@ -1,14 +1,23 @@
 """The command line: the main job, and one line for whatever goes wrong."""
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from w2s_fast import GaussianModel, Study, cli
+from w2s_fast.cli.options import sizes
 from w2s_fast.model.probe import Task
+from w2s_fast.tasks import paper
 from w2s_fast.tasks import reproduce as job
 
 
@@ -26,33 +35,62 @@ def run(capsys, *arguments, monkeypatch):
 
 @pytest.mark.jit_speed
 def test_the_main_job_prints_a_table_and_leaves_its_files(capsys, monkeypatch, tmp_path):
-    status, out, err = run(
-        capsys, "reproduce", "--quick", "--out", str(tmp_path / "new" / "out"), monkeypatch=monkeypatch
-    )
+    out_folder = tmp_path / "new" / "out"
+    status, out, err = run(capsys, "reproduce", "--quick", "--out", str(out_folder), monkeypatch=monkeypatch)
     assert status == 0
-    for word in ("weak", "baseline", "ceiling", "w2s", "PGR", "OPR", "sentence valence", "exact", "±"):
+    for word in ("weak", "baseline", "ceiling", "w2s", "PGR", "OPR", "sentence valence", "exact", "±", "d_shared=10"):
         assert word in out
     assert "sentence valence" in err  # the progress bar
-    names = {path.name for path in (tmp_path / "new" / "out").iterdir()}
-    assert names == {"valence.png", "valence.csv", "synthetic.png", "synthetic.csv", "reproduce.json"}
-    record = json.loads((tmp_path / "new" / "out" / "reproduce.json").read_text())
+    figures = {
+        "valence",
+        "risk_d10_noise0.01",
+        "risk_d90_noise0.01",
+        "risk_d90_noise0.0004",
+        "pgr_opr_d90-50-10_noise0.01",
+        "pgr_opr_d80-40-0_noise0.01",
+        "pgr_opr_d90-50-10_noise0.1",
+        "far",
+    }
+    page = (out_folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == len(figures)
+    others = {"valence.csv", "synthetic.csv", "report.html", "reproduce.json"}
+    assert {path.name for path in out_folder.iterdir()} == {f"{name}.png" for name in figures} | others
+    record = json.loads((out_folder / "reproduce.json").read_text())
     assert record["versions"]["w2s_fast"]
     assert record["seconds"]["total"] > 0
-    assert [study["seed"] for study in record["studies"]] == [0, 0, 0]
-    assert [study["source"]["kind"] for study in record["studies"]] == ["features", "gaussian", "gaussian"]
+    assert [study["seeds"] for study in record["studies"]] == [{"0": 5}] + 4 * [{"0": 10}]
+    assert [study["settings"][0]["kind"] for study in record["studies"]] == ["features", *4 * ["gaussian"]]
+    # 10 trials a mean: a t distribution of 9 degrees, beyond 9 once in 100,000
+    assert float(re.search(r"largest \|z\| ([\d.]+)", out)[1]) < 9
 
 
-def test_the_whole_job_at_toy_size(capsys, monkeypatch, tmp_path):
+def toy_job():
     rng = np.random.default_rng(0)
     strong = rng.standard_normal((60, 3))
     task = Task.of(strong[:, :2], strong, strong[:, 0] + rng.standard_normal(60))
-    model = GaussianModel.paper(d_weak=4, d_strong=3, d_shared=1, d_target=5)
-    toys = [Study(task, n=8, N=[9, 20], trials=2, title="toy"), Study(model, n=[8, 9], N=9, trials=2, title="a, b")]
-    monkeypatch.setattr(job, "studies", lambda **options: toys)
+    family = partial(GaussianModel.paper, d_weak=4, d_strong=3, d_target=5)
+    shared = {1e-2: [0, 1, 2], 4e-4: [2], 0.1: [0, 1, 2]}
+    synthetic = [
+        Study(family, n=[8, 9], N=9, d_shared=shared[noise], noise_variance=noise, trials=3) for noise in shared
+    ]
+    far = Study(family, n=8, N=[9, 10**12], d_shared=[0, 1, 2], trials=3, title="far")
+    return job.Job(Study(task, n=8, N=[9, 20], trials=2, title="toy [bold]"), synthetic, far)
+
+
+def test_the_whole_job_at_toy_size(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(paper, "RISKS", {1e-2: (1, 2), 4e-4: (2,)})
+    monkeypatch.setattr(paper, "RATIOS", {1e-2: ((0, 1), (2,)), 0.1: ((0, 1, 2),)})
+    monkeypatch.setattr(job, "job", lambda **options: toy_job())
+    monkeypatch.setattr(job, "SHOWN", (1,))
     status, out, _ = run(capsys, "reproduce", "--out", str(tmp_path), "--workers", "1", monkeypatch=monkeypatch)
     assert status == 0
-    assert out.count("exact ") == 2
-    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".csv", ".json"}
+    assert out.count("  exact ") == 4
+    assert "toy [bold]" in out
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".csv", ".json", ".html"}
+    arguments = ["reproduce", "--out", str(tmp_path), "--json", "--quiet"]
+    status, out, err = run(capsys, *arguments, monkeypatch=monkeypatch)
+    assert (status, err) == (0, "")
+    assert json.loads(out)["agreement"]["means"] == 4 * (6 + 2 + 6 + 6)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +105,30 @@ def test_the_whole_job_at_toy_size(capsys, monkeypatch, tmp_path):
         (["reproduce", "--nonsense"], 2, "No such option"),
         (["reproduce", "extra"], 2, "unexpected extra argument"),
         (["nonsense"], 2, "No such command"),
+        (["sweep", "--n", "4:5"], 2, "'4:5' is not a list of sizes such as 400,1e6 or lin:400:4000:20"),
+        (["sweep", "--n", "lin:1:5:1"], 2, "is not a list of sizes"),
+        (["sweep", "--n", "1.5"], 2, "is not a list of sizes"),
+        (["sweep", "--n", "0"], 1, "n must be at least 1"),
+        (["sweep", "--d-shared", "ten"], 2, "'ten' is not a list of numbers"),
+        (["sweep", "--d-shared", "101"], 1, "d_shared must be at least 0 and at most 100, got 101"),
+        (["sweep", "--task", "valence", "--d-weak", "5"], 2, "--d-weak and real features exclude one another"),
+        (["sweep", "--task", "valence", "--weak", "FILE"], 2, "--task and files of features exclude one another"),
+        (["sweep", "--task", "valence", "--test", "many"], 2, "neither a number of rows nor a share"),
+        (["sweep", "--task", "valence", "--n", "9999"], 1, "n + N asks for up to 13,999 rows"),
+        (["sweep", "--weak", "FILE"], 2, "real features need --strong, --labels too"),
+        (["sweep", "--weak", "FILE", "--strong", "FILE", "--labels", "FILE"], 2, "FILE is not a .npy file"),
+        (["sweep", "--weak", "none.npy"], 2, "does not exist"),
+        (["sweep", "--test", "0.5"], 2, "--test needs real features"),
+        (["sweep", "--out", "FILE"], 1, "not a study"),
+        (["sweep", "--out", "none/x.sqlite"], 1, "the folder none does not exist"),
+        (["report", "none.sqlite"], 1, "there is no study file none.sqlite"),
+        (["report", "FILE", "--format", "doc"], 2, "'doc' is not one of"),
+        (["merge", "--out", "x.sqlite"], 2, "Missing argument"),
+        (["merge", "FILE", "--out", "x.sqlite"], 1, "not a study"),
+        (["plan"], 2, "give --n, --N or both, or a pilot study file"),
+        (["plan", "--n", "9", "--ridge", "1"], 2, "real features and ridge have no closed form"),
+        (["plan", "FILE", "--n", "9"], 2, "--n: a pilot file says that itself"),
+        (["plan", "--n", "2000", "--pgr", "1.5"], 2, "1.5 is not in the range"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(capsys, monkeypatch, tmp_path, arguments, status, words):
@@ -85,11 +147,11 @@ def test_failures_while_writing_leave_no_half_written_file(capsys, monkeypatch, 
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(job, "run", lambda *arguments: None)
+    monkeypatch.setattr(job, "job", lambda **options: toy_job())
     monkeypatch.setattr("w2s_fast.tasks.reproduce.draw", fail)
     status, out, err = run(capsys, "reproduce", "--out", str(tmp_path), monkeypatch=monkeypatch)
     assert (status, out) == (1, "")
-    assert err == "w2s-fast: error: [Errno 28] No space left on device\n"
+    assert err.splitlines()[-1] + "\n" == "w2s-fast: error: [Errno 28] No space left on device\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -97,7 +159,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(capsys, monkey
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(cli.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     monkeypatch.setattr(job, "run", lambda *arguments: pytest.fail("the work had begun"))
     status, _, err = run(capsys, "reproduce", "--out", str(tmp_path), monkeypatch=monkeypatch)
     assert (status, err) == (1, "w2s-fast: error: [Errno 13] Permission denied\n")
@@ -117,7 +179,19 @@ def test_ctrl_c_is_one_line_too(capsys, monkeypatch, tmp_path):
 def test_help_lists_the_commands(capsys, monkeypatch, arguments):
     status, out, _ = run(capsys, *arguments, monkeypatch=monkeypatch)
     assert status == 0
-    assert "reproduce" in out
+    for word in ("sweep", "plan", "report", "merge", "reproduce", "info", "  130  interrupted", "\n    zsh   eval"):
+        assert word in out
+
+
+@pytest.mark.parametrize("command", ["sweep", "plan", "report", "merge", "reproduce", "info"])
+def test_help_of_a_command_has_examples_that_parse(capsys, monkeypatch, command):
+    _, out, _ = run(capsys, command, "--help", monkeypatch=monkeypatch)
+    examples = re.findall(rf"^ +w2s-fast {command} (.*)$", out, re.MULTILINE)
+    assert examples
+    for example in examples:
+        files = dict.fromkeys(("w.npy", "s.npy", "y.npy"), __file__)
+        words = [files.get(word, word) for word in example.split()]
+        cli.commands.commands[command].make_context(command, words)
 
 
 def test_version(capsys, monkeypatch):
@@ -131,3 +205,168 @@ def test_without_its_extra_the_command_says_what_to_install():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == 'w2s-fast needs its command-line extra: python -m pip install "w2s_fast[cli,plot]"\n'
+
+
+TINY = ["--d-weak", "6", "--d-strong", "4", "--d-target", "9", "--d-shared", "1,3"]
+
+
+@pytest.fixture
+def in_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_sweep_goes_on_and_is_reported(capsys, monkeypatch, in_folder):
+    sweep = ["sweep", *TINY, "--n", "12,20", "--N", "lin:10:40:4", "--out", "a.sqlite"]
+    status, out, err = run(capsys, *sweep, "--trials", "3", monkeypatch=monkeypatch)
+    assert (status, err.count("48/48")) == (0, 1)
+    assert "d_shared=3" in out
+    assert "a.sqlite: 3 trials a point. Next: w2s-fast report a.sqlite" in out
+    status, out, err = run(capsys, *sweep, "--trials", "5", "--json", "--quiet", monkeypatch=monkeypatch)
+    assert (status, err) == (0, "")
+    described = json.loads(out)
+    assert (described["title"], described["seeds"], described["complete"]) == ("a", {"0": 5}, True)
+    assert [run["trials"] for run in described["runs"]] == [48, 32]
+    family = partial(GaussianModel.paper, d_weak=6, d_strong=4, d_target=9)
+    same = Study(family, n=[[12], [20]], N=[10, 20, 30, 40], d_shared=[1, 3], trials=5, title="a").run(progress=False)
+    assert Study.open("a.sqlite").table() == same.table()
+
+    assert run(capsys, "report", "a.sqlite", "--out", "b", "--quiet", monkeypatch=monkeypatch) == (0, "", "")
+    names = {path.name for path in Path("b").iterdir()}
+    assert names == {"a.csv", "a.json", "a.html", *(f"a{x}.{y}" for x in ("", "-compared") for y in ("png", "svg"))}
+    status, out, _ = run(capsys, "report", "a.sqlite", "--format", "csv", monkeypatch=monkeypatch)
+    assert out.strip().endswith("Written: a.csv")
+    assert Path("a.csv").read_bytes() == Path("b/a.csv").read_bytes()
+    assert json.loads(Path("b/a.json").read_text()) == described
+
+    assert run(capsys, *sweep[:-1], "c.sqlite", "--seed", "1", "-q", monkeypatch=monkeypatch) == (0, "", "")
+    status, out, _ = run(capsys, "merge", "a.sqlite", "c.sqlite", "--out", "d.sqlite", monkeypatch=monkeypatch)
+    assert (status, out) == (0, "d.sqlite: seeds 0, 1; 45 trials a point.\n")
+    status, _, err = run(capsys, "merge", "a.sqlite", "a.sqlite", "--out", "e.sqlite", monkeypatch=monkeypatch)
+    assert (status, Path("e.sqlite").exists()) == (1, False)
+    assert "both studies hold seed 0" in err
+
+
+def test_a_sweep_of_feature_files(capsys, monkeypatch, in_folder):
+    rng = np.random.default_rng(0)
+    strong = rng.standard_normal((60, 3))
+    arrays = {"weak": strong[:, :2], "strong": strong, "labels": strong[:, 0] + rng.standard_normal(60)}
+    for name, array in arrays.items():
+        np.save(f"{name}.npy", array)
+    files = [word for name in arrays for word in (f"--{name}", f"{name}.npy")]
+    sweep = ["sweep", *files, "--n", "8", "--N", "9,12,15,20", "--test", "20", "--ridge", "0.1,1", "--trials", "4"]
+    assert run(capsys, *sweep, "-q", monkeypatch=monkeypatch) == (0, "", "")
+    task = Task.of(*arrays.values(), test=20)
+    plain = Study(task, n=8, N=[9, 12, 15, 20], ridge=[0.1, 1], trials=4, title="study").run(progress=False)
+    assert Study.open("study.sqlite").table() == plain.table()
+    status, out, _ = run(capsys, "plan", "study.sqlite", "--pgr", "-9", monkeypatch=monkeypatch)
+    assert status == 0
+    assert out.count("fit to the pilot; 90 % interval") == 2
+    assert "(by the pilot's own runs, with what they compiled)" in out
+
+
+def test_a_report_needs_results_but_not_all(capsys, monkeypatch, in_folder):
+    def stop(done, total):
+        if done > 2:
+            raise KeyboardInterrupt
+
+    model = GaussianModel.paper(6, 4, 2, d_target=9)
+    for calls, path in ((stop, "some.sqlite"), (lambda *counts: stop(3, 4), "none.sqlite")):
+        with pytest.raises(KeyboardInterrupt):
+            Study(model, n=12, N=[9, 30], trials=3, path=path).run(calls)
+    _, out, _ = run(capsys, "report", "some.sqlite", monkeypatch=monkeypatch)
+    assert "Not finished: 3 of 6 trials." in out
+    assert "Not finished: 3 of 6 trials of 2 points." in Path("some.html").read_text()
+    status, _, err = run(capsys, "report", "none.sqlite", monkeypatch=monkeypatch)
+    assert (status, err.count("\n")) == (1, 1)
+    assert "this study has no results yet" in err
+    assert not list(in_folder.glob("none.[!s]*"))
+
+
+@pytest.mark.jit_speed
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_keeps_what_was_done(in_folder):
+    command = [sys.executable, "-m", "w2s_fast.cli", "sweep", "--N", "lin:400:4000:20", "--trials", "100000"]
+    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not Path("study.sqlite-wal").exists():
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] == "w2s-fast: error: interrupted"
+    assert [path.name for path in in_folder.iterdir()] == ["study.sqlite"]
+    assert Study.open("study.sqlite").counts.sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--n", "2000"], ["with n = 2,000, N = 845 pseudo-labels reach a PGR of 0.9 (exact, of expected risks)"]),
+        (["--N", "4e3"], ["with N = 4,000, n = 202 labels reach a PGR of 0.9 (exact"]),
+        (["--n", "2000,3000", "--pgr", "0.99"], ["with n = 3,000, no N reaches a PGR of 0.99: the most is"]),
+        (["--n", "2000", "--d-shared", "10,50", "--pgr", "0.5"], ["d_shared = 10: with", "d_shared = 50: with"]),
+    ],
+)
+def test_plans_from_a_spec_are_exact(capsys, monkeypatch, arguments, words):
+    status, out, err = run(capsys, "plan", *arguments, monkeypatch=monkeypatch)
+    assert (status, err) == (0, "")
+    assert all(word in out for word in words)
+
+
+def test_a_plan_predicts_the_time_of_a_grid(capsys, monkeypatch):
+    arguments = ["plan", *TINY, "--n", "12", "--N", "9,30", "--pgr", "0.1", "--trials", "1000", "--workers", "1"]
+    _, out, _ = run(capsys, *arguments, monkeypatch=monkeypatch)
+    assert re.search(r"The grid: 4,000 trials take about [\d.]+ s on 1 thread\(s\) \(some were timed", out)
+    _, out, _ = run(capsys, *arguments, "--json", monkeypatch=monkeypatch)
+    answers = json.loads(out)
+    assert answers["run_time"]["seconds"] > 0
+    assert {answer["basis"] for answer in answers["answers"]} == {"exact"}
+
+
+def test_info_tells_what_speed_depends_on(capsys, monkeypatch):
+    status, out, _ = run(capsys, "info", monkeypatch=monkeypatch)
+    assert status == 0
+    for word in ("w2s_fast 0", "numba", "blas", "openblas", "threads", "cuda"):
+        assert word in out
+    found = json.loads(run(capsys, "info", "--json", monkeypatch=monkeypatch)[1])
+    assert found["versions"]["numpy"] == np.__version__
+    assert len(found["blas"]) == 2
+
+
+class Driver:
+    """What ``info`` asks of libcuda."""
+
+    def __init__(self, starts):
+        self.starts = starts
+
+    def cuInit(self, flags):  # noqa: N802
+        return 0 if self.starts else 100
+
+    def cuDriverGetVersion(self, version):  # noqa: N802
+        version._obj.value = 12_080
+        return 0
+
+    def cuDeviceGetCount(self, count):  # noqa: N802
+        count._obj.value = 2
+        return 0
+
+    def cuDeviceGetName(self, name, length, device):  # noqa: N802
+        name.value = f"GPU {device}".encode()
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("starts", "words"), [(True, "12.8 by the driver: GPU 0, GPU 1"), (False, "none: the NVIDIA driver does not start")]
+)
+def test_info_asks_the_driver(capsys, monkeypatch, starts, words):
+    monkeypatch.setattr("ctypes.CDLL", lambda name: Driver(starts))
+    assert json.loads(run(capsys, "info", "--json", monkeypatch=monkeypatch)[1])["cuda"] == words
+
+
+def test_lists_of_sizes():
+    assert sizes("lin:400:4000:20") == paper.sweep(20).tolist()
+    assert sizes("log:1e3:1e12:10") == [10**k for k in range(3, 13)]
+    assert sizes("5,5,4_000") == [5, 4000]

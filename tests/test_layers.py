@@ -12,7 +12,15 @@ import w2s_fast
 PACKAGE = Path(w2s_fast.__file__).parent
 LAYERS = [("_check", "_jit", "_random", "_threads"), ("kernels",), ("linalg",), ("model",), ("study",), ("tasks",)]
 TOP = ("cli", "cuda", "scale")  # may import everything below, and not one another
-OWNERS = {"dask": "scale.py", "numba.cuda": "cuda/", "cupy": "cuda/", "matplotlib": "study/plot.py", "click": "cli.py"}
+OWNERS = {
+    "dask": "scale.py",
+    "numba.cuda": "cuda/",
+    "cupy": "cuda/",
+    "matplotlib": "study/plot.py",
+    "sqlite3": "study/store.py",
+    "pandas": "study/report.py",
+    "click": "cli/",
+}
 RANK = {room: rank for rank, rooms in enumerate([*LAYERS, TOP]) for room in rooms}
 
 
@@ -82,6 +90,7 @@ def test_every_room_has_a_rank() -> None:
         ("linalg/gram.py", "import matplotlib.pyplot"),
         ("linalg/gram.py", "from numba import cuda"),
         ("study/run.py", "import dask.array"),
+        ("study/run.py", "import sqlite3"),
     ],
 )
 def test_the_check_can_fail(path: str, source: str) -> None:
@@ -93,7 +102,7 @@ def test_types_alone_may_point_up() -> None:
     assert violations("model/theory.py", source) == []
 
 
-HEAVY = ("numba", "scipy", "matplotlib", "click", "rich", "threadpoolctl")
+HEAVY = ("numba", "scipy", "matplotlib", "sqlite3", "pandas", "click", "rich", "threadpoolctl")
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -1,16 +1,19 @@
 """Studies run, tabulate and draw; files appear whole or not at all."""
 
+import base64
 import csv
 import json
 import sys
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from w2s_fast import GaussianModel, Study, expected_risks, paper_bounds
-from w2s_fast.model.probe import Task
-from w2s_fast.study import plot, report
-from w2s_fast.study.store import whole_file
+from w2s_fast import GaussianModel, Study, Task, expected_risks, paper_bounds, simulate, w2s_variance
+from w2s_fast.model.probe import probe_task
+from w2s_fast.model.trials import METRICS
+from w2s_fast.study import html, plot, report
+from w2s_fast.study.files import whole_file
 from w2s_fast.tasks import paper
 
 
@@ -34,17 +37,94 @@ def real_study():
 
 def test_the_table_holds_means_theory_and_bounds(study, model):
     table = study.table()
-    assert len(table) == 3 * 6
-    assert list(table[0]) == ["study", "n", "N", "metric", "trials", "mean", "stderr", "expected", "paper_bound"]
+    assert len(table) == 3 * (6 + 4)
+    names = ["study", "d_shared", "noise_variance", "ridge", "n", "N", "metric", "trials", "mean", "stderr", "expected"]
+    assert list(table[0]) == [*names, "paper_bound"]
     for row in table:
-        assert row["expected"] == getattr(expected_risks(model, row["n"], row["N"]), row["metric"])
-        assert row["paper_bound"] == getattr(paper_bounds(model, row["n"], row["N"]), row["metric"])
+        if row["metric"] in METRICS:
+            assert row["expected"] == getattr(expected_risks(model, row["n"], row["N"]), row["metric"])
+            assert row["paper_bound"] == getattr(paper_bounds(model, row["n"], row["N"]), row["metric"])
+    assert [row["expected"] for row in table if row["metric"] == "inherited"] == w2s_variance(model, study.n, 30)[
+        0
+    ].tolist()
     assert table[3]["mean"] == pytest.approx(study.result.w2s[0].mean())
+    assert table[3]["stderr"] == pytest.approx(study.result.w2s[0].std(ddof=1) / 2)
+
+
+def test_trials_are_those_of_simulate_and_probe(study, model, real_study):
+    plain = simulate(model, [12, 20, 40], 30, trials=4, seed=3)
+    assert all(np.array_equal(getattr(study.result, name), getattr(plain, name)) for name in METRICS)
+    parts = plain.variance.in_sample
+    for name, estimate in (("inherited", parts.inherited), ("reduced", parts.reduced)):
+        assert study.summary()[name].mean == pytest.approx(estimate.mean)
+        assert study.summary()[name].stderr == pytest.approx(estimate.stderr)
+    plain = probe_task(real_study.settings[0].source, n=10, N=[15, 40], trials=3)
+    assert all(np.array_equal(getattr(real_study.result, name), getattr(plain, name)) for name in METRICS)
 
 
 def test_real_features_have_no_theory(real_study):
-    assert real_study.expected() is real_study.bounds() is None
     assert {row["expected"] for row in real_study.table()} == {None}
+    assert {row["d_shared"] for row in real_study.table()} == {None}
+
+
+def family(d_shared=2, noise_variance=0.5):
+    return GaussianModel.paper(6, 4, d_shared, noise_variance, d_target=9)
+
+
+def test_axes_cross(model):
+    study = Study(family, n=12, N=[9, 30], d_shared=[0, 3], noise_variance=[0.1, 0.2], ridge=[0, 1], trials=3)
+    study.run(progress=False)
+    assert study.result.w2s.shape == (8, 2, 3)
+    assert study.axes == ["d_shared", "noise_variance", "ridge"]
+    for index, (d_shared, noise, ridge) in enumerate(np.ndindex(2, 2, 2)):
+        source = family([0, 3][d_shared], [0.1, 0.2][noise])
+        plain = simulate(source, 12, [9, 30], trials=3, ridge=[0, 1][ridge])
+        assert np.array_equal(study.result.w2s[index], plain.w2s)
+    assert [row["expected"] is None for row in study.table()] == [row["ridge"] > 0 for row in study.table()]
+    assert study.lines()[3].label == "d_shared = 0, noise_variance = 0.2, ridge = 1"
+
+
+def test_a_model_varies_its_noise_and_features_their_ridge(model, real_study):
+    study = Study(model, n=12, N=9, noise_variance=[0.1, 0.2], trials=1)
+    assert [setting.source.noise_variance for setting in study.settings] == [0.1, 0.2]
+    study = Study(real_study.settings[0].source, n=10, N=20, ridge=[0.1, 10], trials=2).run(progress=False)
+    assert np.all(study.result.w2s[0] != study.result.w2s[1])
+
+
+@pytest.mark.parametrize(
+    ("source", "axes", "error", "message"),
+    [
+        (family(), {"d_shared": 3}, ValueError, "d_shared needs a source that makes models of it"),
+        (family, {"d_shared": 2.5}, TypeError, "d_shared must be whole numbers, got 2.5"),
+        (family, {"d_shared": [2, 2]}, ValueError, "d_shared must be one or several distinct numbers"),
+        (family, {"ridge": -1}, ValueError, "ridge must be a finite number, at least 0"),
+        (family, {"noise_variance": []}, ValueError, "noise_variance must be one or several distinct numbers"),
+        (lambda: 5, {}, TypeError, "what source returns must be a GaussianModel, got int"),
+        (
+            Task.of(np.eye(4), np.eye(4), np.ones(4)),
+            {"noise_variance": 1},
+            ValueError,
+            "real features have no such axis",
+        ),
+    ],
+)
+def test_axes_that_cannot_be_are_refused(source, axes, error, message):
+    with pytest.raises(error, match=message):
+        Study(source, n=9, N=9, **axes)
+
+
+def test_lines_cover_a_grid_and_the_papers_two_sweeps(model):
+    grid = Study(model, n=[[12], [20]], N=[9, 30, 40], trials=1).run(progress=False)
+    assert [(line.axis, line.fixed, line.sizes.tolist()) for line in grid.lines()] == [
+        ("N", 12, [9, 30, 40]),
+        ("N", 20, [9, 30, 40]),
+    ]
+    sweeps = Study(model, n=[12, 20, 40, 20, 20, 20], N=[30, 30, 30, 9, 30, 50], trials=1).run(progress=False)
+    assert len(sweeps.points) == 5
+    along_n, along_N = sweeps.lines()
+    assert (along_n.axis, along_n.fixed, along_n.sizes.tolist()) == ("n", 30, [12, 20, 40])
+    assert (along_N.axis, along_N.fixed, along_N.sizes.tolist()) == ("N", 20, [9, 30, 50])
+    assert along_n.summary["w2s"].mean[1] == along_N.summary["w2s"].mean[1] == sweeps.result.w2s[1, 0]
 
 
 def test_csv_reads_back(study, tmp_path):
@@ -56,7 +136,7 @@ def test_csv_reads_back(study, tmp_path):
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_figures_of_both_kinds_are_drawn(study, real_study, tmp_path, suffix):
-    plot.draw([study, real_study], tmp_path / f"figure.{suffix}")
+    plot.draw(study.lines() + real_study.lines(), tmp_path / f"figure.{suffix}")
     assert (tmp_path / f"figure.{suffix}").stat().st_size > 5_000
     assert [path.name for path in tmp_path.iterdir()] == [f"figure.{suffix}"]
 
@@ -64,6 +144,14 @@ def test_figures_of_both_kinds_are_drawn(study, real_study, tmp_path, suffix):
 def test_a_wide_sweep_gets_a_logarithmic_axis(model, tmp_path):
     wide = Study(model, n=[10, 20], N=[30, 10**9], trials=2).run(progress=False)
     wide.plot(tmp_path / "wide.png")
+
+
+def test_more_than_three_lines_go_in_bands_of_two(model, tmp_path):
+    study = Study(model, n=[[12], [14], [16], [18], [20]], N=[9, 15, 20, 25, 30, 40], trials=2).run(progress=False)
+    figure = plot.panels(study.lines())
+    assert [axes.get_visible() for axes in figure.axes] == 9 * [True] + [False] + [True] + [False]
+    titles = [axes.get_title() for axes in figure.axes if axes.get_visible() and axes.get_title()]
+    assert len(titles) == 5
 
 
 def test_an_unknown_figure_format_is_refused_before_anything_is_written(study, tmp_path):
@@ -104,7 +192,9 @@ def test_a_study_without_risk_can_be_drawn(tmp_path):
 
 
 def test_only_models_and_tasks_can_be_studied():
-    with pytest.raises(TypeError, match="source must be a GaussianModel or a Task, got list"):
+    with pytest.raises(
+        TypeError, match="source must be a GaussianModel, a Task or a function that makes models, got list"
+    ):
         Study([1, 2], n=5, N=5)
 
 
@@ -152,6 +242,7 @@ def test_json_is_strict(tmp_path):
 @pytest.mark.parametrize(
     ("mean", "stderr", "text"),
     [
+        (0.0547644, 3e-9, "0.05476±3e-09"),
         (10.73, 0.23, "10.7±0.2"),
         (1.415, 0.016, "1.415±0.016"),
         (1.5281935885, 1e-17, "1.528±0"),
@@ -166,7 +257,68 @@ def test_cells_keep_the_digits_that_the_error_leaves(mean, stderr, text):
 
 def test_the_papers_sweeps_are_those_of_its_code():
     assert paper.sweep(20)[:5].tolist() == [400, 589, 778, 968, 1157]
-    along_n, along_N = paper.synthetic(d_shared=50)
-    assert along_n.N.tolist() == [4000] * 20
-    assert along_N.n.tolist() == [2000] * 20
-    assert along_n.source.d_shared == pytest.approx(50)
+    study = paper.synthetic(0.1)
+    assert [round(setting.about["d_shared"]) for setting in study.settings] == [90, 50, 10]
+    assert study.points[:20] == [(n, 4000) for n in paper.sweep(20)]
+    assert study.points[20:] == [(2000, N) for N in paper.sweep(20)]
+
+
+def test_a_data_frame_holds_the_table(study):
+    import pandas as pd
+
+    frame = study.to_frame()
+    assert frame.columns.tolist() == list(study.table()[0])
+    wide = frame[frame.metric == "w2s"].set_index("n")["mean"]
+    assert wide[20] == study.summary()["w2s"].mean[1]
+    assert isinstance(frame, pd.DataFrame)
+
+
+def test_missing_pandas_says_what_to_install(study, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="a DataFrame needs pandas: python -m pip install pandas"):
+        study.to_frame()
+
+
+class Page(HTMLParser):
+    """Text, images and what a page would fetch; balance of its tags."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.words, self.sources, self.open = "", [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.sources += [value for name, value in attributes if name in ("src", "href") and not value.startswith("#")]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words += data + " "
+
+
+def test_the_page_is_whole_and_needs_nothing_else(tmp_path, real_study):
+    study = Study(family, n=12, N=[9, 30, 10**12], d_shared=[0, 3], trials=3, title="<tiny> & real").run(progress=False)
+    study.to_html(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == []
+    assert len(page.sources) == 2
+    for source in page.sources:
+        kind, data = source.split(",")
+        assert kind == "data:image/svg+xml;base64"
+        assert b"</svg>" in base64.b64decode(data)
+    words = ["<tiny> & real", "6 points, 3 trials each; complete.", "d_shared = 3", "exact", "1e+12", "0 (3 trials)"]
+    words += [np.__version__, study.settings[0].about["sha256"][:12], study.runs[0]["started"]]
+    assert all(word in page.words for word in words)
+    assert "Risks are test mean squared errors." in html.page([real_study], "real")
+    study.to_html(tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == text
+
+
+def test_more_rows_than_there_are_is_known_before_anything_is_written(tmp_path, real_study):
+    with pytest.raises(ValueError, match=r"n \+ N asks for up to 90 rows a trial"):
+        Study(real_study.settings[0].source, n=10, N=80, path=tmp_path / "x.sqlite")
+    assert list(tmp_path.iterdir()) == []

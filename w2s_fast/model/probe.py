@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -209,19 +209,9 @@ def probe_task(
     trials = _check.integer(trials, "trials", minimum=1)
     seed = _check.integer(seed, "seed")
     workers = _check.workers(workers)
-    pool, test = task.split(seed)
-    wanted = int(labelled.max()) + int(pseudo.max())
-    if wanted > len(pool):
-        raise ValueError(
-            f"n + N asks for up to {wanted:,} rows a trial, but {len(pool):,} are left beside the test rows"
-        )
     points = list(zip(labelled.ravel().tolist(), pseudo.ravel().tolist(), strict=True))
-
-    def run_trial(trial: int) -> Matrix:
-        return _trial(task, stream(seed, SPLITS, trial).permutation(pool), points, test)
-
     errors = np.empty((4, len(points), trials))
-    for trial, block in enumerate(ordered_map(run_trial, range(trials), workers)):
+    for trial, block in run_trials(task, points, range(trials), seed=seed, workers=workers):
         errors[:, :, trial] = block.T
         if progress is not None:
             progress(trial + 1, trials)
@@ -229,7 +219,30 @@ def probe_task(
     return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed)
 
 
-def _trial(task: Task, order: Indices, points: list[tuple[int, int]], test: HeldOut) -> Matrix:
+def split_for(task: Task, points: Sequence[tuple[int, int]], seed: int) -> tuple[Indices, HeldOut]:
+    """Split the rows, and refuse points that ask for more of them than there are."""
+    pool, test = task.split(seed)
+    wanted = max(n for n, _ in points) + max(N for _, N in points)
+    if wanted > len(pool):
+        raise ValueError(
+            f"n + N asks for up to {wanted:,} rows a trial, but {len(pool):,} are left beside the test rows"
+        )
+    return pool, test
+
+
+def run_trials(
+    task: Task, points: Sequence[tuple[int, int]], trials: Iterable[int], *, seed: int, workers: int | None = None
+) -> Iterator[tuple[int, Matrix]]:
+    """Run the given trials of all points together; yield (trial, test errors (points, 4)) in order."""
+    pool, test = split_for(task, points, seed)
+
+    def run_trial(trial: int) -> tuple[int, Matrix]:
+        return trial, _trial(task, stream(seed, SPLITS, trial).permutation(pool), points, test)
+
+    return ordered_map(run_trial, trials, workers)
+
+
+def _trial(task: Task, order: Indices, points: Sequence[tuple[int, int]], test: HeldOut) -> Matrix:
     """Test errors (points, 4) of one random order of the rows."""
     split = max(n for n, _ in points)
     labelled, pseudo = order[:split], order[split:]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -88,35 +88,63 @@ def simulate(
     workers = _check.workers(workers)
     _check.choice(method, "method", "auto", "direct", "wishart")
     ridge = _check.real(ridge, "ridge")
-    direct = method == "direct"
-    if direct and int(labelled.max()) + int(pseudo.max()) > DIRECT_ROWS:
-        raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
-    runner = _direct_trials(model, ridge) if direct else _wishart_trials(model, ridge, int(labelled.min()))
-    points = list(zip(labelled.ravel().tolist(), pseudo.ravel().tolist(), strict=True))
-
-    def run_chunk(chunk: tuple[int, int, int]) -> Matrix:
-        point, start, stop = chunk
-        return np.stack([runner(stream(seed, points[point], trial), *points[point]) for trial in range(start, stop)])
-
-    risks = np.empty((len(points), trials, 4))
-    parts = [Moments() for _ in points]
-    step = min(max(CHUNK_WORK // max(model.d_weak, model.d_strong) ** 3, 1), LARGEST_CHUNK)
-    blocks = ordered_map(run_chunk, _chunks(len(points), trials, step), workers)
-    for (point, start, stop), block in zip(_chunks(len(points), trials, step), blocks, strict=True):
-        risks[point, start:stop] = block[:, :4]
+    spans = [Span(n, N, 0, trials) for n, N in zip(labelled.ravel().tolist(), pseudo.ravel().tolist(), strict=True)]
+    risks = np.empty((len(spans), trials, 4))
+    parts = [Moments() for _ in spans]
+    for point, start, block in run_spans(model, spans, seed=seed, method=method, ridge=ridge, workers=workers):
+        risks[point, start : start + len(block)] = block[:, :4]
         parts[point].update(block[:, 4:])
         if progress is not None:
-            progress(point * trials + stop, len(points) * trials)
-    risks += [model.rho_weak, *(model.rho_strong,) * 3]
+            progress(point * trials + start + len(block), len(spans) * trials)
     weak, baseline, ceiling, w2s = np.moveaxis(risks.reshape(*labelled.shape, trials, 4), -1, 0).copy()
     variance = _student_variance(parts, labelled.shape)
     return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed, variance)
 
 
-def _chunks(points: int, trials: int, step: int) -> Iterator[tuple[int, int, int]]:
-    for point in range(points):
-        for start in range(0, trials, step):
-            yield point, start, min(start + step, trials)
+class Span(NamedTuple):
+    """Trials ``start`` to ``stop - 1`` of the point (n, N)."""
+
+    n: int
+    N: int
+    start: int
+    stop: int
+
+
+def run_spans(
+    model: GaussianModel,
+    spans: Sequence[Span],
+    *,
+    seed: int,
+    method: Method = "auto",
+    ridge: float = 0.0,
+    workers: int | None = None,
+) -> Iterator[tuple[int, int, Matrix]]:
+    """Run spans in order, a chunk of trials at a time; yield (index of the span, first trial, values).
+
+    Values are (trials, 8): the four risks, then the inherited and reduced parts of the student's variance on the
+    pseudo-labelled rows and on new ones. A trial is the same in whatever span it is run.
+    """
+    if method == "direct":
+        if max(span.n + span.N for span in spans) > DIRECT_ROWS:
+            raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
+        runner = _direct_trials(model, ridge)
+    else:
+        runner = _wishart_trials(model, ridge, min(span.n for span in spans))
+    step = min(max(CHUNK_WORK // max(model.d_weak, model.d_strong) ** 3, 1), LARGEST_CHUNK)
+    chunks = [
+        (index, span._replace(start=start, stop=min(start + step, span.stop)))
+        for index, span in enumerate(spans)
+        for start in range(span.start, span.stop, step)
+    ]
+
+    def run_chunk(chunk: tuple[int, Span]) -> Matrix:
+        _, (n, N, start, stop) = chunk
+        return np.stack([runner(stream(seed, (n, N), trial), n, N) for trial in range(start, stop)])
+
+    floors = [model.rho_weak, *(model.rho_strong,) * 3]
+    for (index, chunk), block in zip(chunks, ordered_map(run_chunk, chunks, workers), strict=True):
+        block[:, :4] += floors
+        yield index, chunk.start, block
 
 
 def _student_variance(parts: list[Moments], shape: tuple[int, ...]) -> StudentVariance:

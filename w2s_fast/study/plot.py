@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import io
+import math
 import os
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.model.risks import Risks
-from w2s_fast.model.trials import Trials
-from w2s_fast.study.store import whole_file
-
-
-class Drawable(Protocol):
-    """What a figure needs to know of a study that has run."""
-
-    title: str
-    n: npt.NDArray[np.int64]
-    N: npt.NDArray[np.int64]
-
-    @property
-    def result(self) -> Trials: ...
-
-    def expected(self) -> Risks | None: ...
-
-    def bounds(self) -> Risks | None: ...
-
+from w2s_fast.study.files import whole_file
+from w2s_fast.study.lines import Line
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 FITS = {
@@ -38,6 +23,10 @@ FITS = {
     "w2s": ("#0072B2", "W2S student"),
 }
 RATIOS = {"pgr": ("#0072B2", "PGR"), "opr": ("#CC79A7", "OPR")}
+LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+CURVE_POINTS = 240
+LOWEST_PGR = -1.0  # below it a figure shows nothing else
+STYLE = {"svg.hashsalt": "w2s_fast", "font.size": 10}  # a fixed salt: the same study, the same file
 
 
 def require_matplotlib() -> None:
@@ -46,80 +35,153 @@ def require_matplotlib() -> None:
         raise ImportError('figures need matplotlib: python -m pip install "w2s_fast[plot]"')
 
 
-def draw(studies: Sequence[Drawable], path: str | os.PathLike[str]) -> None:
-    """Draw a column of panels a study, risks above ratios, into a PNG, SVG or PDF file."""
+def draw(lines: Sequence[Line], path: str | os.PathLike[str]) -> None:
+    """Draw a column of panels a line, risks above ratios, into a PNG, SVG or PDF file."""
+    _write(panels(lines), path)
+
+
+def draw_comparison(lines: Sequence[Line], path: str | os.PathLike[str]) -> None:
+    """Draw PGR above OPR with all settings in one panel for each axis, into a PNG, SVG or PDF file."""
+    _write(comparison(lines), path)
+
+
+def panels(lines: Sequence[Line]) -> Any:
+    """Figure with a column of panels a line, risks above ratios."""
+    columns = len(lines) if len(lines) <= 3 else 2
+    bands = math.ceil(len(lines) / columns)
+    figure, axes = _figure((5.4 * columns, 6.6 * bands), 2 * bands, columns, height_ratios=(3, 2) * bands)
+    for index, line in enumerate(lines):
+        band, column = divmod(index, columns)
+        _draw_risks(axes[2 * band, column], line)
+        _draw_ratios(axes[2 * band + 1, column], line)
+    for index in range(len(lines), bands * columns):
+        for row in (-2, -1):
+            axes[row, index % columns].set_visible(False)
+    _add_legend(figure, axes[0, 0], lines)
+    return figure
+
+
+def comparison(lines: Sequence[Line]) -> Any:
+    """Figure of PGR above OPR, a colour a setting, a column an axis."""
+    columns: dict[str, list[Line]] = {}
+    for line in lines:
+        columns.setdefault(_axis_label(line), []).append(line)
+    figure, axes = _figure((5.4 * len(columns), 6.2), 2, len(columns))
+    colours = dict(zip(dict.fromkeys(line.label for line in lines), LABELS * len(lines), strict=False))
+    for column, members in enumerate(columns.values()):
+        for row, metric in enumerate(RATIOS):
+            for line in members:
+                _draw_metric(axes[row, column], line, metric, colours[line.label], line.label)
+            _finish(axes[row, column], members[0])
+            axes[row, column].axhline(1.0, color="black", lw=0.8, alpha=0.5)
+            axes[row, column].set_ylabel(RATIOS[metric][1])
+        _keep_pgr_readable(axes[0, column], members)
+        axes[0, column].set_title(members[0].title, fontsize=11)
+    _add_legend(figure, axes[0, 0], lines)
+    return figure
+
+
+def svg(figure: Any) -> str:
+    """Render a figure as SVG text."""
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def _figure(size: tuple[float, float], rows: int, columns: int, **options: Any) -> tuple[Any, Any]:
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.6 * len(studies), 6.8), layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2, len(studies), squeeze=False, height_ratios=(3, 2))
-    for column, study in enumerate(studies):
-        _draw_risks(axes[0, column], study)
-        _draw_ratios(axes[1, column], study)
-    _add_legend(figure, axes[0, 0], any(study.expected() is not None for study in studies))
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def _write(figure: Any, path: str | os.PathLike[str]) -> None:
+    import matplotlib as mpl
+
     suffix = os.path.splitext(path)[1].lstrip(".").lower()
     if suffix not in figure.canvas.get_supported_filetypes():
         raise ValueError(f"cannot draw {os.fspath(path)!r}: end it in .png, .svg or .pdf")
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    with whole_file(path) as temporary, mpl.rc_context(STYLE):
+        figure.savefig(temporary, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
 
 
-def _axis(study: Drawable) -> tuple[Any, str]:
-    """Return what varies along the grid and its name."""
-    if np.ptp(study.n) > 0 and np.ptp(study.N) == 0:
-        return study.n, f"labelled rows n   (N = {study.N[0]:,})"
-    fixed = f"   (n = {study.n[0]:,})" if np.ptp(study.n) == 0 else ""
-    return study.N, f"pseudo-labelled rows N{fixed}"
+def _axis_label(line: Line) -> str:
+    name = "labelled rows n" if line.axis == "n" else "pseudo-labelled rows N"
+    return f"{name}   ({line.where})"
 
 
-def _draw_curves(axes: Any, study: Drawable, styles: dict[str, tuple[str, str]]) -> None:
-    x, label = _axis(study)
-    order = np.argsort(x, kind="stable")
-    summary, expected, bounds = study.result.summary(), study.expected(), study.bounds()
-    for metric, (colour, name) in styles.items():
-        mean, stderr = summary[metric]
-        axes.errorbar(
-            x[order], mean[order], yerr=stderr[order], color=colour, fmt="o", ms=3.5, lw=1.2, capsize=2, label=name
-        )
-        if expected is None:
-            axes.plot(x[order], mean[order], color=colour, lw=1.0)
-        else:
-            axes.plot(x[order], getattr(expected, metric)[order], color=colour, lw=1.4)
-        if bounds is not None:
-            axes.plot(x[order], getattr(bounds, metric)[order], color=colour, lw=1.2, ls=":")
-    axes.set_xlabel(label)
-    if x.min() > 0 and x.max() > 100 * x.min():
+def _is_wide(sizes: npt.NDArray[np.int64]) -> bool:
+    return bool(sizes.max() > 100 * sizes.min())
+
+
+def _curve_sizes(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Sizes at which to draw a smooth curve, those of the points among them."""
+    space = np.geomspace if _is_wide(sizes) else np.linspace
+    dense = space(sizes.min(), sizes.max(), CURVE_POINTS).round().astype(np.int64)
+    return np.union1d(dense, sizes)
+
+
+def _draw_metric(axes: Any, line: Line, metric: str, colour: str, name: str) -> None:
+    """Points with error bars, the exact curve (or a thin line between points), and the paper's bound dotted."""
+    mean, stderr = line.summary[metric]
+    axes.errorbar(line.sizes, mean, yerr=stderr, color=colour, fmt="o", ms=3.5, lw=1.2, capsize=2, label=name)
+    curve = _curve_sizes(line.sizes)
+    exact, bounds = line.theory(curve)
+    if metric not in exact:
+        axes.plot(line.sizes, mean, color=colour, lw=1.0)
+        return
+    for values, style in ((exact[metric], "-"), (bounds[metric], ":")):
+        axes.plot(curve, np.where(np.isfinite(values), values, np.nan), color=colour, lw=1.3, ls=style)
+
+
+def _finish(axes: Any, line: Line) -> None:
+    axes.set_xlabel(_axis_label(line))
+    if _is_wide(line.sizes):
         axes.set_xscale("log")
     axes.grid(alpha=0.25, lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_risks(axes: Any, study: Drawable) -> None:
-    _draw_curves(axes, study, FITS)
-    axes.set_title(study.title, fontsize=11)
-    synthetic = study.expected() is not None
-    axes.set_ylabel("excess risk" if synthetic else "test mean squared error")
-    if synthetic and any(np.nanmax(study.result.summary()[fit].mean) > 0 for fit in FITS):
+def _draw_risks(axes: Any, line: Line) -> None:
+    for metric, (colour, name) in FITS.items():
+        _draw_metric(axes, line, metric, colour, name)
+    _finish(axes, line)
+    axes.set_title(", ".join(filter(None, (line.title, line.label))), fontsize=11)
+    axes.set_ylabel("excess risk" if line.setting.is_synthetic else "test mean squared error")
+    if line.setting.is_synthetic and any(np.any(line.summary[fit].mean > 0) for fit in FITS):
         axes.set_yscale("log")
 
 
-def _draw_ratios(axes: Any, study: Drawable) -> None:
-    _draw_curves(axes, study, RATIOS)
+def _draw_ratios(axes: Any, line: Line) -> None:
+    for metric, (colour, name) in RATIOS.items():
+        _draw_metric(axes, line, metric, colour, name)
+    _finish(axes, line)
     axes.axhline(1.0, color="black", lw=0.8, alpha=0.5)
     axes.set_ylabel("PGR, OPR")
-    low = float(np.nanmin(np.append(study.result.summary()["pgr"].mean, 0.0)))
-    axes.set_ylim(bottom=max(low - 0.1, -1.0))
+    _keep_pgr_readable(axes, [line])
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="best")
 
 
-def _add_legend(figure: Any, axes: Any, with_theory: bool) -> None:
+def _keep_pgr_readable(axes: Any, lines: Iterable[Line]) -> None:
+    """Cut the axis a little below the lowest mean: bounds and error bars may fall without end."""
+    means = np.concatenate([line.summary["pgr"].mean for line in lines])
+    low = float(np.min(means[np.isfinite(means)], initial=0.0))
+    axes.set_ylim(bottom=max(low - 0.1, LOWEST_PGR))
+
+
+def _add_legend(figure: Any, axes: Any, lines: Sequence[Line]) -> None:
     """Name the curves once, above the panels, where no data can lie under the names."""
     from matplotlib.lines import Line2D
 
     handles, labels = axes.get_legend_handles_labels()
-    if with_theory:
-        handles += [Line2D([], [], color="black", lw=1.4), Line2D([], [], color="black", lw=1.2, ls=":")]
+    if any(line.theory(line.sizes)[0] for line in lines):
+        handles += [Line2D([], [], color="black", lw=1.3), Line2D([], [], color="black", lw=1.2, ls=":")]
         labels += ["exact expectation", "bound of the paper"]
-    figure.legend(handles, labels, frameon=False, fontsize=9, ncols=len(labels), loc="outside upper center")
+    per_row = max(2, round(figure.get_figwidth() / 1.9))
+    figure.legend(handles, labels, frameon=False, fontsize=9, ncols=per_row, loc="outside upper center")

@@ -11,6 +11,7 @@ def progress_bar(title: str, shown: bool) -> Iterator[Callable[[int, int], None]
     """Yield a callback of (done, total); None, and no bar, without rich or with ``shown=False``."""
     try:
         from rich.console import Console
+        from rich.markup import escape
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError:
         shown = False
@@ -19,9 +20,11 @@ def progress_bar(title: str, shown: bool) -> Iterator[Callable[[int, int], None]
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(True, True))
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None)
+        task = bar.add_task(escape(title), total=None)
 
         def update(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+            if bar.tasks[task].total is None:  # the first call tells what was there: no part of the speed
+                bar.reset(task, completed=done, total=total)
+            bar.update(task, completed=done)
 
         yield update

@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from w2s_fast import __version__
-from w2s_fast.study.store import whole_file
+from w2s_fast.study.files import whole_file
 
 Row = dict[str, Any]
 
@@ -25,17 +25,27 @@ def write_csv(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
         writer.writerows(rows)
 
 
+def data_frame(rows: Sequence[Row]) -> Any:
+    """Make a pandas DataFrame of rows. The only place that imports pandas."""
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ImportError("a DataFrame needs pandas: python -m pip install pandas") from None
+    return pd.DataFrame.from_records(list(rows))
+
+
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     """Write strict JSON: NaN and infinity become null."""
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _finite(content: Any) -> Any:
+def finite(content: Any) -> Any:
+    """Replace NaN and infinity by None, which JSON can hold."""
     if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
+        return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
@@ -50,14 +60,30 @@ def versions() -> dict[str, str]:
     }
 
 
+def whole(size: int) -> str:
+    """Write a size with commas, from ten million on in powers of ten.
+
+    >>> whole(4_000), whole(10**12)
+    ('4,000', '1e+12')
+    """
+    return f"{size:,}" if size < 10**7 else f"{size:.3g}"
+
+
+def scale_of(is_synthetic: bool, metric: str) -> float:
+    """Factor by which tables for people show a metric: risks of the paper's setting are thousandths."""
+    return 1e3 if is_synthetic and metric not in ("pgr", "opr") else 1.0
+
+
 def cell(mean: float, stderr: float) -> str:
-    """Write ``mean±stderr`` to the digits that the error leaves.
+    """Write ``mean±stderr`` to the digits that the error leaves, six at most.
 
     >>> cell(0.0013959, 0.0000132), cell(0.5642, 0.0081), cell(-14.2, 2.7), cell(1.5, 0.0)
     ('0.001396±0.000013', '0.564±0.008', '-14±3', '1.5±0')
     """
     if not (math.isfinite(mean) and math.isfinite(stderr)) or stderr <= 1e-9 * abs(mean):
         return f"{mean:.4g}±{stderr if not math.isfinite(stderr) else 0:.2g}"
+    if stderr < 1e-5 * abs(mean):
+        return f"{mean:.4g}±{stderr:.0e}"
     exponent = math.floor(math.log10(stderr))
     decimals = max(0, -exponent + (stderr < 2 * 10.0**exponent))  # a leading 1 keeps a second digit
     return f"{mean:.{decimals}f}±{stderr:.{decimals}f}"

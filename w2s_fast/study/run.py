@@ -1,48 +1,65 @@
-"""A study: a model or real features, a grid of n and N, and trials."""
+"""A study: a model or real features, a grid of n and N, further axes, and trials."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast import _check
-from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.model.probe import Task, probe_task
-from w2s_fast.model.risks import Risks
-from w2s_fast.model.simulate import simulate
-from w2s_fast.model.theory import expected_risks, paper_bounds
-from w2s_fast.model.trials import Trials
+from w2s_fast._threads import default_workers
+from w2s_fast.model.trials import Estimate, Trials
+from w2s_fast.study import store
+from w2s_fast.study.files import whole_file
+from w2s_fast.study.lines import Line, lines_of
 from w2s_fast.study.progress import progress_bar
+from w2s_fast.study.record import Record
+from w2s_fast.study.report import Row, data_frame, versions, write_csv, write_json
+from w2s_fast.study.setting import AXES, Chunk, Setting, Source, settings_of
+
+PathLike = str | os.PathLike[str]
 
 
 class Study:
-    """A grid of points (n, N), each run for a number of trials.
+    """A grid of points (n, N) at each value of further axes, each run for a number of trials.
 
     Parameters
     ----------
-    source : GaussianModel or Task
-        What to study: the Gaussian model, or real features with labels.
+    source : GaussianModel, Task or callable
+        What to study: the Gaussian model, real features with labels, or a function that makes models of ``d_shared``
+        and ``noise_variance``, such as ``GaussianModel.paper``.
     n, N : int or array_like of int
-        Labelled and pseudo-labelled rows; they broadcast to the points of the grid.
+        Labelled and pseudo-labelled rows; they broadcast to the points of the grid, each of which is run once.
+    d_shared, noise_variance, ridge : float or array_like of float, optional
+        Further axes, crossed with one another and the grid. Real features have only ``ridge``; ``d_shared`` needs a
+        function for a source.
     trials : int
+        At each point.
     seed : int
+        The same seed gives the same results at any number of workers, however often a run was cut.
     title : str
         Names the study in tables, figures and progress bars.
+    path : str or path-like, optional
+        An SQLite file to stream results to, made if missing. Where it holds this study, :meth:`run` goes on where it
+        stopped; where it holds anything else, that is an error. Without a path results live in memory.
+    keep_trials : bool
+        Store every trial, not only moments; in memory they are always kept.
 
     Attributes
     ----------
-    result : Trials
-        Of the last run.
-    seconds : float
-        How long it took.
-
-    Notes
-    -----
-    Results are kept in memory; a study stored in a file, that resumes and merges, is not there yet.
+    n, N : ndarray of int64
+        Sizes at each point of the grid.
+    seeds : dict of int to int
+        Trials wanted of each seed; more than one after :meth:`merge`.
+    runs : list of dict
+        Start, seconds, trials and versions of each run that led to the results.
 
     Examples
     --------
@@ -54,31 +71,95 @@ class Study:
     """
 
     def __init__(
-        self, source: GaussianModel | Task, *, n: Any, N: Any, trials: int = 40, seed: int = 0, title: str = "study"
+        self,
+        source: Source,
+        *,
+        n: Any,
+        N: Any,
+        d_shared: Any = None,
+        noise_variance: Any = None,
+        ridge: Any = None,
+        trials: int = 40,
+        seed: int = 0,
+        title: str = "study",
+        path: PathLike | None = None,
+        keep_trials: bool = False,
     ) -> None:
-        if not isinstance(source, GaussianModel | Task):
-            raise TypeError(f"source must be a GaussianModel or a Task, got {type(source).__name__}")
-        self.source = source
+        settings = settings_of(source, d_shared=d_shared, noise_variance=noise_variance, ridge=ridge)
         grid = _check.broadcast(n=np.atleast_1d(_check.sizes(n, "n")), N=_check.sizes(N, "N"))
-        self.n, self.N = (sizes.ravel() for sizes in grid)
-        self.trials = _check.integer(trials, "trials", minimum=1)
+        points = dict.fromkeys(zip(*(sizes.ravel().tolist() for sizes in grid), strict=True))  # each once
+        self.path = path
         self.seed = _check.integer(seed, "seed")
-        self.title = title
-        self.seconds = 0.0
-        self._result: Trials | None = None
+        self.seeds = {self.seed: _check.integer(trials, "trials", minimum=1)}
+        spec = store.Spec(
+            title=str(title),
+            n=[n for n, _ in points],
+            N=[N for _, N in points],
+            settings=[setting.about for setting in settings],
+            keep_trials=path is None or bool(keep_trials),
+        )
+        self._set_up(spec, settings)
+        for setting in settings:
+            setting.require(self.points, self.seed)
+
+    def _set_up(self, spec: store.Spec, settings: list[Setting]) -> None:
+        self.title, self.settings, self._spec = spec.title, settings, spec
+        self.n, self.N = np.array(spec.n), np.array(spec.N)
+        self.runs: list[dict[str, Any]] = []
+        self._record = self._nothing()
+
+    def _nothing(self) -> Record:
+        return Record(len(self.settings) * len(self._spec.n), self.settings[0].columns, self._spec.keep_trials)
+
+    @classmethod
+    def open(cls, path: PathLike) -> Study:
+        """Read a study from its file, with what it has measured so far.
+
+        Gaussian models come with it, and :meth:`run` goes on; to go on with real features, give them to ``Study``
+        again with the same path.
+        """
+        study = cls.__new__(cls)
+        study.path = path
+        with store.opened(path) as file:
+            study._set_up(file.spec, file.settings())
+            study.seeds = file.seeds()
+            study.seed = min(study.seeds)
+            study._read(file)
+        return study
+
+    def _read(self, file: store.Store) -> None:
+        self.runs, self._record = file.runs(), file.record(self.settings[0].columns)
 
     @property
-    def result(self) -> Trials:
-        if self._result is None:
-            raise RuntimeError("this study has no results yet: call run() first")
-        return self._result
+    def points(self) -> list[tuple[int, int]]:
+        return list(zip(self._spec.n, self._spec.N, strict=True))
 
     @property
-    def is_synthetic(self) -> bool:
-        return isinstance(self.source, GaussianModel)
+    def trials(self) -> int:
+        """Trials wanted at each point, over all seeds."""
+        return sum(self.seeds.values())
+
+    @property
+    def axes(self) -> list[str]:
+        """Further axes on which settings differ."""
+        return [axis for axis in AXES if len({setting.about.get(axis) for setting in self.settings}) > 1]
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Trials done at each point, over all seeds: settings, then points."""
+        return self._record.counts()
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(np.all(self.counts >= self.trials))
+
+    @property
+    def seconds(self) -> float:
+        """How long the runs took together."""
+        return sum(run["seconds"] for run in self.runs)
 
     def run(self, progress: bool | Callable[[int, int], None] = True, *, workers: int | None = None) -> Self:
-        """Run every trial at every point and return ``self``.
+        """Run every trial that is missing and return ``self``.
 
         Parameters
         ----------
@@ -86,60 +167,208 @@ class Study:
             Show a bar on standard error (where rich is installed), or call with (done, total).
         workers : int, optional
             Threads; by default one a core. Results do not depend on it.
+
+        Raises
+        ------
+        StudyFileError
+            The file is damaged, no study, of a newer version, or in use by another run.
+        ValueError
+            The file holds another study, or this one with other seeds.
         """
         if not isinstance(progress, bool):
             _check.callback(progress, "progress")
-        started = time.perf_counter()
-        with progress_bar(self.title, progress is True) as bar:
-            options: dict[str, Any] = {
-                "n": self.n,
-                "N": self.N,
-                "trials": self.trials,
-                "seed": self.seed,
-                "workers": workers,
-                "progress": progress if callable(progress) else bar,
-            }
-            if isinstance(self.source, GaussianModel):
-                self._result = simulate(self.source, **options)
-            else:
-                self._result = probe_task(self.source, **options)
-        self.seconds = time.perf_counter() - started
+        workers = _check.workers(workers)
+        with self._file() as file, progress_bar(self.title, progress is True) as bar:
+            self._run(file, progress if callable(progress) else bar or _silent, workers)
         return self
 
-    def expected(self) -> Risks | None:
-        """Exact expectations at the points; None for real features."""
-        return expected_risks(self.source, self.n, self.N) if isinstance(self.source, GaussianModel) else None
+    @contextmanager
+    def _file(self) -> Iterator[store.Store | None]:
+        """Yield this study's file, held alone, with what it says read in; None in memory."""
+        if self.path is None:
+            yield None
+            return
+        if not os.path.exists(self.path):
+            store.create(self.path, self._spec, self.settings, self.seeds)
+        with store.opened(self.path, write=True) as file:
+            self._require_same(file.spec, f"{os.fsdecode(self.path)} holds another study")
+            there = file.seeds()
+            if not self.seeds.keys() <= there.keys():
+                raise ValueError(
+                    f"{os.fsdecode(self.path)} holds seed {', '.join(map(str, there))}, asked for {self.seed}: "
+                    "run another seed in a file of its own, then merge the two"
+                )
+            self.seeds = there | {seed: max(trials, there.get(seed, 0)) for seed, trials in self.seeds.items()}
+            self._read(file)
+            yield file
 
-    def bounds(self) -> Risks | None:
-        """Bounds as the paper draws them at the points; None for real features."""
-        return paper_bounds(self.source, self.n, self.N) if isinstance(self.source, GaussianModel) else None
+    def _require_same(self, other: store.Spec, what: str) -> None:
+        differences = self._spec.differences(other)
+        if differences:
+            raise ValueError(f"{what}: not the same {', '.join(differences)}; nothing was changed")
 
-    def table(self) -> list[dict[str, Any]]:
-        """Tidy rows: one a point and metric, with mean, standard error, exact expectation and the paper's bound."""
-        summary, expected, bounds = self.result.summary(), self.expected(), self.bounds()
+    def _run(self, file: store.Store | None, report: Callable[[int, int], None], workers: int | None) -> None:
+        before, total = int(self.counts.sum()), self.trials * self._record.places
+        done, started = before, time.perf_counter()
+        run: dict[str, Any] = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions()}
+        run["workers"] = workers or default_workers()
+        report(done, total)
+        if file is not None and file.seeds() != self.seeds:
+            file.save_seeds(self.seeds)
+        with closing(self._missing(workers)) as chunks:
+            for seed, chunk in chunks:
+                if done == before:
+                    self.runs.append(run)
+                for place, _, values in chunk:
+                    self._record.add(seed, place, values)
+                    done += len(values)
+                run |= {"seconds": time.perf_counter() - started, "trials": done - before}
+                if file is not None:
+                    file.save_chunk(seed, chunk, self._record, self.runs)
+                report(done, total)
+
+    def _missing(self, workers: int | None) -> Generator[tuple[int, Chunk], None, None]:
+        """Run what is missing; yield each seed's chunks, with places for points."""
+        points = self.points
+        for index, setting in enumerate(self.settings):
+            first_place = index * len(points)
+            for seed, trials in self.seeds.items():
+                done = self._record.done(seed)[first_place : first_place + len(points)]
+                if min(done) < trials:
+                    for chunk in setting.run(points, done, trials, seed=seed, workers=workers):
+                        yield seed, [(first_place + point, first, values) for point, first, values in chunk]
+
+    def merge(self, other: Study) -> Self:
+        """Add the trials of the same study run with other seeds, and return ``self``.
+
+        Parameters
+        ----------
+        other : Study
+            Of the same source, grid and axes. It stays as it is.
+
+        Raises
+        ------
+        ValueError
+            It is another study, or both hold trials of a seed.
+        """
+        _check.instance(other, Study, "other")
+        leaves_out = other._spec.keep_trials and not self._spec.keep_trials
+        spec = replace(other._spec, keep_trials=False) if leaves_out else other._spec
+        self._require_same(spec, "other is another study")
+        with self._file() as file:
+            shared = sorted(self.seeds.keys() & other.seeds.keys())
+            if shared:
+                raise ValueError(
+                    f"both studies hold seed {', '.join(map(str, shared))}, whose trials would count twice: "
+                    "run one of them with another seed"
+                )
+            self.seeds |= other.seeds
+            self.runs += other.runs
+            self._record.adopt(other._record)
+            if file is not None:
+                file.save_merged(other.seeds, other._record, self.runs)
+        return self
+
+    def summary(self) -> Mapping[str, Estimate]:
+        """Mean and standard error of each metric, arrays over settings, then points; NaN where nothing was run."""
+        if not self.counts.any():
+            raise RuntimeError("this study has no results yet: call run() first")
+        return self._record.summary()
+
+    @property
+    def result(self) -> Trials:
+        """Every trial, of shape (points, trials), or (settings, points, trials) where there are several settings."""
+        values = self._record.trials()
+        shape = (len(self.settings),) * (len(self.settings) > 1) + (len(self.n), -1)
+        weak, baseline, ceiling, w2s = (values[..., column].reshape(shape) for column in range(4))
+        n, N = (np.broadcast_to(sizes, shape[:-1]).copy() for sizes in (self.n, self.N))
+        return Trials(n, N, weak, baseline, ceiling, w2s, self.seed)
+
+    def lines(self) -> list[Line]:
+        """Results along n and along N, setting by setting."""
+        counts = self.counts
+        return lines_of(self.title, self.axes, self.settings, self.points, counts, self.summary())
+
+    def table(self) -> list[Row]:
+        """Tidy rows: one a setting, point and metric, with mean, standard error, exact expectation, paper's bound."""
+        summary, counts = self.summary(), self.counts.tolist()
         rows = []
-        for point, (n, N) in enumerate(zip(self.n.tolist(), self.N.tolist(), strict=True)):
-            for metric, (mean, stderr) in summary.items():
-                row = {"study": self.title, "n": n, "N": N, "metric": metric, "trials": self.trials}
-                row |= {"mean": float(mean[point]), "stderr": float(stderr[point])}
-                for name, theory in (("expected", expected), ("paper_bound", bounds)):
-                    row[name] = None if theory is None else float(getattr(theory, metric)[point])
-                rows.append(row)
+        for index, setting in enumerate(self.settings):
+            exact, bounds = setting.theory(self.n, self.N)
+            axes = {axis: setting.about.get(axis) for axis in AXES}
+            for point, (n, N) in enumerate(self.points):
+                place = index * len(self.points) + point
+                for metric, (mean, stderr) in summary.items():
+                    row = {"study": self.title, **axes, "n": n, "N": N, "metric": metric, "trials": counts[place]}
+                    row |= {"mean": float(mean[place]), "stderr": float(stderr[place])}
+                    for name, theory in (("expected", exact), ("paper_bound", bounds)):
+                        row[name] = float(theory[metric][point]) if metric in theory else None
+                    rows.append(row)
         return rows
 
-    def to_csv(self, path: str | os.PathLike[str]) -> Self:
-        """Write :meth:`table` and return ``self``; the file appears whole or not at all."""
-        from w2s_fast.study.report import write_csv
+    def describe(self) -> dict[str, Any]:
+        """Everything needed to run the study again and to trust it, fit for JSON: spec, seeds, runs, table."""
+        return {
+            "title": self.title,
+            "settings": [setting.about for setting in self.settings],
+            "n": self.n.tolist(),
+            "N": self.N.tolist(),
+            "seeds": {str(seed): trials for seed, trials in self.seeds.items()},
+            "complete": self.is_complete,
+            "runs": self.runs,
+            "table": self.table(),
+        }
 
+    def to_frame(self) -> Any:
+        """:meth:`table` as a pandas DataFrame; pandas must be installed."""
+        return data_frame(self.table())
+
+    def to_csv(self, path: PathLike) -> Self:
+        """Write :meth:`table` and return ``self``; the file appears whole or not at all."""
         write_csv(self.table(), path)
         return self
 
-    def plot(self, path: str | os.PathLike[str]) -> Self:
+    def to_json(self, path: PathLike) -> Self:
+        """Write :meth:`describe` and return ``self``."""
+        write_json(self.describe(), path)
+        return self
+
+    def to_html(self, path: PathLike) -> Self:
+        """Write one self-contained page: figures, tables, spec, versions, seeds (needs the extra ``plot``)."""
+        from w2s_fast.study.html import write_html
+
+        write_html([self], path)
+        return self
+
+    def plot(self, path: PathLike) -> Self:
         """Draw risks, PGR and OPR along the grid (needs the extra ``plot``) and return ``self``.
 
         The suffix of ``path`` names the format: .png, .svg, .pdf.
         """
         from w2s_fast.study.plot import draw
 
-        draw([self], path)
+        draw(self.lines(), path)
         return self
+
+    def plot_comparison(self, path: PathLike) -> Self:
+        """Draw PGR and OPR of all settings in one panel for each axis, and return ``self``."""
+        from w2s_fast.study.plot import draw_comparison
+
+        draw_comparison(self.lines(), path)
+        return self
+
+
+def merge_files(paths: Sequence[PathLike], out: PathLike) -> Study:
+    """Join study files of disjoint seeds in a new file, which appears whole and in no other's place."""
+    first, *others = paths
+    with whole_file(out, replace=False) as temporary:
+        with store.opened(first) as file:
+            file.copy(temporary)
+        study = Study.open(temporary)
+        for path in others:
+            study.merge(Study.open(path))
+    return Study.open(out)
+
+
+def _silent(done: int, total: int) -> None:
+    """Report nothing."""

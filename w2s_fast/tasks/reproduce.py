@@ -1,28 +1,44 @@
-"""The main job: a study on real features and the paper's first synthetic figure, written to a folder."""
+"""The main job: a study on real features and all synthetic figures of the paper, written to a folder."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.model.probe import Rows
-from w2s_fast.study.plot import draw
+from w2s_fast.model.risks import Risks
+from w2s_fast.study.html import write_html
+from w2s_fast.study.lines import Line
+from w2s_fast.study.plot import draw, draw_comparison
 from w2s_fast.study.report import versions, write_csv, write_json
 from w2s_fast.study.run import Study
 from w2s_fast.tasks import paper, valence
 
+Draw = Callable[[Sequence[Line], Path], None]
+SHOWN = (10,)  # values of d_shared in the printed table; the files hold all
 ShowProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
 
 
-def studies(*, trials: int = 40, seed: int = 0, quick: bool = False) -> list[Study]:
+class Job(NamedTuple):
+    """Every study of the main job."""
+
+    real: Study
+    synthetic: list[Study]  # one a noise variance
+    far: Study
+
+    @property
+    def studies(self) -> list[Study]:
+        return [self.real, *self.synthetic, self.far]
+
+
+def job(*, trials: int = 40, seed: int = 0, quick: bool = False) -> Job:
     """Return the studies of the main job, unrun; ``quick`` takes fewer points and trials of each."""
-    points, real_points, real_trials = (5, 4, min(trials, 5)) if quick else (20, 12, trials)
+    points, real_points, far_points = (5, 4, 4) if quick else (20, 12, 19)
+    real_trials, trials = (min(trials, 5), min(trials, 10)) if quick else (trials, trials)
     real = Study(
         valence.load(),
         n=600,
@@ -31,42 +47,79 @@ def studies(*, trials: int = 40, seed: int = 0, quick: bool = False) -> list[Stu
         seed=seed,
         title="sentence valence",
     )
-    return [real, *paper.synthetic(points=points, trials=min(trials, 10) if quick else trials, seed=seed)]
+    noises = dict.fromkeys((*paper.RISKS, *paper.RATIOS))
+    synthetic = [paper.synthetic(noise, points=points, trials=trials, seed=seed) for noise in noises]
+    return Job(real, synthetic, paper.far(points=far_points, trials=trials, seed=seed))
 
 
-def run(all_studies: list[Study], show_progress: ShowProgress, workers: int | None = None) -> None:
+def run(studies: list[Study], show_progress: ShowProgress, workers: int | None = None) -> None:
     """Run the studies one after the other."""
-    for study in all_studies:
+    for study in studies:
         with show_progress(study.title) as callback:
             study.run(progress=callback if callback is not None else False, workers=workers)
 
 
-def write(all_studies: list[Study], folder: Path, started: float) -> Iterator[Path]:
-    """Write figures, tables and the JSON record; yield each path once it is there. ``started``: perf_counter."""
-    real, *synthetic = all_studies
-    for name, group in (("valence", [real]), ("synthetic", synthetic)):
-        draw(group, folder / f"{name}.png")
-        yield folder / f"{name}.png"
-        write_csv([row for study in group for row in study.table()], folder / f"{name}.csv")
+def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
+    """Write figures, tables, the report and the JSON record; yield each path once it is there.
+
+    ``started``: perf_counter.
+    """
+    drawn: list[list[Path]] = [[] for _ in work.studies]
+    for number, study in enumerate(work.studies):
+        for name, lines, draw_lines in figures(work, study):
+            path = folder / f"{name}.png"
+            draw_lines(lines, path)
+            drawn[number].append(path)
+            yield path
+    for name, studies in (("valence", [work.real]), ("synthetic", work.studies[1:])):
+        write_csv([row for study in studies for row in study.table()], folder / f"{name}.csv")
         yield folder / f"{name}.csv"
+    write_html(work.studies, folder / "report.html", "Weak-to-strong generalization: the paper and beyond", drawn)
+    yield folder / "report.html"
     record = {
         "versions": versions(),
-        "seconds": {**{study.title: study.seconds for study in all_studies}, "total": time.perf_counter() - started},
-        "studies": [describe(study) for study in all_studies],
+        "seconds": {**{study.title: study.seconds for study in work.studies}, "total": time.perf_counter() - started},
+        "studies": [study.describe() for study in work.studies],
     }
     write_json(record, folder / "reproduce.json")
     yield folder / "reproduce.json"
 
 
-def describe(study: Study) -> dict[str, Any]:
-    """Everything needed to run a study again, and its table."""
-    source = study.source
-    if isinstance(source, GaussianModel):
-        names = ("d_weak", "d_strong", "d_shared", "rho_weak", "rho_strong", "noise_variance")
-        about = {"kind": "gaussian", **{name: getattr(source, name) for name in names}}
+def figures(work: Job, study: Study) -> Iterator[tuple[str, list[Line], Draw]]:
+    """Name the figures of a study, what they show and how."""
+    if study is work.real:
+        yield "valence", study.lines(), draw
+    elif study is work.far:
+        yield "far", study.lines(), draw
     else:
-        test = len(source.test) if isinstance(source.test, Rows) else source.test
-        shape = dict(zip(("d_weak", "d_strong"), source.rows.widths, strict=True))
-        about = {"kind": "features", "rows": len(source.rows), **shape, "test": test, "ridge": source.ridge}
-    grid = {"n": study.n.tolist(), "N": study.N.tolist(), "trials": study.trials, "seed": study.seed}
-    return {"title": study.title, "source": about, **grid, "table": study.table()}
+        noise = study.settings[0].about["noise_variance"]
+        for d_shared in paper.RISKS.get(noise, ()):
+            yield f"risk_d{d_shared}_noise{noise:g}", _lines(study, (d_shared,)), draw
+        for group in paper.RATIOS.get(noise, ()):
+            name = f"pgr_opr_d{'-'.join(map(str, group))}_noise{noise:g}"
+            yield name, _lines(study, group), draw_comparison
+
+
+class Agreement(NamedTuple):
+    """How far mean risks lie from exact expectations, in standard errors."""
+
+    means: int
+    largest: float
+    root_mean_square: float
+
+
+def agreement(work: Job) -> Agreement:
+    """Compare every mean risk of the synthetic studies with the theory."""
+    rows = [row for study in work.studies[1:] for row in study.table() if row["metric"] in Risks._fields]
+    scores = np.array([(row["mean"] - row["expected"]) / row["stderr"] for row in rows])
+    return Agreement(len(scores), float(np.abs(scores).max()), float(np.sqrt(np.mean(scores**2))))
+
+
+def shown(work: Job) -> list[Line]:
+    """Lines for the printed table: the real study, the paper's first figure and its continuation."""
+    return work.real.lines() + _lines(work.synthetic[0], SHOWN) + _lines(work.far, SHOWN)
+
+
+def _lines(study: Study, group: tuple[int, ...]) -> list[Line]:
+    """Lines of some values of d_shared, in the order given."""
+    return [line for d_shared in group for line in study.lines() if round(line.setting.about["d_shared"]) == d_shared]

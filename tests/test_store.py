@@ -1,0 +1,362 @@
+"""Study files: a stopped run goes on to the same bits; seeds merge; nothing is ever overwritten."""
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from w2s_fast import GaussianModel, Study, Task
+from w2s_fast.model.simulate import LARGEST_CHUNK
+from w2s_fast.model.trials import METRICS
+from w2s_fast.study import store
+from w2s_fast.study.run import merge_files
+from w2s_fast.study.setting import fingerprint
+from w2s_fast.study.store import StudyFileError, opened
+
+
+def family(d_shared=2, noise_variance=0.5):
+    return GaussianModel.paper(6, 4, d_shared, noise_variance, d_target=9)
+
+
+GRID = {"n": [[12], [20]], "N": [9, 30], "d_shared": [0, 3], "ridge": [0.0, 0.5]}
+
+
+def made(path=None, trials=7, seed=3, **changes):
+    return Study(family, **(GRID | changes), trials=trials, seed=seed, path=path, title="tiny")
+
+
+def features(seed=0):
+    rng = np.random.default_rng(seed)
+    strong = rng.standard_normal((80, 4))
+    return Task.of(strong[:, :2], strong, strong[:, 0] + 0.1 * rng.standard_normal(80), test=20)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return made().run(progress=False)
+
+
+@pytest.fixture
+def finished(tmp_path):
+    return made(tmp_path / "study.sqlite").run(progress=False)
+
+
+class StopError(Exception):
+    pass
+
+
+def stop_after(calls):
+    def progress(done, total):
+        nonlocal calls
+        calls -= 1
+        if calls < 0:
+            raise StopError
+
+    return progress
+
+
+def test_a_file_holds_what_memory_does(finished, reference):
+    assert finished.table() == reference.table()
+    read = Study.open(finished.path)
+    assert read.table() == reference.table()
+    assert (read.title, read.seeds, read.points, read.is_complete) == ("tiny", {3: 7}, reference.points, True)
+    assert read.runs[0]["versions"]["numpy"] == np.__version__
+    assert read.runs[0]["trials"] == 7 * 16
+    assert sorted(path.name for path in finished.path.parent.iterdir()) == ["study.sqlite"]
+
+
+@pytest.mark.parametrize("keep_trials", [False, True])
+def test_a_run_stopped_anywhere_goes_on_to_the_same_bits(tmp_path, keep_trials):
+    path, reference = tmp_path / "study.sqlite", made(trials=70).run(progress=False)
+    assert LARGEST_CHUNK < 70  # stops fall between points and within them
+    stops = 0
+    for calls in (0, 1, 3, 2, 5):
+        with pytest.raises(StopError):
+            made(path, trials=70, keep_trials=keep_trials).run(stop_after(calls))
+        stops += 1
+        assert not Study.open(path).is_complete
+    study = made(path, trials=70, keep_trials=keep_trials).run(progress=False)
+    assert study.table() == reference.table()
+    assert len(study.runs) == stops  # the first was stopped before its first chunk
+    if keep_trials:
+        assert all(np.array_equal(getattr(study.result, name), getattr(reference.result, name)) for name in METRICS)
+    else:
+        with pytest.raises(RuntimeError, match="keep_trials=True"):
+            _ = study.result
+
+
+def test_a_chunk_is_kept_whole_or_not_at_all(tmp_path, monkeypatch):
+    written = []
+
+    def fail_at_trials(connection, table, *values):
+        written.append(table)
+        if table == "trials" and len(written) > 6:
+            raise StopError
+        write(connection, table, *values)
+
+    write = store._write
+    study = made(tmp_path / "study.sqlite", keep_trials=True)
+    with monkeypatch.context() as patch, pytest.raises(StopError):
+        patch.setattr(store, "_write", fail_at_trials)
+        study.run(progress=False)
+    assert written[-2:] == ["points", "trials"]
+    assert study.run(progress=False).table() == made().run(progress=False).table()
+    assert study.result.w2s.shape == (4, 4, 7)
+
+
+def test_finished_trials_are_not_run_again(finished):
+    seen = []
+    made(finished.path).run(lambda done, total: seen.append((done, total)))
+    assert seen == [(112, 112)]
+
+
+def test_more_trials_later_are_those_of_one_long_run(finished):
+    more = made(finished.path, trials=20).run(progress=False)
+    assert more.table() == made(trials=20).run(progress=False).table()
+    fewer = made(finished.path, trials=5).run(progress=False)  # what is there is used
+    assert fewer.table() == more.table()
+    assert Study.open(finished.path).run(progress=False).table() == more.table()
+
+
+def test_an_unfinished_study_can_be_read(tmp_path):
+    with pytest.raises(StopError):
+        made(tmp_path / "study.sqlite").run(stop_after(3))
+    study = Study.open(tmp_path / "study.sqlite")
+    rows = study.table()
+    assert {row["trials"] for row in rows} == {0, 7}
+    assert all(np.isnan(row["mean"]) == (row["trials"] == 0) for row in rows if row["metric"] == "weak")
+    assert study.run(progress=False).is_complete
+
+
+def test_real_features_resume_and_are_told_apart(tmp_path):
+    def study(path=None, seed=0, **options):
+        return Study(features(seed), n=10, N=[15, 40], trials=6, path=path, keep_trials=True, **options)
+
+    path, plain = tmp_path / "real.sqlite", study().run(progress=False)
+    with pytest.raises(StopError):
+        study(path).run(stop_after(3))
+    assert 0 < Study.open(path).counts[0] < 6
+    with pytest.raises(ValueError, match="does not hold real features: give them again"):
+        Study.open(path).run(progress=False)
+    with pytest.raises(ValueError, match="holds another study: not the same the data; nothing was changed"):
+        study(path, seed=1).run(progress=False)
+    with pytest.raises(ValueError, match="not the same ridge"):
+        study(path, ridge=0.5).run(progress=False)
+    assert study(path).run(progress=False).table() == plain.table()
+    assert np.array_equal(study(path).run(progress=False).result.w2s, plain.result.w2s)
+
+
+def test_fingerprints_tell_values_shapes_and_types_apart():
+    arrays = [np.zeros((2, 3)), np.zeros((3, 2)), np.zeros((2, 3), np.float32), np.ones((2, 3)), np.zeros(())]
+    assert len({fingerprint([array]) for array in arrays}) == len(arrays)
+    assert fingerprint([np.arange(6.0).reshape(2, 3).T]) == fingerprint([np.arange(6.0).reshape(2, 3).T.copy()])
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"n": 12}, "n, N"),
+        ({"N": [9, 31]}, "N"),
+        ({"d_shared": [0, 2]}, "d_shared"),
+        ({"ridge": [0.0, 0.6]}, "ridge"),
+        ({"noise_variance": 0.6}, "noise_variance"),
+        ({"keep_trials": True}, "keep_trials"),
+    ],
+)
+def test_another_spec_is_refused_and_changes_nothing(finished, changes, named):
+    before = finished.path.read_bytes()
+    with pytest.raises(ValueError, match=f"holds another study: not the same {named}; nothing was changed"):
+        made(finished.path, **changes).run(progress=False)
+    with pytest.raises(ValueError, match="holds seed 3, asked for 4: run another seed in a file of its own"):
+        made(finished.path, seed=4).run(progress=False)
+    assert finished.path.read_bytes() == before
+
+
+def test_studies_of_disjoint_seeds_merge(tmp_path, finished, reference):
+    other = made(tmp_path / "other.sqlite", seed=1, trials=4).run(progress=False)
+    merge_files([finished.path, other.path], tmp_path / "both.sqlite")
+    both = Study.open(tmp_path / "both.sqlite")
+    assert (both.seeds, both.trials, both.is_complete) == ({1: 4, 3: 7}, 11, True)
+    in_memory = made(seed=1, trials=4).run(progress=False).merge(reference)
+    assert both.table() == in_memory.table() == other.merge(finished).table()
+    assert Study.open(other.path).table() == both.table()
+    assert [run["trials"] for run in both.runs] == [112, 64]
+    every = np.concatenate((made(seed=1, trials=4).run(progress=False).result.w2s, reference.result.w2s), axis=-1)
+    assert np.array_equal(in_memory.result.w2s, every)
+    assert both.summary()["w2s"].mean == pytest.approx(every.mean(axis=-1).ravel())
+    third = made(seed=9, trials=2).run(progress=False)  # keeps trials, which the file leaves out
+    assert Study.open(both.merge(third).path).table() == in_memory.merge(third).table()
+    more = made(both.path, trials=9).run(progress=False)
+    assert more.seeds == {1: 4, 3: 9, 9: 2}
+
+
+def test_what_a_merged_study_runs_stays_its_own(reference):
+    other = made(seed=1, trials=9)
+    with pytest.raises(StopError):
+        other.run(stop_after(3))
+    counts, kept = other.counts.tolist(), [len(chunks) for chunks in other._record.kept[1]]
+    both = made().run(progress=False).merge(other).run(progress=False)
+    assert both.table() == made(seed=1, trials=9).run(progress=False).merge(reference).table()
+    assert (other.counts.tolist(), [len(chunks) for chunks in other._record.kept[1]]) == (counts, kept)
+    with pytest.raises(RuntimeError, match=r"this study is not finished: call run\(\) first"):
+        _ = other.result
+
+
+def test_merges_that_cannot_be(tmp_path, finished):
+    before = finished.path.read_bytes()
+    with pytest.raises(ValueError, match="both studies hold seed 3, whose trials would count twice"):
+        finished.merge(made().run(progress=False))
+    with pytest.raises(ValueError, match="other is another study: not the same N"):
+        finished.merge(made(seed=4, N=[9, 8]).run(progress=False))
+    with pytest.raises(ValueError, match="other is another study: not the same keep_trials"):
+        made(seed=4).merge(finished)
+    with pytest.raises(TypeError, match="other must be a Study, got int"):
+        finished.merge(5)
+    with pytest.raises(ValueError, match="hold seed 3"):
+        merge_files([finished.path, finished.path], tmp_path / "both.sqlite")
+    with pytest.raises(FileExistsError):
+        merge_files([finished.path], finished.path)
+    assert finished.path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["study.sqlite"]
+
+
+def test_a_second_writer_and_a_reader_are_told_to_wait(finished):
+    before = finished.table()
+    with opened(finished.path, write=True):
+        for action in (made(finished.path, trials=9).run, lambda: Study.open(finished.path)):
+            with pytest.raises(StudyFileError, match="is in use by another run: wait for it to end"):
+                action()
+    assert Study.open(finished.path).table() == before
+
+
+def damaged(path, change):
+    content = bytearray(path.read_bytes())
+    path.write_bytes(change(content))
+    return path.read_bytes()
+
+
+def refused(path, words):
+    """Neither a run nor a look takes the file, and both leave it as it is."""
+    before = path.read_bytes()
+    for action in (lambda: made(path, trials=9).run(progress=False), lambda: Study.open(path)):
+        with pytest.raises(StudyFileError, match=words):
+            action()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.02, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_refused(finished, share):
+    damaged(finished.path, lambda content: content[: int(share * len(content))])
+    refused(finished.path, "is empty or nearly so, not a study|is damaged|is truncated|is not a study")
+
+
+def test_files_of_other_kinds_are_refused(tmp_path):
+    text, other = tmp_path / "text.sqlite", tmp_path / "other.sqlite"
+    text.write_text("weak,strong\n" * 100)
+    refused(text, "is not a study file")
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE birds (name TEXT)")
+    refused(other, "is an SQLite file, but not a study; nothing was written to it")
+    with pytest.raises(StudyFileError, match="cannot be used"):
+        Study.open(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no study file"):
+        Study.open(tmp_path / "none.sqlite")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        made(tmp_path / "none" / "study.sqlite").run(progress=False)
+
+
+def test_a_newer_schema_is_refused(finished):
+    with closing(sqlite3.connect(finished.path)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    refused(finished.path, "has schema 2, this version reads up to 1: upgrade w2s_fast")
+
+
+def test_no_flipped_bit_goes_unseen(finished, reference):
+    content = finished.path.read_bytes()
+    rng = random.Random(0)
+    seen = 0
+    for _ in range(120):
+        bad = bytearray(content)
+        bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
+        finished.path.write_bytes(bad)
+        try:
+            study = Study.open(finished.path)
+        except StudyFileError:
+            seen += 1
+        else:  # it lay in unused space
+            assert study.table() == reference.table()
+            assert study.seeds == {3: 7}
+    assert seen > 20
+
+
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(finished, reference):
+    full = pytest.raises(StudyFileError, match="cannot be used: database or disk is full")
+    with full, opened(finished.path, write=True) as file:
+        file._connection.execute("PRAGMA max_page_count = 1")  # none beyond those there are
+        file.save_seeds(dict.fromkeys(range(5_000), 1))
+    assert Study.open(finished.path).table() == reference.table()
+    assert Study.open(finished.path).seeds == {3: 7}
+
+
+TRIALS = 300  # five chunks a point
+KILLED = """
+    import os, random, signal, sys, time
+    from pathlib import Path
+    from tests.test_store import TRIALS, made
+
+    folder, kills_wanted = Path(sys.argv[1]), int(sys.argv[2])
+    rng = random.Random(0)
+
+    def run(path):
+        made(path, trials=TRIALS, keep_trials=True).run(progress=False, workers=2)
+
+    made(trials=1).run(progress=False, workers=1)  # compiles, and starts no thread that a fork would lose
+    started = time.perf_counter()
+    if os.fork() == 0:
+        run(folder / "whole.sqlite")
+        os._exit(0)
+    assert os.wait()[1] == 0
+    whole = time.perf_counter() - started
+    kills = files = 0
+    while kills < kills_wanted:
+        path = folder / f"{files}.sqlite"
+        child = os.fork()
+        if child == 0:
+            run(path)
+            os._exit(0)
+        time.sleep(rng.uniform(0, 0.5) * whole)
+        os.kill(child, signal.SIGKILL)
+        killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        kills += killed
+        files += not killed
+    child = os.fork()
+    if child == 0:
+        run(path)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    print(kills, files + 1)
+"""
+
+
+@pytest.mark.jit_speed
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forked")
+def test_fifty_kills_at_random_moments_change_no_bit(tmp_path):
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    program = [sys.executable, "-W", "error", "-c", textwrap.dedent(KILLED), str(tmp_path), "50"]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    kills, files = map(int, done.stdout.split())
+    assert kills == 50
+    whole = Study.open(tmp_path / "whole.sqlite")
+    assert whole.table() == made(trials=TRIALS).run(progress=False).table()
+    for number in range(files):
+        study = Study.open(tmp_path / f"{number}.sqlite")
+        assert study.is_complete
+        assert study.table() == whole.table()
+        assert all(np.array_equal(getattr(study.result, name), getattr(whole.result, name)) for name in METRICS)

@@ -1,0 +1,60 @@
+"""The command ``w2s-fast``."""
+
+from __future__ import annotations
+
+try:
+    import click
+except ImportError:
+    raise SystemExit('w2s-fast needs its command-line extra: python -m pip install "w2s_fast[cli,plot]"') from None
+
+from w2s_fast import __version__
+from w2s_fast.cli.info import info
+from w2s_fast.cli.plan import plan
+from w2s_fast.cli.report import merge, report
+from w2s_fast.cli.reproduce import reproduce
+from w2s_fast.cli.sweep import sweep
+
+INTERRUPTED = 130  # the shell's exit status after Ctrl-C
+
+
+def main() -> None:
+    """Run the command; whatever a user can cause ends in one line on standard error and a non-zero exit status."""
+    try:
+        commands.main(standalone_mode=False)
+    except click.ClickException as error:
+        message, status = error.format_message(), error.exit_code
+    except click.Abort:
+        message, status = "interrupted", INTERRUPTED
+    except (ValueError, TypeError, OSError, ImportError, MemoryError, ArithmeticError, RuntimeError) as error:
+        message, status = str(error) or type(error).__name__, 1
+    else:
+        return
+    click.echo(f"w2s-fast: error: {' '.join(message.split())}", err=True)
+    raise SystemExit(status)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.version_option(__version__, prog_name="w2s-fast")
+@click.pass_context
+def commands(context: click.Context) -> None:
+    """Fast weak-to-strong generalization studies.
+
+    \b
+    Exit status:
+      0    done
+      1    the work failed: a file, a size or a value that cannot be
+      2    the command line was not understood
+      130  interrupted by Ctrl-C; what sweep had finished is kept
+
+    \b
+    Shell completion:
+      bash  eval "$(_W2S_FAST_COMPLETE=bash_source w2s-fast)"
+      zsh   eval "$(_W2S_FAST_COMPLETE=zsh_source w2s-fast)"
+      fish  _W2S_FAST_COMPLETE=fish_source w2s-fast | source
+    """  # noqa: D301  click wants the character
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (sweep, plan, report, merge, reproduce, info):
+    commands.add_command(command)

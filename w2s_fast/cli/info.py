@@ -1,0 +1,78 @@
+"""``w2s-fast info``: what results and speed depend on."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata, util
+from typing import Any
+
+import click
+
+from w2s_fast.cli.options import json_option, print_json
+
+
+@click.command()
+@json_option
+def info(as_json: bool) -> None:
+    """Print versions, BLAS, threads and CUDA.
+
+    \b
+    Example:
+      w2s-fast info --json
+    """  # noqa: D301  click wants the character
+    found = gather()
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        lines = [f"{key} {item}" for key, item in value.items()] if isinstance(value, dict) else value
+        lines = lines if isinstance(lines, list) else [str(lines)]
+        for number, line in enumerate(lines or ["none"]):
+            click.echo(f"{name if number == 0 else '':<10}{line}")
+
+
+def gather() -> dict[str, Any]:
+    """Collect what there is to tell."""
+    from w2s_fast._threads import default_workers
+    from w2s_fast.study.report import versions
+
+    optional = ("click", "rich", "matplotlib", "pandas")
+    return {
+        "versions": versions() | {name: metadata.version(name) for name in optional if util.find_spec(name)},
+        "processor": platform.processor() or platform.machine(),
+        "threads": default_workers(),
+        "blas": _blas(),
+        "cuda": _cuda(),
+    }
+
+
+def _blas() -> list[str]:
+    """BLAS libraries in use: NumPy's and SciPy's are two."""
+    import scipy.linalg  # noqa: F401  loads its own
+    from threadpoolctl import threadpool_info
+
+    return [
+        f"{pool['internal_api']} {pool['version']}, {pool['num_threads']} thread(s), {pool.get('architecture', '?')}"
+        for pool in threadpool_info()
+        if pool["user_api"] == "blas"
+    ]
+
+
+def _cuda() -> str:
+    """Name the driver's CUDA version and its devices, asking the driver itself: no CUDA package is needed."""
+    import ctypes
+
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if platform.system() == "Windows" else "libcuda.so.1")
+    except OSError:
+        return "none: no NVIDIA driver"
+    version, count = ctypes.c_int(), ctypes.c_int()
+    if driver.cuInit(0) != 0 or driver.cuDriverGetVersion(ctypes.byref(version)) != 0:
+        return "none: the NVIDIA driver does not start"
+    driver.cuDeviceGetCount(ctypes.byref(count))
+    names = []
+    for device in range(count.value):
+        name = ctypes.create_string_buffer(100)
+        driver.cuDeviceGetName(name, len(name), device)
+        names.append(name.value.decode())
+    return f"{version.value // 1000}.{version.value % 1000 // 10} by the driver: {', '.join(names) or 'no device'}"

@@ -1,0 +1,203 @@
+"""What commands share: lists of sizes and numbers, the options that describe a source, and output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from w2s_fast._check import LARGEST_COUNT
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+MOST_SIZES = 100_000  # in one lin: or log:
+GRID = ("n", "N")
+MODEL = ("d_weak", "d_strong", "d_target", "d_shared", "noise_variance")
+SOURCE = (*MODEL, "ridge", "weak", "strong", "labels", "task", "test")
+
+
+def numbers(text: str) -> list[float]:
+    """Numbers divided by commas."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 0.01,0.1") from None
+
+
+def sizes(text: str) -> list[int]:
+    """Whole numbers divided by commas; ``lin:400:4000:20`` and ``log:1e3:1e12:10`` stand for several.
+
+    >>> sizes("500,2e3,lin:400:4000:4,log:10:1e3:3")
+    [500, 2000, 400, 1600, 2800, 4000, 10, 100, 1000]
+    """
+    try:
+        return list(dict.fromkeys(size for part in text.split(",") for size in _sizes(part)))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a list of sizes such as 400,1e6 or lin:400:4000:20 or log:1e3:1e12:10"
+        ) from None
+
+
+def _sizes(part: str) -> list[int]:
+    import numpy as np
+
+    if part[:4] not in ("lin:", "log:"):
+        return [whole(part)]
+    start, stop, count = part[4:].split(":")
+    if not 2 <= int(count) <= MOST_SIZES or min(whole(start), whole(stop)) < 1:
+        raise ValueError
+    ends = whole(start), whole(stop)
+    # lin truncates, as the paper's code does
+    spaced = np.linspace(*ends, int(count)) if part.startswith("lin") else np.geomspace(*ends, int(count)).round()
+    return [int(size) for size in spaced]
+
+
+def whole(text: str) -> int:
+    """Read 4000, 4_000 or 4e3."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if number != int(min(number, LARGEST_COUNT)):
+            raise ValueError from None
+        return int(number)
+
+
+def _applied(command: Command, options: list[Callable[[Command], Command]]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def grid_options(command: Command) -> Command:
+    """--n and --N."""
+    forms = "Sizes such as 2000 or 400,1e6 or lin:400:4000:20 or log:1e3:1e12:10."
+    return _applied(
+        command,
+        [
+            click.option("--n", type=sizes, help=f"Labelled rows. {forms}  [default: 2000]"),
+            click.option(
+                "--N", "N", type=sizes, help="Pseudo-labelled rows, likewise; crossed with --n.  [default: 4000]"
+            ),
+        ],
+    )
+
+
+def source_options(command: Command) -> Command:
+    """The Gaussian model of the paper, or real features, and the further axes."""
+    size = click.IntRange(1, 100_000)
+    features = click.Path(exists=True, dir_okay=False, path_type=Path)
+    return _applied(
+        command,
+        [
+            click.option("--d-shared", type=numbers, help="Shared dimension(s); crossed with all else.  [default: 10]"),
+            click.option("--noise-variance", type=numbers, help="Variance(s) of label noise.  [default: 0.01]"),
+            click.option("--ridge", type=numbers, help="Ridge(s).  [default: 0; 1e-6 for features]"),
+            click.option("--d-weak", type=size, help="Dimension of the teacher.  [default: 200]"),
+            click.option("--d-strong", type=size, help="Dimension of the student.  [default: 100]"),
+            click.option("--d-target", type=size, help="Coordinates of the target.  [default: 300]"),
+            click.option(
+                "--weak", type=features, help="Real features instead: the teacher's, (rows, d) in a .npy file."
+            ),
+            click.option("--strong", type=features, help="The student's, likewise."),
+            click.option("--labels", type=features, help="Their labels, (rows,) in a .npy file; centre them first."),
+            click.option("--task", type=click.Choice(["valence"]), help="Real features that ship with the package."),
+            click.option("--test", help="Held-out rows of real features, or a share below 1.  [default: 0.2]"),
+        ],
+    )
+
+
+def trials_option(command: Command) -> Command:
+    """--trials."""
+    trials = click.IntRange(min=1)
+    return click.option("--trials", type=trials, default=40, show_default=True, help="At each point.")(command)
+
+
+def workers_option(command: Command) -> Command:
+    """--workers."""
+    return click.option("--workers", type=click.IntRange(1, 1024), help="Threads; one a core by default.")(command)
+
+
+def seed_option(command: Command) -> Command:
+    """--seed."""
+    seeds = click.IntRange(0, 2**62)
+    return click.option("--seed", type=seeds, default=0, show_default=True, help="Same seed, same numbers.")(command)
+
+
+def json_option(command: Command) -> Command:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines, and no table.")(command)
+
+
+def quiet_option(command: Command) -> Command:
+    """--quiet."""
+    return click.option("--quiet", "-q", is_flag=True, help="No progress bar, no table; errors only.")(command)
+
+
+def source_of(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Make the source that the options describe; return it with its further axes."""
+    axes = {"ridge": options["ridge"]}
+    files = {name: options[name] for name in ("weak", "strong", "labels")}
+    if options["task"] is None and not any(files.values()):
+        if options["test"] is not None:
+            raise click.UsageError("--test needs real features: --weak, --strong and --labels, or --task")
+        return _model(options, axes)
+    given = [f"--{name.replace('_', '-')}" for name in MODEL if options[name] is not None]
+    if given:
+        raise click.UsageError(f"{', '.join(given)} and real features exclude one another")
+    if options["task"] is not None:
+        if any(files.values()):
+            raise click.UsageError("--task and files of features exclude one another")
+        from w2s_fast.tasks import valence
+
+        return valence.load(**_test(options["test"])), axes
+    missing = [f"--{name}" for name, path in files.items() if path is None]
+    if missing:
+        raise click.UsageError(f"real features need {', '.join(missing)} too")
+    from w2s_fast.model.probe import Task
+
+    arrays = [_array(path) for path in files.values()]
+    return Task.of(*arrays, **_test(options["test"])), axes
+
+
+def _model(options: dict[str, Any], axes: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    from w2s_fast.model.gaussian import GaussianModel
+
+    fixed = {name: options[name] for name in ("d_weak", "d_strong", "d_target") if options[name] is not None}
+    varied = {name: options[name] for name in ("d_shared", "noise_variance")}
+    return partial(GaussianModel.paper, **fixed), axes | varied
+
+
+def _test(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        return {"test": float(text) if "." in text else whole(text)}
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is neither a number of rows nor a share below 1", param_hint="--test"
+        ) from None
+
+
+def _array(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise click.UsageError(f"{path} is not a .npy file of numbers: {error}") from None
+
+
+def crossed(n: list[int] | None, N: list[int] | None) -> dict[str, Any]:
+    """Cross sizes of n and N, for the arguments of a study."""
+    return {"n": [[size] for size in n or [2_000]], "N": N or [4_000]}
+
+
+def print_json(content: Any) -> None:
+    """Print strict JSON on standard output."""
+    from w2s_fast.study.report import finite
+
+    click.echo(json.dumps(finite(content), indent=1, allow_nan=False))

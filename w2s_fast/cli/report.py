@@ -1,0 +1,74 @@
+"""``w2s-fast report`` and ``w2s-fast merge``: study files, read and joined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from w2s_fast.cli.options import json_option, print_json, quiet_option
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+FORMATS = ("csv", "json", "png", "svg", "html")
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder.  [default: that of FILE]")
+@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, help="May be repeated.  [default: all]")
+@json_option
+@quiet_option
+def report(file: Path, out: Path | None, formats: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+    """Write tables, figures and one self-contained page of a study, finished or not.
+
+    \b
+    Examples:
+      w2s-fast report study.sqlite
+      w2s-fast report study.sqlite --format html --out reports
+      w2s-fast report study.sqlite --json --format csv
+    """  # noqa: D301  click wants the character
+    from w2s_fast.study.run import Study
+
+    study = Study.open(file)
+    study.summary()  # says so if there is nothing to report
+    folder = out or file.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for suffix in formats or FORMATS:
+        path = folder / f"{file.stem}.{suffix}"
+        write = {"csv": study.to_csv, "json": study.to_json, "html": study.to_html}.get(suffix, study.plot)
+        write(path)
+        written.append(path)
+        if suffix in ("png", "svg") and len(study.settings) > 1:
+            written.append(folder / f"{file.stem}-compared.{suffix}")
+            study.plot_comparison(written[-1])
+    if as_json:
+        print_json(study.describe())
+    elif not quiet:
+        from w2s_fast.cli.table import print_lines
+
+        print_lines(study.lines(), study.title)
+        if not study.is_complete:
+            click.echo(f"Not finished: {study.counts.sum():,} of {study.trials * study.counts.size:,} trials.")
+        click.echo("Written: " + ", ".join(map(str, written)))
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--out", type=FILE, required=True, help="The study file to make; must not exist.")
+@json_option
+@quiet_option
+def merge(files: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> None:
+    """Join studies of the same grid that were run with different seeds.
+
+    \b
+    Example:
+      w2s-fast merge seed0.sqlite seed1.sqlite --out both.sqlite
+    """  # noqa: D301  click wants the character
+    from w2s_fast.study.run import merge_files
+
+    study = merge_files(files, out)
+    if as_json:
+        print_json(study.describe())
+    elif not quiet:
+        click.echo(f"{out}: seeds {', '.join(map(str, study.seeds))}; {study.trials:,} trials a point.")

@@ -1,0 +1,74 @@
+"""``w2s-fast sweep``: a grid into one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from w2s_fast.cli.options import (
+    crossed,
+    grid_options,
+    json_option,
+    print_json,
+    quiet_option,
+    seed_option,
+    source_of,
+    source_options,
+    trials_option,
+    workers_option,
+)
+
+
+@click.command()
+@grid_options
+@source_options
+@trials_option
+@seed_option
+@workers_option
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("study.sqlite"),
+    show_default=True,
+    help="The study file; made if missing, gone on with if it holds this study.",
+)
+@click.option("--title", help="Names the study in figures.  [default: the file's name]")
+@click.option("--keep-trials", is_flag=True, help="Store every trial, not only means and errors.")
+@json_option
+@quiet_option
+def sweep(**options: Any) -> None:
+    """Run a grid of n and N, crossed with further axes, into one file.
+
+    Results are kept as they come: after Ctrl-C or a crash the same command goes on where it stopped, and ends with
+    the same numbers to the bit. With more --trials it adds the missing ones.
+
+    \b
+    Examples:
+      w2s-fast sweep --n 2000 --N log:1e3:1e12:10 --d-shared 10,50,90 --out far.sqlite
+      w2s-fast sweep --n lin:400:4000:20 --N 4000 --noise-variance 0.01,0.1 --trials 400
+      w2s-fast sweep --task valence --n 600 --N lin:600:6000:12 --out valence.sqlite
+      w2s-fast sweep --weak w.npy --strong s.npy --labels y.npy --n 500 --N 1000,4000 --test 0.3
+    """  # noqa: D301  click wants the character
+    from w2s_fast.study.run import Study
+
+    source, axes = source_of(options)
+    study = Study(
+        source,
+        **crossed(options["n"], options["N"]),
+        **axes,
+        trials=options["trials"],
+        seed=options["seed"],
+        title=options["title"] or options["out"].stem,
+        path=options["out"],
+        keep_trials=options["keep_trials"],
+    )
+    study.run(progress=not options["quiet"], workers=options["workers"])
+    if options["as_json"]:
+        print_json(study.describe())
+    elif not options["quiet"]:
+        from w2s_fast.cli.table import print_lines
+
+        print_lines(study.lines(), study.title)
+        click.echo(f"{options['out']}: {study.trials:,} trials a point. Next: w2s-fast report {options['out']}")

@@ -1,0 +1,176 @@
+"""One self-contained page of studies: figures, tables, spec, seeds, versions. Nothing is fetched when it is read."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from w2s_fast import __version__
+from w2s_fast.model.trials import METRICS
+from w2s_fast.study import plot
+from w2s_fast.study.files import whole_file
+from w2s_fast.study.lines import Line
+from w2s_fast.study.report import cell, scale_of, whole
+
+if TYPE_CHECKING:
+    from w2s_fast.study.run import Study
+
+STYLE = """
+:root { --ink: #1c2430; --soft: #5b6675; --line: #e3e7ec; --wash: #f6f8fa; --accent: #0072b2; }
+* { box-sizing: border-box; }
+body { margin: 0; color: var(--ink); background: #fff; font: 16px/1.55 system-ui, Helvetica, Arial, sans-serif; }
+main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 72px; }
+h1 { font-size: 30px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -.01em; }
+h2 { font-size: 22px; margin: 56px 0 4px; padding-top: 24px; border-top: 1px solid var(--line); }
+h3 { font-size: 15px; margin: 28px 0 8px; }
+p { margin: 0 0 12px; max-width: 76ch; }
+.soft { color: var(--soft); }
+.warn { color: #9a3b00; font-weight: 600; }
+figure { margin: 20px 0; }
+figure img { display: block; max-width: 100%; height: auto; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
+th, td { padding: 5px 14px 5px 0; text-align: right; white-space: nowrap; }
+th { color: var(--soft); font-weight: 600; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; }
+tr.point td { padding-bottom: 0; }
+tr.exact td { color: var(--soft); padding-top: 0; border-bottom: 1px solid var(--line); font-size: 12.5px; }
+td.wide { white-space: normal; max-width: 62ch; }
+table.spec td, table.spec th { text-align: left; vertical-align: top; }
+code { font: 12.5px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+details { margin: 8px 0; border: 1px solid var(--line); border-radius: 6px; background: var(--wash); }
+summary { cursor: pointer; padding: 9px 14px; font-weight: 600; font-size: 14px; }
+details .scroll { padding: 4px 14px 12px; background: #fff; border-top: 1px solid var(--line); }
+nav a { color: var(--accent); text-decoration: none; margin-right: 18px; white-space: nowrap; }
+@media print { details { break-inside: avoid; } main { padding: 0; } }
+"""
+
+
+def write_html(
+    studies: Sequence[Study],
+    path: str | os.PathLike[str],
+    heading: str | None = None,
+    figures: Sequence[Sequence[Path]] | None = None,
+) -> None:
+    """Write the page; it appears whole or not at all. ``figures``: PNG files of each study, in place of its own."""
+    plot.require_matplotlib()
+    content = page(studies, heading or studies[0].title, figures)
+    with whole_file(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+
+
+def page(studies: Sequence[Study], heading: str, figures: Sequence[Sequence[Path]] | None = None) -> str:
+    """Lay out the page."""
+    many = len(studies) > 1
+    links = "".join(f'<a href="#s{number}">{escape(study.title)}</a>' for number, study in enumerate(studies))
+    sections = []
+    for number, study in enumerate(studies):
+        drawn = _drawn(study) if figures is None else "".join(map(_file, figures[number]))
+        title = f"<h2>{escape(study.title)}</h2>" if many else ""
+        sections.append(f'<section id="s{number}">{title}{_study(study, drawn)}</section>')
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(heading)}</title><style>{STYLE}</style></head><body><main>"
+        f'<h1>{escape(heading)}</h1><p class="soft">Weak-to-strong study, made with w2s_fast {__version__}. Points are '
+        "means over trials with standard errors; solid lines are exact expectations (for PGR and OPR ratios of them), "
+        "dotted lines the bounds of Dong et al., ICML 2025.</p>"
+        f"{f'<nav>{links}</nav>' if many else ''}{''.join(sections)}</main></body></html>\n"
+    )
+
+
+def _study(study: Study, drawn: str) -> str:
+    tables = "".join(map(_line, study.lines()))
+    return f"{_state(study)}{drawn}<h3>Tables</h3>{tables}<h3>Spec</h3>{_spec(study)}<h3>Runs</h3>{_runs(study)}"
+
+
+def _drawn(study: Study) -> str:
+    lines = study.lines()
+    figures = [plot.panels(lines)] if len(study.settings) == 1 else [plot.comparison(lines), plot.panels(lines)]
+    return "".join(_image("svg+xml", plot.svg(figure).encode(), f"Figure of {study.title}") for figure in figures)
+
+
+def _file(path: Path) -> str:
+    return _image("png", path.read_bytes(), path.stem)
+
+
+def _image(kind: str, content: bytes, alternative: str) -> str:
+    # As an image: identifiers within one drawing cannot meet those of the next.
+    data = base64.b64encode(content).decode()
+    return f'<figure><img alt="{escape(alternative)}" src="data:image/{kind};base64,{data}"></figure>'
+
+
+def _state(study: Study) -> str:
+    points = f"{len(study.settings) * len(study.points):,} points"
+    if study.is_complete:
+        return f'<p class="soft">{points}, {study.trials:,} trials each; complete.</p>'
+    done = int(study.counts.sum())
+    return f'<p class="warn">Not finished: {done:,} of {study.trials * study.counts.size:,} trials of {points}.</p>'
+
+
+def _line(line: Line) -> str:
+    exact, _ = line.theory(line.sizes)
+    scale = {metric: scale_of(line.setting.is_synthetic, metric) for metric in METRICS}
+    rows = []
+    for index, size in enumerate(line.sizes.tolist()):
+        values = [(line.summary[metric].mean[index], line.summary[metric].stderr[index]) for metric in METRICS]
+        cells = [cell(m * scale[x], s * scale[x]) for x, (m, s) in zip(METRICS, values, strict=True)]
+        rows.append(_row([whole(size), f"{line.trials[index]:,}", *cells], "point"))
+        if exact:
+            rows.append(_row(["exact", "", *(f"{exact[x][index] * scale[x]:.4g}" for x in METRICS)], "exact"))
+    names = [x.upper() if scale[x] == 1 and x in ("pgr", "opr") else x for x in METRICS]
+    units = "Risks times 1,000." if line.setting.is_synthetic else "Risks are test mean squared errors."
+    head = _row([line.axis, "trials", *names], tag="th")
+    about = ", ".join(filter(None, (line.label, f"along {line.axis}", line.where)))
+    table = f'<p class="soft">{units}</p><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
+    return f'<details><summary>{escape(about)}</summary><div class="scroll">{table}</div></details>'
+
+
+def _spec(study: Study) -> str:
+    grid = [("n", _sizes(study.n.tolist())), ("N", _sizes(study.N.tolist()))]
+    seeds = ", ".join(f"{seed} ({trials:,} trials)" for seed, trials in study.seeds.items())
+    rows = "".join(
+        f'<tr><th>{name}</th><td class="wide">{value}</td></tr>' for name, value in [*grid, ("seeds", seeds)]
+    )
+    names = list(study.settings[0].about)
+    settings = "".join(_row([_value(setting.about[name]) for name in names]) for setting in study.settings)
+    return (
+        f'<div class="scroll"><table class="spec">{rows}</table></div><h3>Settings</h3>'
+        f'<div class="scroll"><table class="spec"><thead>{_row(names, tag="th")}</thead>{settings}</table></div>'
+    )
+
+
+def _runs(study: Study) -> str:
+    names = list(dict.fromkeys(name for run in study.runs for name in run["versions"]))
+    rows = [
+        _row(
+            [
+                run["started"],
+                f"{run['seconds']:.1f}",
+                f"{run['trials']:,}",
+                *(run["versions"].get(x, "") for x in names),
+            ]
+        )
+        for run in study.runs
+    ]
+    head = _row(["started", "seconds", "trials", *names], tag="th")
+    return f'<div class="scroll"><table class="spec"><thead>{head}</thead>{"".join(rows)}</table></div>'
+
+
+def _sizes(sizes: Iterable[int]) -> str:
+    return ", ".join(whole(size) for size in sorted(set(sizes)))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str) and len(value) == 64:
+        return f"{value[:12]}…"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _row(cells: Iterable[str], kind: str = "", tag: str = "td") -> str:
+    opening = f'<tr class="{kind}">' if kind else "<tr>"
+    return opening + "".join(f"<{tag}>{escape(text)}</{tag}>" for text in cells) + "</tr>"

@@ -1,0 +1,86 @@
+"""Lines of a study: points along n or N with everything else fixed, as figures and tables show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast.model.trials import Estimate
+from w2s_fast.study.setting import Points, Setting, Theory
+
+Axis = Literal["n", "N"]
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """Some points of one setting, by rising size along an axis.
+
+    Attributes
+    ----------
+    title : str
+        Of the study.
+    label : str
+        The setting's values on the axes that the study varies; empty if there are none.
+    sizes : ndarray of int
+        Along ``axis``; the other size is ``fixed``.
+    trials : ndarray of int
+        At each size, over all seeds.
+    summary : dict of Estimate
+        Mean and standard error of each metric at each size.
+    """
+
+    title: str
+    label: str
+    setting: Setting
+    axis: Axis
+    fixed: int
+    sizes: npt.NDArray[np.int64]
+    trials: npt.NDArray[np.int64]
+    summary: Mapping[str, Estimate]
+
+    def theory(self, sizes: Any) -> tuple[Theory, Theory]:
+        """Exact expectations and bounds at any sizes along the axis."""
+        return self.setting.theory(*((sizes, self.fixed) if self.axis == "n" else (self.fixed, sizes)))
+
+    @property
+    def where(self) -> str:
+        """What is fixed, in words."""
+        return f"{'N' if self.axis == 'n' else 'n'} = {self.fixed:,}"
+
+
+def split(points: Points) -> Iterator[tuple[Axis, int, list[int]]]:
+    """Choose lines that cover all points, those that cover most first: (axis, fixed size, rising points)."""
+    lines: dict[tuple[Axis, int], list[int]] = {}
+    for index, (n, N) in enumerate(points):
+        lines.setdefault(("N", n), []).append(index)
+        lines.setdefault(("n", N), []).append(index)
+    left = set(range(len(points)))
+    while left:
+        axis, fixed = max(lines, key=lambda line: len(left.intersection(lines[line])))
+        members = lines[axis, fixed]
+        yield axis, fixed, sorted(members, key=lambda index: points[index])
+        left.difference_update(members)
+
+
+def lines_of(
+    title: str,
+    axes: Sequence[str],
+    settings: Sequence[Setting],
+    points: Points,
+    counts: npt.NDArray[np.int64],
+    summary: Mapping[str, Estimate],
+) -> list[Line]:
+    """Lines of all settings; ``counts`` and ``summary`` run over settings, then points."""
+    lines = []
+    for index, setting in enumerate(settings):
+        for axis, fixed, members in split(points):
+            sizes = np.array([points[member][axis == "N"] for member in members])
+            places = index * len(points) + np.array(members)
+            estimates = {name: Estimate(mean[places], stderr[places]) for name, (mean, stderr) in summary.items()}
+            lines.append(Line(title, setting.label(axes), setting, axis, fixed, sizes, counts[places], estimates))
+    return lines

@@ -1,0 +1,215 @@
+"""Planning: sample sizes that reach a wanted PGR, and how long a grid takes.
+
+Where a study has a closed form, answers are exact. Elsewhere (real features, ridge) the measured risks of a pilot are
+fitted by the form that ridgeless fits have, a + b / (x - c), and the answer is read off the fits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast._threads import default_workers
+from w2s_fast.model.gaussian import GaussianModel
+from w2s_fast.model.planning import required_labels, required_pseudo_labels
+from w2s_fast.model.risks import performance_gap_recovery
+from w2s_fast.model.trials import Estimate
+from w2s_fast.study.lines import Axis, Line
+from w2s_fast.study.run import Study
+from w2s_fast.study.setting import Setting
+
+Matrix = npt.NDArray[np.float64]
+FEWEST = 4  # sizes along an axis, for the three numbers of a fit
+POLES = 40  # values of c in a grid of a fit
+ZOOMS = 4  # each gains a factor of 20 or so
+REACH = 1_000  # times the largest size of a pilot: how far its fits are followed
+RESAMPLES = 200
+SAMPLE_SECONDS = 0.3  # spent on timing trials of all settings
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The smallest size that reaches a wanted PGR.
+
+    Attributes
+    ----------
+    label : str
+        Names the setting.
+    axis : {"n", "N"}
+        What was asked for, the other being ``fixed``.
+    size : int or None
+        None where no size reaches it; ``note`` says how far PGR gets.
+    basis : {"exact", "fit"}
+        Closed form of the model, or fits to measured means.
+    low, high : float or None
+        Of fits: 5 % and 95 % quantiles over resampled means, infinity where those do not reach it.
+    extrapolated : bool
+        The answer lies outside the measured sizes.
+    """
+
+    label: str
+    axis: Axis
+    fixed: int
+    size: int | None
+    basis: Literal["exact", "fit"]
+    low: float | None = None
+    high: float | None = None
+    extrapolated: bool = False
+    note: str = ""
+
+
+def exact_answer(setting: Setting, label: str, axis: Axis, fixed: int, pgr: float) -> Answer:
+    """Answer by the closed form of a Gaussian model without ridge."""
+    assert isinstance(setting.source, GaussianModel)
+    try:
+        if axis == "N":
+            size = required_pseudo_labels(setting.source, fixed, pgr=pgr)
+        else:
+            size = required_labels(setting.source, fixed, pgr=pgr)
+    except ValueError as error:
+        return Answer(label, axis, fixed, None, "exact", note=str(error))
+    return Answer(label, axis, fixed, size, "exact")
+
+
+def answer(line: Line, pgr: float) -> Answer:
+    """Answer for what is fixed on a line of a pilot study: exactly where its model can, else by fits."""
+    if line.theory(line.sizes)[0]:
+        return exact_answer(line.setting, line.label, line.axis, line.fixed, pgr)
+    measured = np.flatnonzero(line.trials > 1)
+    if measured.size < FEWEST:
+        note = f"a fit takes {FEWEST} measured sizes along {line.axis} of 2 trials or more, got {measured.size}"
+        return Answer(line.label, line.axis, line.fixed, None, "fit", note=note)
+    x = line.sizes[measured].astype(np.float64)
+    risks = {name: Estimate(*(part[measured] for part in line.summary[name])) for name in ("weak", "w2s", "ceiling")}
+    size = _first(_curves(line.axis, x, {name: mean for name, (mean, _) in risks.items()}, risks), x, pgr)
+    rng = np.random.default_rng(0)
+    again = [
+        _first(
+            _curves(line.axis, x, {name: rng.normal(mean, stderr) for name, (mean, stderr) in risks.items()}, risks),
+            x,
+            pgr,
+        )
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.quantile([math.inf if value is None else value for value in again], (0.05, 0.95), method="nearest")
+    if size is None:
+        note = f"fits do not reach it up to {line.axis} = {REACH * x.max():,.0f}"
+        return Answer(line.label, line.axis, line.fixed, None, "fit", float(low), float(high), True, note)
+    note = "reached at the smallest size measured" if size <= x.min() else ""
+    return Answer(line.label, line.axis, line.fixed, size, "fit", float(low), float(high), bool(size > x.max()), note)
+
+
+class Hyperbola(NamedTuple):
+    """a + b / (x - c)."""
+
+    a: float
+    b: float
+    c: float
+
+    def at(self, x: Matrix) -> Matrix:
+        return self.a + self.b / (x - self.c)
+
+
+def fit(x: Matrix, y: Matrix, stderr: Matrix) -> Hyperbola:
+    """Fit by least squares weighted with standard errors, with b >= 0 and the pole c below all x."""
+    weight = 1.0 / np.maximum(stderr, 1e-12 * np.abs(y).max()) ** 2
+    weight /= weight.sum()
+    mean_y = float(y @ weight)
+    low, high = 1e-4 * np.ptp(x), 1e2 * np.ptp(x)  # of the distance from the pole to the smallest x
+    for _ in range(ZOOMS):
+        distance = np.geomspace(low, high, POLES)
+        u = 1.0 / (x - x.min() + distance[:, None])
+        mean_u = u @ weight
+        centred = u - mean_u[:, None]
+        b = np.maximum((centred @ (weight * y)) / (centred**2 @ weight), 0.0)
+        error = (y - mean_y - b[:, None] * centred) ** 2 @ weight
+        best = int(np.argmin(error))
+        low, high = distance[max(best - 1, 0)], distance[min(best + 1, POLES - 1)]
+    return Hyperbola(mean_y - float(b[best] * mean_u[best]), float(b[best]), float(x.min() - distance[best]))
+
+
+def _curves(axis: Axis, x: Matrix, means: dict[str, Matrix], risks: dict[str, Estimate]) -> Callable[[Matrix], Matrix]:
+    """PGR as a function of the size, from fits to the means."""
+    fits = {name: fit(x, means[name], risks[name].stderr) for name in means}
+    if axis == "N":  # the teacher does not see the pseudo-labelled rows
+        weight = 1.0 / np.maximum(risks["weak"].stderr, np.finfo(float).tiny) ** 2
+        fits["weak"] = Hyperbola(float(np.average(means["weak"], weights=weight)), 0.0, -1.0)
+
+    def pgr(sizes: Matrix) -> Matrix:
+        weak, w2s, ceiling = (fits[name].at(sizes) for name in ("weak", "w2s", "ceiling"))
+        return np.where(weak > ceiling, performance_gap_recovery(weak, ceiling, w2s), -np.inf)
+
+    return pgr
+
+
+def _first(pgr: Callable[[Matrix], Matrix], x: Matrix, wanted: float) -> int | None:
+    """Smallest whole size at which ``pgr`` reaches ``wanted``, from the smallest measured to far beyond the largest."""
+    sizes = np.geomspace(x.min(), REACH * x.max(), 4_000)
+    reached = np.flatnonzero(pgr(sizes) >= wanted)
+    if reached.size == 0:
+        return None
+    first = int(reached[0])
+    low, high = math.floor(sizes[max(first - 1, 0)]), math.ceil(sizes[first])
+    while high - low > 1:
+        middle = (low + high) // 2
+        if pgr(np.array(float(middle))) >= wanted:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+class RunTime(NamedTuple):
+    """Predicted seconds of a study, and what they were reckoned from."""
+
+    seconds: float
+    trials: int  # in all
+    workers: int
+    basis: Literal["timed", "recorded"]
+
+
+def run_time(study: Study, trials: int, workers: int | None = None) -> RunTime | None:
+    """Reckon what ``trials`` at each point take.
+
+    Some are timed now, without compilation. Where the data is not at hand, the study's own runs tell, compilation
+    included; None if there were none.
+    """
+    workers = workers or default_workers()
+    if all(setting.source is not None for setting in study.settings):
+        share = SAMPLE_SECONDS / len(study.settings)
+        each = [_seconds_per_trial(setting, study.points, workers, share) for setting in study.settings]
+        return RunTime(sum(each) * trials * len(study.points), trials * study.counts.size, workers, "timed")
+    done = sum(run["trials"] for run in study.runs)
+    if done == 0:
+        return None
+    total = trials * study.counts.size
+    return RunTime(study.seconds / done * total, total, study.runs[-1]["workers"], "recorded")
+
+
+def _seconds_per_trial(setting: Setting, points: Sequence[tuple[int, int]], workers: int, enough: float) -> float:
+    """Seconds of a trial at one point, with all workers busy."""
+    if setting.is_synthetic:  # the cost hardly depends on n and N: the ends and the middle stand for all
+        points = [points[index] for index in sorted({0, len(points) // 2, len(points) - 1})]
+    done = [0] * len(points)
+    _exhaust(setting, points, done, 1, workers)  # compiles
+    trials = 8 * workers if setting.is_synthetic else workers
+    while True:
+        start = time.perf_counter()
+        _exhaust(setting, points, done, trials, workers)
+        seconds = time.perf_counter() - start
+        if seconds >= enough:
+            return seconds / (trials * len(points))
+        trials *= 4
+
+
+def _exhaust(
+    setting: Setting, points: Sequence[tuple[int, int]], done: Sequence[int], trials: int, workers: int
+) -> None:
+    for _ in setting.run(points, done, trials, seed=0, workers=workers):
+        pass

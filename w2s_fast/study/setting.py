@@ -1,0 +1,176 @@
+"""One value of every further axis of a study: what is run at each (n, N), and what theory says of it."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast import _check
+from w2s_fast.model.gaussian import GaussianModel
+from w2s_fast.model.probe import Rows, Task, run_trials, split_for
+from w2s_fast.model.risks import outperforming_ratio, performance_gap_recovery
+from w2s_fast.model.simulate import Span, run_spans
+from w2s_fast.model.theory import expected_risks, paper_bounds, w2s_variance
+from w2s_fast.model.trials import METRICS
+
+Matrix = npt.NDArray[np.float64]
+Source = GaussianModel | Task | Callable[..., GaussianModel]
+Points = Sequence[tuple[int, int]]
+Theory = dict[str, Matrix]
+# Values of some trials at some points, that belong together: (point, first trial, (trials, columns)).
+Chunk = list[tuple[int, int, Matrix]]
+
+# Parts of the student's variance, on the pseudo-labelled rows and on new ones.
+PARTS = ("inherited", "reduced", "inherited_new", "reduced_new")
+AXES = ("d_shared", "noise_variance", "ridge")
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What is run at each point.
+
+    Attributes
+    ----------
+    source : GaussianModel, Task or None
+        None for real features of a study read from its file, which does not hold them.
+    about : dict
+        Kind, dimensions, axis values and the SHA-256 of the data, fit for JSON.
+    """
+
+    source: GaussianModel | Task | None
+    about: dict[str, Any]
+
+    @classmethod
+    def of_model(cls, model: GaussianModel, ridge: float = 0.0) -> Setting:
+        names = ("d_weak", "d_strong", "d_shared", "rho_weak", "rho_strong", "noise_variance")
+        arrays = (model.target, model.weak, model.strong, np.array(model.noise_variance))
+        about = {"kind": "gaussian", **{name: getattr(model, name) for name in names}}
+        return cls(model, about | {"ridge": ridge, "sha256": fingerprint(arrays)})
+
+    @classmethod
+    def of_task(cls, task: Task) -> Setting:
+        rows, test = task.rows, task.test
+        arrays = [rows.weak, rows.strong, rows.y]
+        if isinstance(test, Rows):
+            arrays += [test.weak, test.strong, test.y]
+            test = len(test)
+        else:
+            arrays.append(np.array(test))  # a share or a number: its type tells which
+        d_weak, d_strong = rows.widths
+        about = {"kind": "features", "rows": len(rows), "d_weak": d_weak, "d_strong": d_strong, "test": test}
+        return cls(task, about | {"ridge": task.ridge, "sha256": fingerprint(arrays)})
+
+    @property
+    def is_synthetic(self) -> bool:
+        return bool(self.about["kind"] == "gaussian")
+
+    @property
+    def has_theory(self) -> bool:
+        """Whether risks have a closed form: neither those of real features nor of ridge do."""
+        return isinstance(self.source, GaussianModel) and self.about["ridge"] == 0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the values that a trial has."""
+        return (*METRICS, *PARTS) if self.is_synthetic else METRICS
+
+    def label(self, axes: Sequence[str]) -> str:
+        """Name the setting by its values on the given axes."""
+        return ", ".join(f"{axis} = {self.about[axis]:g}" for axis in axes if axis in self.about)
+
+    def require(self, points: Points, seed: int) -> None:
+        """Refuse points that cannot be run: before anything is written."""
+        if isinstance(self.source, Task):
+            split_for(self.source, points, seed)
+
+    def run(
+        self, points: Points, done: Sequence[int], trials: int, *, seed: int, workers: int | None
+    ) -> Iterator[Chunk]:
+        """Run trials ``done[point]`` to ``trials - 1`` of every point."""
+        if isinstance(self.source, GaussianModel):
+            missing = [point for point in range(len(points)) if done[point] < trials]
+            spans = [Span(*points[point], done[point], trials) for point in missing]
+            for index, first, values in run_spans(
+                self.source, spans, seed=seed, ridge=self.about["ridge"], workers=workers
+            ):
+                yield [(missing[index], first, with_ratios(values))]
+        elif self.source is not None:
+            # Points of real features share each trial's rows, and so come and go together.
+            for trial, errors in run_trials(self.source, points, range(min(done), trials), seed=seed, workers=workers):
+                values = with_ratios(errors)
+                yield [(point, trial, values[point : point + 1]) for point in range(len(points))]
+        else:
+            raise ValueError("a study file does not hold real features: give them again, as Study(task, ..., path=...)")
+
+    def theory(self, n: Any, N: Any) -> tuple[Theory, Theory]:
+        """Exact expectations and the paper's bounds by metric; empty where there are none: real features, ridge."""
+        if not (self.has_theory and isinstance(self.source, GaussianModel)):
+            return {}, {}
+        exact, bounds = expected_risks(self.source, n, N), paper_bounds(self.source, n, N)
+        parts = (*w2s_variance(self.source, n, N), *w2s_variance(self.source, n, N, population=True))
+        return (
+            {name: getattr(exact, name) for name in METRICS} | dict(zip(PARTS, parts, strict=True)),
+            {name: getattr(bounds, name) for name in METRICS},
+        )
+
+
+def with_ratios(values: Matrix) -> Matrix:
+    """Put PGR and OPR behind the four risks of each row."""
+    weak, baseline, ceiling, w2s = values[:, :4].T
+    ratios = performance_gap_recovery(weak, ceiling, w2s), outperforming_ratio(baseline, w2s)
+    return np.column_stack((values[:, :4], *ratios, values[:, 4:]))
+
+
+def fingerprint(arrays: Sequence[npt.NDArray[Any]]) -> str:
+    """SHA-256 of arrays with their shapes and types."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(json.dumps([array.dtype.str, array.shape]).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def settings_of(source: Source, **axes: Any) -> list[Setting]:
+    """Cross the given axes; those that are None stay as the source has them."""
+    given = {name: _values(values, name) for name, values in axes.items() if values is not None}
+    combinations = [dict(zip(given, values, strict=True)) for values in itertools.product(*given.values())]
+    return [_setting(source, **combination) for combination in combinations]
+
+
+def _values(values: Any, axis: str) -> list[Any]:
+    flat = np.atleast_1d(_check.floats(values, axis)).ravel()
+    if flat.size == 0 or len(set(flat.tolist())) < flat.size:
+        raise ValueError(f"{axis} must be one or several distinct numbers, got {values!r}")
+    if axis == "d_shared":
+        if np.any(flat != np.floor(flat)):
+            raise TypeError(f"d_shared must be whole numbers, got {values!r}")
+        return [int(value) for value in flat]
+    return [_check.real(value, axis) for value in flat]
+
+
+def _setting(source: Source, ridge: float | None = None, **axes: Any) -> Setting:
+    if isinstance(source, Task):
+        if axes:
+            raise ValueError(f"{' and '.join(axes)}: real features have no such axis, only ridge")
+        return Setting.of_task(source if ridge is None else replace(source, ridge=ridge))
+    if isinstance(source, GaussianModel):
+        if "d_shared" in axes:
+            raise ValueError(
+                "d_shared needs a source that makes models of it, such as GaussianModel.paper, got a model"
+            )
+        model = replace(source, **axes)
+    elif callable(source):
+        model = source(**axes)
+        _check.instance(model, GaussianModel, "what source returns")
+    else:
+        raise TypeError(
+            f"source must be a GaussianModel, a Task or a function that makes models, got {type(source).__name__}"
+        )
+    return Setting.of_model(model, 0.0 if ridge is None else ridge)
