@@ -380,7 +380,7 @@ def test_files_that_are_no_saved_gram_are_refused(tmp_path):
     with pytest.raises(ValueError, match="is not a saved Gram"):
         Gram.load(path)
     np.save(tmp_path / "array.npy", np.ones(3))
-    with pytest.raises(ValueError, match="is not a saved Gram|cannot be read"):
+    with pytest.raises(ValueError, match=r"is not a saved Gram|cannot be read"):
         Gram.load(tmp_path / "array.npy")
     np.save(tmp_path / "pickle.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(ValueError, match="cannot be read as a saved Gram"):
