@@ -18,13 +18,17 @@ from w2s_fast._threads import ordered_map, single_threaded_blas
 Matrix = npt.NDArray[np.float64]
 SMALLEST_BLOCK = 512  # rows: below, adding n x n results shows beside making them
 MOST_BLOCKS = 32  # enough for the cores of one machine, few enough that adding their results stays cheap
+READING = 16
 BLOCK_WORK = 10**7  # multiplications, 0.2 ms: below, handing a block to a thread costs more than it saves
 SERIAL_SIZE = 8_000  # elements: below, BLAS takes one thread by itself and need not be told
 
 
-def blocks_of(rows: int, columns: int) -> list[slice]:
-    """Cut rows into blocks whose products cost more than adding them up, into two at least where that pays."""
-    least = -(-BLOCK_WORK // max(columns, 1) ** 2)
+def blocks_of(rows: int, columns: int, factors: int) -> list[slice]:
+    """Cut rows into blocks whose products with ``factors`` columns cost more than adding up the results.
+
+    Into two at least where threads save more than they cost; reading an element costs what ``READING`` products do.
+    """
+    least = -(-BLOCK_WORK // max(columns * max(factors, READING), 1))
     step = max(SMALLEST_BLOCK, columns, -(-rows // MOST_BLOCKS))
     step = max(least, min(step, -(-rows // 2)))
     return [slice(start, start + step) for start in range(0, max(rows, 1), step)]
@@ -37,7 +41,7 @@ def gram(X: FloatArray, precision: npt.DTypeLike = np.float64) -> Matrix:
         rows = X[block].astype(precision, copy=False)
         return rows.T @ rows
 
-    return np.asarray(_total(of, X.shape[:2]), np.float64)
+    return np.asarray(_total(of, X, X.shape[1]), np.float64)
 
 
 def joint_gram(X: FloatArray, Y: FloatArray) -> Matrix:
@@ -52,7 +56,7 @@ def joint_gram(X: FloatArray, Y: FloatArray) -> Matrix:
         product[n:, n:] = labels.T @ labels
         return product
 
-    product = _total(of, (len(X), width))
+    product = _total(of, X, width)
     product[n:, :n] = product[:n, n:].T
     return product
 
@@ -63,7 +67,7 @@ def cross(X: FloatArray, Y: FloatArray, precision: npt.DTypeLike = np.float64) -
     def of(block: slice) -> FloatArray:
         return X[block].T.astype(precision, copy=False) @ Y[block].astype(precision, copy=False)
 
-    return _total(of, X.shape[:2])
+    return _total(of, X, Y.shape[1])
 
 
 def gram_times(X: FloatArray, V: FloatArray, Y: FloatArray | None = None) -> FloatArray:
@@ -76,7 +80,7 @@ def gram_times(X: FloatArray, V: FloatArray, Y: FloatArray | None = None) -> Flo
             image -= Y[block]
         return rows.T @ image
 
-    return _total(of, X.shape[:2])
+    return _total(of, X, V.shape[1])
 
 
 def misfit(X: FloatArray, V: FloatArray, Y: FloatArray) -> float:
@@ -87,7 +91,7 @@ def misfit(X: FloatArray, V: FloatArray, Y: FloatArray) -> float:
         image -= Y[block]
         return np.einsum("ij,ij->", image, image, dtype=np.float64)
 
-    return float(_total(of, X.shape[:2]))
+    return float(_total(of, X, V.shape[1]))
 
 
 def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
@@ -100,8 +104,9 @@ def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
         drift = rows.mean(axis=0)  # what rounding left in the mean
         return len(rows), mean + drift, rows.T @ rows - len(rows) * np.outer(drift, drift)
 
+    width = sum(array.shape[1] for array in arrays)
     count, mean, product = 0, np.zeros(()), np.zeros(())
-    for more, *moments in _results(of, (len(arrays[0]), sum(array.shape[1] for array in arrays))):
+    for more, *moments in _results(of, len(arrays[0]), width, width):
         mean, product = merge_scatter(count, mean, product, more, *moments) if count else moments
         count += more
     return mean, product
@@ -119,9 +124,9 @@ def merge_scatter(
     return mean + delta * share, product + added + np.outer(delta, delta * (count * share))
 
 
-def _total(product: Callable[[slice], Any], shape: tuple[int, int]) -> Any:
-    """Sum the product over the blocks of rows; overflow is left to the caller, who looks at the result."""
-    results = _results(product, shape)
+def _total(product: Callable[[slice], Any], X: FloatArray, factors: int) -> Any:
+    """Sum the product over blocks of the rows of X; overflow is left to the caller, who looks at the result."""
+    results = _results(product, X.shape[0], X.shape[1], factors)
     total = next(results)
     with np.errstate(over="ignore", invalid="ignore"):
         for result in results:
@@ -129,18 +134,17 @@ def _total(product: Callable[[slice], Any], shape: tuple[int, int]) -> Any:
     return total
 
 
-def _results(product: Callable[[slice], Any], shape: tuple[int, int]) -> Iterator[Any]:
+def _results(product: Callable[[slice], Any], rows: int, columns: int, factors: int) -> Iterator[Any]:
     """Yield the product of each block of rows, in order."""
 
     def quietly(block: slice) -> Any:
         with np.errstate(over="ignore", invalid="ignore"):
             return product(block)
 
-    rows, columns = shape
     if rows * columns <= SERIAL_SIZE:
         yield quietly(slice(0, rows))
         return
-    blocks = blocks_of(rows, columns)
+    blocks = blocks_of(rows, columns, factors)
     if len(blocks) > 1:
         yield from ordered_map(quietly, blocks)
         return
