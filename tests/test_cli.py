@@ -40,6 +40,7 @@ def test_the_main_job_prints_a_table_and_leaves_its_files(capsys, monkeypatch, t
     assert status == 0
     for word in ("weak", "baseline", "ceiling", "w2s", "PGR", "OPR", "sentence valence", "exact", "±", "d_shared=10"):
         assert word in out
+    assert "…" not in out  # no digit is cut off
     assert "sentence valence" in err  # the progress bar
     figures = {
         "valence",

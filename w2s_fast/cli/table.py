@@ -8,6 +8,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from w2s_fast.model.trials import METRICS
@@ -15,7 +16,7 @@ from w2s_fast.study.lines import Line
 from w2s_fast.study.report import cell, scale_of, whole
 
 SHOWN = 6  # points of a line; files hold all
-WIDTH = 116  # characters; a narrower terminal wraps lines rather than lose digits
+UNLIMITED = 10_000  # characters
 
 
 def print_lines(lines: Sequence[Line], title: str) -> None:
@@ -40,7 +41,8 @@ def print_lines(lines: Sequence[Line], title: str) -> None:
             )
         grid.add_section()
     console = Console()
-    console.width = max(console.width, WIDTH)
+    needed = Measurement.get(console, console.options.update(width=UNLIMITED), grid).maximum
+    console.width = max(console.width, needed)  # a narrower terminal wraps lines rather than lose digits
     console.print(grid)
 
 
