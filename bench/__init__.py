@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 
@@ -20,12 +20,16 @@ def named(name: str, module: str = "w2s_fast") -> Any:
         raise NotImplementedError(f"this commit has no {module}.{name}") from error
 
 
-def medians(*calls: Callable[[], object], rounds: int = 5, seconds: float = 0.2) -> list[float]:
-    """Median seconds of each call, taken by turns for as many rounds and as long as said, whichever ends later."""
+def medians(*calls: Callable[[], object], rounds: int = 5, seconds: float = 0.2, pause: float = 0.0) -> list[float]:
+    """Median seconds of each call, taken by turns for as many rounds and as long as said, whichever ends later.
+
+    With a ``pause`` a turn is a short burst of calls after it: BLAS threads spin for a while after a call, and would
+    take a core from whatever comes next.
+    """
     times: list[list[float]] = []
     end = perf_counter() + seconds
     while len(times) < rounds or perf_counter() < end:
-        times.append([_seconds(call) for call in calls])
+        times.append([_turn(call, pause) for call in calls])
     return [median(column) for column in zip(*times, strict=True)]
 
 
@@ -33,6 +37,16 @@ def ratio(call: Callable[[], object], peer: Callable[[], object]) -> float:
     """Time of a call over that of its peer, below 1 where it is the faster."""
     ours, theirs = medians(call, peer)
     return ours / theirs
+
+
+def _turn(call: Callable[[], object], pause: float) -> float:
+    if not pause:
+        return _seconds(call)
+    sleep(pause)
+    burst = [_seconds(call)]
+    while sum(burst) < pause / 2 and len(burst) < 10:
+        burst.append(_seconds(call))
+    return median(burst)
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -66,3 +66,10 @@ def decaying(shape: tuple[int, int], dtype: str) -> Floats:
     rows = gaussian(shape, dtype)
     rows *= np.arange(1, shape[1] + 1) ** -0.5  # in place: the benchmarks count the peak of memory
     return rows
+
+
+def spectrum(singular_values: npt.ArrayLike, m: int, n: int) -> Floats:
+    """A matrix (m, n) with given singular values and random singular vectors."""
+    values = np.asarray(singular_values)
+    left, right = (np.linalg.qr(gaussian((size, values.size), seed=seed))[0] for seed, size in ((1, m), (2, n)))
+    return (left * values) @ right.T

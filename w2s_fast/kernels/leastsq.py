@@ -133,8 +133,8 @@ def gram_fit(X: Matrix, Xt: Matrix, Y: Matrix, lower: Matrix, scale: Vector, rid
         residual = Y - np.dot(X, coef)
         return coef + cholesky_solve(lower, scale, np.dot(Xt, residual) - ridge * coef)
     dual = cholesky_solve(lower, scale, Y)
-    residual = Y - np.dot(X, np.dot(Xt, dual)) - ridge * dual
-    return np.dot(Xt, dual + cholesky_solve(lower, scale, residual))
+    coef = np.dot(Xt, dual)
+    return coef + np.dot(Xt, cholesky_solve(lower, scale, Y - np.dot(X, coef) - ridge * dual))
 
 
 @kernel

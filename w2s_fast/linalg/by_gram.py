@@ -7,6 +7,7 @@ well-conditioned and span the others to rounding: duplicates, constant and dead 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,13 +15,14 @@ import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.products import cross, gram, gram_times, misfit
+from w2s_fast.linalg.products import cross, gram, misfit, residual_moment, times
 
 Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
-MIXED_SIDE = 400  # smaller side: above, float32 saves more than the refinements that it asks for
-SAMPLED_ROWS = 100  # a column: from here a sample of 2 rows a column costs little beside the Gram matrix of all
-SAMPLED_ROWS_AFTER_FLOAT32 = 6  # and from here where float32 has failed, which makes failure likely in float64 too
+MIXED_SIDE = 400  # smaller side of float64 features: above, float32 saves more than the refinements it asks for
+SAMPLED_WORK = 16 * 400**3  # multiplications of X'X: from here a sample of its rows tells first what X'X is worth,
+SAMPLED_ROWS = 16  # if there are that many rows a column, so that the sample costs an eighth of it
+SAMPLE_MARGIN = 100.0  # by which a sample may underrate the reciprocal condition
 MOST_REFINEMENTS = 10  # the limits of condition leave 3 or 4; they are estimates
 PIVOT_TOLERANCE = 1e-13  # of a unit diagonal, times its size: what rounding leaves of a dependent column's square
 
@@ -51,12 +53,9 @@ class GramFactor:
         return math.sqrt(largest * inverse_norm(self.lower, self.scale))
 
     def solve(self, Y: FloatArray) -> FloatArray | None:
-        """Weights (n, k) for labels Y (m, k); None where refinement stalls."""
+        """Weights (n, k) for labels Y (m, k), or for those of the rows taken; None where refinement stalls."""
         with single_threaded_blas():
-            solution = self.coordinates(Y)
-            if solution is None or not self.wide:
-                return solution
-            return self.X.T @ self._embed(solution)
+            return self._shortest(Y) if self.wide else self.coordinates(Y)
 
     @property
     def wide(self) -> bool:
@@ -67,29 +66,55 @@ class GramFactor:
         return self.X.T if self.wide else self.X
 
     def coordinates(self, Y: FloatArray) -> FloatArray | None:
-        """(Z'Z + ridge)^-1 times Z'Y (tall) or Y (wide), in the precision of Y; None where refinement stalls.
+        """Least-squares weights of the columns of a tall Z."""
+        solution = self._back(self._take(cross(self.Z, Y, Y.dtype)))
 
-        Each refinement multiplies the error by about the same factor, so the size of the next correction is known
-        before it is made.
+        def missing() -> FloatArray:
+            moment = residual_moment(self.Z, self._embed(solution.astype(Y.dtype, copy=False)), Y)
+            return self._take(moment) - self.ridge * solution
+
+        def add(correction: Matrix) -> None:
+            np.add(solution, correction, out=solution)
+
+        return solution.astype(Y.dtype, copy=False) if self._refine(solution, missing, add, Y.dtype) else None
+
+    def _shortest(self, Y: FloatArray) -> FloatArray | None:
+        """Weights Z (Z'Z + ridge)^-1 Y, refined as such: the dual solution alone would lose digits on the way."""
+        dual = self._back(Y)
+        weights = self._lift(dual, Y.dtype)
+
+        def missing() -> FloatArray:
+            return Y - self._take(cross(self.Z, weights.astype(Y.dtype, copy=False), Y.dtype)) - self.ridge * dual
+
+        def add(correction: Matrix) -> None:
+            np.add(dual, correction, out=dual)
+            np.add(weights, self._lift(correction, Y.dtype), out=weights)
+
+        return weights.astype(Y.dtype, copy=False) if self._refine(dual, missing, add, Y.dtype) else None
+
+    def _refine(
+        self,
+        solution: Matrix,
+        missing: Callable[[], FloatArray],
+        add: Callable[[Matrix], None],
+        dtype: npt.DTypeLike,
+    ) -> bool:
+        """Correct until the next correction would be below rounding; False if that does not come.
+
+        Each correction multiplies the error by about the same factor, so the size of the next is known beforehand.
         """
-        moment = Y if self.wide else self._take(cross(self.Z, Y, Y.dtype))
-        solution = self._back(moment)
         size = last = np.linalg.norm(solution, axis=0)
         for _ in range(MOST_REFINEMENTS):
-            correction = self._back(self._residual(solution, moment, Y))
-            solution += correction
+            correction = self._back(missing())
+            add(correction)
             change = np.linalg.norm(correction, axis=0)
-            if np.all(change * change <= np.finfo(Y.dtype).eps * size * last):
-                return solution.astype(Y.dtype, copy=False)
+            if np.all(change * change <= np.finfo(dtype).eps * size * last):
+                return True
             last = change
-        return None
+        return False
 
-    def _residual(self, solution: Matrix, moment: FloatArray, Y: FloatArray) -> FloatArray:
-        """What (Z'Z + ridge) times the solution lacks of the moment, by way of Y - Z times it where X is tall."""
-        estimate = self._embed(solution.astype(Y.dtype, copy=False))
-        if self.wide:
-            return moment - self._take(gram_times(self.Z, estimate)) - self.ridge * solution
-        return -self._take(gram_times(self.Z, estimate, Y)) - self.ridge * solution
+    def _lift(self, dual: Matrix, dtype: npt.DTypeLike) -> Matrix:
+        return times(self.Z, self._embed(dual.astype(dtype, copy=False))).astype(np.float64, copy=False)
 
     def _take(self, moment: FloatArray) -> FloatArray:
         return moment if self.columns is None else moment[self.columns]
@@ -154,27 +179,34 @@ def factor(X: FloatArray, ridge: float, cut: float) -> GramFactor | SpannedFacto
 
     Z = X if X.shape[0] >= X.shape[1] else X.T
     rows, columns = Z.shape
-    mixed = columns >= MIXED_SIDE
+    limits = {np.float32: GRAM_RCOND_FLOAT32, np.float64: GRAM_RCOND}
+    if columns < MIXED_SIDE and X.dtype != np.float32:
+        del limits[np.float32]
     with single_threaded_blas():
-        if mixed:
-            product = gram(Z, np.float32)
-            if found := _factor_safe(X, product, GRAM_RCOND_FLOAT32, ridge, cut):
+        if rows >= SAMPLED_ROWS * columns and rows * columns**2 >= SAMPLED_WORK:
+            hint = SAMPLE_MARGIN * _sampled_rcond(Z, ridge)
+            limits = {precision: limit for precision, limit in limits.items() if hint > limit}
+        for precision, limit in limits.items():
+            product = gram(Z, precision)
+            if found := _factor_safe(X, product, limit, ridge, cut):
                 return found
-        if rows >= columns * (SAMPLED_ROWS_AFTER_FLOAT32 if mixed else SAMPLED_ROWS) and not _promising(Z, ridge):
-            return None
-        product = gram(Z)
-        return _factor_safe(X, product, GRAM_RCOND, ridge, cut) or (None if ridge else _factor_spanned(X, product, cut))
+        return _factor_spanned(X, product, cut) if limits and not ridge else None
 
 
-def _promising(Z: FloatArray, ridge: float) -> bool:
-    """Whether the independent columns of a sample of rows are well-conditioned: a hint, which costs speed if wrong."""
+def _sampled_rcond(Z: FloatArray, ridge: float) -> float:
+    """Reciprocal condition of the Gram matrix of a sample of rows: a hint, which costs speed where it errs.
+
+    Where only some columns are independent and well-conditioned, the least that makes float64 worth it.
+    """
     from w2s_fast.kernels.leastsq import GRAM_RCOND, factor_gram
 
-    product = gram(Z[:: len(Z) // (2 * Z.shape[1])])
-    if not np.isfinite(np.diagonal(product)).all():
-        return True
-    independent = _independent(product)
-    return bool(factor_gram(product[np.ix_(independent, independent)], ridge)[2] > GRAM_RCOND)
+    rows, columns = Z.shape
+    product = gram(Z[:: rows // (2 * columns)])
+    rcond = factor_gram(product, ridge)[2]
+    if SAMPLE_MARGIN * rcond <= GRAM_RCOND and np.isfinite(np.diagonal(product)).all():
+        independent = _independent(product)
+        rcond = min(factor_gram(product[np.ix_(independent, independent)], ridge)[2], GRAM_RCOND)
+    return float(rcond)
 
 
 def _independent(product: Matrix) -> Indices:

@@ -14,6 +14,7 @@ from w2s_fast.linalg import by_gram, by_qr, by_svd
 
 Matrix = npt.NDArray[np.float64]
 THREADED_WORK = 10**7  # multiplications of X'X over a stack: below, threads cost more than they save
+CALL_WORK = 10**6  # multiplications of one X'X: below, Python's part in a call is too large for threads to share
 KERNEL_WORK = 5 * 10**6  # multiplications of one X'X: below, a compiled loop over the stack beats NumPy's calls
 
 
@@ -164,7 +165,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
     def solve(problem: int) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
         return by_qr.lstsq(A[problem], B[problem], cut)
 
-    solve_all = ordered_map if _worth_threads(problems, m, n) else map
+    solve_all = ordered_map if problems > 1 and max(m, n) * min(m, n) ** 2 >= CALL_WORK else map
     coef, residuals = np.zeros((problems, n, k), dtype), np.zeros((problems, k), dtype)
     ranks, singular_values = np.zeros(problems, np.int64), np.zeros((problems, min(m, n)), dtype)
     for problem, (x, squares, rank, s) in enumerate(solve_all(solve, range(problems))):

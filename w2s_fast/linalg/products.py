@@ -70,15 +70,21 @@ def cross(X: FloatArray, Y: FloatArray, precision: npt.DTypeLike = np.float64) -
     return _total(of, X, Y.shape[1])
 
 
-def gram_times(X: FloatArray, V: FloatArray, Y: FloatArray | None = None) -> FloatArray:
-    """X'(X V), or X'(X V - Y), in the precision of V: one read of X, whose blocks stay in cache between products."""
+def times(X: FloatArray, V: FloatArray) -> FloatArray:
+    """X V of X (m, n) and V (n, k), in the precision of V."""
+
+    def of(block: slice) -> FloatArray:
+        return X[block].astype(V.dtype, copy=False) @ V
+
+    return np.concatenate(list(_results(of, X.shape[0], X.shape[1], V.shape[1])))
+
+
+def residual_moment(X: FloatArray, V: FloatArray, Y: FloatArray) -> FloatArray:
+    """X'(Y - X V) in the precision of V: one read of X, whose blocks stay in cache between products."""
 
     def of(block: slice) -> FloatArray:
         rows = X[block].astype(V.dtype, copy=False)
-        image = rows @ V
-        if Y is not None:
-            image -= Y[block]
-        return rows.T @ image
+        return rows.T @ (Y[block] - rows @ V)
 
     return _total(of, X, V.shape[1])
 
