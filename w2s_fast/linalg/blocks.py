@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from os import PathLike
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg import files
 
 BLOCK_BYTES = 16 << 20  # of float64: past the caches, yet little beside the data
+LONGEST_BLOCK, LARGEST_BLOCK = 4_096, 64 << 20  # rows, and bytes of float64, for products: BLAS wants long sums
 
 
 def is_array(X: Any) -> bool:
@@ -53,15 +56,17 @@ class Rows:
             array = _check.floats(X, name, ndim=2, finite=False)
             return cls(array, name, (array.shape[0], array.shape[1]))
         if not isinstance(X, Iterable) or isinstance(X, bytes | dict):
-            raise TypeError(
-                f"{name} must be a 2-D array, a path or an iterable of row blocks, got {type(X).__name__}"
-            )
+            raise TypeError(f"{name} must be a 2-D array, a path or an iterable of row blocks, got {type(X).__name__}")
         return cls(X, name, None, once=isinstance(X, Iterator))
 
-    def blocks(self) -> Iterator[FloatArray]:
-        """Yield float32 or float64 blocks of one width in order; NaN and infinity are for the reader to find."""
+    def blocks(self, step: int | None = None) -> Iterator[FloatArray]:
+        """Yield float32 or float64 blocks of one width in order.
+
+        ``step`` is their number of rows where the shape is known. NaN and infinity in arrays and files are left for
+        the sums of the reader to show, see :meth:`refuse_not_finite`.
+        """
         if self.shape is not None:
-            step = rows_per_block(self.shape[1])
+            step = step or max(1, min(LONGEST_BLOCK, LARGEST_BLOCK // (8 * max(self.shape[1], 1))))
             if isinstance(self.source, files.MatrixFile):
                 yield from self.source.blocks(step)
             else:
@@ -80,11 +85,34 @@ class Rows:
         if width is None:
             raise ValueError(f"{self.name} holds no row blocks")
 
+    def largest_rank(self) -> dict[str, int]:
+        """Limit on a rank as an argument of checks, where it is known before reading."""
+        return {} if self.shape is None else {"maximum": min(self.shape)}
+
+    def is_wide_array(self, most_rows: int) -> bool:
+        """Whether this is an array in memory, or mapped, of at most ``most_rows`` rows, and more columns."""
+        held = self.shape is not None and not isinstance(self.source, files.MatrixFile)
+        return held and self.shape[0] <= most_rows and self.shape[0] < self.shape[1]  # type: ignore[index]
+
+    def opened(self) -> tuple[int, npt.DTypeLike, Iterator[FloatArray]]:
+        """Columns, dtype of the first block, and the blocks of one pass, the first one included."""
+        blocks = self.blocks()
+        first = next(blocks)
+        return first.shape[1], first.dtype, chain([first], blocks)
+
+    def refuse_not_finite(self, sums: FloatArray) -> None:
+        """Say where NaN or infinity is, if ``sums`` of squares or products of the rows show that there is some."""
+        if np.isfinite(sums).all():
+            return
+        for block in () if self.once else self.blocks():
+            _check.all_finite(block, self.name)
+        raise ValueError(f"the squares of {self.name} overflow: scale it down first")
+
 
 def row_blocks(X: Any, name: str) -> Iterator[FloatArray]:
     """Yield float32 or float64 blocks of one width with the rows of ``X`` in order, checked for NaN and infinity."""
     rows = Rows.of(X, name)
-    for block in rows.blocks():
+    for block in rows.blocks(None if rows.shape is None else rows_per_block(rows.shape[1])):
         if rows.shape is not None:  # blocks of iterables were checked, by number
             _check.all_finite(block, name)
         yield block

@@ -96,7 +96,7 @@ class MatrixFile:
     def _fill(self, stream: IO[bytes], block: npt.NDArray[Any]) -> None:
         if block.size == 0:
             return
-        left = memoryview(block).cast("B")
+        left = block.data.cast("B")
         while left:
             got = stream.readinto(left)  # type: ignore[attr-defined]
             if not got:

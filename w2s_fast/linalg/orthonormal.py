@@ -38,7 +38,7 @@ def graded(columns: FloatArray, precision: npt.DTypeLike, against: Matrix | None
     if against is not None:
         basis -= product(against, inner(against, basis))
     factor = cholesky(gram(tall_blocks(basis), basis.shape[1]))
-    return product(basis, solve_triangular(factor, np.eye(len(factor))))
+    return np.asarray(product(basis, solve_triangular(factor, np.eye(len(factor)))), np.float64)
 
 
 def thin_svd(columns: FloatArray, driver: str = "gesdd") -> tuple[FloatArray, Matrix, Matrix]:
@@ -79,6 +79,6 @@ def leading_eigenvectors(symmetric: Matrix, k: int) -> tuple[Matrix, Matrix]:
     d = len(symmetric)
     if 4 * k > d:  # from there on NumPy's divide and conquer finds all sooner than LAPACK's syevr the k largest
         values, vectors = np.linalg.eigh(symmetric)
-        return values[: d - k - 1 : -1], vectors[:, : d - k - 1 : -1]
+        return values[::-1][:k], vectors[:, ::-1][:, :k]
     values, vectors = eigh(symmetric, subset_by_index=(d - k, d - 1))
     return values[::-1], vectors[:, ::-1]

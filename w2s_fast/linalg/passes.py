@@ -8,12 +8,12 @@ their own: finite numbers with finite squares cannot make them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 
@@ -38,7 +38,7 @@ def gram(blocks: Iterable[FloatArray], columns: int, dtype: Any = np.float64) ->
     """X'X (D, D) from row blocks, products in ``dtype``."""
     total = np.zeros((columns, columns))
     tiles = np.linspace(0, columns, -(-columns // TILE_COLUMNS) + 1).astype(int)
-    cuts = [slice(a, b) for a, b in zip(tiles[:-1], tiles[1:], strict=True)]
+    cuts = [slice(a, b) for a, b in pairwise(tiles)]
     pairs = [(a, b) for i, a in enumerate(cuts) for b in cuts[i:]]
 
     def product(item: tuple[FloatArray, slice, slice]) -> tuple[slice, slice, FloatArray]:
@@ -69,11 +69,11 @@ def inner(A: FloatArray, B: FloatArray) -> FloatArray:
 
 
 def product(X: FloatArray, V: FloatArray, out: FloatArray | None = None) -> FloatArray:
-    """X V (N, l)."""
-    result = np.empty((len(X), V.shape[1]), X.dtype) if out is None else out
+    """X V (N, l) in the wider of their dtypes; ``out`` may be X."""
+    result = np.empty((len(X), V.shape[1]), np.result_type(X, V)) if out is None else out
 
     def fill(cut: slice) -> None:
-        np.matmul(X[cut], V, out=result[cut])
+        np.matmul(X[cut].astype(result.dtype, copy=False), V, out=result[cut])
 
     for _ in ordered_map(fill, slices(len(X), PRODUCT_ROWS)):
         pass
@@ -81,11 +81,15 @@ def product(X: FloatArray, V: FloatArray, out: FloatArray | None = None) -> Floa
 
 
 def gram_product(blocks: Iterable[FloatArray], V: FloatArray, keep: FloatArray | None = None) -> Matrix:
-    """X'(X V) (D, l), in one pass without a tall temporary; X V goes to ``keep`` (N, l) where it is given."""
+    """X'(X V) (D, l), in one pass without a tall temporary, products in the dtype of V.
+
+    X V goes to ``keep`` (N, l) where it is given.
+    """
     total = np.zeros(V.shape)
 
     def multiply(item: tuple[int, FloatArray]) -> FloatArray:
         first, block = item
+        block = block.astype(V.dtype, copy=False)
         image = block @ V
         if keep is not None:
             keep[first : first + len(block)] = image
@@ -111,17 +115,22 @@ def _numbered(blocks: Iterable[FloatArray]) -> Iterator[tuple[int, FloatArray]]:
         first += len(block)
 
 
-def reported(blocks: Iterable[FloatArray], progress: Progress | None, done: int, total: int) -> Iterator[FloatArray]:
-    """Pass blocks on, telling ``progress`` of the rows handed out, of ``total`` (0 where that is not known)."""
-    for block in blocks:
-        yield block
-        done += len(block)
-        if progress is not None:
-            progress(done, total)
+class Tally:
+    """Counts the rows and the energy of the blocks that pass, and tells ``progress`` of the rows so far.
 
+    ``total`` is 0 where the number of rows is not known.
+    """
 
-def refuse_not_finite(total: FloatArray, X: Any, name: str) -> None:
-    """Say where NaN or infinity is, if ``total``, sums of squares or products of X, shows that there is some."""
-    if not np.isfinite(total).all():
-        _check.all_finite(X, name)
-        raise ValueError(f"the squares of {name} overflow: scale it down first")
+    def __init__(self, progress: Progress | None = None, total: int = 0) -> None:
+        self.rows, self.energy = 0, 0.0
+        self._progress, self._total = progress, total
+
+    def count(self, blocks: Iterable[FloatArray], energy: bool = False) -> Iterator[FloatArray]:
+        for block in blocks:
+            if energy:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    self.energy += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
+            yield block
+            self.rows += len(block)
+            if self._progress is not None:
+                self._progress(self.rows, self._total)
