@@ -5,15 +5,17 @@ The routes, for X with N rows and D <= N columns, k components, blocks of l = k 
 - Gram: X'X and its leading eigenvectors V, then the SVD of X V. One pass, N D^2 operations, exact.
 - Krylov: the SVD of X [V0, V1, V2], V0 from a sparse-sign sketch of the rows and V_{j+1} = orth(X'(X V_j)) (Musco and
   Musco 2015; Tropp and Webber 2023). Two and a half passes, 10 N D l operations.
-- Power: V <- orth(X'(X V)), one pass an iteration, by Householder throughout (Halko, Martinsson and Tropp 2011).
+- Power: V <- orth(X'(X V)), one pass an iteration, then the SVD of Q'X for Q = orth(X V), by Householder throughout
+  (Halko, Martinsson and Tropp 2011).
 
 Gram and Krylov work with squares, and cannot tell singular values below the square root of the working precision, times
-the largest, from rounding. Where the k-th one turns out so small, where squares overflow or vanish, for sparse matrices
-and wherever the caller counts iterations, the route is Power.
+the largest, from rounding. Where the k-th one turns out so small, where squares overflow or vanish, for sparse matrices,
+for no iterations and for more than 7 the route is Power.
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -35,9 +37,11 @@ from w2s_fast.linalg.passes import (
 )
 
 Triple = tuple[FloatArray, FloatArray, FloatArray]
+FEW_ITERATIONS = 7  # than which the routes by squares are no less accurate
 APPLICATIONS = 2  # of X'X to a Krylov block; a third where the spectrum falls slowly (_converged)
 MANY = 0.1  # of min(N, D) components, from which the peer's "auto" makes 4 power iterations, not 7
 LEFT_TO_GAIN = 4e-3  # singular values 1/i are at 0.001 to 0.0025 after two applications, 1/sqrt(i) at 0.006 to 0.012
+SMALL = 256  # columns whose eigenvectors take less time than the calls of Krylov
 EIGENVECTORS = 6  # operations of a product that take as long as the D leading eigenvectors do, over D^3
 
 
@@ -64,7 +68,8 @@ def randomized_svd(
         Extra directions that make the ones asked for accurate.
     n_iter : int or "auto"
         Power iterations. "auto" takes the fastest route to the error of the peer's "auto" (4 or 7 iterations), which
-        may be exact.
+        may be exact; 1 to 7 is no less accurate, and takes the same; other numbers are followed, and so are all for
+        sparse matrices.
     power_iteration_normalizer : {"auto", "QR", "LU", "none"}
         Taken for compatibility. Every iteration is normalised by QR, the most accurate of the choices; here it works
         on the short side and costs little.
@@ -98,6 +103,12 @@ def randomized_svd(
     """
     import scipy.sparse
 
+    if getattr(M, "format", None) in ("lil", "dok"):
+        warnings.warn(
+            f"Calculating SVD of a {type(M).__name__} is expensive. CSR format is more efficient.",
+            scipy.sparse.SparseEfficiencyWarning,
+            stacklevel=2,
+        )
     X = _sparse_floats(M) if scipy.sparse.issparse(M) else _check.floats(M, "M", ndim=2, finite=False)
     if 0 in X.shape:
         raise ValueError(f"M must not be empty, got shape {X.shape}")
@@ -114,7 +125,7 @@ def randomized_svd(
 
     found = None
     with single_threaded_blas():  # threads of BLAS that wait for work would slow those of the passes
-        if iterations is None and not _is_sparse(tall):
+        if not _is_sparse(tall) and (iterations is None or 1 <= iterations <= FEW_ITERATIONS):
             found = _by_squares(tall, k, width, key, svd_lapack_driver)
         if found is None:
             iterations = (7 if k < MANY * min(X.shape) else 4) if iterations is None else iterations
@@ -150,7 +161,7 @@ def gram_is_cheaper(N: int, D: int, width: int) -> bool:
     k = 200: GRAM200 and KRYLOV200, k = 500: GRAM500 and KRYLOV500.
     """
     krylov = 2 * (2 * APPLICATIONS + 1) * N * width
-    return D <= (APPLICATIONS + 1) * width or D * (N + EIGENVECTORS * D) <= krylov
+    return D <= max(SMALL, (APPLICATIONS + 1) * width) or D * (N + EIGENVECTORS * D) <= krylov
 
 
 def _by_squares(tall: FloatArray, k: int, width: int, key: int, driver: str) -> Triple | None:
@@ -236,7 +247,7 @@ def _sketch(tall: Any, width: int, key: int) -> FloatArray:
 
 
 def _by_power(tall: Any, width: int, iterations: int, key: int, driver: str) -> Triple:
-    """Iterate V <- orth(X'(X V)) and take the SVD of X V."""
+    """Iterate V <- orth(X'(X V)), then project: with Q = orth(X V) the result is Q (Q'X), as the peer's."""
     import scipy.linalg
 
     if not _is_sparse(tall):
@@ -246,9 +257,14 @@ def _by_power(tall: Any, width: int, iterations: int, key: int, driver: str) -> 
     V = householder(start)
     for _ in range(iterations):
         V = householder(_gram_times(tall, V / size))
-    Q, R = np.linalg.qr(np.asarray(tall @ V))
-    u, s, vt = scipy.linalg.svd(R, full_matrices=False, lapack_driver=driver)
-    return Q @ u, s, vt @ V.T
+    images = np.asarray(tall @ V)
+    if iterations == 0:  # the plain range finder, which is asked for to be cheap
+        Q, R = np.linalg.qr(images)
+        u, s, vt = scipy.linalg.svd(R, full_matrices=False, lapack_driver=driver)
+        return Q @ u, s, vt @ V.T
+    Q = householder(images)
+    v, s, ut = scipy.linalg.svd(np.asarray(tall.T @ Q), full_matrices=False, lapack_driver=driver)
+    return Q @ ut.T, s, v.T
 
 
 def _gram_times(tall: Any, V: FloatArray) -> FloatArray:
