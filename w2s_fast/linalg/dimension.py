@@ -8,10 +8,10 @@ import numpy as np
 
 from w2s_fast.linalg.blocks import Rows
 from w2s_fast.linalg.krylov import Ritz
-from w2s_fast.linalg.passes import Matrix, Progress, Tally, gram, tall_blocks
+from w2s_fast.linalg.passes import Matrix, Progress, Tally, gram, inner, tall_blocks
 
 LARGEST_GRAM = 8_192  # rows or columns: a float64 Gram matrix of 512 MiB, eigenvalues in a minute
-SURE = 10.0  # a Gaussian vector is shortened by less than this, times sqrt(pi / 2), once in ten
+POWER = 2  # of H in the bound on its norm: one application is loose by the root of the number of eigenvalues
 
 
 def dual_gram(rows: Rows) -> Matrix:
@@ -46,28 +46,34 @@ def rank_for_energy(eigenvalues: Matrix, energy: float, total: float | None = No
     return int(np.searchsorted(cumulative, energy * total * (1 - rounding))) + 1
 
 
-def rank_bounds(ritz: Ritz, total: float, largest_rest: float, energy: float) -> tuple[int, int]:
+def rank_bounds(ritz: Ritz, total: float, largest_rest: float, energy: float, most: int) -> tuple[int, int]:
     """Bounds on the smallest k whose top-k eigenvalues of G hold ``energy * total``, ``total`` being its trace.
 
-    Ritz values lie below eigenvalues (Cauchy), so their sums bound k from above. From below: in the basis of the Ritz
-    vectors and their complement G is diag(theta) (+) H, coupled by the residuals R. By Ky Fan its top-k sum is at most
-    that of the uncoupled blocks plus the k largest singular values of R; the top-j sum of H is at most
-    min(trace H, j ||H||), with ``largest_rest`` >= ||H||. The upper bound is len(theta) + 1 where more than the Ritz
-    values is needed.
+    Ritz values lie below eigenvalues (Cauchy), so their sums bound k from above, by ``most`` where they fall short of
+    the energy. From below: in the basis of the Ritz vectors and their complement G is diag(theta) (+) H, coupled by
+    the residuals R, and for any e > 0 at most diag(theta) + R'R/e (+) H + e I, in the order of definite matrices. The
+    top-j sum of H is at most min(trace H, j ||H||), with ``largest_rest`` >= ||H||; e is what fits between that and
+    the last eigenvalue that counts.
     """
     theta = ritz.values
     high = rank_for_energy(theta, energy, total)
-    coupling = np.cumsum(np.linalg.svd(ritz.residuals, compute_uv=False))
-    held = np.concatenate(([0.0], np.cumsum(theta)))
-    rest = max(total - held[-1], 0.0)
+    found = high <= len(theta)
+    gap = float(theta[min(high, len(theta)) - 1]) - largest_rest
+    slack = gap if gap > 0 else max(float(np.linalg.norm(ritz.residuals)), np.finfo(float).tiny)
+    raised = eigenvalues(np.diag(theta) + inner(ritz.residuals, ritz.residuals) / slack)
+    held = np.concatenate(([0.0], np.cumsum(raised)))
+    rest = max(total - float(theta.sum()), 0.0)
     for low in range(1, min(high, len(theta)) + 1):
-        of_rest = np.minimum(rest, largest_rest * np.arange(low + 1))
-        most = float(np.max(held[low::-1] + of_rest)) + coupling[low - 1]
-        if most >= energy * total:
-            return low, high
-    return high, high
+        j = np.arange(low + 1)
+        if float(np.max(held[low::-1] + np.minimum(rest, j * largest_rest) + j * slack)) >= energy * total:
+            return low, high if found else most
+    return high, high if found else most
 
 
 def largest_rest(images: Matrix) -> float:
-    """Bound ||H|| by the images H omega of r Gaussian vectors, wrong once in 10^r (Halko et al. 2011, lemma 4.1)."""
-    return SURE * float(np.sqrt(2 / np.pi) * np.linalg.norm(images, axis=0).max())
+    """Bound ||H|| by the images H^p omega of r Gaussian vectors, p = ``POWER``; wrong once in 10^r.
+
+    A Gaussian vector is shortened tenfold, times sqrt(pi / 2), by H^p / ||H||^p at most once in ten (Halko, Martinsson
+    and Tropp 2011, lemma 4.1).
+    """
+    return float(10 * np.sqrt(2 / np.pi) * np.linalg.norm(images, axis=0).max()) ** (1 / POWER)

@@ -23,17 +23,20 @@ def householder(columns: FloatArray) -> FloatArray:
 def graded(columns: FloatArray, precision: npt.DTypeLike, against: Matrix | None = None) -> Matrix:
     """Orthonormal basis (D, r) of the span of ``columns``, principal directions first (Stathopoulos and Wu 2002).
 
-    Directions that are rounding in ``precision`` beside the first are left out, so that r may be less than the number
-    of columns; what lies in the span of ``against`` is left out too.
+    Directions that are rounding in ``precision`` beside the columns are left out, so that r may be less than their
+    number; what lies in the span of ``against`` is left out too.
     """
     from scipy.linalg import cholesky, solve_triangular
 
     rest = columns.astype(np.float64)
+    size = max(float(np.sum(rest**2, axis=0).max(initial=0.0)), np.finfo(float).tiny)
     if against is not None:
         rest -= product(against, inner(against, rest))
     values, vectors = np.linalg.eigh(gram(tall_blocks(rest), rest.shape[1]))
     noise = max(10 * float(np.finfo(precision).eps), GRADED_RCOND)
-    keep = values[::-1] > noise**2 * max(values[-1:].max(initial=0.0), np.finfo(float).tiny)
+    keep = values[::-1] > noise**2 * size
+    if not keep.any():
+        return rest[:, :0]
     basis = product(rest, vectors[:, ::-1][:, keep] / np.sqrt(values[::-1][keep]))
     if against is not None:
         basis -= product(against, inner(against, basis))

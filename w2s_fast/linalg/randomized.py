@@ -8,9 +8,9 @@ The routes, for X with N rows and D <= N columns, k components, blocks of l = k 
 - Power: V <- orth(X'(X V)), one pass an iteration, then the SVD of Q'X for Q = orth(X V), by Householder throughout
   (Halko, Martinsson and Tropp 2011).
 
-Gram and Krylov work with squares, and cannot tell singular values below the square root of the working precision, times
-the largest, from rounding. Where the k-th one turns out so small, where squares overflow or vanish, for sparse matrices,
-for no iterations and for more than 7 the route is Power.
+Gram and Krylov work with squares, and cannot tell singular values below the square root of the working precision,
+times the largest, from rounding. Where the k-th one turns out so small, where squares overflow or vanish, for sparse
+matrices, for no iterations and for more than 7 the route is Power.
 """
 
 from __future__ import annotations
@@ -197,6 +197,8 @@ def _krylov(tall: FloatArray, k: int, width: int, key: int) -> tuple[FloatArray,
     """Leading Ritz vectors (D, k) of a block Krylov space and their images under X (N, k); None if squares fail."""
     images = np.empty((len(tall), (APPLICATIONS + 2) * width), tall.dtype)
     basis = graded(_sketch(tall, width, key), tall.dtype)
+    if basis.shape[1] < width:
+        return None
     ends = [0, basis.shape[1]]  # of the blocks
     while True:
         applied, block = len(ends) - 2, slice(*ends[-2:])

@@ -17,6 +17,7 @@ from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.blocks import Rows
 from w2s_fast.linalg.dimension import (
     LARGEST_GRAM,
+    POWER,
     dual_gram,
     eigenvalues,
     gram_of,
@@ -30,7 +31,8 @@ from w2s_fast.linalg.passes import Matrix, Progress, Tally, gram_product, inner,
 
 OVERSAMPLES = 10
 APPLICATIONS = 3  # passes of a Krylov basis, after the one that starts it
-FIRST_RANK = 64  # tried for a share of energy, then doubled
+CERTIFIED_FROM = 2_048  # columns: below, all eigenvalues of X'X take less time than a proof without them
+FIRST_RANK = 128  # tried for a share of energy, then doubled
 ONE_VIEW_FACTOR = 2  # test vectors a component where the rows come by once
 PROBES = 10  # Gaussian vectors that bound what a basis leaves out
 
@@ -80,11 +82,11 @@ class Subspace:
     ) -> Self:
         """Find the leading subspace of a given rank, or the smallest that holds a share of the energy.
 
-        Up to 8,192 columns, or rows of an array, the answer comes from all eigenvalues and one pass. Beyond, it comes
-        from a block Krylov method, :func:`randomized_svd` for arrays: four passes for ``rank``, more for ``energy``,
-        until bounds prove the rank. An iterator, whose rows come by once, gets the Nystrom approximation of X'X
-        (Tropp, Yurtsever, Udell and Cevher 2017) and an estimate of its energy from random combinations of the rows
-        (the same authors, 2019, section 6).
+        Up to 8,192 columns, or rows of an array, the answer is that of all eigenvalues, from one pass. Beyond, and from
+        2,048 columns where ``energy`` needs few directions, it comes from a block Krylov method: four passes for
+        ``rank``, seven or more for ``energy``, until bounds prove the rank. An iterator, whose rows come by once, gets
+        the Nystrom approximation of X'X (Tropp, Yurtsever, Udell and Cevher 2017) and an estimate of its energy from
+        random combinations of the rows (the same authors, 2019, section 6).
 
         Parameters
         ----------
@@ -124,21 +126,24 @@ class Subspace:
             if rows.is_wide_array(LARGEST_GRAM):
                 return cls._of_wide_array(rows, rank, share)
             columns, dtype, blocks = rows.opened()
+            job = _Passes(rows, columns, dtype, np.random.default_rng(key64(random_state)), progress)
+            if rank is None and not rows.once and columns >= CERTIFIED_FROM:
+                small = columns <= LARGEST_GRAM
+                found = cls._of_certified(job, share, 0 if small else min(columns, job.rows_at_least()) // 4)
+                if found.certificate != "bracketed" or not small:
+                    return found
             if columns <= LARGEST_GRAM:
                 return cls._of_gram(gram_of(rows, columns, blocks, progress), rank, share)
-            job = _Passes(rows, columns, dtype, np.random.default_rng(key64(random_state)), progress)
+            if rank is None:
+                raise ValueError(
+                    f"X is an iterator over rows of {columns:,} columns: energy needs several passes beyond "
+                    f"{LARGEST_GRAM:,}. Give rank, or a list, an array or a path that can be read again"
+                )
             if rows.once:
-                if rank is None:
-                    raise ValueError(
-                        f"X is an iterator over rows of {columns:,} columns: energy needs several passes beyond "
-                        f"{LARGEST_GRAM:,}. Give rank, or a list, an array or a path that can be read again"
-                    )
                 return cls._of_one_view(job, blocks, rank)
-            if rank is not None:
-                ritz = job.ritz(rank, dtype)
-                _check.integer(rank, "rank", minimum=1, maximum=min(job.n_rows, columns))
-                return cls._of_ritz(job, ritz, (rank, rank), "exact")
-            return cls._of_certified(job, share)
+            ritz = job.ritz(rank)
+            _check.integer(rank, "rank", minimum=1, maximum=min(job.n_rows, columns))
+            return cls._of_ritz(job, ritz, (rank, rank), "exact")
 
     @classmethod
     def _of_gram(cls, gram_and_rows: tuple[Matrix, int], rank: int | None, share: float) -> Self:
@@ -178,18 +183,19 @@ class Subspace:
         return cls(ritz.vectors[:, :k].astype(job.dtype), ritz.values[:k], held, 0.0, bounds, certificate)
 
     @classmethod
-    def _of_certified(cls, job: _Passes, share: float) -> Self:
-        """Double the block until the Ritz values hold the energy and the bounds on the rank meet."""
+    def _of_certified(cls, job: _Passes, share: float, widest: int) -> Self:
+        """Double the block, while it is no wider than ``widest``, until the bounds on the rank meet."""
         width = FIRST_RANK
         while True:
-            ritz = job.ritz(width, np.float64)  # bounds hold to rounding
+            ritz = job.refined(job.ritz(width))
             if job.total == 0.0:
-                return cls._of_ritz(job, ritz, (0, 0), "exact")
-            low, high = rank_bounds(ritz, job.total, job.largest_rest(ritz), share)
+                return cls(ritz.vectors[:, :0], ritz.values[:0], 0.0, 0.0, (0, 0), "exact")
+            most = min(job.columns, job.n_rows)
+            low, high = rank_bounds(ritz, job.total, job.largest_rest(ritz), share, most)
             if low == high <= len(ritz.values):
                 return cls._of_ritz(job, ritz, (low, high), "certified")
             width *= 2
-            if APPLICATIONS * (width + OVERSAMPLES) > min(job.columns, job.n_rows):
+            if width > widest:
                 return cls._of_ritz(job, ritz, (low, high), "bracketed")
 
     @classmethod
@@ -201,8 +207,9 @@ class Subspace:
 def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | None = None) -> int:
     """Smallest k whose top-k eigenvalues of X'X reach ``energy`` times its trace (paper, section 4).
 
-    Up to 8,192 rows or columns it is found from all eigenvalues; beyond, by :meth:`Subspace.fit`, whose
-    ``certificate`` and ``rank_bounds`` say how sure it is.
+    Up to 2,047 columns, or 8,192 rows of a wide array, it is found from all eigenvalues. Beyond, a few leading ones
+    are tried first, with bounds that prove the answer (wrong at most once in 10^10 calls); where these do not meet it
+    is all eigenvalues again, up to 8,192 columns. :meth:`Subspace.fit` has ``certificate`` and ``rank_bounds``.
 
     Parameters
     ----------
@@ -237,18 +244,18 @@ def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | No
         if rows.is_wide_array(LARGEST_GRAM):
             return rank_for_energy(eigenvalues(dual_gram(rows)), share)
         columns, _, blocks = rows.opened()
-        if columns <= LARGEST_GRAM:
+        if columns < CERTIFIED_FROM or (rows.once and columns <= LARGEST_GRAM):
             squares, count = gram_of(rows, columns, blocks, progress)
             return rank_for_energy(eigenvalues(squares)[:count], share)
     found = Subspace.fit(X, energy=share, random_state=0, progress=progress)
+    low, high = found.rank_bounds
     if found.certificate == "bracketed":
-        low, high = found.rank_bounds
         warnings.warn(
             f"the intrinsic dimension lies between {low:,} and {high:,}; {high:,} is returned",
             RuntimeWarning,
             stacklevel=2,
         )
-    return found.rank_bounds[1]
+    return high
 
 
 class _Passes:
@@ -261,31 +268,46 @@ class _Passes:
         self.n_rows, self.total = 0, 0.0  # known after the first pass
         self._rng, self._progress = rng, progress
 
+    def rows_at_least(self) -> int:
+        """Rows in all where that is known before the first pass, else as many as there are columns."""
+        return self.rows.shape[0] if self.rows.shape else self.columns
+
     def apply(self, V: Matrix, blocks: Iterator[FloatArray] | None = None) -> Matrix:
         tally = Tally(self._progress, self.rows.shape[0] if self.rows.shape else 0)
-        counted = tally.count(self.rows.blocks() if blocks is None else blocks, energy=True)
-        images = gram_product(counted, V)
+        first = self.n_rows == 0
+        images = gram_product(tally.count(self.rows.blocks() if blocks is None else blocks, energy=first), V)
         self.rows.refuse_not_finite(images)
-        self.n_rows, self.total = tally.rows, tally.energy
+        if first:
+            self.n_rows, self.total = tally.rows, tally.energy
         return images
 
     def gaussian(self, width: int) -> Matrix:
         return self._rng.standard_normal((self.columns, min(width, self.columns)))
 
-    def ritz(self, rank: int, precision: npt.DTypeLike) -> Ritz:
-        """Ritz pairs of a block a little wider than ``rank``, products in ``precision``."""
+    def ritz(self, rank: int) -> Ritz:
+        """Ritz pairs of a block a little wider than ``rank``, products in the dtype of the rows."""
 
         def apply(V: Matrix) -> Matrix:
-            return self.apply(V.astype(precision))
+            return self.apply(V.astype(self.dtype))
 
         start = apply(self.gaussian(rank + OVERSAMPLES))
-        return block_krylov(apply, graded(start, precision), APPLICATIONS, precision)
+        return block_krylov(apply, graded(start, self.dtype), APPLICATIONS, self.dtype)
+
+    def refined(self, ritz: Ritz) -> Ritz:
+        """Better half of the Ritz pairs, anew with products in float64: residuals then bound what they should."""
+        vectors = ritz.vectors[:, : (len(ritz.values) + 1) // 2]
+        return block_krylov(self.apply, graded(vectors, np.float64), 1, np.float64)
 
     def largest_rest(self, ritz: Ritz) -> float:
         """Bound the largest eigenvalue of X'X outside the span of the Ritz vectors."""
-        outside = self.gaussian(PROBES)
-        images = self.apply(outside - product(ritz.vectors, inner(ritz.vectors, outside)))
-        return largest_rest(images - product(ritz.vectors, inner(ritz.vectors, images)))
+        images = self._outside(ritz, self.gaussian(PROBES))
+        for _ in range(POWER):
+            images = self._outside(ritz, self.apply(images))
+        return largest_rest(images)
+
+    @staticmethod
+    def _outside(ritz: Ritz, columns: Matrix) -> Matrix:
+        return columns - product(ritz.vectors, inner(ritz.vectors, columns))
 
     def one_view(self, blocks: Iterator[FloatArray], rank: int) -> tuple[Matrix, Matrix, float, float]:
         """Eigenvalues, vectors and the share of energy they hold, with its standard error, from one pass."""
