@@ -417,3 +417,14 @@ def test_spans_that_cannot_be_compared_are_refused_by_name(function):
         function(np.ones(3), np.eye(3))
     with pytest.raises(ValueError, match="B holds 1 NaN"):
         function(np.eye(2), [[np.nan], [1.0]])
+
+
+@pytest.mark.parametrize("smallest", [1e-3, 1e-6, 1e-9])
+def test_small_angles_are_scipys(smallest):
+    """Among themselves; scipy loses them beside large ones, which is why exactly known angles are the test above."""
+    angles = smallest * np.array([3.0, 2.0, 1.0])
+    axes = np.eye(8)
+    B = axes[:, :3] * np.cos(angles) + axes[:, 3:6] * np.sin(angles)
+    found, scipys = principal_angles(axes[:, :3], B), scipy.linalg.subspace_angles(axes[:, :3], B)
+    np.testing.assert_allclose(found, angles, rtol=1e-12)
+    np.testing.assert_allclose(found, scipys, rtol=1e-6)
