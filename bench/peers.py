@@ -1,6 +1,7 @@
 """Side by side with peers on one machine: ``python -m bench.peers`` prints the table of the README.
 
-Calls take turns, medians are compared, and what is compared must agree first. Subspaces have a table of their own, ``bench.peers_subspace``.
+Calls take turns, medians are compared, and what is compared must agree first.
+Subspaces have a table of their own, ``bench.peers_subspace``.
 """
 
 from __future__ import annotations
