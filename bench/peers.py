@@ -1,11 +1,11 @@
 """Side by side with peers on one machine: ``python -m bench.peers`` prints the table of the README.
 
-Calls take turns, medians are compared, and what is compared must agree first. scikit-learn joins in if installed.
+Calls take turns, medians are compared, and what is compared must agree first.
+Subspaces have a table of their own, ``bench.peers_subspace``.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from bench import medians
-from bench.workloads import WORKLOADS, Floats, decaying, gaussian
-from w2s_fast import GaussianModel, Moments, lstsq, min_norm, randomized_svd, simulate
+from bench.workloads import WORKLOADS, Floats, gaussian
+from w2s_fast import GaussianModel, Moments, lstsq, min_norm, simulate
 from w2s_fast.study.report import versions
 
 TRIALS = 320  # of our simulation a call, so that threads have work
@@ -92,18 +92,6 @@ def rows() -> Iterator[Row]:
     loop = lambda: [np.linalg.lstsq(a, y)[0] for a, y in zip(As, bs, strict=True)]  # noqa: E731
     agree(min_norm(As, bs), np.stack(loop()), 1e-10)
     yield Row("min_norm, 1,000 problems of 400 x 100", "a loop of NumPy's lstsq", lambda: min_norm(As, bs), loop)
-    if importlib.util.find_spec("sklearn"):
-        from sklearn.utils.extmath import randomized_svd as peer_svd
-
-        M = decaying((20_000, 1_000), "float32")
-        (U, s, Vt), (u, t, vt) = randomized_svd(M, 50, random_state=0), peer_svd(M, 50, random_state=0)
-        assert np.linalg.norm(M - U * s @ Vt) <= 1.0005 * np.linalg.norm(M - u * t @ vt)
-        yield Row(
-            "randomized_svd 20,000 x 1,000 float32, k = 50",
-            "scikit-learn",
-            lambda: randomized_svd(M, 50, random_state=0),
-            lambda: peer_svd(M, 50, random_state=0),
-        )
 
 
 def main() -> None:
