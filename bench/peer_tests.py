@@ -164,9 +164,9 @@ def run(peer: Peer) -> Run:
     if found is None or found.origin is None:
         outcome.failures.append(f"{peer.module} is not installed: this peer's wheel comes without its tests")
         return outcome
-    quiet = ["-p", "no:terminal", "-p", "no:cacheprovider"]
+    plain = ["-p", "no:terminal", "-p", "no:cacheprovider"]
     chosen = [f"{found.origin}::{test}" for test in peer.tests]
-    status = pytest.main(["-c", os.devnull, "--rootdir", os.path.dirname(found.origin), *quiet, *chosen], [outcome])
+    status = pytest.main(["-c", os.devnull, "--rootdir", os.path.dirname(found.origin), *plain, *chosen], [outcome])
     ran = outcome.outcomes["passed"] or outcome.outcomes["skipped"]
     if not outcome.failures and (status != pytest.ExitCode.OK or not ran):
         outcome.failures.append(f"pytest ended with {status!r}: {', '.join(peer.tests)}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from w2s_fast._check import FloatArray
+from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.by_qr import blas_threads
 
 
@@ -37,7 +38,8 @@ class SvdFactor:
     def solve(self, Y: FloatArray) -> FloatArray:
         """Weights (n, k) for labels Y (m, k)."""
         filters = 1.0 / (self.s + self.ridge / self.s)  # s / (s^2 + ridge) without overflow
-        return self.vt.T @ (filters[:, None] * (self.u.T @ Y))
+        with single_threaded_blas():
+            return self.vt.T @ (filters[:, None] * (self.u.T @ Y))
 
 
 def factor(X: FloatArray, ridge: float, cut: float) -> SvdFactor:
