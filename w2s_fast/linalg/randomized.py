@@ -43,7 +43,7 @@ MANY = 0.1  # of min(N, D) components, from which the peer's "auto" makes 4 powe
 LEFT_TO_GAIN = 1.1e-2  # singular values 1/i leave 0.003 to 0.008 after two applications; 1/sqrt(i), i^-1/4, flat and
 # step 0.015 to 0.07
 SMALL = 256  # columns whose eigenvectors take less time than the calls of Krylov
-EIGENVECTORS = 6  # operations of a product that take as long as the D leading eigenvectors do, over D^3
+EIGENVECTORS = 15  # D^3 of X'X's N D^2 operations last as long as the k eigenvectors: 12 to 20 for D of 768 to 4,096
 
 
 def randomized_svd(
@@ -159,7 +159,7 @@ def gram_is_cheaper(N: int, D: int, width: int) -> bool:
     """Compare the operations of Gram, its eigenvectors among them, with those of Krylov: the one rule for routes.
 
     Measured on two cores in float32, seconds for Gram and Krylov: 50,000 x 768, k = 100: 0.27 and 0.38; 20,000 x
-    4,096, k = 200: 4.5 and 1.2, k = 500: 6.0 and 3.9.
+    4,096, k = 200: 7.0 and 1.2, k = 500: 8.1 and 3.9.
     """
     krylov = 2 * (2 * APPLICATIONS + 1) * N * width
     return D <= max(SMALL, (APPLICATIONS + 1) * width) or D * (N + EIGENVECTORS * D) <= krylov
