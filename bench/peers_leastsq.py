@@ -84,7 +84,7 @@ def problems() -> None:
                 rtol = 1e-3 if dtype == "float32" else 1e-4 if kind == "condition 1e10" else 1e-7
                 ours, theirs = min_norm(X, y), np.linalg.lstsq(X, y)[0]
                 np.testing.assert_allclose(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs), 0.0, atol=rtol)
-                found = times(solvers(X, y, kind == "gaussian"), rounds=5, seconds=1.0)
+                found = times(solvers(X, y, kind == "gaussian"), rounds=3, seconds=1.0)
                 cells = [f"{found[name]:.3g}" if name in found else "" for name in names]
                 floor = f"{found['min_norm'] / found['floor']:.2f}" if "floor" in found else ""
                 ratio = f"{found['NumPy'] / found['min_norm']:.2f}"

@@ -48,7 +48,7 @@ def single_threaded_blas() -> Iterator[None]:
         if _holders == 0:
             _callers_threads[:] = [library.num_threads for library in libraries]
             for library in libraries:
-                library.set_num_threads(1)
+                _set_threads(library, 1)
         _holders += 1
     try:
         yield
@@ -59,9 +59,14 @@ def single_threaded_blas() -> Iterator[None]:
                 _give_back_blas()
 
 
+def _set_threads(library: Any, threads: int) -> None:
+    """Set the limit from whatever thread: threadpoolctl 3.8 obeys only the one that set it first."""
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(threads)
+
+
 def _give_back_blas() -> None:
     for library, threads in zip(_blas_libraries(), _callers_threads, strict=True):
-        library.set_num_threads(threads)
+        _set_threads(library, threads)
 
 
 @cache

@@ -29,7 +29,7 @@ WORTH_REDUCING = 1.5  # rows a column: nearer to square, factoring first costs m
 
 def lstsq(a: FloatArray, b: FloatArray, cut: float) -> Solution:
     """:func:`numpy.linalg.lstsq` of a (m, n) and b (m, k)."""
-    with blas_threads(a):
+    with blas_threads(a, b):
         reduced = _reduce(a, b) if _worth_reducing(a, ELONGATED) else None
         if reduced is None:
             return np.linalg.lstsq(a, b, cut)
@@ -44,7 +44,7 @@ def solve(X: FloatArray, Y: FloatArray, cut: float) -> FloatArray:
 
     A triangle that keeps clear of the cut is solved as it is; only others pay for singular values.
     """
-    with blas_threads(X):
+    with blas_threads(X, Y):
         reduced = _reduce(X, Y) if _worth_reducing(X, WORTH_REDUCING) else None
         if reduced is None:
             return np.linalg.lstsq(X, Y, cut)[0]
@@ -53,9 +53,9 @@ def solve(X: FloatArray, Y: FloatArray, cut: float) -> FloatArray:
         return reduced.lift(np.linalg.lstsq(reduced.triangle, reduced.moment, cut)[0])
 
 
-def blas_threads(a: FloatArray) -> AbstractContextManager[None]:
+def blas_threads(a: FloatArray, *labels: FloatArray) -> AbstractContextManager[None]:
     """One BLAS thread, for equal bits in all circumstances, unless BLAS keeps to one anyway or that costs too much."""
-    alone = a.size <= SERIAL_SIZE or min(a.shape) > LARGEST_SERIAL
+    alone = max(array.size for array in (a, *labels)) <= SERIAL_SIZE or min(a.shape) > LARGEST_SERIAL
     return nullcontext() if alone else single_threaded_blas()
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
+from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.products import gram, joint_gram, merge_scatter, scatter
 
 Matrix = npt.NDArray[np.float64]
@@ -187,13 +188,13 @@ class Gram:
             raise ValueError("solve needs labels: call update(X, Y) first")
         if rcond is not None:
             rcond = _check.cutoff(rcond)
-        if np.ndim(ridge) == 0:
-            ridge = _check.real(ridge, "ridge")
-            if rcond is None:
-                return solve_gram(self.xtx, xty, ridge, peak)
-            return _solve_spectral(self.xtx, xty, [ridge], rcond, peak)[0]
-        ridges = [_check.real(value, "ridge") for value in _check.floats(ridge, "ridge", ndim=1)]
-        return _solve_spectral(self.xtx, xty, ridges, rcond, peak)
+        many = np.ndim(ridge) > 0
+        ridges = [_check.real(value, "ridge") for value in (_check.floats(ridge, "ridge", ndim=1) if many else [ridge])]
+        with single_threaded_blas():
+            if not many and rcond is None:
+                return solve_gram(self.xtx, xty, ridges[0], peak)
+            weights = _solve_spectral(self.xtx, xty, ridges, rcond, peak)
+        return weights if many else weights[0]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a .npz file that :meth:`load` reads."""

@@ -11,6 +11,7 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg import by_gram, by_qr, by_svd
+from w2s_fast.linalg.products import serial_blas
 
 Matrix = npt.NDArray[np.float64]
 THREADED_WORK = 10**7  # multiplications of X'X over a stack: below, threads cost more than they save
@@ -109,9 +110,9 @@ def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatA
     if vector:
         Y = Y[..., None]
     if Y.shape[:-1] != X.shape[:-1]:
-        raise ValueError(
-            f"{names[1]} must have shape (..., m) or (..., m, k) to go with {names[0]} of shape {X.shape}, "
-            f"got {np.shape(b)}"
+        raise np.linalg.LinAlgError(
+            f"Incompatible dimensions: {names[1]} must have shape (..., m) or (..., m, k) to go with {names[0]} of "
+            f"shape {X.shape}, got {np.shape(b)}"
         )
     return X, Y, vector
 
@@ -125,7 +126,8 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
     b : (..., m) or (..., m, k) array_like
         Labels; a vector a problem where it has one dimension fewer than ``a``.
     rcond : float, optional
-        Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, eps for -1.
+        Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, eps / 2 for -1
+        (LAPACK's machine precision).
 
     Returns
     -------
@@ -153,7 +155,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
     m, n = X.shape[-2:]
     dtype = np.result_type(X, Y)
     eps = float(np.finfo(dtype).eps)
-    cut = eps * max(m, n) if rcond is None else eps if rcond == -1 else _check.cutoff(rcond)
+    cut = eps * max(m, n) if rcond is None else eps / 2 if rcond == -1 else _check.cutoff(rcond)
     if X.ndim == 2:
         x, residuals, rank, s = by_qr.lstsq(X.astype(dtype, copy=False), Y.astype(dtype, copy=False), cut)
         return x[:, 0] if vector else x, residuals, rank, s
@@ -257,7 +259,8 @@ def _solve_by_kernel(A: FloatArray, B: FloatArray, ridge: float, cut: float, coe
         for _ in ordered_map(run, (slice(start, start + step) for start in range(0, problems, step))):
             pass
     else:
-        run(slice(None))
+        with serial_blas(max(m, n) * min(m, n) ** 2):
+            run(slice(None))
     return np.flatnonzero(~safe).tolist()
 
 

@@ -7,6 +7,7 @@ their results added in order. NumPy makes X'X a symmetric rank-k update, half th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ SMALLEST_BLOCK = 512  # rows: below, adding n x n results shows beside making th
 MOST_BLOCKS = 32  # enough for the cores of one machine, few enough that adding their results stays cheap
 READING = 16
 BLOCK_WORK = 10**7  # multiplications, 0.2 ms: below, handing a block to a thread costs more than it saves
-SERIAL_SIZE = 8_000  # elements: below, BLAS takes one thread by itself and need not be told
+SERIAL_SIZE = 8_000  # elements: of a product with a vector, up to where BLAS takes one thread by itself
+SERIAL_WORK = 200_000  # multiplications: of a product of matrices, likewise
 
 
 def blocks_of(rows: int, columns: int, factors: int) -> list[slice]:
@@ -130,6 +132,11 @@ def merge_scatter(
     return mean + delta * share, product + added + np.outer(delta, delta * (count * share))
 
 
+def serial_blas(work: int) -> AbstractContextManager[None]:
+    """Hold BLAS to one thread for so many multiplications, unless it keeps to one anyway."""
+    return nullcontext() if work <= SERIAL_WORK else single_threaded_blas()
+
+
 def _total(product: Callable[[slice], Any], X: FloatArray, factors: int) -> Any:
     """Sum the product over blocks of the rows of X; overflow is left to the caller, who looks at the result."""
     results = _results(product, X.shape[0], X.shape[1], factors)
@@ -147,7 +154,7 @@ def _results(product: Callable[[slice], Any], rows: int, columns: int, factors: 
         with np.errstate(over="ignore", invalid="ignore"):
             return product(block)
 
-    if rows * columns <= SERIAL_SIZE:
+    if rows * columns <= SERIAL_SIZE and rows * columns * factors <= SERIAL_WORK:
         yield quietly(slice(0, rows))
         return
     blocks = blocks_of(rows, columns, factors)

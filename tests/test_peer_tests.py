@@ -1,0 +1,47 @@
+"""Peers' own tests pass with ours in place of theirs, and the script that says so can tell."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import peer_tests
+
+ROOT = Path(__file__).parent.parent
+TIMEOUT = 300.0  # seconds: only a hang takes that long
+
+
+def script(*words):
+    command = [sys.executable, "-m", "bench.peer_tests", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+
+
+@pytest.mark.jit_speed
+def test_peers_tests_pass_on_ours():
+    done = script("lstsq")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert len(lines) == sum("lstsq" in peer.name for peer in peer_tests.PEERS)
+    assert all(" 0 failed" in line for line in lines)
+
+
+def test_no_such_peer_is_a_failure():
+    assert script("nobody").returncode == 1
+
+
+@pytest.mark.jit_speed
+def test_a_wrong_function_fails():
+    program = """
+from bench import peer_tests
+right = peer_tests.lstsq
+peer_tests.lstsq = lambda *args, **kwargs: (right(*args, **kwargs)[0] * 1.001, *right(*args, **kwargs)[1:])
+import sys
+sys.argv = ["peer_tests", "numpy: lstsq", "stacks"]
+raise SystemExit(peer_tests.main())
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert done.returncode == 1
+    for name in ("test_sq_cases", "test_nonsq_cases", "TestBatch::test_lstsq"):
+        assert name in done.stdout
