@@ -6,7 +6,8 @@ import pytest
 from tests import naive
 from w2s_fast import probe
 from w2s_fast._random import stream
-from w2s_fast.model.probe import SPLITS, Task
+from w2s_fast.model.features import Task
+from w2s_fast.model.probe import SPLITS
 
 RISKS = ("weak", "baseline", "ceiling", "w2s")
 
@@ -27,7 +28,7 @@ def test_errors_are_those_of_a_plain_implementation(n, N, ridge, dtype):
     weak, strong, y = features(dtype=dtype)
     result = probe(weak, strong, y, n=n, N=N, trials=3, test=50, ridge=ridge, seed=4)
     task = Task.of(weak, strong, y, 50, ridge)
-    pool, _ = task.split(4)
+    pool = task.split(4)[0]
     test = np.setdiff1d(np.arange(200), pool)
     assert len(test) == 50
     for trial in range(3):
@@ -98,12 +99,12 @@ def test_progress_counts_trials_and_callers_arrays_stay():
         ({"y": np.full(200, np.nan)}, ValueError, "y holds 200 NaN"),
         ({"weak": np.zeros((0, 3)), "strong": np.zeros((0, 3)), "y": []}, ValueError, "weak must not be empty"),
         ({"weak": np.zeros(200)}, ValueError, "weak must have 2 dimension"),
-        ({"n": 100, "N": 61}, ValueError, "up to 161 rows a trial, but 160 are left"),
+        ({"n": 100, "N": 61}, ValueError, r"up to 161 rows a trial \(100 \+ 61\), but 160 are left"),
         ({"test": 200}, ValueError, "test takes 200 rows of 200"),
         ({"test": 1.5}, ValueError, "test must be a finite number, more than 0 and at most 1"),
         ({"test": 0}, ValueError, "test must be at least 1"),
         ({"test": (1, 2)}, ValueError, "test must be .weak, strong, y., a share or a number of rows, got 2 items"),
-        ({"test": (np.ones((2, 5)), np.ones((2, 9)), [1, 2])}, ValueError, "test features have widths .5, 9."),
+        ({"test": (np.ones((2, 5)), np.ones((2, 9)), [1, 2])}, ValueError, "test has widths .weak 5, strong 9, y 1., the other rows .weak 6"),
         ({"test": (np.ones((2, 6)), np.ones((3, 9)), [1, 2])}, ValueError, "strong of test has 3"),
         ({"test": "a"}, TypeError, "test must be .weak, strong, y., a share or a number of rows, got 'a'"),
         ({"progress": "yes"}, TypeError, "progress must be a function"),

@@ -157,7 +157,7 @@ def source_of(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     missing = [f"--{name}" for name, path in files.items() if path is None]
     if missing:
         raise click.UsageError(f"real features need {', '.join(missing)} too")
-    from w2s_fast.model.probe import Task
+    from w2s_fast.model.features import Task
 
     arrays = [_array(path) for path in files.values()]
     return Task.of(*arrays, **_test(options["test"])), axes
