@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from w2s_fast.linalg.moments import CoMoments, Moments
     from w2s_fast.linalg.randomized import randomized_svd
     from w2s_fast.linalg.subspace import Subspace, intrinsic_dimension
+    from w2s_fast.model.features import Task
     from w2s_fast.model.gaussian import GaussianModel
     from w2s_fast.model.planning import best_labels, required_labels, required_pseudo_labels
-    from w2s_fast.model.features import Task
     from w2s_fast.model.probe import probe
     from w2s_fast.model.risks import Risks
     from w2s_fast.model.simulate import simulate

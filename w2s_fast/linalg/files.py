@@ -61,7 +61,7 @@ class MatrixFile:
         except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, EOFError, KeyError, ValueError) as error:
             raise ValueError(f"{name}: cannot read {os.fspath(where)!r}: {error}") from None
         if len(shape) not in ndims:
-            expected = ' or '.join(map(str, ndims))
+            expected = " or ".join(map(str, ndims))
             raise ValueError(f"{name} must have {expected} dimension(s), got shape {shape} in {os.fspath(where)!r}")
         if dtype.kind not in "fiub":
             raise TypeError(f"{name} must hold real numbers, got dtype {dtype} in {os.fspath(where)!r}")
@@ -81,7 +81,7 @@ class MatrixFile:
 
     def array(self) -> npt.NDArray[Any]:
         """All of it: mapped where its numbers lie plain in the file, else read."""
-        if self.entry is None and not self.bfloat16 and math.prod(self.shape):
+        if self.entry is None and not self.bfloat16 and 0 not in self.shape:
             return np.memmap(self.path, self.dtype, "r", self.start, self.shape)
         whole: npt.NDArray[Any] = np.empty(self.shape, self.dtype)
         with self._stream() as stream:

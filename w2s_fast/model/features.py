@@ -124,7 +124,7 @@ class Rows:
             for name, features in models.items():
                 if features.is_constant:
                     called = kind if name == kind else f"{kind}[{name!r}]"
-                    raise ValueError(f"{called} is constant: all {len(self):,} rows are the same, so no fit can use them")
+                    raise ValueError(f"{called} is constant: all {len(self):,} rows are the same")
         same = np.flatnonzero(self.labels.min(axis=0) == self.labels.max(axis=0))
         if same.size:
             where = f" in column {same[0]}" if self.has_columns else ""
@@ -195,7 +195,8 @@ def _checked_test(test: Any, rows: Rows) -> Rows | float | int:
     if isinstance(test, tuple | list):
         if len(test) != 3:
             raise ValueError(f"test must be (weak, strong, y), a share or a number of rows, got {len(test)} items")
-        held = Rows.checked(*test, " of test")
+        weak, strong, y = test
+        held = Rows.checked(weak, strong, y, " of test")
         mine, theirs = (
             [
                 {name: features.values.shape[1] for name, features in models.items()}

@@ -118,7 +118,7 @@ class Learner:
     def _by_rows(self, rows: Matrix, labels: Matrix) -> Fit:
         if not self.intercept:
             factor = MinNorm(rows, ridge=self.ridge)
-            return Fit(factor.solve(labels), not factor.condition <= WORST_CONDITION)
+            return Fit(np.asarray(factor.solve(labels), np.float64), not factor.condition <= WORST_CONDITION)
         mean, label_mean = rows[:, :-1].mean(axis=0), labels.mean(axis=0)
         factor = MinNorm(rows[:, :-1] - mean, ridge=self.ridge)
         weights = factor.solve(labels - label_mean)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -210,7 +211,9 @@ def _spoken(teacher: Learner, student: Learner, pool: Indices) -> Matrix:
         return student.fit(pool, lambda: teacher.rows(pool), total).weights
 
 
-def run_trials(plan: Plan, trials: Iterable[int], *, workers: int | None = None) -> Iterator[tuple[int, dict[Pair, Outcome]]]:
+def run_trials(
+    plan: Plan, trials: Iterable[int], *, workers: int | None = None
+) -> Iterator[tuple[int, dict[Pair, Outcome]]]:
     """Run the given trials of all points together; yield (trial, outcome of each pair) in order."""
 
     def run_trial(trial: int) -> tuple[int, dict[Pair, Outcome]]:
@@ -229,7 +232,9 @@ def run_trials(plan: Plan, trials: Iterable[int], *, workers: int | None = None)
 
 def _joined(outcomes: Sequence[Outcome]) -> Outcome:
     """Join outcomes along points."""
-    return Outcome(*(None if parts[0] is None else np.concatenate(parts) for parts in zip(*outcomes, strict=True)))
+    fields: Iterator[Any] = zip(*outcomes, strict=True)
+    joined: list[Any] = [None if parts[0] is None else np.concatenate(parts) for parts in fields]
+    return Outcome(*joined)
 
 
 class _Group:
@@ -263,7 +268,8 @@ class _Group:
         """Sums over the labelled rows, if ``most`` rows are enough for sums to serve, and their fits, for every n."""
         sums = learner.prefix_sums(self.labelled, self.known, self.ns) if most >= learner.columns else None
         fits = [
-            learner.fit(self.labelled[:n], lambda n=n: self.known[:n], sums and sums[i]) for i, n in enumerate(self.ns)
+            learner.fit(self.labelled[:n], partial(self.known.__getitem__, slice(n)), sums[i] if sums else None)
+            for i, n in enumerate(self.ns)
         ]
         return sums, fits
 
@@ -284,13 +290,13 @@ class _Group:
         for number, N in enumerate(self.Ns):
             points = [(n, N) for n in self.ns if (n, N) in self.points]
             for n, _ in points:
-                ceilings[n, N] = self._ceiling(student, few, many and many[number], n, N)
+                ceilings[n, N] = self._ceiling(student, few, many[number] if many else None, n, N)
             places = [(t, point) for t in range(len(self.plan.teachers)) for point in points]
             columns = np.concatenate([self._columns_said(t, n) for t, (n, _) in places])
             fit = student.fit(
                 self.pseudo[:N],
-                lambda N=N, columns=columns: labels[:N, columns],
-                many and many[number].of_labels(columns),
+                partial(labels.__getitem__, (slice(N), columns)),
+                many[number].of_labels(columns) if many else None,
             )
             for place, weights in zip(places, np.split(fit.weights, len(places), axis=1), strict=True):
                 w2s[place] = fit._replace(weights=weights)
@@ -381,11 +387,15 @@ class _Collected:
         if self.predictions is not None:
             labels = test.labels[self.plan.test_index].T
             parts = _decomposed(self.predictions, labels)
-            decomposition = Decomposition(*(part.reshape(*n.shape, *k) for part in parts))
+            decomposition = Decomposition(*(part.reshape((*n.shape, *k)) for part in parts))
+        weak, baseline, ceiling, w2s = shaped(self.errors, *k, trials)
         return Trials(
             n.copy(),
             N.copy(),
-            *shaped(self.errors, *k, trials),
+            weak,
+            baseline,
+            ceiling,
+            w2s,
             self.plan.seed,
             ill_conditioned=IllConditioned(*shaped(self.ill_conditioned, trials)),
             accuracy=Accuracy(*shaped(self.hits, *k, trials)) if signs else None,

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
-from w2s_fast.model.gaussian import GaussianModel
 from w2s_fast.model.features import Rows, Task
+from w2s_fast.model.gaussian import GaussianModel
 from w2s_fast.model.probe import Plan, run_trials
 from w2s_fast.model.risks import outperforming_ratio, performance_gap_recovery
 from w2s_fast.model.simulate import Span, run_spans
