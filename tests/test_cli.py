@@ -416,8 +416,10 @@ def test_probe_keeps_a_study_that_resumes(capsys, monkeypatch, files):
     assert "holds another study" in err
     status, _, err = run(capsys, *arguments, "--decompose", monkeypatch=monkeypatch)
     assert status == 2
-    status, _, err = run(capsys, *arguments, f"--weak={files}/w.npy", monkeypatch=monkeypatch)
+    status, _, err = run(capsys, *arguments, f"--weak={files}/s.npy", monkeypatch=monkeypatch)
     assert (status, "one teacher" in err) == (1, True)
+    status, _, err = run(capsys, *arguments, f"--weak={files}/w.npy", monkeypatch=monkeypatch)
+    assert (status, "given twice" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -429,7 +431,7 @@ def test_probe_keeps_a_study_that_resumes(capsys, monkeypatch, files):
     ],
 )
 def test_probe_refuses_in_one_line(capsys, monkeypatch, files, change, words):
-    status, out, err = run(capsys, *probe_arguments(files, *change), monkeypatch=monkeypatch)
+    status, out, err = run(capsys, *probe_arguments(files, *change, "-q"), monkeypatch=monkeypatch)
     assert (status, out) == (1, "")
     assert words in err
     assert err.count("\n") == 1

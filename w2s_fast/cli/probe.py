@@ -59,9 +59,7 @@ def probe(**options: Any) -> None:
     from w2s_fast.study.progress import progress_bar
 
     single = len(options["weak"]) == len(options["strong"]) == 1
-    weak, strong = (
-        options[kind][0] if single else {_name(path): path for path in options[kind]} for kind in ("weak", "strong")
-    )
+    weak, strong = (options[kind][0] if single else _by_name(options[kind]) for kind in ("weak", "strong"))
     task = Task.of(
         weak,
         strong,
@@ -94,6 +92,14 @@ def probe(**options: Any) -> None:
         from w2s_fast.cli.table import print_trials
 
         print_trials(found)
+
+
+def _by_name(paths: tuple[str, ...]) -> dict[str, str]:
+    """Name files by their stems, or by their paths where stems are not distinct."""
+    if len(set(paths)) < len(paths):
+        raise click.UsageError(f"a file is given twice: {', '.join(paths)}")
+    named = {_name(path): path for path in paths}
+    return named if len(named) == len(paths) else {path: path for path in paths}
 
 
 def _name(path: str) -> str:

@@ -267,10 +267,10 @@ class _Group:
     def _few(self, learner: Learner, most: int) -> tuple[list[Sums] | None, list[Fit]]:
         """Sums over the labelled rows, if ``most`` rows are enough for sums to serve, and their fits, for every n."""
         sums = learner.prefix_sums(self.labelled, self.known, self.ns) if most >= learner.columns else None
-        fits = [
-            learner.fit(self.labelled[:n], partial(self.known.__getitem__, slice(n)), sums[i] if sums else None)
-            for i, n in enumerate(self.ns)
-        ]
+        fits = []
+        for place, n in enumerate(self.ns):
+            known = partial(self.known.__getitem__, slice(n))
+            fits.append(learner.fit(self.labelled[:n], known, sums[place] if sums else None))
         return sums, fits
 
     def _said(self, teacher: Learner, fits: Sequence[Fit]) -> Matrix:
