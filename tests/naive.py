@@ -116,15 +116,24 @@ def trial(model, n, N, rng, ridge=0.0):
     return [float(np.sum((fit - model.target) ** 2)) for fit in fits]
 
 
-def probe_errors(weak, strong, y, labelled, pseudo, test, ridge):
+def probe_errors(weak, strong, y, labelled, pseudo, test, ridge, rcond=0.0, intercept=False):
     """Test mean squared errors of the four fits on given rows, in float64, from explicit residuals."""
     weak, strong, y = (np.asarray(a, np.float64) for a in (weak, strong, y))
     both = np.concatenate([labelled, pseudo])
-    teacher = min_norm(weak[labelled], y[labelled], 0.0, ridge)
+
+    def fitted(features, rows, labels):
+        X, mean = features[rows], np.zeros(features.shape[1])
+        shift = 0.0
+        if intercept:
+            mean, shift = X.mean(axis=0), labels.mean()
+        weights = min_norm(X - mean, labels - shift, rcond, ridge)
+        return (features - mean) @ weights + shift
+
+    teacher = fitted(weak, labelled, y[labelled])
     fits = [
-        (weak, teacher),
-        (strong, min_norm(strong[labelled], y[labelled], 0.0, ridge)),
-        (strong, min_norm(strong[both], y[both], 0.0, ridge)),
-        (strong, min_norm(strong[pseudo], weak[pseudo] @ teacher, 0.0, ridge)),
+        teacher,
+        fitted(strong, labelled, y[labelled]),
+        fitted(strong, both, y[both]),
+        fitted(strong, pseudo, teacher[pseudo]),
     ]
-    return [float(np.mean((y[test] - X[test] @ weights) ** 2)) for X, weights in fits]
+    return [float(np.mean((y[test] - said[test]) ** 2)) for said in fits]

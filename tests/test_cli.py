@@ -16,7 +16,7 @@ import pytest
 
 from w2s_fast import GaussianModel, Study, cli
 from w2s_fast.cli.options import sizes
-from w2s_fast.model.probe import Task
+from w2s_fast.model.features import Task
 from w2s_fast.tasks import paper
 from w2s_fast.tasks import reproduce as job
 
@@ -117,7 +117,11 @@ def test_the_whole_job_at_toy_size(capsys, monkeypatch, tmp_path):
         (["sweep", "--task", "valence", "--test", "many"], 2, "neither a number of rows nor a share"),
         (["sweep", "--task", "valence", "--n", "9999"], 1, "n + N asks for up to 13,999 rows"),
         (["sweep", "--weak", "FILE"], 2, "real features need --strong, --labels too"),
-        (["sweep", "--weak", "FILE", "--strong", "FILE", "--labels", "FILE"], 2, "FILE is not a .npy file"),
+        (
+            ["sweep", "--weak", "FILE", "--strong", "FILE", "--labels", "FILE"],
+            1,
+            "weak must be an array or a file of type .npy",
+        ),
         (["sweep", "--weak", "none.npy"], 2, "does not exist"),
         (["sweep", "--test", "0.5"], 2, "--test needs real features"),
         (["sweep", "--out", "FILE"], 1, "not a study"),
@@ -371,3 +375,64 @@ def test_lists_of_sizes():
     assert sizes("lin:400:4000:20") == paper.sweep(20).tolist()
     assert sizes("log:1e3:1e12:10") == [10**k for k in range(3, 13)]
     assert sizes("5,5,4_000") == [5, 4000]
+
+
+@pytest.fixture
+def files(tmp_path):
+    rng = np.random.default_rng(0)
+    strong = rng.standard_normal((80, 5))
+    arrays = {"w": strong[:, :2], "s": strong, "y": strong[:, 0] + 0.1 * rng.standard_normal(80)}
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    np.savez(tmp_path / "all.npz", **arrays)
+    return tmp_path
+
+
+def probe_arguments(folder, *more):
+    files = (f"--{kind}={folder / name}.npy" for kind, name in (("weak", "w"), ("strong", "s"), ("labels", "y")))
+    return ["probe", *files, "--n=20", "--N=20,40", "--trials=3", *more]
+
+
+def test_probe_prints_every_pair(capsys, monkeypatch, files):
+    more = ["--weak", f"{files}/all.npz#s", "--intercept", "--independent", "--label-noise=0.1", "--decompose"]
+    status, out, _ = run(capsys, *probe_arguments(files, *more), monkeypatch=monkeypatch)
+    assert status == 0
+    assert all(word in out for word in ("all#s", "inherited", "pgr", "no gap"))
+    status, out, err = run(capsys, *probe_arguments(files, *more, "--json", "-q"), monkeypatch=monkeypatch)
+    rows = json.loads(out)
+    assert (status, err, len(rows)) == (0, "", 4)
+    assert {row["weak_model"] for row in rows} == {"w", "all#s"}
+    assert all(row["ill_conditioned"] == [] and "inherited" in row for row in rows)
+
+
+def test_probe_keeps_a_study_that_resumes(capsys, monkeypatch, files):
+    out_file = files / "kept.sqlite"
+    arguments = probe_arguments(files, "--intercept", "--json", f"--out={out_file}")
+    status, out, _ = run(capsys, *arguments, monkeypatch=monkeypatch)
+    assert status == 0
+    assert Study.open(out_file).is_complete
+    assert json.loads(out)["settings"][0]["intercept"] is True
+    status, _, err = run(capsys, *probe_arguments(files, f"--out={out_file}"), monkeypatch=monkeypatch)
+    assert status == 1
+    assert "holds another study" in err
+    status, _, err = run(capsys, *arguments, "--decompose", monkeypatch=monkeypatch)
+    assert status == 2
+    status, _, err = run(capsys, *arguments, f"--weak={files}/s.npy", monkeypatch=monkeypatch)
+    assert (status, "one teacher" in err) == (1, True)
+    status, _, err = run(capsys, *arguments, f"--weak={files}/w.npy", monkeypatch=monkeypatch)
+    assert (status, "given twice" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--labels", "missing.npy"], "y: there is no file 'missing.npy'"),
+        (["--N", "70"], "n + N asks for up to 90 rows a trial"),
+        (["--test", "80"], "test takes 80 rows of 80"),
+    ],
+)
+def test_probe_refuses_in_one_line(capsys, monkeypatch, files, change, words):
+    status, out, err = run(capsys, *probe_arguments(files, *change, "-q"), monkeypatch=monkeypatch)
+    assert (status, out) == (1, "")
+    assert words in err
+    assert err.count("\n") == 1

@@ -1,12 +1,15 @@
 """Probes on real features: the numbers of a plain implementation, whatever the shape of the sweep."""
 
+import json
+
 import numpy as np
 import pytest
 
 from tests import naive
-from w2s_fast import probe
+from w2s_fast import GaussianModel, probe, w2s_variance
 from w2s_fast._random import stream
-from w2s_fast.model.probe import SPLITS, Task
+from w2s_fast.model.features import Task
+from w2s_fast.model.probe import SPLITS
 
 RISKS = ("weak", "baseline", "ceiling", "w2s")
 
@@ -27,7 +30,7 @@ def test_errors_are_those_of_a_plain_implementation(n, N, ridge, dtype):
     weak, strong, y = features(dtype=dtype)
     result = probe(weak, strong, y, n=n, N=N, trials=3, test=50, ridge=ridge, seed=4)
     task = Task.of(weak, strong, y, 50, ridge)
-    pool, _ = task.split(4)
+    pool = task.split(4)[0]
     test = np.setdiff1d(np.arange(200), pool)
     assert len(test) == 50
     for trial in range(3):
@@ -98,12 +101,16 @@ def test_progress_counts_trials_and_callers_arrays_stay():
         ({"y": np.full(200, np.nan)}, ValueError, "y holds 200 NaN"),
         ({"weak": np.zeros((0, 3)), "strong": np.zeros((0, 3)), "y": []}, ValueError, "weak must not be empty"),
         ({"weak": np.zeros(200)}, ValueError, "weak must have 2 dimension"),
-        ({"n": 100, "N": 61}, ValueError, "up to 161 rows a trial, but 160 are left"),
+        ({"n": 100, "N": 61}, ValueError, r"up to 161 rows a trial \(100 \+ 61\), but 160 are left"),
         ({"test": 200}, ValueError, "test takes 200 rows of 200"),
         ({"test": 1.5}, ValueError, "test must be a finite number, more than 0 and at most 1"),
         ({"test": 0}, ValueError, "test must be at least 1"),
         ({"test": (1, 2)}, ValueError, "test must be .weak, strong, y., a share or a number of rows, got 2 items"),
-        ({"test": (np.ones((2, 5)), np.ones((2, 9)), [1, 2])}, ValueError, "test features have widths .5, 9."),
+        (
+            {"test": (np.ones((2, 5)), np.ones((2, 9)), [1, 2])},
+            ValueError,
+            "test has widths .weak 5, strong 9, y 1., the other",
+        ),
         ({"test": (np.ones((2, 6)), np.ones((3, 9)), [1, 2])}, ValueError, "strong of test has 3"),
         ({"test": "a"}, TypeError, "test must be .weak, strong, y., a share or a number of rows, got 'a'"),
         ({"progress": "yes"}, TypeError, "progress must be a function"),
@@ -118,3 +125,189 @@ def test_bad_arguments_are_refused(change, error, message):
     arguments = {"weak": weak, "strong": strong, "y": y, "n": 20, "N": 30, "trials": 2} | change
     with pytest.raises(error, match=message):
         probe(**arguments)
+
+
+HARD = {
+    "float16": lambda w, s: (w.astype(np.float16), s.astype(np.float16)),
+    "dead and constant columns": lambda w, s: (
+        np.column_stack((w, 0 * w[:, 0])),
+        np.column_stack((s, 1 + 0 * s[:, 0])),
+    ),
+    "duplicated rows": lambda w, s: (np.repeat(w[::2], 2, axis=0), np.repeat(s[::2], 2, axis=0)),
+    "duplicated columns": lambda w, s: (np.hstack((w, w)), np.hstack((s, s))),
+    "scaled": lambda w, s: (1e4 * w, 1e-3 * s),
+    "whole numbers": lambda w, s: ((10 * w).astype(np.int16), s),
+}
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("ridge", [0.0, 1e-6])
+@pytest.mark.parametrize("case", HARD)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_hard_features_give_the_plain_errors_wherever_no_fit_is_flagged(case, ridge, intercept, seed):
+    weak, strong, y = features(seed=seed)
+    weak, strong = HARD[case](weak, strong)
+    points = {"n": [5, 30, 60], "N": [7, 40, 80]}
+    result = probe(weak, strong, y + 3, **points, trials=2, test=50, ridge=ridge, intercept=intercept)
+    pool = Task.of(weak, strong, y, 50).split(0)[0]
+    test = np.setdiff1d(np.arange(200), pool)
+    for trial in range(2):
+        order = stream(0, SPLITS, trial).permutation(pool)
+        for point, (n, N) in enumerate(zip(points["n"], points["N"], strict=True)):
+            expected = naive.probe_errors(
+                weak, strong, y + 3, order[:n], order[60 : 60 + N], test, ridge, rcond=1e-12, intercept=intercept
+            )
+            found = [getattr(result, name)[point, trial] for name in RISKS]
+            trusted = [not getattr(result.ill_conditioned, name)[point, trial] for name in RISKS]
+            trusted[3] &= trusted[0]
+            assert np.compress(trusted, found) == pytest.approx(np.compress(trusted, expected), rel=1e-6)
+            assert any(trusted)
+
+
+def test_fits_that_hang_on_rounding_are_flagged_and_their_ratios_left_out():
+    weak, strong, y = features()
+    nearly = np.column_stack((strong, strong[:, 0] * (1 + 1e-9 * np.random.default_rng(0).standard_normal(200))))
+    result = probe(weak, nearly, y, n=40, N=[60, 90], trials=3, ridge=0.0)
+    assert result.ill_conditioned.w2s.all()
+    assert not result.ill_conditioned.weak.any()
+    assert np.isnan(result.summary()["opr"].mean).all()
+    assert np.isnan(result.summary()["pgr_of_means"].mean).all()
+    assert np.isfinite(result.summary()["w2s"].mean).all()
+
+
+def test_a_ceiling_no_better_than_the_teacher_leaves_no_ratio():
+    weak, strong, y = features()
+    result = probe(strong, weak[:, :1], y, n=40, N=[60, 90], trials=5)
+    assert result.no_gap.all()
+    assert np.isnan(result.summary()["pgr"].mean).all()
+    assert np.isfinite(result.summary()["opr"].mean).all()
+
+
+def test_ratios_of_means_are_those_of_the_mean_errors():
+    weak, strong, y = features(rows=400)
+    result = probe(weak[:, :2], strong, y, n=40, N=[100, 200], trials=8)
+    means = result.summary()
+    gap = means["weak"].mean - means["ceiling"].mean
+    assert means["pgr_of_means"].mean == pytest.approx((means["weak"].mean - means["w2s"].mean) / gap)
+    assert means["opr_of_means"].mean == pytest.approx(means["baseline"].mean / means["w2s"].mean)
+    assert np.all(means["pgr_of_means"].stderr > 0)
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_pairs_and_label_columns_share_work_but_not_results(nested):
+    weak, strong, y = features()
+    labels = np.column_stack((y, y**2))
+    teachers, students = {"all": weak, "some": weak[:, :3]}, {"s": strong, "t": strong[:, :4]}
+    arguments = {"n": [20, 40, 20], "N": [50, 50, 90], "trials": 3, "nested": nested, "label_noise": 0.0}
+    found = probe(teachers, students, labels, **arguments, decompose=True)
+    assert set(found) == {(t, s) for t in teachers for s in students}
+    for (t, s), pair in found.items():
+        assert pair.w2s.shape == (3, 2, 3)
+        alone = probe(teachers[t], students[s], labels[:, 1], **arguments, decompose=True)
+        for name in RISKS:
+            assert getattr(pair, name)[:, 1] == pytest.approx(getattr(alone, name), rel=1e-9)
+        for mine, theirs in zip(pair.decomposition, alone.decomposition, strict=True):
+            assert mine[:, 1] == pytest.approx(theirs, rel=1e-6)
+
+
+def test_points_that_are_not_nested_draw_rows_of_their_own():
+    weak, strong, y = features()
+    nested, free = (probe(weak, strong, y, n=20, N=[30, 90], trials=3, nested=flag) for flag in (True, False))
+    assert np.array_equal(nested.weak[0], nested.weak[1])
+    assert np.all(free.weak[0] != free.weak[1])
+    alone = probe(weak, strong, y, n=20, N=90, trials=3, nested=False)
+    assert alone.w2s == pytest.approx(free.w2s[1], rel=1e-12)
+
+
+def test_signs_have_accuracies():
+    weak, strong, y = features()
+    signs = np.where(y > 0, 1, -1)
+    result = probe(weak, strong, signs, n=40, N=90, trials=3, test=50)
+    assert probe(weak, strong, y, n=40, N=90, trials=1).accuracy is None
+    task = Task.of(weak, strong, signs, 50)
+    pool, _, test = task.split(0)
+    order = stream(0, SPLITS, 2).permutation(pool)
+    teacher = naive.min_norm(weak[order[:40]], signs[order[:40]], 0.0, 1e-6)
+    assert result.accuracy.weak[2] == np.mean(np.sign(weak[test] @ teacher) == signs[test])
+    assert result.summary()["accuracy_ceiling"].mean == pytest.approx(result.accuracy.ceiling.mean())
+    assert result.accuracy.pgr.shape == (3,)
+
+
+def test_noise_is_drawn_for_training_labels_alone_and_repeats():
+    _, strong, _ = features(rows=4000, d_strong=12)
+    exact = strong @ np.ones(12)
+    arguments = {"n": 1000, "N": 1500, "trials": 40, "ridge": 0.0}
+    result = probe(strong, strong, exact, **arguments, label_noise=2.0)
+    assert probe(strong, strong, exact, **arguments).weak.max() < 1e-18 * exact.var()
+    expected = 4.0 * 12 / (1000 - 13)
+    assert result.weak.mean() == pytest.approx(expected, rel=0.3)
+    again = probe(strong, strong, exact, **arguments, label_noise=2.0, workers=1)
+    assert np.array_equal(result.w2s, again.w2s)
+
+
+def test_variance_splits_as_the_theorem_has_it():
+    rng = np.random.default_rng(3)
+    d_weak, d_strong, d_shared, n, N, noise = 12, 8, 4, 100, 60, 1.0
+    z = rng.standard_normal((6000, d_weak + d_strong - d_shared))
+    weak, strong = z[:, :d_weak] @ rng.standard_normal((d_weak, d_weak)), z[:, d_weak - d_shared :]
+    y = z[:, d_weak - d_shared]  # both can represent it
+    result = probe(weak, strong, y, n=n, N=N, trials=400, ridge=0.0, label_noise=noise, decompose=True, test=1000)
+    model = GaussianModel(
+        np.eye(z.shape[1])[d_weak - d_shared], np.eye(z.shape[1])[:, :d_weak], np.eye(z.shape[1])[:, -d_strong:], noise
+    )
+    inherited, reduced = w2s_variance(model, n, N, population=True)
+    parts = result.decomposition
+    assert parts.inherited == pytest.approx(inherited, rel=0.1)
+    assert parts.reduced == pytest.approx(reduced, rel=0.15)
+    assert parts.discrepant == pytest.approx(noise * (d_weak - d_shared) / (n - d_weak - 1), rel=0.1)
+    assert abs(parts.weak_bias) < 1e-3
+    assert parts.weak_bias + parts.weak_variance == pytest.approx(result.weak.mean(), rel=1e-9)
+    assert parts.w2s_bias + parts.w2s_variance == pytest.approx(result.w2s.mean(), rel=1e-9)
+
+
+def save(path, array):
+    if path.suffix == ".npy":
+        np.save(path, array)
+    elif path.suffix == ".npz":
+        np.savez(path, one=array, other=array)
+        return f"{path}#one"
+    else:
+        header = json.dumps({"one": {"dtype": "F32", "shape": array.shape, "data_offsets": [0, 4 * array.size]}})
+        path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + array.astype("<f4").tobytes())
+    return path
+
+
+@pytest.mark.parametrize("kind", [".npy", ".npz", ".safetensors"])
+def test_files_give_what_arrays_give(tmp_path, kind):
+    weak, strong, y = (array.astype(np.float32) for array in features())
+    paths = [save(tmp_path / (name + kind), array) for name, array in (("w", weak), ("s", strong), ("y", y))]
+    arguments = {"n": 20, "N": 50, "trials": 2}
+    assert np.array_equal(probe(*paths, **arguments).w2s, probe(weak, strong, y, **arguments).w2s)
+
+
+def test_pickles_are_refused(tmp_path):
+    _, strong, y = features()
+    np.save(tmp_path / "w.npy", np.array([{}, 1], object), allow_pickle=True)
+    (tmp_path / "w.pkl").write_bytes(b"\x80\x04]")
+    (tmp_path / "v.npy").write_bytes(b"\x80\x04]")
+    for name, message in (("w.npy", "weak"), ("w.pkl", "file of type .npy"), ("v.npy", "cannot read")):
+        with pytest.raises((ValueError, TypeError), match=message):
+            probe(tmp_path / name, strong, y, n=20, N=30, trials=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weak": np.ones((200, 3))}, "weak is constant: all 200 rows are the same"),
+        ({"strong": {"a": np.ones((200, 3))}}, r"strong\['a'\] is constant"),
+        ({"y": np.ones(200)}, "y has one value, 1, in every row"),
+        ({"y": np.column_stack((np.arange(200), np.ones(200)))}, "y has one value in column 1"),
+        ({"weak": {}}, "weak must name at least one model"),
+        ({"weak": {"a": np.full((200, 2), np.nan)}}, r"weak\['a'\] holds 400 NaN"),
+        ({"label_noise": -1}, "label_noise must be a finite number, at least 0"),
+    ],
+)
+def test_data_that_cannot_be_learned_from_is_refused(change, message):
+    weak, strong, y = features()
+    with pytest.raises(ValueError, match=message):
+        probe(**{"weak": weak, "strong": strong, "y": y, "n": 20, "N": 30, "trials": 1} | change)

@@ -101,7 +101,7 @@ def test_a_model_varies_its_noise_and_features_their_ridge(model, real_study):
         (family, {"noise_variance": []}, ValueError, "noise_variance must be one or several distinct numbers"),
         (lambda: 5, {}, TypeError, "what source returns must be a GaussianModel, got int"),
         (
-            Task.of(np.eye(4), np.eye(4), np.ones(4)),
+            Task.of(np.eye(4), np.eye(4), np.arange(4)),
             {"noise_variance": 1},
             ValueError,
             "real features have no such axis",

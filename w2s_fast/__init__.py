@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from w2s_fast.linalg.moments import CoMoments, Moments
     from w2s_fast.linalg.randomized import randomized_svd
     from w2s_fast.linalg.subspace import Subspace, intrinsic_dimension
+    from w2s_fast.model.features import Task
     from w2s_fast.model.gaussian import GaussianModel
     from w2s_fast.model.planning import best_labels, required_labels, required_pseudo_labels
-    from w2s_fast.model.probe import Task, probe
+    from w2s_fast.model.probe import probe
     from w2s_fast.model.risks import Risks
     from w2s_fast.model.simulate import simulate
     from w2s_fast.model.theory import expected_risks, paper_bounds, paper_ratio_bounds, w2s_variance
@@ -35,7 +36,7 @@ _HOME = {
     "Risks": "model.risks",
     "Study": "study.run",
     "Subspace": "linalg.subspace",
-    "Task": "model.probe",
+    "Task": "model.features",
     "Trials": "model.trials",
     "best_labels": "model.planning",
     "correlation_dimension": "linalg.angles",

@@ -13,12 +13,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 LARGEST_COUNT = 2**62
 
 
-def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = True) -> FloatArray:
-    """View ``value`` as float32 or float64, without copying where it is one already.
-
-    float16 becomes float32, integers and booleans float64. Complex numbers, objects and text are refused, and NaN and
-    infinity unless ``finite=False``.
-    """
+def numbers(value: Any, name: str, *, ndim: int | None = None) -> npt.NDArray[Any]:
+    """View ``value`` as an array of real numbers, in whatever type it came."""
     if hasattr(value, "tocsr"):
         raise TypeError(f"{name} must be dense here, got a sparse matrix: call its toarray()")
     if np.ma.is_masked(value):
@@ -32,6 +28,16 @@ def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = Tru
     if ndim is not None and array.ndim != ndim:
         hint = {1: " Pass one number a row.", 2: " Reshape one feature with [:, None]."}.get(ndim, "")
         raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}.{hint}")
+    return array
+
+
+def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = True) -> FloatArray:
+    """View ``value`` as float32 or float64, without copying where it is one already.
+
+    float16 becomes float32, integers and booleans float64. Complex numbers, objects and text are refused, and NaN and
+    infinity unless ``finite=False``.
+    """
+    array = numbers(value, name, ndim=ndim)
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
     if finite:
@@ -39,7 +45,7 @@ def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = Tru
     return array
 
 
-def all_finite(array: FloatArray, name: str) -> None:
+def all_finite(array: npt.NDArray[Any], name: str) -> None:
     """Refuse NaN and infinity."""
     with np.errstate(all="ignore"):  # one pass without a temporary settles most arrays
         if math.isfinite(array.sum(dtype=np.float64)):

@@ -10,6 +10,7 @@ except ImportError:
 from w2s_fast import __version__
 from w2s_fast.cli.info import info
 from w2s_fast.cli.plan import plan
+from w2s_fast.cli.probe import probe
 from w2s_fast.cli.report import merge, report
 from w2s_fast.cli.reproduce import reproduce
 from w2s_fast.cli.sweep import sweep
@@ -56,5 +57,5 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (sweep, plan, report, merge, reproduce, info):
+for command in (probe, sweep, plan, report, merge, reproduce, info):
     commands.add_command(command)

@@ -100,10 +100,12 @@ def source_options(command: Command) -> Command:
             click.option("--d-strong", type=size, help="Dimension of the student.  [default: 100]"),
             click.option("--d-target", type=size, help="Coordinates of the target.  [default: 300]"),
             click.option(
-                "--weak", type=features, help="Real features instead: the teacher's, (rows, d) in a .npy file."
+                "--weak",
+                type=features,
+                help="Real features instead: the teacher's, (rows, d) in an .npy, .npz or .safetensors file.",
             ),
             click.option("--strong", type=features, help="The student's, likewise."),
-            click.option("--labels", type=features, help="Their labels, (rows,) in a .npy file; centre them first."),
+            click.option("--labels", type=features, help="Their labels, (rows,), likewise; centre them first."),
             click.option("--task", type=click.Choice(["valence"]), help="Real features that ship with the package."),
             click.option("--test", help="Held-out rows of real features, or a share below 1.  [default: 0.2]"),
         ],
@@ -153,14 +155,13 @@ def source_of(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
             raise click.UsageError("--task and files of features exclude one another")
         from w2s_fast.tasks import valence
 
-        return valence.load(**_test(options["test"])), axes
+        return valence.load(**test_of(options["test"])), axes
     missing = [f"--{name}" for name, path in files.items() if path is None]
     if missing:
         raise click.UsageError(f"real features need {', '.join(missing)} too")
-    from w2s_fast.model.probe import Task
+    from w2s_fast.model.features import Task
 
-    arrays = [_array(path) for path in files.values()]
-    return Task.of(*arrays, **_test(options["test"])), axes
+    return Task.of(*files.values(), **test_of(options["test"])), axes
 
 
 def _model(options: dict[str, Any], axes: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -171,7 +172,7 @@ def _model(options: dict[str, Any], axes: dict[str, Any]) -> tuple[Any, dict[str
     return partial(GaussianModel.paper, **fixed), axes | varied
 
 
-def _test(text: str | None) -> dict[str, Any]:
+def test_of(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
@@ -180,15 +181,6 @@ def _test(text: str | None) -> dict[str, Any]:
         raise click.BadParameter(
             f"{text!r} is neither a number of rows nor a share below 1", param_hint="--test"
         ) from None
-
-
-def _array(path: Path) -> Any:
-    import numpy as np
-
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise click.UsageError(f"{path} is not a .npy file of numbers: {error}") from None
 
 
 def crossed(n: list[int] | None, N: list[int] | None) -> dict[str, Any]:

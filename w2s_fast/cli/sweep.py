@@ -51,18 +51,22 @@ def sweep(**options: Any) -> None:
       w2s-fast sweep --task valence --n 600 --N lin:600:6000:12 --out valence.sqlite
       w2s-fast sweep --weak w.npy --strong s.npy --labels y.npy --n 500 --N 1000,4000 --test 0.3
     """  # noqa: D301  click wants the character
+    run_study(options, *source_of(options))
+
+
+def run_study(options: dict[str, Any], source: Any, axes: dict[str, Any]) -> None:
+    """Run a study of ``source`` as the options say, and print it."""
     from w2s_fast.study.run import Study
 
-    source, axes = source_of(options)
     study = Study(
         source,
         **crossed(options["n"], options["N"]),
         **axes,
         trials=options["trials"],
         seed=options["seed"],
-        title=options["title"] or options["out"].stem,
+        title=options.get("title") or options["out"].stem,
         path=options["out"],
-        keep_trials=options["keep_trials"],
+        keep_trials=options.get("keep_trials", False),
     )
     study.run(progress=not options["quiet"], workers=options["workers"])
     if options["as_json"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from w2s_fast.model.trials import METRICS
+from w2s_fast.model.trials import METRICS, RISKS, Decomposition, Trials
 from w2s_fast.study.lines import Line
-from w2s_fast.study.report import cell, scale_of, whole
+from w2s_fast.study.report import cell, probe_rows, scale_of, whole
 
 SHOWN = 6  # points of a line; files hold all
 UNLIMITED = 10_000  # characters
@@ -43,6 +43,33 @@ def print_lines(lines: Sequence[Line], title: str) -> None:
     console = Console()
     needed = Measurement.get(console, console.options.update(width=UNLIMITED), grid).maximum
     console.width = max(console.width, needed)  # a narrower terminal wraps lines rather than lose digits
+    console.print(grid)
+
+
+def print_trials(found: Mapping[tuple[str, str], Trials]) -> None:
+    """Print every point of every pair: test errors, ratios of mean errors, and which points are in doubt."""
+    rows = [row for pair, trials in found.items() for row in probe_rows(trials, *pair)]
+    metrics = [name for name in (*RISKS, "pgr_of_means", "opr_of_means") if name in rows[0]]
+    metrics += [name for name in rows[0] if name.startswith("accuracy_") and not name.endswith("_stderr")]
+    parts = [name for name in (*Decomposition._fields, "reduced", "discrepant") if name in rows[0]]
+    leading = ["weak_model", "strong_model", "n", "N", *(["column"] if "column" in rows[0] else [])]
+    grid = Table(
+        title="test errors and ratios of their means: mean±standard error",
+        caption="no gap: the ceiling is not better than the teacher by 3 standard errors, so that PGR means nothing.",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for heading in (*leading, *metrics, *parts, "in doubt"):
+        grid.add_column(heading.replace("_of_means", "").replace("_", " "), justify="right")
+    for row in rows:
+        doubts = ["no gap"] * row["no_gap"] + [f"{fit} ill-conditioned" for fit in row["ill_conditioned"]]
+        cells = [cell(row[name], row[f"{name}_stderr"]) for name in metrics]
+        grid.add_row(
+            *(escape(str(row[name])) for name in leading), *cells, *(f"{row[p]:.4g}" for p in parts), ", ".join(doubts)
+        )
+    console = Console()
+    console.width = max(console.width, WIDTH + 14 * len(parts))
     console.print(grid)
 
 

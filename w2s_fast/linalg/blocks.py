@@ -51,7 +51,7 @@ class Rows:
         """Look at ``X`` without reading its rows."""
         if isinstance(X, str | PathLike):
             file = files.MatrixFile.open(X, name)
-            return cls(file, name, file.shape)
+            return cls(file, name, (file.shape[0], file.shape[1]))
         if is_array(X):
             array = _check.floats(X, name, ndim=2, finite=False)
             return cls(array, name, (array.shape[0], array.shape[1]))

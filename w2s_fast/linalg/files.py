@@ -6,6 +6,7 @@ A memory map would count every page it has touched as resident; a read costs its
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from collections.abc import Iterator
@@ -27,25 +28,25 @@ SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"} | {
 
 @dataclass(frozen=True)
 class MatrixFile:
-    """One 2-D array in a file: ``path``, or ``path#name`` where the file holds several."""
+    """One array in a file, 2-D unless asked for otherwise: ``path``, or ``path#name`` where it holds several."""
 
     path: Path
     entry: str | None  # in the archive
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     dtype: np.dtype[Any]
     start: int  # byte of the first number, in the file or in the archive's entry
     stamp: tuple[int, int]  # size and time of last change, which must stay
     bfloat16: bool = False
 
     @classmethod
-    def open(cls, where: Any, name: str) -> MatrixFile:
+    def open(cls, where: Any, name: str, ndims: tuple[int, ...] = (2,)) -> MatrixFile:
         """Read the header.
 
         Raises
         ------
         ValueError
-            If the file is of another kind, holds no 2-D array of numbers in C order or several of them, or is too
-            short for what its header says.
+            If the file is of another kind, holds no array of numbers in C order and of ``ndims`` dimensions or
+            several of them, or is too short for what its header says.
         """
         text, _, entry = os.fspath(where).partition("#")
         path = Path(text)
@@ -59,12 +60,13 @@ class MatrixFile:
             entry_name, shape, dtype, start, bfloat16 = readers[path.suffix](path, entry)
         except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, EOFError, KeyError, ValueError) as error:
             raise ValueError(f"{name}: cannot read {os.fspath(where)!r}: {error}") from None
-        if len(shape) != 2:
-            raise ValueError(f"{name} must have 2 dimension(s), got shape {shape} in {os.fspath(where)!r}")
+        if len(shape) not in ndims:
+            expected = " or ".join(map(str, ndims))
+            raise ValueError(f"{name} must have {expected} dimension(s), got shape {shape} in {os.fspath(where)!r}")
         if dtype.kind not in "fiub":
             raise TypeError(f"{name} must hold real numbers, got dtype {dtype} in {os.fspath(where)!r}")
         file = cls(path, entry_name, shape, dtype, start, (status.st_size, status.st_mtime_ns), bfloat16)
-        if entry_name is None and status.st_size < start + shape[0] * shape[1] * dtype.itemsize:
+        if entry_name is None and status.st_size < start + math.prod(shape) * dtype.itemsize:
             raise file._too_short()
         return file
 
@@ -75,11 +77,22 @@ class MatrixFile:
             for first in range(0, max(rows, 1), step):
                 block: npt.NDArray[Any] = np.empty((min(step, rows - first), columns), self.dtype)
                 self._fill(stream, block)
-                if self._stamp() != self.stamp:
-                    raise ValueError(f"{str(self.path)!r} changed while it was read: start again when it is complete")
-                if self.bfloat16:  # the upper half of a float32
-                    block = (block.astype(np.uint32) << 16).view(np.float32)
-                yield _check.floats(block, str(self.path), finite=False)
+                yield _check.floats(self._decoded(block), str(self.path), finite=False)
+
+    def array(self) -> npt.NDArray[Any]:
+        """All of it: mapped where its numbers lie plain in the file, else read."""
+        if self.entry is None and not self.bfloat16 and 0 not in self.shape:
+            return np.memmap(self.path, self.dtype, "r", self.start, self.shape)
+        whole: npt.NDArray[Any] = np.empty(self.shape, self.dtype)
+        with self._stream() as stream:
+            self._fill(stream, whole)
+        return self._decoded(whole)
+
+    def _decoded(self, block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if self._stamp() != self.stamp:
+            raise ValueError(f"{str(self.path)!r} changed while it was read: start again when it is complete")
+        # a bfloat16 is the upper half of a float32
+        return (block.astype(np.uint32) << 16).view(np.float32) if self.bfloat16 else block
 
     @contextmanager
     def _stream(self) -> Iterator[IO[bytes]]:
@@ -109,7 +122,7 @@ class MatrixFile:
 
     def _too_short(self) -> ValueError:
         return ValueError(
-            f"{str(self.path)!r} ends early: {self.shape[0]:,} x {self.shape[1]:,} {self.dtype} expected. "
+            f"{str(self.path)!r} ends early: {' x '.join(f'{size:,}' for size in self.shape)} {self.dtype} expected. "
             "Was it written to the end?"
         )
 

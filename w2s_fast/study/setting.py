@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast.model.features import Rows, Task
 from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.model.probe import Rows, Task, run_trials, split_for
+from w2s_fast.model.probe import Plan, run_trials
 from w2s_fast.model.risks import outperforming_ratio, performance_gap_recovery
 from w2s_fast.model.simulate import Span, run_spans
 from w2s_fast.model.theory import expected_risks, paper_bounds, w2s_variance
@@ -57,14 +58,19 @@ class Setting:
     @classmethod
     def of_task(cls, task: Task) -> Setting:
         rows, test = task.rows, task.test
+        if not rows.is_single:
+            raise ValueError("a study takes one teacher, one student and one label a row: run several, or use probe")
         arrays = [rows.weak, rows.strong, rows.y]
         if isinstance(test, Rows):
             arrays += [test.weak, test.strong, test.y]
             test = len(test)
         else:
             arrays.append(np.array(test))  # a share or a number: its type tells which
+        options = {"intercept": task.intercept, "nested": task.nested, "label_noise": task.label_noise}
+        if options != {"intercept": False, "nested": True, "label_noise": 0.0}:
+            arrays.append(np.array(list(options.values()), np.float64))
         d_weak, d_strong = rows.widths
-        about = {"kind": "features", "rows": len(rows), "d_weak": d_weak, "d_strong": d_strong, "test": test}
+        about = {"kind": "features", "rows": len(rows), "d_weak": d_weak, "d_strong": d_strong, "test": test, **options}
         return cls(task, about | {"ridge": task.ridge, "sha256": fingerprint(arrays)})
 
     @property
@@ -88,7 +94,7 @@ class Setting:
     def require(self, points: Points, seed: int) -> None:
         """Refuse points that cannot be run: before anything is written."""
         if isinstance(self.source, Task):
-            split_for(self.source, points, seed)
+            Plan.of(self.source, points, seed)
 
     def run(
         self, points: Points, done: Sequence[int], trials: int, *, seed: int, workers: int | None
@@ -103,8 +109,10 @@ class Setting:
                 yield [(missing[index], first, with_ratios(values))]
         elif self.source is not None:
             # Points of real features share each trial's rows, and so come and go together.
-            for trial, errors in run_trials(self.source, points, range(min(done), trials), seed=seed, workers=workers):
-                values = with_ratios(errors)
+            plan = Plan.of(self.source, points, seed)
+            for trial, outcomes in run_trials(plan, range(min(done), trials), workers=workers):
+                (outcome,) = outcomes.values()
+                values = with_ratios(outcome.errors[:, :, 0])
                 yield [(point, trial, values[point : point + 1]) for point in range(len(points))]
         else:
             raise ValueError("a study file does not hold real features: give them again, as Study(task, ..., path=...)")

@@ -1,0 +1,108 @@
+"""``w2s-fast probe``: the study on features in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from w2s_fast.cli.options import (
+    crossed,
+    json_option,
+    print_json,
+    quiet_option,
+    seed_option,
+    sizes,
+    test_of,
+    trials_option,
+    workers_option,
+)
+
+
+@click.command()
+@click.option("--weak", multiple=True, required=True, help="A teacher's features, (rows, d); several may be given.")
+@click.option("--strong", multiple=True, required=True, help="A student's features, likewise; all pairs are run.")
+@click.option("--labels", required=True, help="Labels, (rows,) or (rows, k).")
+@click.option("--n", type=sizes, required=True, help="Labelled rows, such as 400,1e3 or lin:400:4000:20.")
+@click.option("--N", "N", type=sizes, required=True, help="Pseudo-labelled rows, likewise; crossed with --n.")
+@click.option("--test", help="Held-out rows, or a share below 1.  [default: 0.2]")
+@click.option("--ridge", type=float, default=1e-6, show_default=True, help="0 for ridgeless, minimum-norm fits.")
+@click.option("--intercept", is_flag=True, help="Give every fit an intercept. Without, centre the labels first.")
+@click.option("--independent", is_flag=True, help="Draw the rows of every point anew, not nested along N.")
+@click.option("--label-noise", type=float, default=0.0, help="Standard deviation of noise added to training labels.")
+@click.option("--decompose", is_flag=True, help="Bias and variance too; inherited and reduced variance.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep results in a study file, as sweep does: resumable, for report and plan. One pair only.",
+)
+@trials_option
+@seed_option
+@workers_option
+@json_option
+@quiet_option
+def probe(**options: Any) -> None:
+    """Run the study on features in files: .npy, .npz or .safetensors, as path or path#array.
+
+    Row i of every file belongs to the same example. Files are mapped where they need no decoding, and pickles are
+    never loaded. Test errors are mean squares; for labels +1 and -1 there are accuracies too.
+
+    \b
+    Examples:
+      w2s-fast probe --weak clip_b32.npy --strong dinov2.npy --labels age.npy --intercept --n 500 --N lin:500:5000:10
+      w2s-fast probe --weak f.npz#clip --weak f.npz#resnet --strong f.npz#dino --labels f.npz#age --n 500 --N 4e3
+      w2s-fast probe --weak w.npy --strong s.npy --labels y.npy --n 500 --N 1e3,4e3 --out study.sqlite
+    """  # noqa: D301  click wants the character
+    from w2s_fast.model.features import Task
+    from w2s_fast.model.probe import probe_pairs
+    from w2s_fast.study.progress import progress_bar
+
+    single = len(options["weak"]) == len(options["strong"]) == 1
+    weak, strong = (options[kind][0] if single else _by_name(options[kind]) for kind in ("weak", "strong"))
+    task = Task.of(
+        weak,
+        strong,
+        options["labels"],
+        **test_of(options["test"]),
+        ridge=options["ridge"],
+        intercept=options["intercept"],
+        nested=not options["independent"],
+        label_noise=options["label_noise"],
+    )
+    if options["out"] is not None:
+        if options["decompose"]:
+            raise click.UsageError("--decompose and --out exclude one another: study files hold risks alone")
+        from w2s_fast.cli.sweep import run_study
+
+        run_study(options, task, {})
+        return
+    with progress_bar("probe", not options["quiet"]) as bar:
+        found = probe_pairs(
+            task,
+            **crossed(options["n"], options["N"]),
+            **{name: options[name] for name in ("trials", "decompose", "seed", "workers")},
+            progress=bar,
+        )
+    if options["as_json"]:
+        from w2s_fast.study.report import probe_rows
+
+        print_json([row for (weak, strong), trials in found.items() for row in probe_rows(trials, weak, strong)])
+    elif not options["quiet"]:
+        from w2s_fast.cli.table import print_trials
+
+        print_trials(found)
+
+
+def _by_name(paths: tuple[str, ...]) -> dict[str, str]:
+    """Name files by their stems, or by their paths where stems are not distinct."""
+    if len(set(paths)) < len(paths):
+        raise click.UsageError(f"a file is given twice: {', '.join(paths)}")
+    named = {_name(path): path for path in paths}
+    return named if len(named) == len(paths) else {path: path for path in paths}
+
+
+def _name(path: str) -> str:
+    """``features/clip.npy`` -> ``clip``, ``all.npz#clip`` -> ``all#clip``."""
+    file, mark, entry = path.partition("#")
+    return Path(file).stem + mark + entry

@@ -1,0 +1,221 @@
+"""Real data: features and labels, checked once, kept where and as they are, and copied only by the rows asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast import _check
+from w2s_fast._random import stream
+from w2s_fast.linalg.files import MatrixFile
+
+Array = npt.NDArray[Any]
+Matrix = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+TEST = (1,)  # coordinate of the random stream that splits off the test rows
+BLOCK_SIZE = 2**21  # numbers gathered at a time, 16 MiB of float64
+
+
+def blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Cut rows into blocks of ``BLOCK_SIZE`` numbers."""
+    step = max(1, BLOCK_SIZE // max(columns, 1))
+    return (slice(top, min(top + step, rows)) for top in range(0, rows, step))
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Features (rows, d) of any real type, in memory or mapped, with the range and mean of each column."""
+
+    values: Array
+    low: Array
+    high: Array
+    mean: Matrix
+
+    @classmethod
+    def of(cls, X: Any, name: str) -> Self:
+        """Read everything once; refuse NaN, infinity and emptiness."""
+        values = _loaded(X, name, (2,))
+        if values.size == 0:
+            raise ValueError(f"{name} must not be empty, got shape {values.shape}")
+        low, high, total = values[0], values[0], np.zeros(values.shape[1])
+        for block in blocks(*values.shape):
+            rows = values[block]
+            low, high = np.minimum(low, rows.min(axis=0)), np.maximum(high, rows.max(axis=0))
+            if not (np.isfinite(low).all() and np.isfinite(high).all()):
+                _check.all_finite(values, name)
+            total += rows.sum(axis=0, dtype=np.float64)
+        mean = np.where(low == high, low, total / len(values))  # exact for constant columns
+        return cls(values, low, high, mean)
+
+    @property
+    def is_constant(self) -> bool:
+        return bool(np.all(self.low == self.high))
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Features of teachers and of students by name, with labels (rows, k) in float64."""
+
+    teachers: Mapping[str, Features]
+    students: Mapping[str, Features]
+    labels: Matrix
+    has_columns: bool  # whether labels came with an axis of columns
+
+    @classmethod
+    def checked(cls, weak: Any, strong: Any, y: Any, whose: str = "") -> Self:
+        """Check and name the arrays in messages ``weak``, ``strong`` and ``y``, with ``whose`` behind."""
+        lengths: dict[str, Any] = {}
+        models: dict[str, dict[str, Features]] = {"weak": {}, "strong": {}}
+        for kind, given in (("weak", weak), ("strong", strong)):
+            for name, called, X in _named(given, kind):
+                models[kind][name] = Features.of(X, called + whose)
+                lengths[called + whose] = models[kind][name].values
+        labels = lengths[f"y{whose}"] = _check.floats(_loaded(y, f"y{whose}", (1, 2)), f"y{whose}")
+        if labels.size == 0:
+            raise ValueError(f"y{whose} must not be empty, got shape {labels.shape}")
+        _check.same_rows(**lengths)
+        has_columns = labels.ndim == 2
+        matrix = labels.astype(np.float64).reshape(len(labels), -1)
+        return cls(models["weak"], models["strong"], matrix, has_columns)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def weak(self) -> Array:
+        """Features of the only teacher."""
+        (only,) = self.teachers.values()
+        return only.values
+
+    @property
+    def strong(self) -> Array:
+        """Features of the only student."""
+        (only,) = self.students.values()
+        return only.values
+
+    @property
+    def y(self) -> Matrix:
+        """Labels as they came: (rows,) or (rows, k)."""
+        return self.labels if self.has_columns else self.labels[:, 0]
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Columns of the only teacher and the only student."""
+        return self.weak.shape[1], self.strong.shape[1]
+
+    @property
+    def is_single(self) -> bool:
+        """One teacher, one student, one label a row."""
+        return len(self.teachers) == len(self.students) == 1 and not self.has_columns
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether every label is +1 or -1."""
+        return bool(np.all(np.abs(self.labels) == 1.0))
+
+    def refuse_constant(self) -> None:
+        """Refuse features and labels that nothing can be learned from or about."""
+        for kind, models in (("weak", self.teachers), ("strong", self.students)):
+            for name, features in models.items():
+                if features.is_constant:
+                    called = kind if name == kind else f"{kind}[{name!r}]"
+                    raise ValueError(f"{called} is constant: all {len(self):,} rows are the same")
+        same = np.flatnonzero(self.labels.min(axis=0) == self.labels.max(axis=0))
+        if same.size:
+            where = f" in column {same[0]}" if self.has_columns else ""
+            raise ValueError(f"y has one value{where}, {self.labels[0, same[0]]:g}, in every row: nothing to learn")
+
+
+def _named(given: Any, kind: str) -> list[tuple[str, str, Any]]:
+    """Name, name in messages, and features of each model in an argument."""
+    if not isinstance(given, Mapping):
+        return [(kind, kind, given)]
+    if not given:
+        raise ValueError(f"{kind} must name at least one model, got an empty mapping")
+    return [(str(name), f"{kind}[{str(name)!r}]", X) for name, X in given.items()]
+
+
+def _loaded(X: Any, name: str, ndims: tuple[int, ...]) -> Array:
+    """An array in memory, or mapped from the file that a path names."""
+    if isinstance(X, str | PathLike):
+        return MatrixFile.open(X, name, ndims).array()
+    return _check.numbers(X, name, ndim=ndims[0] if np.ndim(X) not in ndims else None)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A study on real data: rows to train on, what to test on, and how to fit. Made by :meth:`Task.of`."""
+
+    rows: Rows
+    test: Rows | float | int
+    ridge: float
+    intercept: bool = False
+    nested: bool = True
+    label_noise: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        weak: Any,
+        strong: Any,
+        y: Any,
+        test: Any = 0.2,
+        ridge: float = 1e-6,
+        *,
+        intercept: bool = False,
+        nested: bool = True,
+        label_noise: float = 0.0,
+    ) -> Self:
+        """Check the arguments of :func:`w2s_fast.probe` that describe the data."""
+        rows = Rows.checked(weak, strong, y)
+        rows.refuse_constant()
+        for name, flag in (("intercept", intercept), ("nested", nested)):
+            _check.instance(flag, bool, name)
+        ridge, label_noise = _check.real(ridge, "ridge"), _check.real(label_noise, "label_noise")
+        return cls(rows, _checked_test(test, rows), ridge, intercept, nested, label_noise)
+
+    def split(self, seed: int) -> tuple[Indices, Rows, Indices]:
+        """Rows that trials may draw from, and the test rows: what they are rows of, and which."""
+        total = len(self.rows)
+        if isinstance(self.test, Rows):
+            return np.arange(total), self.test, np.arange(len(self.test))
+        count = max(1, round(self.test * total)) if isinstance(self.test, float) else self.test
+        if count >= total:
+            raise ValueError(f"test takes {count:,} rows of {total:,}, which leaves none to train on")
+        order = stream(seed, TEST, 0).permutation(total)
+        return np.sort(order[count:]), self.rows, np.sort(order[:count])
+
+
+def _checked_test(test: Any, rows: Rows) -> Rows | float | int:
+    if isinstance(test, tuple | list):
+        if len(test) != 3:
+            raise ValueError(f"test must be (weak, strong, y), a share or a number of rows, got {len(test)} items")
+        weak, strong, y = test
+        held = Rows.checked(weak, strong, y, " of test")
+        mine, theirs = (
+            [
+                {name: features.values.shape[1] for name, features in models.items()}
+                for models in (data.teachers, data.students)
+            ]
+            + [data.labels.shape[1]]
+            for data in (rows, held)
+        )
+        if mine != theirs:
+            raise ValueError(f"test has widths {_widths(theirs)}, the other rows {_widths(mine)}")
+        return held
+    if isinstance(test, float | np.floating):
+        return _check.real(test, "test", maximum=1.0, open_left=True)
+    if isinstance(test, int | np.integer):
+        return _check.integer(test, "test", minimum=1)
+    raise TypeError(f"test must be (weak, strong, y), a share or a number of rows, got {test!r}")
+
+
+def _widths(found: list[Any]) -> str:
+    *models, labels = found
+    features = ", ".join(f"{name} {width}" for widths in models for name, width in widths.items())
+    return f"({features}, y {labels})"
