@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from w2s_fast.linalg.angles import correlation_dimension, principal_angles, projected_correlation_dimension
     from w2s_fast.linalg.gram import Gram
     from w2s_fast.linalg.leastsq import MinNorm, lstsq, min_norm
     from w2s_fast.linalg.moments import CoMoments, Moments
-    from w2s_fast.linalg.subspace import (
-        Subspace,
-        correlation_dimension,
-        intrinsic_dimension,
-        principal_angles,
-        randomized_svd,
-    )
+    from w2s_fast.linalg.randomized import randomized_svd
+    from w2s_fast.linalg.subspace import Subspace, intrinsic_dimension
     from w2s_fast.model.gaussian import GaussianModel
     from w2s_fast.model.planning import best_labels, required_labels, required_pseudo_labels
     from w2s_fast.model.probe import Task, probe
@@ -42,16 +38,17 @@ _HOME = {
     "Task": "model.probe",
     "Trials": "model.trials",
     "best_labels": "model.planning",
-    "correlation_dimension": "linalg.subspace",
+    "correlation_dimension": "linalg.angles",
     "expected_risks": "model.theory",
     "intrinsic_dimension": "linalg.subspace",
     "lstsq": "linalg.leastsq",
     "min_norm": "linalg.leastsq",
     "paper_bounds": "model.theory",
     "paper_ratio_bounds": "model.theory",
-    "principal_angles": "linalg.subspace",
+    "principal_angles": "linalg.angles",
     "probe": "model.probe",
-    "randomized_svd": "linalg.subspace",
+    "projected_correlation_dimension": "linalg.angles",
+    "randomized_svd": "linalg.randomized",
     "required_labels": "model.planning",
     "required_pseudo_labels": "model.planning",
     "simulate": "model.simulate",
@@ -79,6 +76,7 @@ __all__ = [
     "paper_ratio_bounds",
     "principal_angles",
     "probe",
+    "projected_correlation_dimension",
     "randomized_svd",
     "required_labels",
     "required_pseudo_labels",

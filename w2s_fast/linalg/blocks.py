@@ -1,16 +1,22 @@
-"""Row blocks of anything: arrays, memory maps, iterables of blocks."""
+"""Row blocks of anything: arrays, memory maps, files, iterables of blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from os import PathLike
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
+from w2s_fast.linalg import files
 
 BLOCK_BYTES = 16 << 20  # of float64: past the caches, yet little beside the data
+LONGEST_BLOCK, LARGEST_BLOCK = 4_096, 64 << 20  # rows, and bytes of float64, for products: BLAS wants long sums
 
 
 def is_array(X: Any) -> bool:
@@ -22,22 +28,91 @@ def rows_per_block(columns: int) -> int:
     return max(1, BLOCK_BYTES // (8 * max(columns, 1)))
 
 
+@dataclass(frozen=True)
+class Rows:
+    """A matrix that is read by row blocks, as often as its source allows.
+
+    Attributes
+    ----------
+    source : array, path, or iterable of row blocks
+    shape : (int, int) or None
+        Where it is known before reading.
+    once : bool
+        Whether the source is an iterator, gone after one pass.
+    """
+
+    source: Any
+    name: str
+    shape: tuple[int, int] | None
+    once: bool = False
+
+    @classmethod
+    def of(cls, X: Any, name: str) -> Rows:
+        """Look at ``X`` without reading its rows."""
+        if isinstance(X, str | PathLike):
+            file = files.MatrixFile.open(X, name)
+            return cls(file, name, file.shape)
+        if is_array(X):
+            array = _check.floats(X, name, ndim=2, finite=False)
+            return cls(array, name, (array.shape[0], array.shape[1]))
+        if not isinstance(X, Iterable) or isinstance(X, bytes | dict):
+            raise TypeError(f"{name} must be a 2-D array, a path or an iterable of row blocks, got {type(X).__name__}")
+        return cls(X, name, None, once=isinstance(X, Iterator))
+
+    def blocks(self, step: int | None = None) -> Iterator[FloatArray]:
+        """Yield float32 or float64 blocks of one width in order.
+
+        ``step`` is their number of rows where the shape is known. NaN and infinity in arrays and files are left for
+        the sums of the reader to show, see :meth:`refuse_not_finite`.
+        """
+        if self.shape is not None:
+            step = step or max(1, min(LONGEST_BLOCK, LARGEST_BLOCK // (8 * max(self.shape[1], 1))))
+            if isinstance(self.source, files.MatrixFile):
+                yield from self.source.blocks(step)
+            else:
+                for start in range(0, max(self.shape[0], 1), step):
+                    yield self.source[start : start + step]
+            return
+        width = None
+        for number, source in enumerate(self.source):
+            block = _check.floats(source, f"block {number} of {self.name}", ndim=2)
+            if width is not None and block.shape[1] != width:
+                raise ValueError(
+                    f"block {number} of {self.name} has {block.shape[1]} columns, the ones before have {width}"
+                )
+            width = block.shape[1]
+            yield block
+        if width is None:
+            raise ValueError(f"{self.name} holds no row blocks")
+
+    def largest_rank(self) -> dict[str, int]:
+        """Limit on a rank as an argument of checks, where it is known before reading."""
+        return {} if self.shape is None else {"maximum": min(self.shape)}
+
+    def is_wide_array(self, most_rows: int) -> bool:
+        """Whether this is an array in memory, or mapped, of at most ``most_rows`` rows, and more columns."""
+        held = self.shape is not None and not isinstance(self.source, files.MatrixFile)
+        return held and self.shape[0] <= most_rows and self.shape[0] < self.shape[1]  # type: ignore[index]
+
+    def opened(self) -> tuple[int, npt.DTypeLike, Iterator[FloatArray]]:
+        """Columns, dtype of the first block, and the blocks of one pass, the first one included."""
+        blocks = self.blocks()
+        first = next(blocks)
+        return first.shape[1], first.dtype, chain([first], blocks)
+
+    def refuse_not_finite(self, sums: FloatArray) -> None:
+        """Say where NaN or infinity is, if ``sums`` of squares or products of the rows show that there is some."""
+        if np.isfinite(sums).all():
+            return
+        for block in () if self.once else self.blocks():
+            _check.all_finite(block, self.name)
+        raise ValueError(f"the squares of {self.name} overflow: scale it down first")
+
+
 def row_blocks(X: Any, name: str) -> Iterator[FloatArray]:
     """Yield float32 or float64 blocks of one width with the rows of ``X`` in order, checked for NaN and infinity."""
-    if is_array(X):
-        X = _check.floats(X, name, ndim=2, finite=False)
-        step = rows_per_block(X.shape[1])
-        sources: Iterable[Any] = (X[start : start + step] for start in range(0, max(len(X), 1), step))
-    elif isinstance(X, Iterable) and not isinstance(X, str | bytes | dict):
-        sources = X
-    else:
-        raise TypeError(f"{name} must be a 2-D array or an iterable of row blocks, got {type(X).__name__}")
-    width = None
-    for number, source in enumerate(sources):
-        block = _check.floats(source, name if is_array(X) else f"block {number} of {name}", ndim=2)
-        if width is not None and block.shape[1] != width:
-            raise ValueError(f"block {number} of {name} has {block.shape[1]} columns, the ones before have {width}")
-        width = block.shape[1]
+    rows = Rows.of(X, name)
+    for block in rows.blocks(None if rows.shape is None else rows_per_block(rows.shape[1])):
+        if rows.shape is not None:  # blocks of iterables were checked, by number
+            _check.all_finite(block, name)
         yield block
-    if width is None:
-        raise ValueError(f"{name} holds no row blocks")

@@ -1,7 +1,9 @@
-"""Principal subspaces: randomized SVD, intrinsic and correlation dimension, principal angles."""
+"""Principal subspaces of features, in memory or not."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -11,182 +13,28 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
-from w2s_fast.linalg.blocks import is_array, row_blocks, rows_per_block
-from w2s_fast.linalg.gram import Gram
+from w2s_fast._threads import single_threaded_blas
+from w2s_fast.linalg.blocks import Rows
+from w2s_fast.linalg.dimension import (
+    LARGEST_GRAM,
+    POWER,
+    dual_gram,
+    eigenvalues,
+    gram_of,
+    largest_rest,
+    rank_bounds,
+    rank_for_energy,
+)
+from w2s_fast.linalg.krylov import Ritz, block_krylov, nystrom
+from w2s_fast.linalg.orthonormal import graded, leading_eigenvectors, thin_svd
+from w2s_fast.linalg.passes import Matrix, Progress, Tally, gram_product, inner, product
 
-LARGEST_GRAM = 8_192  # columns: a float64 Gram matrix of 512 MiB, eigenvalues in minutes
-
-
-def randomized_svd(
-    M: Any,
-    n_components: int,
-    *,
-    n_oversamples: int = 10,
-    n_iter: int | Literal["auto"] = "auto",
-    power_iteration_normalizer: Literal["auto", "QR", "LU", "none"] = "auto",
-    transpose: bool | Literal["auto"] = "auto",
-    flip_sign: bool = True,
-    random_state: Any = None,
-    svd_lapack_driver: Literal["gesdd", "gesvd"] = "gesdd",
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Truncated randomized SVD, a drop-in for :func:`sklearn.utils.extmath.randomized_svd`.
-
-    A sparse-sign sketch of the rows starts the right subspace V; each iteration is V <- orth(M'(M V)), one pass over
-    row blocks without a tall temporary; a last pass projects. After ``n_iter`` iterations the error is that of the
-    peer's ``n_iter`` power iterations (Halko, Martinsson and Tropp 2011, algorithm 4.4).
-
-    Parameters
-    ----------
-    M : (m, n) array_like or scipy sparse matrix
-    n_components : int
-        From 1 to min(m, n).
-    n_oversamples : int
-        Extra directions that make the ones asked for accurate.
-    n_iter : int or "auto"
-        Power iterations; "auto" means 7 for ``n_components < 0.1 min(m, n)``, else 4, as the peer's.
-    power_iteration_normalizer : {"auto", "QR", "LU", "none"}
-        Taken for compatibility. Every iteration is normalised by QR, the most accurate of the choices; here it works
-        on the short side and costs little.
-    transpose : bool or "auto"
-        Decompose M' instead; "auto" where M is wider than tall. The result is that of M either way.
-    flip_sign : bool
-        Make each component's largest entry in U positive.
-    random_state : int, RandomState, Generator or None
-    svd_lapack_driver : {"gesdd", "gesvd"}
-
-    Returns
-    -------
-    U : (m, n_components) ndarray
-    s : (n_components,) ndarray
-        Singular values, falling.
-    Vt : (n_components, n) ndarray
-
-    Raises
-    ------
-    ValueError, TypeError
-        NaN or infinity, ``n_components`` out of range, unknown options.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from w2s_fast import randomized_svd
-    >>> M = np.outer(np.arange(1.0, 5.0), [3.0, 4.0])
-    >>> U, s, Vt = randomized_svd(M, 1, random_state=0)
-    >>> bool(np.allclose(U * s @ Vt, M))
-    True
-    """
-    import scipy.sparse
-
-    sparse = scipy.sparse.issparse(M)
-    X = _sparse_floats(M) if sparse else _check.floats(M, "M", ndim=2)
-    if 0 in X.shape:
-        raise ValueError(f"M must not be empty, got shape {X.shape}")
-    k = _check.integer(n_components, "n_components", minimum=1, maximum=min(X.shape))
-    width = min(k + _check.integer(n_oversamples, "n_oversamples"), *X.shape)
-    _check.choice(power_iteration_normalizer, "power_iteration_normalizer", "auto", "QR", "LU", "none")
-    _check.choice(svd_lapack_driver, "svd_lapack_driver", "gesdd", "gesvd")
-    if not isinstance(transpose, bool | np.bool_):
-        _check.choice(transpose, "transpose", "auto")
-    if n_iter == "auto":
-        n_iter = 7 if k < 0.1 * min(X.shape) else 4
-    iterations = _check.integer(n_iter, "n_iter")
-    wide = X.shape[0] < X.shape[1] if transpose == "auto" else bool(transpose)
-    tall: Any = X.T if wide else X
-    if sparse:
-        tall = tall.tocsr()
-
-    start = _sketch(tall, width, key64(random_state))
-    size = np.abs(start).max() or 1.0  # of X's entries: X'(X V) holds their squares, which could overflow or vanish
-    V = _orthonormal(start)
-    for _ in range(iterations):
-        V = _orthonormal(_gram_times(tall, V / size))
-    U, s, Vt = _rayleigh_ritz(tall, V, svd_lapack_driver)
-    U, s, Vt = U[:, :k], s[:k], Vt[:k]
-    if wide:
-        U, Vt = Vt.T, U.T
-    if flip_sign:
-        signs = _signs(U)
-        U, Vt = U * signs, Vt * signs[:, None]
-    return U, s, Vt
-
-
-def _sparse_floats(M: Any) -> Any:
-    M = M if M.format in ("csr", "csc") else M.tocsr()
-    data = _check.floats(M.data, "M")
-    return M if data is M.data else M.astype(data.dtype)
-
-
-def _orthonormal(columns: FloatArray) -> FloatArray:
-    return np.linalg.qr(columns)[0]
-
-
-def _sketch(tall: Any, width: int, key: int) -> FloatArray:
-    """(S X)' for a sparse-sign S of ``width`` rows, in the dtype of X: the columns that start the iteration."""
-    if hasattr(tall, "tocsr"):
-        gaussian = np.random.default_rng(key).standard_normal((tall.shape[0], width))
-        return np.asarray(tall.T @ gaussian.astype(tall.dtype))
-    from w2s_fast.kernels.sketch import add_sketch
-
-    sketch = np.zeros((width, tall.shape[1]), tall.dtype)
-    step = rows_per_block(tall.shape[1])
-    for start in range(0, len(tall), step):
-        add_sketch(np.ascontiguousarray(tall[start : start + step]), start, np.uint64(key), sketch)
-    return sketch.T
-
-
-def _gram_times(tall: Any, V: FloatArray) -> FloatArray:
-    """X'(X V) by row blocks: one pass, no tall temporary."""
-    if hasattr(tall, "tocsr"):
-        return np.asarray(tall.T @ (tall @ V))
-    product = np.zeros(V.shape, tall.dtype)
-    step = rows_per_block(tall.shape[1])
-    for start in range(0, len(tall), step):
-        block = tall[start : start + step]
-        product += block.T @ (block @ V)
-    return product
-
-
-def _rayleigh_ritz(tall: Any, V: FloatArray, driver: str) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """SVD of X restricted to the span of V."""
-    import scipy.linalg
-
-    Q, R = np.linalg.qr(np.asarray(tall @ V))
-    u, s, vt = scipy.linalg.svd(R, full_matrices=False, lapack_driver=driver)
-    return Q @ u, s, vt @ V.T
-
-
-def _signs(columns: FloatArray) -> FloatArray:
-    largest = columns[np.argmax(np.abs(columns), axis=0), range(columns.shape[1])]
-    return np.where(largest < 0, -1.0, 1.0).astype(columns.dtype)
-
-
-def _spectrum(X: Any, name: str) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
-    """All min(N, D) eigenvalues of X'X, falling, with eigenvectors, or, for wide arrays, X' times those of X X'."""
-    if is_array(X):
-        X = _check.floats(X, name, ndim=2)
-        if X.shape[0] < X.shape[1]:
-            rows = X.astype(np.float64, copy=False)
-            values, vectors = np.linalg.eigh(rows @ rows.T)
-            return np.maximum(values[::-1], 0.0), None, rows.T @ vectors[:, ::-1]
-    gram = Gram()
-    for block in row_blocks(X, name):
-        if block.shape[1] > LARGEST_GRAM:
-            raise NotImplementedError(
-                f"{name} has {block.shape[1]:,} columns; beyond {LARGEST_GRAM:,} only arrays with fewer rows than "
-                "columns, or Subspace.fit(rank=...) on an array, are implemented"
-            )
-        gram.update(block)
-    values, vectors = np.linalg.eigh(gram.xtx)
-    return np.maximum(values[::-1][: gram.n_rows], 0.0), vectors[:, ::-1], None
-
-
-def _rank_for_energy(eigenvalues: FloatArray, energy: float) -> int:
-    """Return the smallest k whose first k eigenvalues reach the share ``energy`` of their sum; 0 of nothing."""
-    cumulative = np.cumsum(eigenvalues)
-    if eigenvalues.size == 0 or cumulative[-1] == 0:
-        return 0
-    rounding = eigenvalues.size * np.finfo(np.float64).eps
-    return int(np.searchsorted(cumulative, energy * cumulative[-1] * (1 - rounding))) + 1
+OVERSAMPLES = 10
+APPLICATIONS = 3  # passes of a Krylov basis, after the one that starts it
+CERTIFIED_FROM = 2_048  # columns: below, all eigenvalues of X'X take less time than a proof without them
+FIRST_RANK = 128  # tried for a share of energy, then doubled
+ONE_VIEW_FACTOR = 2  # test vectors a component where the rows come by once
+PROBES = 10  # Gaussian vectors that bound what a basis leaves out
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,74 +44,191 @@ class Subspace:
     Attributes
     ----------
     basis : (D, k) ndarray
-        Orthonormal columns.
+        Orthonormal columns in float64; in the dtype of the rows where these have more than 8,192 columns.
     eigenvalues : (k,) ndarray
         Of X'X, falling.
     energy : float
         Share of the trace of X'X that the subspace holds.
+    energy_stderr : float
+        Standard error of ``energy``: 0 unless the rows came by only once and had more than 8,192 columns.
+    rank_bounds : (int, int)
+        The smallest rank that holds the energy asked for lies between these two, both included. Both are the rank
+        where a rank was asked for.
+    certificate : {"exact", "certified", "bracketed"}
+        How the bounds were found: from all eigenvalues; by bounds that met (wrong at most once in 10^10 fits); or by
+        bounds that did not meet, and the basis has the rank of the upper one, or as many columns as were found.
     """
 
     basis: FloatArray
     eigenvalues: FloatArray
     energy: float
+    energy_stderr: float
+    rank_bounds: tuple[int, int]
+    certificate: Literal["exact", "certified", "bracketed"]
 
     @property
     def rank(self) -> int:
         return self.basis.shape[1]
 
     @classmethod
-    def fit(cls, X: Any, *, rank: int | None = None, energy: float | None = None, random_state: Any = None) -> Self:
+    def fit(
+        cls,
+        X: Any,
+        *,
+        rank: int | None = None,
+        energy: float | None = None,
+        random_state: Any = None,
+        progress: Progress | None = None,
+    ) -> Self:
         """Find the leading subspace of a given rank, or the smallest that holds a share of the energy.
+
+        Up to 8,192 columns, or rows of an array, the answer is that of all eigenvalues, from one pass. Beyond, and from
+        2,048 columns where ``energy`` needs few directions, it comes from a block Krylov method: four passes for
+        ``rank``, seven or more for ``energy``, until bounds prove the rank. An iterator, whose rows come by once, gets
+        the Nystrom approximation of X'X (Tropp, Yurtsever, Udell and Cevher 2017) and an estimate of its energy from
+        random combinations of the rows (the same authors, 2019, section 6).
 
         Parameters
         ----------
-        X : (N, D) array_like, memmap, or iterable of row blocks
+        X : (N, D) array_like, memmap, path, or iterable of row blocks
+            A path names an .npy, .npz or .safetensors file, or ``file#array`` where it holds several.
         rank : int, optional
             From 1 to min(N, D).
         energy : float, optional
             In (0, 1]; 0.99 if neither is given.
         random_state : int, RandomState, Generator or None
-            Used where a randomized SVD finds the subspace: arrays of more than 8,192 columns and rows with ``rank``.
+            Used where the method is randomized.
+        progress : callable, optional
+            Called with (rows done, rows in all) during each pass; 0 in all where that is not known.
+
+        Raises
+        ------
+        ValueError, TypeError
+            NaN or infinity, blocks of unequal width, complex numbers, ``rank`` out of range, a file that is cut
+            short or changes while it is read.
 
         Examples
         --------
         >>> import numpy as np
         >>> from w2s_fast import Subspace
         >>> subspace = Subspace.fit(np.diag([3.0, 2.0, 0.1]), energy=0.99)
-        >>> subspace.rank, subspace.eigenvalues.round(6)
-        (2, array([9., 4.]))
+        >>> subspace.rank, subspace.eigenvalues.round(6), subspace.certificate
+        (2, array([9., 4.]), 'exact')
         """
         if rank is not None and energy is not None:
             raise ValueError("give rank or energy, not both")
-        if rank is not None and is_array(X) and min(np.shape(X)) > LARGEST_GRAM:
-            _, s, vt = randomized_svd(X, rank, random_state=random_state)
-            return cls(vt.T, s**2, float(np.sum(s**2) / np.linalg.norm(X) ** 2))
-        eigenvalues, vectors, dual = _spectrum(X, "X")
-        total = float(eigenvalues.sum())
+        share = _check.real(0.99 if energy is None else energy, "energy", maximum=1.0, open_left=True)
+        rows = Rows.of(X, "X")
+        if rank is not None:
+            rank = _check.integer(rank, "rank", minimum=1, **rows.largest_rank())
+        _check.callback(progress, "progress")
+        with single_threaded_blas():
+            if rows.is_wide_array(LARGEST_GRAM):
+                return cls._of_wide_array(rows, rank, share)
+            columns, dtype, blocks = rows.opened()
+            job = _Passes(rows, columns, dtype, np.random.default_rng(key64(random_state)), progress)
+            if rank is None and not rows.once and columns >= CERTIFIED_FROM:
+                small = columns <= LARGEST_GRAM
+                found = cls._of_certified(job, share, 0 if small else min(columns, job.rows_at_least()) // 4)
+                if found.certificate != "bracketed" or not small:
+                    return found
+            if columns <= LARGEST_GRAM:
+                return cls._of_gram(gram_of(rows, columns, blocks, progress), rank, share)
+            if rank is None:
+                raise ValueError(
+                    f"X is an iterator over rows of {columns:,} columns: energy needs several passes beyond "
+                    f"{LARGEST_GRAM:,}. Give rank, or a list, an array or a path that can be read again"
+                )
+            if rows.once:
+                return cls._of_one_view(job, blocks, rank)
+            ritz = job.ritz(rank)
+            _check.integer(rank, "rank", minimum=1, maximum=min(job.n_rows, columns))
+            return cls._of_ritz(job, ritz, (rank, rank), "exact")
+
+    @classmethod
+    def _of_gram(cls, gram_and_rows: tuple[Matrix, int], rank: int | None, share: float) -> Self:
+        squares, n_rows = gram_and_rows
+        count = min(len(squares), n_rows)
         if rank is None:
-            share = _check.real(0.99 if energy is None else energy, "energy", maximum=1.0, open_left=True)
-            k = _rank_for_energy(eigenvalues, share)
+            values, vectors = leading_eigenvectors(squares, count) if count else (np.zeros(0), squares)
+            rank = rank_for_energy(np.maximum(values, 0.0), share)
         else:
-            k = _check.integer(rank, "rank", minimum=1, maximum=eigenvalues.size)
-        basis = _orthonormal(dual[:, :k]) if dual is not None else vectors[:, :k]  # type: ignore[index]
-        held = float(eigenvalues[:k].sum() / total) if total else 0.0
-        return cls(np.ascontiguousarray(basis), eigenvalues[:k].copy(), held)
+            rank = _check.integer(rank, "rank", minimum=1, maximum=count)
+            values, vectors = leading_eigenvectors(squares, rank)
+        values = np.maximum(values[:rank], 0.0)
+        total = float(np.trace(squares))
+        held = min(float(values.sum()) / total, 1.0) if total else 0.0
+        return cls(np.ascontiguousarray(vectors[:, :rank]), values, held, 0.0, (rank, rank), "exact")
+
+    @classmethod
+    def _of_wide_array(cls, rows: Rows, rank: int | None, share: float) -> Self:
+        """By the eigenvectors of X X', which are fewer."""
+        X = rows.source
+        dual = cls._of_gram((dual_gram(rows), len(X)), rank, share)
+        precise = X.dtype if X.shape[1] > LARGEST_GRAM else np.dtype(np.float64)
+        images = product(X.T, dual.basis.astype(precise))
+        basis = thin_svd(images)[0] if dual.rank else images
+        return cls(basis, dual.eigenvalues, dual.energy, 0.0, dual.rank_bounds, "exact")
+
+    @classmethod
+    def _of_ritz(
+        cls,
+        job: _Passes,
+        ritz: Ritz,
+        bounds: tuple[int, int],
+        certificate: Literal["exact", "certified", "bracketed"],
+    ) -> Self:
+        k = min(bounds[1], len(ritz.values))
+        held = float(ritz.values[:k].sum() / job.total) if job.total else 0.0
+        return cls(ritz.vectors[:, :k].astype(job.dtype), ritz.values[:k], held, 0.0, bounds, certificate)
+
+    @classmethod
+    def _of_certified(cls, job: _Passes, share: float, widest: int) -> Self:
+        """Double the block, while it is no wider than ``widest``, until the bounds on the rank meet."""
+        width = FIRST_RANK
+        while True:
+            ritz = job.refined(job.ritz(width))
+            if job.total == 0.0:
+                return cls(ritz.vectors[:, :0], ritz.values[:0], 0.0, 0.0, (0, 0), "exact")
+            most = min(job.columns, job.n_rows)
+            low, high = rank_bounds(ritz, job.total, job.largest_rest(ritz), share, most)
+            if low == high <= len(ritz.values):
+                return cls._of_ritz(job, ritz, (low, high), "certified")
+            width *= 2
+            if width > widest:
+                return cls._of_ritz(job, ritz, (low, high), "bracketed")
+
+    @classmethod
+    def _of_one_view(cls, job: _Passes, blocks: Iterator[FloatArray], rank: int) -> Self:
+        values, vectors, held, stderr = job.one_view(blocks, rank)
+        return cls(vectors.astype(job.dtype), values, held, stderr, (rank, rank), "exact")
 
 
-def intrinsic_dimension(X: Any, energy: float = 0.99) -> int:
+def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | None = None) -> int:
     """Smallest k whose top-k eigenvalues of X'X reach ``energy`` times its trace (paper, section 4).
+
+    Up to 2,047 columns, or 8,192 rows of a wide array, it is found from all eigenvalues. Beyond, a few leading ones
+    are tried first, with bounds that prove the answer (wrong at most once in 10^10 calls); where these do not meet it
+    is all eigenvalues again, up to 8,192 columns. :meth:`Subspace.fit` has ``certificate`` and ``rank_bounds``.
 
     Parameters
     ----------
-    X : (N, D) array_like, memmap, or iterable of row blocks
+    X : (N, D) array_like, memmap, path, or iterable of row blocks
         Not centred first.
     energy : float
         In (0, 1].
+    progress : callable, optional
+        Called with (rows done, rows in all) during each pass.
 
     Returns
     -------
     int
         0 for features that are all zero.
+
+    Warns
+    -----
+    RuntimeWarning
+        If only bounds are known; the upper one is returned.
 
     Examples
     --------
@@ -273,67 +238,91 @@ def intrinsic_dimension(X: Any, energy: float = 0.99) -> int:
     2
     """
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
-    return _rank_for_energy(_spectrum(X, "X")[0], share)
+    _check.callback(progress, "progress")
+    rows = Rows.of(X, "X")
+    with single_threaded_blas():
+        if rows.is_wide_array(LARGEST_GRAM):
+            return rank_for_energy(eigenvalues(dual_gram(rows)), share)
+        columns, _, blocks = rows.opened()
+        if columns < CERTIFIED_FROM or (rows.once and columns <= LARGEST_GRAM):
+            squares, count = gram_of(rows, columns, blocks, progress)
+            return rank_for_energy(eigenvalues(squares)[:count], share)
+    found = Subspace.fit(X, energy=share, random_state=0, progress=progress)
+    low, high = found.rank_bounds
+    if found.certificate == "bracketed":
+        warnings.warn(
+            f"the intrinsic dimension lies between {low:,} and {high:,}; {high:,} is returned",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return high
 
 
-def _columns(A: Any, name: str) -> npt.NDArray[np.float64]:
-    array = _check.floats(A.basis if isinstance(A, Subspace) else A, name, ndim=2).astype(np.float64, copy=False)
-    if 0 in array.shape:
-        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
-    return array
+class _Passes:
+    """Products with X'X of rows too wide for it to be formed, one pass over the rows each."""
 
+    def __init__(
+        self, rows: Rows, columns: int, dtype: npt.DTypeLike, rng: np.random.Generator, progress: Progress | None
+    ) -> None:
+        self.rows, self.columns, self.dtype = rows, columns, dtype
+        self.n_rows, self.total = 0, 0.0  # known after the first pass
+        self._rng, self._progress = rng, progress
 
-def principal_angles(A: Any, B: Any) -> npt.NDArray[np.float64]:
-    """Angles between the spans of the columns of A and B, falling.
+    def rows_at_least(self) -> int:
+        """Rows in all where that is known before the first pass, else as many as there are columns."""
+        return self.rows.shape[0] if self.rows.shape else self.columns
 
-    Parameters
-    ----------
-    A, B : (D, k) and (D, l) array_like, or Subspace
-        Any columns; they are orthonormalised first.
+    def apply(self, V: Matrix, blocks: Iterator[FloatArray] | None = None) -> Matrix:
+        tally = Tally(self._progress, self.rows.shape[0] if self.rows.shape else 0)
+        first = self.n_rows == 0
+        images = gram_product(tally.count(self.rows.blocks() if blocks is None else blocks, energy=first), V)
+        self.rows.refuse_not_finite(images)
+        if first:
+            self.n_rows, self.total = tally.rows, tally.energy
+        return images
 
-    Returns
-    -------
-    (min(rank A, rank B),) ndarray
-        Radians. Small angles come from sines and large ones from cosines, so that all are accurate (Knyazev and
-        Argentati 2002); :func:`scipy.linalg.subspace_angles` mixes the two up where both kinds occur.
+    def gaussian(self, width: int) -> Matrix:
+        return self._rng.standard_normal((self.columns, min(width, self.columns)))
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from w2s_fast import principal_angles
-    >>> principal_angles([[1.0], [0.0]], [[1.0], [1.0]]).round(4)
-    array([0.7854])
-    """
-    from scipy.linalg import orth
+    def ritz(self, rank: int) -> Ritz:
+        """Ritz pairs of a block a little wider than ``rank``, products in the dtype of the rows."""
 
-    a, b = _columns(A, "A"), _columns(B, "B")
-    if len(a) != len(b):
-        raise ValueError(f"A and B must live in the same space: A has {len(a):,} rows, B {len(b):,}")
-    larger, smaller = sorted((orth(a), orth(b)), key=lambda basis: -basis.shape[1])
-    product = larger.T @ smaller
-    if product.size == 0:
-        return np.zeros(0)
-    cosines = np.linalg.svd(product, compute_uv=False)[::-1]
-    sines = np.linalg.svd(smaller - larger @ product, compute_uv=False)
-    return np.where(cosines**2 < 0.5, np.arccos(np.minimum(cosines, 1.0)), np.arcsin(np.minimum(sines, 1.0)))
+        def apply(V: Matrix) -> Matrix:
+            return self.apply(V.astype(self.dtype))
 
+        start = apply(self.gaussian(rank + OVERSAMPLES))
+        return block_krylov(apply, graded(start, self.dtype), APPLICATIONS, self.dtype)
 
-def correlation_dimension(A: Any, B: Any) -> float:
-    """Correlation dimension ||Q_A' Q_B||_F^2: the sum of squared cosines of the principal angles.
+    def refined(self, ritz: Ritz) -> Ritz:
+        """Better half of the Ritz pairs, anew with products in float64: residuals then bound what they should."""
+        vectors = ritz.vectors[:, : (len(ritz.values) + 1) // 2]
+        return block_krylov(self.apply, graded(vectors, np.float64), 1, np.float64)
 
-    Between 0 for orthogonal subspaces and min(rank A, rank B) where one holds the other (paper, definition 2.3).
+    def largest_rest(self, ritz: Ritz) -> float:
+        """Bound the largest eigenvalue of X'X outside the span of the Ritz vectors."""
+        images = self._outside(ritz, self.gaussian(PROBES))
+        for _ in range(POWER):
+            images = self._outside(ritz, self.apply(images))
+        return largest_rest(images)
 
-    Parameters
-    ----------
-    A, B : (D, k) and (D, l) array_like, or Subspace
-        Columns that span the two subspaces of one D-dimensional space.
+    @staticmethod
+    def _outside(ritz: Ritz, columns: Matrix) -> Matrix:
+        return columns - product(ritz.vectors, inner(ritz.vectors, columns))
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from w2s_fast import correlation_dimension
-    >>> axes = np.eye(5)
-    >>> round(correlation_dimension(axes[:, :3], axes[:, 1:]), 12)
-    2.0
-    """
-    return float(np.sum(np.cos(principal_angles(A, B)) ** 2))
+    def one_view(self, blocks: Iterator[FloatArray], rank: int) -> tuple[Matrix, Matrix, float, float]:
+        """Eigenvalues, vectors and the share of energy they hold, with its standard error, from one pass."""
+        test = graded(self.gaussian(ONE_VIEW_FACTOR * rank + OVERSAMPLES), np.float64)
+        probes = np.zeros((PROBES, self.columns))
+
+        def probed() -> Iterator[FloatArray]:
+            for block in blocks:
+                np.add(probes, self._rng.standard_normal((PROBES, len(block))).astype(self.dtype) @ block, out=probes)
+                yield block
+
+        values, vectors = nystrom(test, self.apply(test.astype(self.dtype), probed()))
+        _check.integer(rank, "rank", minimum=1, maximum=min(self.n_rows, self.columns))
+        values, vectors = values[:rank], vectors[:, :rank]
+        missed = np.sum((probes - product(product(probes, vectors), vectors.T)) ** 2, axis=1)
+        scale = self.total or 1.0
+        held = min(max(1.0 - float(missed.mean()) / scale, 0.0), 1.0)
+        return values, vectors, held, float(missed.std(ddof=1)) / np.sqrt(PROBES) / scale

@@ -184,6 +184,6 @@ class GaussianModel:
     @cached_property
     def principal_angles(self) -> Matrix:
         """Angles between range(W) and range(S) in radians, falling, as ``w2s_fast.principal_angles`` gives them."""
-        from w2s_fast.linalg.subspace import principal_angles
+        from w2s_fast.linalg.angles import principal_angles
 
         return principal_angles(self.weak_features.basis, self.strong_features.basis)

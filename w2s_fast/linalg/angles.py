@@ -1,0 +1,174 @@
+"""How two subspaces lie to one another: principal angles and correlation dimension."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+
+from w2s_fast import _check
+from w2s_fast._random import key64
+from w2s_fast._threads import single_threaded_blas
+from w2s_fast.linalg.blocks import LONGEST_BLOCK, Rows
+from w2s_fast.linalg.dimension import rank_for_energy
+from w2s_fast.linalg.passes import Matrix, gram
+from w2s_fast.linalg.subspace import Subspace
+
+
+def _columns(A: Any, name: str) -> Matrix:
+    array = _check.floats(A.basis if isinstance(A, Subspace) else A, name, ndim=2).astype(np.float64, copy=False)
+    if 0 in array.shape:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
+    return array
+
+
+def principal_angles(A: Any, B: Any) -> Matrix:
+    """Angles between the spans of the columns of A and B, falling.
+
+    Parameters
+    ----------
+    A, B : (D, k) and (D, l) array_like, or Subspace
+        Any columns; they are orthonormalised first.
+
+    Returns
+    -------
+    (min(rank A, rank B),) ndarray
+        Radians. Small angles come from sines and large ones from cosines, so that all are accurate (Knyazev and
+        Argentati 2002); :func:`scipy.linalg.subspace_angles` mixes the two up where both kinds occur.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from w2s_fast import principal_angles
+    >>> principal_angles([[1.0], [0.0]], [[1.0], [1.0]]).round(4)
+    array([0.7854])
+    """
+    from scipy.linalg import orth
+
+    a, b = _columns(A, "A"), _columns(B, "B")
+    if len(a) != len(b):
+        raise ValueError(
+            f"A and B must live in the same space: A has {len(a):,} rows, B {len(b):,}. To compare features of "
+            "different widths over the same rows, give correlation_dimension the features and energy"
+        )
+    larger, smaller = sorted((orth(a), orth(b)), key=lambda basis: -basis.shape[1])
+    product = larger.T @ smaller
+    if product.size == 0:
+        return np.zeros(0)
+    cosines = np.linalg.svd(product, compute_uv=False)[::-1]
+    sines = np.linalg.svd(smaller - larger @ product, compute_uv=False)
+    return np.where(cosines**2 < 0.5, np.arccos(np.minimum(cosines, 1.0)), np.arcsin(np.minimum(sines, 1.0)))
+
+
+def correlation_dimension(A: Any, B: Any, *, energy: float | None = None) -> float:
+    """Correlation dimension ||Q_A' Q_B||_F^2: the sum of squared cosines of the principal angles.
+
+    Between 0 for orthogonal subspaces and min(rank A, rank B) where one holds the other (paper, definition 2.3). It
+    has two meanings, told apart by what the columns are:
+
+    - feature space: A and B are subspaces, or bases (D, k) and (D, l), of one space of D features. It is the paper's
+      d_{s and w} = ||V_s' V_w||_F^2, and needs weak and strong features to be of one space.
+    - sample space: A (N, D_w) and B (N, D_s) are features over the same N rows, of any widths, and their columns span
+      subspaces of R^N, all of them or, with ``energy``, the leading ones. This is what features of two models allow.
+
+    Parameters
+    ----------
+    A, B : (D, k) and (D, l) array_like, or Subspace; with ``energy`` what :meth:`Subspace.fit` takes
+    energy : float, optional
+        In (0, 1]: A and B are features, each cut to the fewest leading directions that hold this share of its energy.
+        They are read once, by row blocks, into one joint Gram matrix (D_w + D_s, D_w + D_s); no N x N matrix is made.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from w2s_fast import correlation_dimension
+    >>> axes = np.eye(5)
+    >>> round(correlation_dimension(axes[:, :3], axes[:, 1:]), 12)
+    2.0
+    >>> weak, strong = axes[:, :3], axes @ np.diag([1e-3, 1.0, 1.0, 1.0, 1.0])
+    >>> round(correlation_dimension(weak, strong, energy=0.99), 12)
+    2.0
+    """
+    if energy is None:
+        return float(np.sum(np.cos(principal_angles(A, B)) ** 2))
+    share = _check.real(energy, "energy", maximum=1.0, open_left=True)
+    squares, width = _joint_gram(A, B)
+    (a, vectors_a), (b, vectors_b) = (
+        _leading(part, share) for part in (squares[:width, :width], squares[width:, width:])
+    )
+    cosines = (vectors_a / np.sqrt(a)).T @ squares[:width, width:] @ (vectors_b / np.sqrt(b))
+    return float(np.sum(cosines**2))
+
+
+def projected_correlation_dimension(A: Any, B: Any, *, energy: float = 0.99, random_state: Any = None) -> float:
+    """Correlation dimension after a random projection to one width, as the paper's code takes it. Says little.
+
+    The wider features are multiplied by a Gaussian matrix to the width D of the narrower ones, and the leading
+    directions of both are compared as if the D coordinates were the same. They are not: independent subspaces of
+    dimensions d_w and d_s of R^D have an expected correlation dimension of d_w d_s / D, and the values published for
+    features of unequal widths equal that to 0.3. Offered to reproduce them; :func:`correlation_dimension` with
+    ``energy`` compares what the features have in common.
+
+    Parameters
+    ----------
+    A, B : (N, D_w) and (N, D_s) array_like, memmap, path, or iterable of row blocks
+        Features over the same rows, of any widths.
+    energy : float
+        In (0, 1]. The dimensions are those of the features before projection, at most D.
+    random_state : int, RandomState, Generator or None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from w2s_fast import projected_correlation_dimension
+    >>> rows = np.random.default_rng(0).standard_normal((200, 30))
+    >>> value = projected_correlation_dimension(rows[:, :10], rows, random_state=0)
+    >>> 8 < value <= 10  # 10 of 10 dimensions: the whole of R^10 whatever the projection
+    True
+    """
+    share = _check.real(energy, "energy", maximum=1.0, open_left=True)
+    rng = np.random.default_rng(key64(random_state))
+    squares, width = _joint_gram(A, B)
+    parts = squares[:width, :width], squares[width:, width:]
+    narrowest = min(len(part) for part in parts)
+    bases = []
+    for part in parts:
+        rank = len(_leading(part, share)[0])
+        projection = rng.standard_normal((len(part), narrowest)) if len(part) > narrowest else np.eye(narrowest)
+        bases.append(np.linalg.eigh(projection.T @ part @ projection)[1][:, ::-1][:, :rank])
+    return float(np.sum((bases[0].T @ bases[1]) ** 2))
+
+
+def _joint_gram(A: Any, B: Any) -> tuple[Matrix, int]:
+    """[A | B]'[A | B] in float64, and the width of A, from one pass over both."""
+    a, b = Rows.of(A, "A"), Rows.of(B, "B")
+    if a.shape is not None and b.shape is not None and a.shape[0] != b.shape[0]:
+        raise ValueError(f"these must have the same number of rows: A has {a.shape[0]:,}, B has {b.shape[0]:,}")
+    pairs = zip_longest(a.blocks(LONGEST_BLOCK), b.blocks(LONGEST_BLOCK))
+    widths: list[int] = []
+
+    def joined() -> Any:
+        for number, (left, right) in enumerate(pairs):
+            if left is None or right is None or len(left) != len(right):
+                came = [0 if block is None else len(block) for block in (left, right)]
+                raise ValueError(f"block {number} has {came[0]:,} rows in A and {came[1]:,} in B: cut both alike")
+            widths[:] = [left.shape[1], right.shape[1]]
+            yield np.hstack((left, right))
+
+    blocks = joined()
+    first = next(blocks)
+    with single_threaded_blas():
+        squares = gram((block for part in ([first], blocks) for block in part), first.shape[1])
+    for rows, corner in ((a, squares[: widths[0], : widths[0]]), (b, squares[widths[0] :, widths[0] :])):
+        rows.refuse_not_finite(corner)
+    return squares, widths[0]
+
+
+def _leading(squares: Matrix, share: float) -> tuple[Matrix, Matrix]:
+    """Leading eigenpairs that hold ``share`` of the trace, without directions that are rounding beside the first."""
+    values, vectors = np.linalg.eigh(squares)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    rounding = len(values) * np.finfo(float).eps * max(values[:1].max(initial=0.0), 0.0)
+    k = min(rank_for_energy(np.maximum(values, 0.0), share), int(np.sum(values > rounding)))
+    return values[:k], vectors[:, :k]

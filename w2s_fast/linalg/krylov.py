@@ -1,0 +1,52 @@
+"""Eigenpairs of X'X that is met only through products X'(X V), and from one look at the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast.linalg.orthonormal import graded
+from w2s_fast.linalg.passes import Matrix, inner, product
+
+
+@dataclass(frozen=True, eq=False)
+class Ritz:
+    """Ritz pairs of a positive semidefinite matrix G: values (r,) falling, vectors (D, r), residuals G v - v theta."""
+
+    values: Matrix
+    vectors: Matrix
+    residuals: Matrix
+
+
+def block_krylov(apply: Callable[[Matrix], Matrix], start: Matrix, applications: int, precision: npt.DTypeLike) -> Ritz:
+    """Ritz pairs of G = ``apply`` in the span of V, G V, ..., for V = ``start`` (Musco and Musco 2015)."""
+    basis = newest = start
+    images = grown = apply(start)
+    for _ in range(applications - 1):
+        grown = grown / np.maximum(np.linalg.norm(grown, axis=0), np.finfo(float).tiny)
+        newest = graded(grown, precision, against=basis)
+        if newest.shape[1] == 0:
+            break
+        grown = apply(newest)
+        basis, images = np.hstack((basis, newest)), np.hstack((images, grown))
+    compressed = inner(basis, images)
+    values, rotation = np.linalg.eigh((compressed + compressed.T) / 2)
+    values, rotation = values[::-1], rotation[:, ::-1]
+    vectors = product(basis, rotation)
+    residuals = np.asarray(product(images, rotation) - vectors * values, np.float64)
+    return Ritz(np.maximum(values, 0.0), np.asarray(vectors, np.float64), residuals)
+
+
+def nystrom(test: Matrix, image: Matrix) -> tuple[Matrix, Matrix]:
+    """Eigenpairs of the Nystrom approximation of G, from G times ``test`` alone (Tropp et al. 2017, algorithm 3)."""
+    from scipy.linalg import cholesky, solve_triangular
+
+    shift = np.sqrt(len(image)) * np.finfo(float).eps * max(float(np.linalg.norm(image)), np.finfo(float).tiny)
+    shifted = image + shift * test
+    core = inner(test, shifted)
+    factor = cholesky((core + core.T) / 2)
+    vectors, roots, _ = np.linalg.svd(solve_triangular(factor, shifted.T, trans="T").T, full_matrices=False)
+    return np.maximum(roots**2 - shift, 0.0), vectors

@@ -1,0 +1,87 @@
+"""Orthonormal bases of a few columns, by products where that is safe and by Householder reflections elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast._check import FloatArray
+from w2s_fast.linalg.passes import gram, inner, product, tall_blocks
+
+Matrix = npt.NDArray[np.float64]
+GRADED_RCOND = 1e-7  # of columns that their Gram matrix in float64 resolves
+ROUNDS = 2  # of Cholesky QR
+NEARLY_ORTHOGONAL = 0.1  # least eigenvalue of unit columns' Gram matrix from which one round is as good as Householder
+SAFE_RCOND = 1e-3  # likewise, from which a second round finds it so; float32 products resolve 1e-7
+
+
+def householder(columns: FloatArray) -> FloatArray:
+    """Q of the QR decomposition: orthonormal whatever the columns are."""
+    return np.linalg.qr(columns)[0]
+
+
+def graded(columns: FloatArray, precision: npt.DTypeLike, against: Matrix | None = None) -> Matrix:
+    """Orthonormal basis (D, r) of the span of ``columns``, principal directions first (Stathopoulos and Wu 2002).
+
+    Directions that are rounding in ``precision`` beside the columns are left out, so that r may be less than their
+    number; what lies in the span of ``against`` is left out too.
+    """
+    from scipy.linalg import cholesky, solve_triangular
+
+    rest = columns.astype(np.float64)
+    size = max(float(np.sum(rest**2, axis=0).max(initial=0.0)), np.finfo(float).tiny)
+    if against is not None:
+        rest -= product(against, inner(against, rest))
+    values, vectors = np.linalg.eigh(gram(tall_blocks(rest), rest.shape[1]))
+    noise = max(10 * float(np.finfo(precision).eps), GRADED_RCOND)
+    keep = values[::-1] > noise**2 * size
+    if not keep.any():
+        return rest[:, :0]
+    basis = product(rest, vectors[:, ::-1][:, keep] / np.sqrt(values[::-1][keep]))
+    if against is not None:
+        basis -= product(against, inner(against, basis))
+    factor = cholesky(gram(tall_blocks(basis), basis.shape[1]))
+    return np.asarray(product(basis, solve_triangular(factor, np.eye(len(factor)))), np.float64)
+
+
+def thin_svd(columns: FloatArray, driver: str = "gesdd") -> tuple[FloatArray, Matrix, Matrix]:
+    """SVD of tall ``columns`` (N, k), which are overwritten: U (N, k), s, Vt.
+
+    Cholesky QR on columns of unit length: images of singular vectors, which are nearly orthogonal however much their
+    lengths differ, come out with small singular values as accurate as large ones, after one round. Other columns take
+    a second round, and those beyond it go by Householder.
+    """
+    from scipy.linalg import cholesky, solve_triangular, svd
+
+    k, dtype = columns.shape[1], columns.dtype
+    Q, R = columns, np.eye(k)  # their product is what came
+    for _ in range(ROUNDS):
+        squares = gram(tall_blocks(Q), k, dtype)
+        lengths = np.sqrt(np.diagonal(squares))
+        if not lengths.all():
+            break
+        correlations = squares / lengths / lengths[:, None]
+        least = np.linalg.eigvalsh(correlations)[0]
+        if least < SAFE_RCOND:
+            break
+        factor = cholesky(correlations) * lengths
+        inverse, R = solve_triangular(factor, np.eye(k)), factor @ R
+        if least > NEARLY_ORTHOGONAL:
+            u, s, vt = svd(R, lapack_driver=driver)
+            return product(Q, (inverse @ u).astype(dtype), out=Q), s, vt
+        product(Q, inverse.astype(dtype), out=Q)
+    Q, last = np.linalg.qr(Q)
+    u, s, vt = svd(last @ R, full_matrices=False, lapack_driver=driver)
+    return product(Q, u.astype(dtype)), s, vt
+
+
+def leading_eigenvectors(symmetric: Matrix, k: int) -> tuple[Matrix, Matrix]:
+    """The k largest eigenvalues of a symmetric matrix, falling, with their vectors."""
+    from scipy.linalg import eigh
+
+    d = len(symmetric)
+    if 4 * k > d:  # from there on NumPy's divide and conquer finds all sooner than LAPACK's syevr the k largest
+        values, vectors = np.linalg.eigh(symmetric)
+        return values[::-1][:k], vectors[:, ::-1][:, :k]
+    values, vectors = eigh(symmetric, subset_by_index=(d - k, d - 1))
+    return values[::-1], vectors[:, ::-1]
