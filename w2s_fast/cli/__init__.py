@@ -13,6 +13,7 @@ from w2s_fast.cli.plan import plan
 from w2s_fast.cli.report import merge, report
 from w2s_fast.cli.reproduce import reproduce
 from w2s_fast.cli.sweep import sweep
+from w2s_fast.cli.task import task
 
 INTERRUPTED = 130  # the shell's exit status after Ctrl-C
 
@@ -56,5 +57,5 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (sweep, plan, report, merge, reproduce, info):
+for command in (sweep, plan, report, merge, reproduce, task, info):
     commands.add_command(command)

@@ -46,6 +46,16 @@ def print_lines(lines: Sequence[Line], title: str) -> None:
     console.print(grid)
 
 
+def print_cells(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """Print text in columns, folded where the terminal is narrow."""
+    grid = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, show_lines=False)
+    for heading in head:
+        grid.add_column(heading, overflow="fold")
+    for row in rows:
+        grid.add_row(*map(escape, row))
+    Console().print(grid)
+
+
 def _add_point(grid: Table, line: Line, index: int, exact: dict[str, Any], title: str) -> None:
     scales = [scale_of(line.setting.is_synthetic, metric) for metric in METRICS]
     values = [(line.summary[metric].mean[index], line.summary[metric].stderr[index]) for metric in METRICS]

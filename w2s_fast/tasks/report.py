@@ -1,0 +1,124 @@
+"""Files of a real task: figures, tables, the claims beside what came out, one page with everything, and a record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from w2s_fast.model.trials import Estimate
+from w2s_fast.study.html import image, table, write_html
+from w2s_fast.study.lines import Line
+from w2s_fast.study.plot import draw, draw_against, draw_comparison
+from w2s_fast.study.report import Row, cell, versions, write_csv, write_json
+from w2s_fast.tasks.claims import Claim
+from w2s_fast.tasks.real import RealTask, Run, comparable
+
+OVERLAP = "d_shared / d_weak"
+CLAIM_HEAD = ("the paper claims", "measured here", "mean ± standard error", "verdict")
+DIMENSION_HEAD = ("pair", "d_weak", "d_strong", "d_shared", OVERLAP, "PGR", "OPR")
+
+
+def write(task: RealTask, runs: Sequence[Run], found: Sequence[Claim], folder: Path, started: float) -> Iterator[Path]:
+    """Write all files; yield each path once it is there. ``started``: perf_counter."""
+    figures = []
+    for path in _draw(task, runs, folder):
+        figures.append(path)
+        yield path
+    for name, rows in (("studies", [row for run in runs for row in run.study.table()]),
+                       ("dimensions", dimension_rows(task, runs)), ("claims", claim_rows(found))):  # fmt: skip
+        write_csv(rows, folder / f"{task.name}-{name}.csv")
+        yield folder / f"{task.name}-{name}.csv"
+    preface = (
+        f"<h2>Claims</h2>{table(CLAIM_HEAD, claim_cells(found))}"
+        f"<h2>Dimensions</h2>{table(DIMENSION_HEAD, dimension_cells(task, runs))}"
+        f"<h2>Figures</h2>{''.join(map(image, figures))}"
+    )
+    studies = [run.study for run in runs]
+    page = folder / f"{task.name}.html"
+    write_html(studies, page, task.title, [[] for _ in studies], preface)
+    yield page
+    record = {
+        "versions": versions(),
+        "seconds": {**{study.title: study.seconds for study in studies}, "total": time.perf_counter() - started},
+        "dimensions": dimension_rows(task, runs),
+        "claims": claim_rows(found),
+        "studies": [study.describe() for study in studies],
+    }
+    write_json(record, folder / f"{task.name}.json")
+    yield folder / f"{task.name}.json"
+
+
+def _draw(task: RealTask, runs: Sequence[Run], folder: Path) -> Iterator[Path]:
+    def path(name: str) -> Path:
+        return folder / f"{task.name}-{name}.png"
+
+    clean = [run for run in runs if not run.noise_variance]
+    same_student = comparable(task, runs)
+    draw(clean[0].study.lines(), path("risks"))
+    yield path("risks")
+    draw_comparison(_named(task, [(run, str(run.pair)) for run in same_student]), path("teachers"))
+    yield path("teachers")
+    others = [run for run in clean if run not in same_student]
+    if others:
+        draw_comparison(_named(task, [(run, str(run.pair)) for run in others]), path("wide"))
+        yield path("wide")
+    noises = [(run, f"noise variance {run.noise_variance:.2g}") for run in runs if run.pair == runs[0].pair]
+    draw_comparison(_named(task, noises, str(runs[0].pair)), path("noise"))
+    yield path("noise")
+    overlaps = [run.dimensions.overlap for run in same_student]
+    values = {metric: [_estimate(task, run, metric) for run in same_student] for metric in ("pgr", "opr")}
+    summary = {metric: Estimate(*np.array(estimates).T) for metric, estimates in values.items()}
+    draw_against(overlaps, OVERLAP, [run.pair.teacher for run in same_student], summary, path("overlap"))
+    yield path("overlap")
+
+
+def _named(task: RealTask, runs: Sequence[tuple[Run, str]], title: str = "") -> list[Line]:
+    return [replace(line, label=label, title=title or task.title) for run, label in runs for line in run.study.lines()]
+
+
+def _estimate(task: RealTask, run: Run, metric: str) -> Estimate:
+    mean, stderr = run.study.summary()[metric]
+    point = run.study.points.index(task.fixed)
+    return Estimate(mean[point], stderr[point])
+
+
+def dimension_rows(task: RealTask, runs: Sequence[Run]) -> list[Row]:
+    """One row a pair: its dimensions, and PGR and OPR at the sizes that sweeps fix."""
+    rows = []
+    for run in runs:
+        if not run.noise_variance:
+            row: dict[str, Any] = {"pair": str(run.pair), **run.dimensions._asdict(), "overlap": run.dimensions.overlap}
+            for metric in ("pgr", "opr"):
+                mean, stderr = _estimate(task, run, metric)
+                row |= {metric: float(mean), f"{metric}_stderr": float(stderr)}
+            rows.append(row)
+    return rows
+
+
+def dimension_cells(task: RealTask, runs: Sequence[Run]) -> list[list[str]]:
+    """:func:`dimension_rows` as text."""
+    return [
+        [row["pair"], str(row["weak"]), str(row["strong"]), f"{row['shared']:.1f}", f"{row['overlap']:.2f}",
+         cell(row["pgr"], row["pgr_stderr"]), cell(row["opr"], row["opr_stderr"])]
+        for row in dimension_rows(task, runs)
+    ]  # fmt: skip
+
+
+def claim_rows(found: Sequence[Claim]) -> list[Row]:
+    """One row a claim and pair."""
+    return [
+        {"claim": claim.claim, "measured": claim.measured, "of": whom, "mean": float(mean), "stderr": float(stderr),
+         "verdict": claim.verdict}
+        for claim in found
+        for whom, (mean, stderr) in claim.found.items()
+    ]  # fmt: skip
+
+
+def claim_cells(found: Sequence[Claim]) -> list[list[str]]:
+    """Claims as text."""
+    return [[claim.claim, claim.measured, claim.found_in_words, claim.verdict] for claim in found]
