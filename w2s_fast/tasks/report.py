@@ -65,8 +65,8 @@ def _draw(task: RealTask, runs: Sequence[Run], folder: Path) -> Iterator[Path]:
     yield path("teachers")
     others = [run for run in clean if run not in same_student]
     if others:
-        draw_comparison(_named(task, [(run, str(run.pair)) for run in others]), path("wide"))
-        yield path("wide")
+        draw_comparison(_named(task, [(run, str(run.pair)) for run in others]), path("others"))
+        yield path("others")
     noises = [(run, f"noise variance {run.noise_variance:.2g}") for run in runs if run.pair == runs[0].pair]
     draw_comparison(_named(task, noises, str(runs[0].pair)), path("noise"))
     yield path("noise")
