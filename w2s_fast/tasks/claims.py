@@ -54,14 +54,20 @@ def claims(task: RealTask, runs: Sequence[Run]) -> list[Claim]:
 
 
 def judged(claim: str, measured: str, sign: int, values: Mapping[str, Values]) -> Claim:
-    """Judge values of each pair over trials that the claim says are positive (``sign`` 1) or negative (-1)."""
-    return _verdict(claim, measured, sign, {whom: estimate(trials) for whom, trials in values.items()})
+    """Judge values of each pair over trials that the claim says are positive (``sign`` 1) or negative (-1).
+
+    Pairs whose values are NaN, having no gap to recover, are left out.
+    """
+    found = {whom: estimate(trials) for whom, trials in values.items() if not np.isnan(trials).any()}
+    return _verdict(claim, measured, sign, found)
 
 
 def _verdict(claim: str, measured: str, sign: int, found: Mapping[str, Estimate]) -> Claim:
     scores = [sign * float(mean) / float(stderr) for mean, stderr in found.values()]
     held, opposed = sum(score > SURE for score in scores), sum(score < -SURE for score in scores)
-    if held == len(scores):
+    if not scores:
+        verdict = "cannot be judged: no gap"
+    elif held == len(scores):
         verdict = "holds"
     elif opposed == len(scores):
         verdict = "the opposite holds"
@@ -74,7 +80,7 @@ def _verdict(claim: str, measured: str, sign: int, found: Mapping[str, Estimate]
 
 def _at(run: Run, metric: str, n: int, N: int) -> Values:
     """Every trial of a metric at one point."""
-    return np.asarray(getattr(run.study.result, metric)[run.study.points.index((n, N))])
+    return run.trials(metric)[run.study.points.index((n, N))]
 
 
 def _slopes(claim: str, metric: str, axis: str, sign: int, runs: Sequence[Run], fixed: tuple[int, int]) -> Claim:
@@ -87,22 +93,28 @@ def _slopes(claim: str, metric: str, axis: str, sign: int, runs: Sequence[Run], 
 def slope(run: Run, metric: str, axis: str, fixed: tuple[int, int]) -> Values:
     """Change of a metric with each doubling of n or N, the other one fixed, in each trial."""
     moving, still = (run.study.n, run.study.N) if axis == "n" else (run.study.N, run.study.n)
-    chosen = np.flatnonzero(still == fixed[axis == "n"])
+    values = run.trials(metric)
+    chosen = np.flatnonzero((still == fixed[axis == "n"]) & ~np.isnan(values).any(axis=1))
+    if len(chosen) < 2:
+        return np.full(values.shape[1], np.nan)
     doublings = np.log2(moving[chosen])
     weights = doublings - doublings.mean()
-    return np.asarray(weights @ getattr(run.study.result, metric)[chosen] / (weights @ weights))
+    return np.asarray(weights @ values[chosen] / (weights @ weights))
 
 
 def _ranked(claim: str, metric: str, runs: Sequence[Run], fixed: tuple[int, int]) -> Claim:
     """Judge the rank correlation, over teachers, of a metric with their overlap; its error is that of chance."""
-    means = [float(_at(run, metric, *fixed).mean()) for run in runs]
-    overlaps = [run.dimensions.overlap for run in runs]
+    measured = f"rank correlation of {metric.upper()} with d_shared/d_weak"
+    pairs = [(float(_at(run, metric, *fixed).mean()), run.dimensions.overlap) for run in runs]
+    means, overlaps = np.array([pair for pair in pairs if not math.isnan(pair[0])]).reshape(-1, 2).T
+    if len(means) < 3:
+        return _verdict(claim, measured, -1, {})
     correlation = np.corrcoef(ranks(means), ranks(overlaps))[0, 1]
-    found = {f"{len(runs)} teachers": Estimate(correlation, np.asarray(1 / math.sqrt(len(runs) - 1)))}
-    return _verdict(claim, f"rank correlation of {metric.upper()} with d_shared/d_weak", -1, found)
+    found = {f"{len(means)} teachers": Estimate(correlation, np.asarray(1 / math.sqrt(len(means) - 1)))}
+    return _verdict(claim, measured, -1, found)
 
 
-def ranks(values: Sequence[float]) -> Values:
+def ranks(values: Values) -> Values:
     """Ranks from 0; ties share no rank, being improbable."""
     return np.argsort(np.argsort(values)).astype(np.float64)
 

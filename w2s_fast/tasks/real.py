@@ -19,6 +19,7 @@ from w2s_fast.tasks.cache import Extractor, Features, ShowProgress
 
 Labels = npt.NDArray[np.float64]
 ENERGY = 0.99  # share of a feature set that its intrinsic dimension holds, as in the paper's section 4
+GAP = 0.1  # of the ceiling's error: a teacher closer to the ceiling than this leaves no gap to recover
 HELD_OUT = (2,)  # coordinate of the random stream that draws the test rows
 
 
@@ -98,6 +99,17 @@ class Run(NamedTuple):
     noise_variance: float
     dimensions: Dimensions
     study: Study
+
+    @property
+    def has_gap(self) -> npt.NDArray[np.bool_]:
+        """Whether the mean gap between teacher and ceiling leaves a PGR to speak of, at each point."""
+        summary = self.study.summary()
+        return np.asarray(summary["weak"].mean > (1 + GAP) * summary["ceiling"].mean)
+
+    def trials(self, metric: str) -> npt.NDArray[np.float64]:
+        """Every trial of a metric, (points, trials); PGR is NaN at points without a gap."""
+        values = getattr(self.study.result, metric)
+        return np.where(self.has_gap[:, None], values, np.nan) if metric == "pgr" else np.asarray(values)
 
 
 def plan(task: RealTask, features: Mapping[str, Features], *, trials: int, seed: int) -> list[Run]:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast.model.trials import Estimate
+from w2s_fast.model.trials import Estimate, estimate
 from w2s_fast.study.html import image, table, write_html
 from w2s_fast.study.lines import Line
 from w2s_fast.study.plot import draw, draw_against, draw_comparison
 from w2s_fast.study.report import Row, cell, versions, write_csv, write_json
-from w2s_fast.tasks.claims import Claim
-from w2s_fast.tasks.real import RealTask, Run, comparable
+from w2s_fast.tasks.claims import SURE, Claim
+from w2s_fast.tasks.real import GAP, RealTask, Run, comparable
 
 OVERLAP = "d_shared / d_weak"
 CLAIM_HEAD = ("the paper claims", "measured here", "mean ± standard error", "verdict")
@@ -34,7 +34,8 @@ def write(task: RealTask, runs: Sequence[Run], found: Sequence[Claim], folder: P
         write_csv(rows, folder / f"{task.name}-{name}.csv")
         yield folder / f"{task.name}-{name}.csv"
     preface = (
-        f"<h2>Claims</h2>{table(CLAIM_HEAD, claim_cells(found))}"
+        f"<h2>Claims</h2><p>A claim holds where its sign is sure by {SURE:g} standard errors. PGR counts only where "
+        f"the teacher's mean error is {GAP:.0%} or more above the ceiling's.</p>{table(CLAIM_HEAD, claim_cells(found))}"
         f"<h2>Dimensions</h2>{table(DIMENSION_HEAD, dimension_cells(task, runs))}"
         f"<h2>Figures</h2>{''.join(map(image, figures))}"
     )
@@ -61,14 +62,15 @@ def _draw(task: RealTask, runs: Sequence[Run], folder: Path) -> Iterator[Path]:
     same_student = comparable(task, runs)
     draw(clean[0].study.lines(), path("risks"))
     yield path("risks")
-    draw_comparison(_named(task, [(run, str(run.pair)) for run in same_student]), path("teachers"))
+    teachers = [(run, run.pair.teacher) for run in same_student]
+    draw_comparison(_named(teachers, f"{task.title}, to {task.pairs[0].student}"), path("teachers"))
     yield path("teachers")
     others = [run for run in clean if run not in same_student]
     if others:
-        draw_comparison(_named(task, [(run, str(run.pair)) for run in others]), path("others"))
+        draw_comparison(_named([(run, str(run.pair)) for run in others], task.title), path("others"))
         yield path("others")
     noises = [(run, f"noise variance {run.noise_variance:.2g}") for run in runs if run.pair == runs[0].pair]
-    draw_comparison(_named(task, noises, str(runs[0].pair)), path("noise"))
+    draw_comparison(_named(noises, str(runs[0].pair)), path("noise"))
     yield path("noise")
     overlaps = [run.dimensions.overlap for run in same_student]
     values = {metric: [_estimate(task, run, metric) for run in same_student] for metric in ("pgr", "opr")}
@@ -77,14 +79,21 @@ def _draw(task: RealTask, runs: Sequence[Run], folder: Path) -> Iterator[Path]:
     yield path("overlap")
 
 
-def _named(task: RealTask, runs: Sequence[tuple[Run, str]], title: str = "") -> list[Line]:
-    return [replace(line, label=label, title=title or task.title) for run, label in runs for line in run.study.lines()]
+def _named(runs: Sequence[tuple[Run, str]], title: str) -> list[Line]:
+    """Lines under names of their own; PGR is NaN where there is no gap to recover."""
+    lines = []
+    for run, label in runs:
+        gap = dict(zip(run.study.points, run.has_gap, strict=True))
+        for line in run.study.lines():
+            sizes = [(line.fixed, size) if line.axis == "N" else (size, line.fixed) for size in line.sizes.tolist()]
+            mean, stderr = line.summary["pgr"]
+            shown = {"pgr": Estimate(np.where([gap[size] for size in sizes], mean, np.nan), stderr)}
+            lines.append(replace(line, label=label, title=title, summary={**line.summary, **shown}))
+    return lines
 
 
 def _estimate(task: RealTask, run: Run, metric: str) -> Estimate:
-    mean, stderr = run.study.summary()[metric]
-    point = run.study.points.index(task.fixed)
-    return Estimate(mean[point], stderr[point])
+    return estimate(run.trials(metric)[run.study.points.index(task.fixed)])
 
 
 def dimension_rows(task: RealTask, runs: Sequence[Run]) -> list[Row]:
