@@ -66,7 +66,7 @@ def _verdict(claim: str, measured: str, sign: int, found: Mapping[str, Estimate]
     scores = [sign * float(mean) / float(stderr) for mean, stderr in found.values()]
     held, opposed = sum(score > SURE for score in scores), sum(score < -SURE for score in scores)
     if not scores:
-        verdict = "cannot be judged: no gap"
+        verdict = "cannot be judged here"
     elif held == len(scores):
         verdict = "holds"
     elif opposed == len(scores):
