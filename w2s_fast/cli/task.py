@@ -65,7 +65,7 @@ def task(
     def notify(message: str) -> None:
         click.echo(f"w2s-fast: {message}", err=True)
 
-    folder = cache.cache_folder(name)
+    folder = cache.cache_folder(chosen.name)
     features = cache.collect(folder, chosen.extractors, chosen.read_items, show, notify)
     runs = real.plan(chosen, features, trials=trials, seed=seed)
     real.run(runs, show, workers)
