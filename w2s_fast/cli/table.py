@@ -40,10 +40,7 @@ def print_lines(lines: Sequence[Line], title: str) -> None:
                 grid, line, index, exact, escape(line.label.replace(" = ", "=") or line.title) if number == 0 else ""
             )
         grid.add_section()
-    console = Console()
-    needed = Measurement.get(console, console.options.update(width=UNLIMITED), grid).maximum
-    console.width = max(console.width, needed)  # a narrower terminal wraps lines rather than lose digits
-    console.print(grid)
+    _print_whole(grid)
 
 
 def print_trials(found: Mapping[tuple[str, str], Trials]) -> None:
@@ -68,8 +65,24 @@ def print_trials(found: Mapping[tuple[str, str], Trials]) -> None:
         grid.add_row(
             *(escape(str(row[name])) for name in leading), *cells, *(f"{row[p]:.4g}" for p in parts), ", ".join(doubts)
         )
+    _print_whole(grid)
+
+
+def print_cells(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """Print text in columns, folded where the terminal is narrow."""
+    grid = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, show_lines=False)
+    for heading in head:
+        grid.add_column(heading, overflow="fold")
+    for row in rows:
+        grid.add_row(*map(escape, row))
+    Console().print(grid)
+
+
+def _print_whole(grid: Table) -> None:
+    """Print with all digits; a narrower terminal wraps the lines."""
     console = Console()
-    console.width = max(console.width, WIDTH + 14 * len(parts))
+    needed = Measurement.get(console, console.options.update(width=UNLIMITED), grid).maximum
+    console.width = max(console.width, needed)
     console.print(grid)
 
 

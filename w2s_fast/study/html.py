@@ -55,21 +55,27 @@ def write_html(
     path: str | os.PathLike[str],
     heading: str | None = None,
     figures: Sequence[Sequence[Path]] | None = None,
+    preface: str = "",
 ) -> None:
-    """Write the page; it appears whole or not at all. ``figures``: PNG files of each study, in place of its own."""
+    """Write the page; it appears whole or not at all.
+
+    ``figures``: PNG files of each study, in place of its own. ``preface``: HTML to stand before the studies.
+    """
     plot.require_matplotlib()
-    content = page(studies, heading or studies[0].title, figures)
+    content = page(studies, heading or studies[0].title, figures, preface)
     with whole_file(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
 
 
-def page(studies: Sequence[Study], heading: str, figures: Sequence[Sequence[Path]] | None = None) -> str:
+def page(
+    studies: Sequence[Study], heading: str, figures: Sequence[Sequence[Path]] | None = None, preface: str = ""
+) -> str:
     """Lay out the page."""
     many = len(studies) > 1
     links = "".join(f'<a href="#s{number}">{escape(study.title)}</a>' for number, study in enumerate(studies))
     sections = []
     for number, study in enumerate(studies):
-        drawn = _drawn(study) if figures is None else "".join(map(_file, figures[number]))
+        drawn = _drawn(study) if figures is None else "".join(map(image, figures[number]))
         title = f"<h2>{escape(study.title)}</h2>" if many else ""
         sections.append(f'<section id="s{number}">{title}{_study(study, drawn)}</section>')
     return (
@@ -79,7 +85,7 @@ def page(studies: Sequence[Study], heading: str, figures: Sequence[Sequence[Path
         f'<h1>{escape(heading)}</h1><p class="soft">Weak-to-strong study, made with w2s_fast {__version__}. Points are '
         "means over trials with standard errors; solid lines are exact expectations (for PGR and OPR ratios of them), "
         "dotted lines the bounds of Dong et al., ICML 2025.</p>"
-        f"{f'<nav>{links}</nav>' if many else ''}{''.join(sections)}</main></body></html>\n"
+        f"{f'<nav>{links}</nav>' if many else ''}{preface}{''.join(sections)}</main></body></html>\n"
     )
 
 
@@ -92,10 +98,6 @@ def _drawn(study: Study) -> str:
     lines = study.lines()
     figures = [plot.panels(lines)] if len(study.settings) == 1 else [plot.comparison(lines), plot.panels(lines)]
     return "".join(_image("svg+xml", plot.svg(figure).encode(), f"Figure of {study.title}") for figure in figures)
-
-
-def _file(path: Path) -> str:
-    return _image("png", path.read_bytes(), path.stem)
 
 
 def _image(kind: str, content: bytes, alternative: str) -> str:
@@ -169,6 +171,17 @@ def _value(value: Any) -> str:
     if isinstance(value, str) and len(value) == 64:
         return f"{value[:12]}…"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out a table of text."""
+    body = "".join("<tr>" + "".join(f'<td class="wide">{escape(text)}</td>' for text in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table class="spec"><thead>{_row(head, tag="th")}</thead>{body}</table></div>'
+
+
+def image(path: Path) -> str:
+    """Embed a PNG file."""
+    return _image("png", path.read_bytes(), path.stem)
 
 
 def _row(cells: Iterable[str], kind: str = "", tag: str = "td") -> str:

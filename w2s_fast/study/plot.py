@@ -6,12 +6,13 @@ import importlib.util
 import io
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast.model.trials import Estimate
 from w2s_fast.study.files import whole_file
 from w2s_fast.study.lines import Line
 
@@ -23,7 +24,7 @@ FITS = {
     "w2s": ("#0072B2", "W2S student"),
 }
 RATIOS = {"pgr": ("#0072B2", "PGR"), "opr": ("#CC79A7", "OPR")}
-LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 CURVE_POINTS = 240
 LOWEST_PGR = -1.0  # below it a figure shows nothing else
 STYLE = {"svg.hashsalt": "w2s_fast", "font.size": 10}  # a fixed salt: the same study, the same file
@@ -43,6 +44,21 @@ def draw(lines: Sequence[Line], path: str | os.PathLike[str]) -> None:
 def draw_comparison(lines: Sequence[Line], path: str | os.PathLike[str]) -> None:
     """Draw PGR above OPR with all settings in one panel for each axis, into a PNG, SVG or PDF file."""
     _write(comparison(lines), path)
+
+
+def draw_against(
+    x: Sequence[float], label: str, names: Sequence[str], summary: Mapping[str, Estimate], path: str | os.PathLike[str]
+) -> None:
+    """Draw PGR beside OPR against any quantity, a point a name, into a PNG, SVG or PDF file."""
+    figure, axes = _figure((10.8, 4.4), 1, 2)
+    for panel, (metric, (_, title)) in zip(axes[0], RATIOS.items(), strict=True):
+        for name, colour, place, mean, stderr in zip(names, LABELS * len(names), x, *summary[metric], strict=False):
+            panel.errorbar(place, mean, yerr=stderr, color=colour, fmt="o", ms=6, capsize=3, label=name)
+        panel.set(xlabel=label, ylabel=title)
+        panel.grid(alpha=0.25, lw=0.6)
+        panel.spines[["top", "right"]].set_visible(False)
+    _add_legend(figure, axes[0, 0], [])
+    _write(figure, path)
 
 
 def panels(lines: Sequence[Line]) -> Any:

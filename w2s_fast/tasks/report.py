@@ -1,0 +1,133 @@
+"""Files of a real task: figures, tables, the claims beside what came out, one page with everything, and a record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from w2s_fast.model.trials import Estimate, estimate
+from w2s_fast.study.html import image, table, write_html
+from w2s_fast.study.lines import Line
+from w2s_fast.study.plot import draw, draw_against, draw_comparison
+from w2s_fast.study.report import Row, cell, versions, write_csv, write_json
+from w2s_fast.tasks.claims import SURE, Claim
+from w2s_fast.tasks.real import GAP, RealTask, Run, comparable
+
+OVERLAP = "d_shared / d_weak"
+CLAIM_HEAD = ("the paper claims", "measured here", "mean ± standard error", "verdict")
+DIMENSION_HEAD = ("pair", "d_weak", "d_strong", "d_shared", OVERLAP, "PGR", "OPR")
+
+
+def write(task: RealTask, runs: Sequence[Run], found: Sequence[Claim], folder: Path, started: float) -> Iterator[Path]:
+    """Write all files; yield each path once it is there. ``started``: perf_counter."""
+    figures = []
+    for path in _draw(task, runs, folder):
+        figures.append(path)
+        yield path
+    for name, rows in (("studies", [row for run in runs for row in run.study.table()]),
+                       ("dimensions", dimension_rows(task, runs)), ("claims", claim_rows(found))):  # fmt: skip
+        write_csv(rows, folder / f"{task.name}-{name}.csv")
+        yield folder / f"{task.name}-{name}.csv"
+    preface = (
+        f"<h2>Claims</h2><p>A claim holds where its sign is sure by {SURE:g} standard errors. PGR counts only where "
+        f"the teacher's mean error is {GAP:.0%} or more above the ceiling's.</p>{table(CLAIM_HEAD, claim_cells(found))}"
+        f"<h2>Dimensions</h2>{table(DIMENSION_HEAD, dimension_cells(task, runs))}"
+        f"<h2>Figures</h2>{''.join(map(image, figures))}"
+    )
+    studies = [run.study for run in runs]
+    page = folder / f"{task.name}.html"
+    write_html(studies, page, task.title, [[] for _ in studies], preface)
+    yield page
+    record = {
+        "versions": versions(),
+        "seconds": {**{study.title: study.seconds for study in studies}, "total": time.perf_counter() - started},
+        "dimensions": dimension_rows(task, runs),
+        "claims": claim_rows(found),
+        "studies": [study.describe() for study in studies],
+    }
+    write_json(record, folder / f"{task.name}.json")
+    yield folder / f"{task.name}.json"
+
+
+def _draw(task: RealTask, runs: Sequence[Run], folder: Path) -> Iterator[Path]:
+    def path(name: str) -> Path:
+        return folder / f"{task.name}-{name}.png"
+
+    clean = [run for run in runs if not run.noise_variance]
+    same_student = comparable(task, runs)
+    draw(clean[0].study.lines(), path("risks"))
+    yield path("risks")
+    teachers = [(run, run.pair.teacher) for run in same_student]
+    draw_comparison(_named(teachers, f"{task.title}, to {task.pairs[0].student}"), path("teachers"))
+    yield path("teachers")
+    others = [run for run in clean if run not in same_student]
+    if others:
+        draw_comparison(_named([(run, str(run.pair)) for run in others], task.title), path("others"))
+        yield path("others")
+    noises = [(run, f"noise variance {run.noise_variance:.2g}") for run in runs if run.pair == runs[0].pair]
+    draw_comparison(_named(noises, str(runs[0].pair)), path("noise"))
+    yield path("noise")
+    overlaps = [run.dimensions.overlap for run in same_student]
+    values = {metric: [_estimate(task, run, metric) for run in same_student] for metric in ("pgr", "opr")}
+    summary = {metric: Estimate(*np.array(estimates).T) for metric, estimates in values.items()}
+    draw_against(overlaps, OVERLAP, [run.pair.teacher for run in same_student], summary, path("overlap"))
+    yield path("overlap")
+
+
+def _named(runs: Sequence[tuple[Run, str]], title: str) -> list[Line]:
+    """Lines under names of their own; PGR is NaN where there is no gap to recover."""
+    lines = []
+    for run, label in runs:
+        gap = dict(zip(run.study.points, run.has_gap, strict=True))
+        for line in run.study.lines():
+            sizes = [(line.fixed, size) if line.axis == "N" else (size, line.fixed) for size in line.sizes.tolist()]
+            mean, stderr = line.summary["pgr"]
+            shown = {"pgr": Estimate(np.where([gap[size] for size in sizes], mean, np.nan), stderr)}
+            lines.append(replace(line, label=label, title=title, summary={**line.summary, **shown}))
+    return lines
+
+
+def _estimate(task: RealTask, run: Run, metric: str) -> Estimate:
+    return estimate(run.trials(metric)[run.study.points.index(task.fixed)])
+
+
+def dimension_rows(task: RealTask, runs: Sequence[Run]) -> list[Row]:
+    """One row a pair: its dimensions, and PGR and OPR at the sizes that sweeps fix."""
+    rows = []
+    for run in runs:
+        if not run.noise_variance:
+            row: dict[str, Any] = {"pair": str(run.pair), **run.dimensions._asdict(), "overlap": run.dimensions.overlap}
+            for metric in ("pgr", "opr"):
+                mean, stderr = _estimate(task, run, metric)
+                row |= {metric: float(mean), f"{metric}_stderr": float(stderr)}
+            rows.append(row)
+    return rows
+
+
+def dimension_cells(task: RealTask, runs: Sequence[Run]) -> list[list[str]]:
+    """:func:`dimension_rows` as text."""
+    return [
+        [row["pair"], str(row["weak"]), str(row["strong"]), f"{row['shared']:.1f}", f"{row['overlap']:.2f}",
+         cell(row["pgr"], row["pgr_stderr"]), cell(row["opr"], row["opr_stderr"])]
+        for row in dimension_rows(task, runs)
+    ]  # fmt: skip
+
+
+def claim_rows(found: Sequence[Claim]) -> list[Row]:
+    """One row a claim and pair."""
+    return [
+        {"claim": claim.claim, "measured": claim.measured, "of": whom, "mean": float(mean), "stderr": float(stderr),
+         "verdict": claim.verdict}
+        for claim in found
+        for whom, (mean, stderr) in claim.found.items()
+    ]  # fmt: skip
+
+
+def claim_cells(found: Sequence[Claim]) -> list[list[str]]:
+    """Claims as text."""
+    return [[claim.claim, claim.measured, claim.found_in_words, claim.verdict] for claim in found]

