@@ -183,7 +183,7 @@ def test_chunks_of_other_items_or_versions_are_not_mixed_in(folder):
 
 
 def test_missing_packages_are_named_by_the_command_that_brings_them(folder):
-    packages = ("numpy>=2.0", "no-such-thing==1.0", "nor-this>=2")
+    packages = ("numpy>=2.0", "no-such-thing==1.0", "nor-this>=2", "no-such-thing==1.0")
     with pytest.raises(ImportError) as error:
         collect(folder, fake("model", {"a": 2}, packages=packages)[1])
     assert str(error.value) == 'packages are missing: python -m pip install "no-such-thing==1.0" "nor-this>=2"'

@@ -141,7 +141,7 @@ def installed(requirements: Sequence[str]) -> dict[str, str]:
         Some are not installed; the message says how to install exactly those.
     """
     versions, missing = {}, []
-    for requirement in requirements:
+    for requirement in dict.fromkeys(requirements):  # each once
         name = distribution(requirement)
         try:
             versions[name] = metadata.version(name)
