@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from bench import medians
-from bench.workloads import WORKLOADS, Floats, gaussian
-from w2s_fast import GaussianModel, Moments, lstsq, min_norm, simulate
+from bench.workloads import WORKLOADS
+from w2s_fast import GaussianModel, simulate
 from w2s_fast.study.report import versions
 
 TRIALS = 320  # of our simulation a call, so that threads have work
@@ -44,10 +44,6 @@ def plain_trial(model: GaussianModel, n: int, N: int, rng: np.random.Generator) 
     return [float(np.sum((fit - model.target) ** 2)) for fit in fits]
 
 
-def agree(ours: Floats, theirs: Floats, tolerance: float) -> None:
-    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
-
-
 def agree_on_average(trials: int = 400) -> None:
     """Compare mean risks of our trials and plain ones on a small model, where plain ones are many."""
     small, rng = (
@@ -72,26 +68,6 @@ def rows() -> Iterator[Row]:
             lambda N=N: plain_trial(model, 2_000, N, rng),
             TRIALS,
         )
-    for dtype in ("float64", "float32"):
-        X = gaussian(REAL.stream, dtype)
-        agree(Moments().update(X).variance(), X.astype(np.float64).var(axis=0), 1e-9)
-        yield Row(
-            f"mean and variance of {X.shape[0]:,} x {X.shape[1]} {dtype}",
-            "NumPy mean, var",
-            lambda X=X: Moments().update(X),
-            lambda X=X: (X.mean(axis=0), X.var(axis=0)),
-        )
-    A, b = gaussian((4_000, 200)), gaussian((4_000,), seed=1)
-    agree(min_norm(A, b), np.linalg.lstsq(A, b)[0], 1e-10)
-    yield Row("min_norm 4,000 x 200", "numpy.linalg.lstsq", lambda: min_norm(A, b), lambda: np.linalg.lstsq(A, b))
-    stack, labels = gaussian((64, 500, 100)), gaussian((64, 500), seed=1)
-    each = lambda: [np.linalg.lstsq(a, y)[0] for a, y in zip(stack, labels, strict=True)]  # noqa: E731
-    agree(lstsq(stack, labels)[0], np.stack(each()), 1e-10)
-    yield Row("lstsq, 64 problems of 500 x 100", "a loop of NumPy's lstsq", lambda: lstsq(stack, labels), each)
-    As, bs = gaussian((1_000, 400, 100)), gaussian((1_000, 400), seed=1)
-    loop = lambda: [np.linalg.lstsq(a, y)[0] for a, y in zip(As, bs, strict=True)]  # noqa: E731
-    agree(min_norm(As, bs), np.stack(loop()), 1e-10)
-    yield Row("min_norm, 1,000 problems of 400 x 100", "a loop of NumPy's lstsq", lambda: min_norm(As, bs), loop)
 
 
 def main() -> None:
