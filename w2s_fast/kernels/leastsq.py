@@ -138,12 +138,14 @@ def gram_fit(X: Matrix, Xt: Matrix, Y: Matrix, lower: Matrix, scale: Vector, rid
 
 
 @kernel
-def clears_cutoff(gram: Matrix, lower: Matrix, scale: Vector, ridge: float, rcond: float) -> bool:
+def clears_cutoff(gram: Matrix, lower: Matrix, scale: Vector, gram_rcond: float, ridge: float, rcond: float) -> bool:
     """Whether every singular value of X is well above ``rcond`` times the largest: ridge hides small ones."""
     if rcond == 0.0:
         return True
-    smallest = 1.0 / (CUTOFF_MARGIN * inverse_norm(lower, scale)) - ridge
-    return smallest > rcond * rcond * largest_column_sum(gram)
+    cut = rcond * rcond * np.trace(gram)
+    if gram_rcond / (CUTOFF_MARGIN * scale.max() ** 2) - ridge > cut:  # mostly settles it, without a further estimate
+        return True
+    return bool(1.0 / (CUTOFF_MARGIN * inverse_norm(lower, scale)) - ridge > cut)
 
 
 @kernel
@@ -153,7 +155,7 @@ def gram_stack(X: Stack, Y: Stack, rcond: float, ridge: float, coef: Stack, safe
         Xt = X[b].T.copy()
         gram = np.dot(Xt, X[b]) if X.shape[1] >= X.shape[2] else np.dot(X[b], Xt)
         lower, scale, gram_rcond = factor_gram(gram, ridge)
-        safe[b] = gram_rcond > GRAM_RCOND and clears_cutoff(gram, lower, scale, ridge, rcond)
+        safe[b] = gram_rcond > GRAM_RCOND and clears_cutoff(gram, lower, scale, gram_rcond, ridge, rcond)
         if safe[b]:
             solution = gram_fit(X[b], Xt, Y[b], lower, scale, ridge)
             for i in range(coef.shape[1]):

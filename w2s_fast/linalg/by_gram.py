@@ -20,8 +20,9 @@ from w2s_fast.linalg.products import cross, gram, misfit, residual_moment, times
 Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 MIXED_SIDE = 400  # smaller side of float64 features: above, float32 saves more than the refinements it asks for
-SAMPLED_WORK = 16 * 400**3  # multiplications of X'X: from here a sample of its rows tells first what X'X is worth,
-SAMPLED_ROWS = 16  # if there are that many rows a column, so that the sample costs an eighth of it
+SAMPLED_WORK = 5 * 10**8  # multiplications of X'X: from here a sample of its rows tells first what X'X is worth,
+SAMPLED_ROWS = 16  # if there are that many rows a column, so that the sample costs an eighth of it,
+SAMPLED_ROWS_LATER = 6  # or that many once float32 has failed, which makes failure likely in float64 too
 SAMPLE_MARGIN = 100.0  # by which a sample may underrate the reciprocal condition
 MOST_REFINEMENTS = 10  # the limits of condition leave 3 or 4; they are estimates
 PIVOT_TOLERANCE = 1e-13  # of a unit diagonal, times its size: what rounding leaves of a dependent column's square
@@ -182,15 +183,17 @@ def factor(X: FloatArray, ridge: float, cut: float) -> GramFactor | SpannedFacto
     limits = {np.float32: GRAM_RCOND_FLOAT32, np.float64: GRAM_RCOND}
     if columns < MIXED_SIDE and X.dtype != np.float32:
         del limits[np.float32]
+    hint, enough, product = math.inf, SAMPLED_ROWS * columns, np.zeros((0, 0))
     with single_threaded_blas():
-        if rows >= SAMPLED_ROWS * columns and rows * columns**2 >= SAMPLED_WORK:
-            hint = SAMPLE_MARGIN * _sampled_rcond(Z, ridge)
-            limits = {precision: limit for precision, limit in limits.items() if hint > limit}
         for precision, limit in limits.items():
-            product = gram(Z, precision)
-            if found := _factor_safe(X, product, limit, ridge, cut):
-                return found
-        return _factor_spanned(X, product, cut) if limits and not ridge else None
+            if hint == math.inf and rows >= enough and rows * columns**2 >= SAMPLED_WORK:
+                hint = SAMPLE_MARGIN * _sampled_rcond(Z, ridge)
+            enough = SAMPLED_ROWS_LATER * columns
+            if hint > limit:
+                product = gram(Z, precision)
+                if found := _factor_safe(X, product, limit, ridge, cut):
+                    return found
+        return _factor_spanned(X, product, cut) if hint > GRAM_RCOND and not ridge else None
 
 
 def _sampled_rcond(Z: FloatArray, ridge: float) -> float:
@@ -226,7 +229,7 @@ def _factor_safe(
     from w2s_fast.kernels.leastsq import clears_cutoff, factor_gram
 
     lower, scale, rcond = factor_gram(product, ridge)
-    if rcond > limit and clears_cutoff(product, lower, scale, ridge, cut):
+    if rcond > limit and clears_cutoff(product, lower, scale, rcond, ridge, cut):
         return GramFactor(X, ridge, product, lower, scale, columns)
     return None
 
