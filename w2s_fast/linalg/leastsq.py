@@ -167,7 +167,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, Float
     def solve(problem: int) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
         return by_qr.lstsq(A[problem], B[problem], cut)
 
-    solve_all = ordered_map if problems > 1 and max(m, n) * min(m, n) ** 2 >= CALL_WORK else map
+    solve_all = ordered_map if problems > 1 and _gram_work(m, n) >= CALL_WORK else map
     coef, residuals = np.zeros((problems, n, k), dtype), np.zeros((problems, k), dtype)
     ranks, singular_values = np.zeros(problems, np.int64), np.zeros((problems, min(m, n)), dtype)
     for problem, (x, squares, rank, s) in enumerate(solve_all(solve, range(problems))):
@@ -231,7 +231,7 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
             solution = by_svd.factor(X, ridge, cut).solve(Y) if ridge else by_qr.solve(X, Y, cut)
         coef[problem] = solution
 
-    in_kernel = max(m, n) * min(m, n) ** 2 < KERNEL_WORK
+    in_kernel = _gram_work(m, n) < KERNEL_WORK
     unsolved = _solve_by_kernel(A, B, ridge, cut, coef) if in_kernel else range(problems)
     solve_all = ordered_map if len(unsolved) > 1 else map  # a single problem has threads of its own
     for _ in solve_all(solve, unsolved):
@@ -254,15 +254,16 @@ def _solve_by_kernel(A: FloatArray, B: FloatArray, ridge: float, cut: float, coe
         gram_stack(X, Y, cut, ridge, solution, safe[part])
         coef[part] = solution
 
-    if _worth_threads(problems, m, n):
+    if problems >= 4 and problems * _gram_work(m, n) >= THREADED_WORK:
         step = max(1, problems // 32)
         for _ in ordered_map(run, (slice(start, start + step) for start in range(0, problems, step))):
             pass
     else:
-        with serial_blas(max(m, n) * min(m, n) ** 2):
+        with serial_blas(_gram_work(m, n)):
             run(slice(None))
     return np.flatnonzero(~safe).tolist()
 
 
-def _worth_threads(problems: int, m: int, n: int) -> bool:
-    return problems >= 4 and problems * max(m, n) * min(m, n) ** 2 >= THREADED_WORK
+def _gram_work(m: int, n: int) -> int:
+    """Multiplications of the smaller Gram matrix."""
+    return max(m, n) * min(m, n) ** 2

@@ -19,7 +19,7 @@ from w2s_fast._threads import ordered_map, single_threaded_blas
 Matrix = npt.NDArray[np.float64]
 SMALLEST_BLOCK = 512  # rows: below, adding n x n results shows beside making them
 MOST_BLOCKS = 32  # enough for the cores of one machine, few enough that adding their results stays cheap
-READING = 16
+READING = 16  # multiplications that BLAS does on one thread in the time it takes to read an element
 BLOCK_WORK = 10**7  # multiplications, 0.2 ms: below, handing a block to a thread costs more than it saves
 SERIAL_SIZE = 8_000  # elements: of a product with a vector, up to where BLAS takes one thread by itself
 SERIAL_WORK = 200_000  # multiplications: of a product of matrices, likewise
