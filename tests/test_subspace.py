@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests import naive
 from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, principal_angles, randomized_svd
 from w2s_fast.kernels.sketch import NONZEROS, TILE_COLUMNS, add_sketch
-from w2s_fast.linalg import passes, randomized
+from w2s_fast.linalg import products, randomized
 
 SPECTRA = {
     "flat": np.ones(20),
@@ -141,12 +141,47 @@ def test_a_krylov_space_is_as_good_as_the_peers_iterations(power, k, monkeypatch
     assert np.median(errors) <= 1.0005
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("groups", [1, 2, 4, 7])
+def test_multiple_singular_values_are_found_as_often_as_they_come(groups, dtype, monkeypatch):
+    """A Krylov space holds 64 directions of each at first."""
+    use_krylov(monkeypatch)
+    values = np.repeat(0.7 ** np.arange(groups), 100)
+    M = matrix(values, 800).astype(dtype)
+    _, s, Vt = randomized_svd(M, 90 * groups, random_state=0)
+    np.testing.assert_allclose(s, values[: 90 * groups], rtol=1e-4)
+    assert_orthonormal(Vt.T.astype(float), 1e-5)
+
+
+@pytest.mark.parametrize(("k", "iterations"), [(60, 7), (120, 4)])
+@pytest.mark.parametrize("power", [1.0, 0.5, 0.25, 0.0])
+def test_narrow_blocks_are_as_good_as_wide_iterations(power, k, iterations, monkeypatch):
+    use_krylov(monkeypatch)
+    M = random(1500, 1000) * np.arange(1.0, 1001.0) ** -power
+    _, s, _ = randomized_svd(M, k, random_state=0)
+    Q = random(1000, k + 10)
+    for _ in range(iterations):
+        Q = np.linalg.qr(M.T @ (M @ Q))[0]
+    Q = np.linalg.qr(M @ Q)[0]
+    peer = np.linalg.svd(Q.T @ M, compute_uv=False)[:k]
+    error, peers = (np.sqrt(np.sum(M**2) - np.sum(values**2)) for values in (s, peer))
+    assert error <= 1.0005 * peers
+
+
+def test_tiles_of_a_wide_gram_matrix_leave_no_seam(monkeypatch):
+    X = random(50, 33)
+    whole = products.gram(X)
+    monkeypatch.setattr(products, "UNTILED", 8)
+    monkeypatch.setattr(products, "TILE_COLUMNS", 10)
+    np.testing.assert_allclose(products.gram(X), whole, rtol=1e-13)
+    np.testing.assert_allclose(products.gram_of([X[:20], X[20:]], 33), X.T @ X, atol=1e-12)
+
+
 @pytest.mark.parametrize("krylov", [False, True])
 def test_the_number_of_threads_changes_no_bit(krylov, monkeypatch):
     if krylov:
         use_krylov(monkeypatch)
-    for module in (passes, randomized):
-        monkeypatch.setattr(module, "PRODUCT_ROWS", 16)
+    monkeypatch.setattr(products, "BLOCK_WORK", 1)
     M = random(300, 90)
     results = []
     for workers in (1, 3):
@@ -239,8 +274,7 @@ def test_the_same_seed_gives_the_same_bits(container):
 def test_rows_are_read_block_by_block(n_iter, monkeypatch):
     M = matrix(SPECTRA["slow"])
     whole = randomized_svd(M, 4, n_iter=n_iter, random_state=0)
-    for module in (passes, randomized):
-        monkeypatch.setattr(module, "PRODUCT_ROWS", 7)
+    monkeypatch.setattr(products, "BLOCK_WORK", 1)
     for a, b in zip(randomized_svd(M, 4, n_iter=n_iter, random_state=0), whole, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
 

@@ -12,7 +12,7 @@ from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.blocks import LONGEST_BLOCK, Rows
 from w2s_fast.linalg.dimension import rank_for_energy
-from w2s_fast.linalg.passes import Matrix, gram
+from w2s_fast.linalg.products import Matrix, gram_of
 from w2s_fast.linalg.subspace import Subspace
 
 
@@ -159,7 +159,7 @@ def _joint_gram(A: Any, B: Any) -> tuple[Matrix, int]:
     blocks = joined()
     first = next(blocks)
     with single_threaded_blas():
-        squares = gram((block for part in ([first], blocks) for block in part), first.shape[1])
+        squares = gram_of((block for part in ([first], blocks) for block in part), first.shape[1])
     for rows, corner in ((a, squares[: widths[0], : widths[0]]), (b, squares[widths[0] :, widths[0] :])):
         rows.refuse_not_finite(corner)
     return squares, widths[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from os import PathLike
@@ -15,6 +15,7 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg import files
 
+Progress = Callable[[int, int], object]  # told (rows done, rows in all)
 BLOCK_BYTES = 16 << 20  # of float64: past the caches, yet little beside the data
 LONGEST_BLOCK, LARGEST_BLOCK = 4_096, 64 << 20  # rows, and bytes of float64, for products: BLAS wants long sums
 
@@ -116,3 +117,24 @@ def row_blocks(X: Any, name: str) -> Iterator[FloatArray]:
         if rows.shape is not None:  # blocks of iterables were checked, by number
             _check.all_finite(block, name)
         yield block
+
+
+class Tally:
+    """Counts the rows and the energy of the blocks that pass, and tells ``progress`` of the rows so far.
+
+    ``total`` is 0 where the number of rows is not known.
+    """
+
+    def __init__(self, progress: Progress | None = None, total: int = 0) -> None:
+        self.rows, self.energy = 0, 0.0
+        self._progress, self._total = progress, total
+
+    def count(self, blocks: Iterable[FloatArray], energy: bool = False) -> Iterator[FloatArray]:
+        for block in blocks:
+            if energy:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    self.energy += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
+            yield block
+            self.rows += len(block)
+            if self._progress is not None:
+                self._progress(self.rows, self._total)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast.linalg.blocks import Rows
+from w2s_fast.linalg.blocks import Progress, Rows, Tally
 from w2s_fast.linalg.krylov import Ritz
-from w2s_fast.linalg.passes import Matrix, Progress, Tally, gram, inner, tall_blocks
+from w2s_fast.linalg.products import Matrix, gram, gram_of
 
 LARGEST_GRAM = 8_192  # rows or columns: a float64 Gram matrix of 512 MiB, eigenvalues in a minute
 POWER = 2  # of H in the bound on its norm: one application is loose by the root of the number of eigenvalues
@@ -16,15 +16,15 @@ POWER = 2  # of H in the bound on its norm: one application is loose by the root
 
 def dual_gram(rows: Rows) -> Matrix:
     """X X' (N, N) in float64."""
-    squares = gram(tall_blocks(rows.source.T), len(rows.source))
+    squares = gram(rows.source.T)
     rows.refuse_not_finite(squares)
     return squares
 
 
-def gram_of(rows: Rows, columns: int, blocks: Any, progress: Progress | None) -> tuple[Matrix, int]:
+def gram_of_rows(rows: Rows, columns: int, blocks: Any, progress: Progress | None) -> tuple[Matrix, int]:
     """X'X (D, D) in float64, and the number of rows, from one pass."""
     tally = Tally(progress, rows.shape[0] if rows.shape else 0)
-    squares = gram(tally.count(blocks), columns)
+    squares = gram_of(tally.count(blocks), columns)
     rows.refuse_not_finite(squares)
     return squares, tally.rows
 
@@ -60,7 +60,7 @@ def rank_bounds(ritz: Ritz, total: float, largest_rest: float, energy: float, mo
     found = high <= len(theta)
     gap = float(theta[min(high, len(theta)) - 1]) - largest_rest
     slack = gap if gap > 0 else max(float(np.linalg.norm(ritz.residuals)), np.finfo(float).tiny)
-    raised = eigenvalues(np.diag(theta) + inner(ritz.residuals, ritz.residuals) / slack)
+    raised = eigenvalues(np.diag(theta) + gram(ritz.residuals) / slack)
     held = np.concatenate(([0.0], np.cumsum(raised)))
     rest = max(total - float(theta.sum()), 0.0)
     for low in range(1, min(high, len(theta)) + 1):

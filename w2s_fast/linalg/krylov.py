@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast.linalg.orthonormal import graded
-from w2s_fast.linalg.passes import Matrix, inner, product
+from w2s_fast.linalg.products import Matrix, cross, times
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,18 +26,23 @@ def block_krylov(apply: Callable[[Matrix], Matrix], start: Matrix, applications:
     basis = newest = start
     images = grown = apply(start)
     for _ in range(applications - 1):
-        grown = grown / np.maximum(np.linalg.norm(grown, axis=0), np.finfo(float).tiny)
-        newest = graded(grown, precision, against=basis)
+        newest = expansion(basis, grown, precision)
         if newest.shape[1] == 0:
             break
         grown = apply(newest)
         basis, images = np.hstack((basis, newest)), np.hstack((images, grown))
-    compressed = inner(basis, images)
+    compressed = cross(basis, images)
     values, rotation = np.linalg.eigh((compressed + compressed.T) / 2)
     values, rotation = values[::-1], rotation[:, ::-1]
-    vectors = product(basis, rotation)
-    residuals = np.asarray(product(images, rotation) - vectors * values, np.float64)
+    vectors = times(basis, rotation)
+    residuals = np.asarray(times(images, rotation) - vectors * values, np.float64)
     return Ritz(np.maximum(values, 0.0), np.asarray(vectors, np.float64), residuals)
+
+
+def expansion(basis: Matrix, image: Matrix, precision: npt.DTypeLike) -> Matrix:
+    """What ``image``, in the given precision, adds to the span of ``basis``: orthonormal columns, some or none."""
+    units = image / np.maximum(np.linalg.norm(image, axis=0), np.finfo(float).tiny)
+    return graded(units, precision, against=basis)
 
 
 def nystrom(test: Matrix, image: Matrix) -> tuple[Matrix, Matrix]:
@@ -46,7 +51,7 @@ def nystrom(test: Matrix, image: Matrix) -> tuple[Matrix, Matrix]:
 
     shift = np.sqrt(len(image)) * np.finfo(float).eps * max(float(np.linalg.norm(image)), np.finfo(float).tiny)
     shifted = image + shift * test
-    core = inner(test, shifted)
+    core = cross(test, shifted)
     factor = cholesky((core + core.T) / 2)
     vectors, roots, _ = np.linalg.svd(solve_triangular(factor, shifted.T, trans="T").T, full_matrices=False)
     return np.maximum(roots**2 - shift, 0.0), vectors

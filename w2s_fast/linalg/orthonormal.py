@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.passes import gram, inner, product, tall_blocks
+from w2s_fast.linalg.products import Matrix, cross, gram, times
 
-Matrix = npt.NDArray[np.float64]
 GRADED_RCOND = 1e-7  # of columns that their Gram matrix in float64 resolves
 ROUNDS = 2  # of Cholesky QR
 NEARLY_ORTHOGONAL = 0.1  # least eigenvalue of unit columns' Gram matrix from which one round is as good as Householder
@@ -31,17 +30,17 @@ def graded(columns: FloatArray, precision: npt.DTypeLike, against: Matrix | None
     rest = columns.astype(np.float64)
     size = max(float(np.sum(rest**2, axis=0).max(initial=0.0)), np.finfo(float).tiny)
     if against is not None:
-        rest -= product(against, inner(against, rest))
-    values, vectors = np.linalg.eigh(gram(tall_blocks(rest), rest.shape[1]))
+        rest -= times(against, cross(against, rest))
+    values, vectors = np.linalg.eigh(gram(rest))
     noise = max(10 * float(np.finfo(precision).eps), GRADED_RCOND)
     keep = values[::-1] > noise**2 * size
     if not keep.any():
         return rest[:, :0]
-    basis = product(rest, vectors[:, ::-1][:, keep] / np.sqrt(values[::-1][keep]))
+    basis = times(rest, vectors[:, ::-1][:, keep] / np.sqrt(values[::-1][keep]))
     if against is not None:
-        basis -= product(against, inner(against, basis))
-    factor = cholesky(gram(tall_blocks(basis), basis.shape[1]))
-    return np.asarray(product(basis, solve_triangular(factor, np.eye(len(factor)))), np.float64)
+        basis -= times(against, cross(against, basis))
+    factor = cholesky(gram(basis))
+    return np.asarray(times(basis, solve_triangular(factor, np.eye(len(factor)))), np.float64)
 
 
 def thin_svd(columns: FloatArray, driver: str = "gesdd") -> tuple[FloatArray, Matrix, Matrix]:
@@ -56,7 +55,7 @@ def thin_svd(columns: FloatArray, driver: str = "gesdd") -> tuple[FloatArray, Ma
     k, dtype = columns.shape[1], columns.dtype
     Q, R = columns, np.eye(k)  # their product is what came
     for _ in range(ROUNDS):
-        squares = gram(tall_blocks(Q), k, dtype)
+        squares = gram(Q, dtype)
         lengths = np.sqrt(np.diagonal(squares))
         if not lengths.all():
             break
@@ -68,14 +67,14 @@ def thin_svd(columns: FloatArray, driver: str = "gesdd") -> tuple[FloatArray, Ma
         inverse, R = solve_triangular(factor, np.eye(k)), factor @ R
         if least > NEARLY_ORTHOGONAL:
             u, s, vt = svd(R, lapack_driver=driver)
-            return product(Q, (inverse @ u).astype(dtype), out=Q), s, vt
-        product(Q, inverse.astype(dtype), out=Q)
+            return times(Q, (inverse @ u).astype(dtype), out=Q), s, vt
+        times(Q, inverse.astype(dtype), out=Q)
     Q, last = np.linalg.qr(Q)
     u, s, vt = svd(last @ R, full_matrices=False, lapack_driver=driver)
-    return product(Q, u.astype(dtype)), s, vt
+    return times(Q, u.astype(dtype)), s, vt
 
 
-def leading_eigenvectors(symmetric: Matrix, k: int) -> tuple[Matrix, Matrix]:
+def leading_eigenvectors(symmetric: FloatArray, k: int) -> tuple[FloatArray, FloatArray]:
     """The k largest eigenvalues of a symmetric matrix, falling, with their vectors."""
     from scipy.linalg import eigh
 

@@ -1,10 +1,11 @@
 """Truncated SVD of matrices in memory, a drop-in for scikit-learn's, by the cheapest route of its accuracy.
 
-The routes, for X with N rows and D <= N columns, k components, blocks of l = k + oversamples columns:
+The routes, for X with N rows and D <= N columns, k components, l = k + oversamples:
 
 - Gram: X'X and its leading eigenvectors V, then the SVD of X V. One pass, N D^2 operations, exact.
-- Krylov: the SVD of X [V0, V1, V2], V0 from a sparse-sign sketch of the rows and V_{j+1} = orth(X'(X V_j)) (Musco and
-  Musco 2015; Tropp and Webber 2023). Two and a half passes, 10 N D l operations.
+- Krylov: the SVD of X [V0, V1, ...], V0 from a sparse-sign sketch of the rows and V_{j+1} = orth(X'(X V_j)) (Musco and
+  Musco 2015; Tropp and Webber 2023), until little is left to gain. Blocks of about l / 4 columns reach further for the
+  same work than blocks of l (Meyer, Musco and Musco 2024): 6.5 to 9 N D l operations, where two passes with l take 10.
 - Power: V <- orth(X'(X V)), one pass an iteration, then the SVD of Q'X for Q = orth(X V), by Householder throughout
   (Halko, Martinsson and Tropp 2011).
 
@@ -24,26 +25,22 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import ordered_map, single_threaded_blas
+from w2s_fast.linalg.krylov import expansion
 from w2s_fast.linalg.orthonormal import graded, householder, leading_eigenvectors, thin_svd
-from w2s_fast.linalg.passes import (
-    PRODUCT_ROWS,
-    Matrix,
-    adjoint_product,
-    gram,
-    gram_product,
-    product,
-    slices,
-    tall_blocks,
-)
+from w2s_fast.linalg.products import Matrix, cross, cuts, gram, gram_times, joined_times, times
 
 Triple = tuple[FloatArray, FloatArray, FloatArray]
 FEW_ITERATIONS = 7  # than which the routes by squares are no less accurate
-APPLICATIONS = 2  # of X'X to a Krylov block; a third where the spectrum falls slowly (_converged)
-MANY = 0.1  # of min(N, D) components, from which the peer's "auto" makes 4 power iterations, not 7
-LEFT_TO_GAIN = 1.1e-2  # singular values 1/i leave 0.003 to 0.008 after two applications; 1/sqrt(i), i^-1/4, flat and
-# step 0.015 to 0.07
+MODEST = 4  # iterations of the peer's "auto" where components are many, else 7
+MANY = 0.1  # of min(N, D) components
+LEFT_TO_GAIN = (5e-3, 1e-3)  # of the squared error, after up to MODEST iterations and after more; the peer leaves 0.010
+# to 0.019 and 0.002 to 0.006 of singular values 1/i, 1/sqrt(i), i^-1/4 and those of noise (k = 500 and 200 of 4,096)
+NEGLIGIBLE = 0.05  # of what may be left to gain: a block that adds less is the last, however the gains fall
+PANEL = 64  # columns: of a multiple of it BLAS makes products at nine tenths of its best speed, of others less
+MOST_BLOCKS = 24  # of a Krylov space; noise at k = 200 takes 17
 SMALL = 256  # columns whose eigenvectors take less time than the calls of Krylov
-EIGENVECTORS = 15  # D^3 of X'X's N D^2 operations last as long as the k eigenvectors: 12 to 20 for D of 768 to 4,096
+EXTRA_BLOCKS = 3  # of a Krylov space beside those that make ``width`` columns; fewer for steep spectra, more for slow
+EIGENVECTORS = 10  # D^3 of X'X's N D^2 operations last as long as the k eigenvectors
 
 
 def randomized_svd(
@@ -123,14 +120,14 @@ def randomized_svd(
     wide = X.shape[0] < X.shape[1] if transpose == "auto" else bool(transpose)
     tall: Any = X.T if wide else X
     key = key64(random_state)
+    accuracy = (MODEST if k >= MANY * min(X.shape) else FEW_ITERATIONS) if iterations is None else iterations
 
     found = None
     with single_threaded_blas():  # threads of BLAS that wait for work would slow those of the passes
         if not _is_sparse(tall) and (iterations is None or 1 <= iterations <= FEW_ITERATIONS):
-            found = _by_squares(tall, k, width, key, svd_lapack_driver)
+            found = _by_squares(tall, k, width, accuracy, key, svd_lapack_driver)
         if found is None:
-            iterations = (7 if k < MANY * min(X.shape) else 4) if iterations is None else iterations
-            found = _by_power(tall, width, iterations, key, svd_lapack_driver)
+            found = _by_power(tall, width, accuracy, key, svd_lapack_driver)
     U, s, Vt = found[0][:, :k], found[1][:k], found[2][:k]
     if wide:
         U, Vt = Vt.T, U.T
@@ -158,24 +155,25 @@ def _signs(columns: FloatArray) -> FloatArray:
 def gram_is_cheaper(N: int, D: int, width: int) -> bool:
     """Compare the operations of Gram, its eigenvectors among them, with those of Krylov: the one rule for routes.
 
-    Measured on two cores in float32, seconds for Gram and Krylov: 50,000 x 768, k = 100: 0.27 and 0.38; 20,000 x
-    4,096, k = 200: 7.0 and 1.2, k = 500: 8.1 and 3.9.
+    Measured on two cores in float32, seconds for Gram and Krylov: 50,000 x 768, k = 100: 0.21 and 0.27; 20,000 x
+    4,096, k = 200: 3.7 and 0.92, k = 500: 4.6 and 2.3.
     """
-    krylov = 2 * (2 * APPLICATIONS + 1) * N * width
-    return D <= max(SMALL, (APPLICATIONS + 1) * width) or D * (N + EIGENVECTORS * D) <= krylov
+    block = krylov_block(width)
+    blocks = -(-width // block) + EXTRA_BLOCKS
+    return D <= max(SMALL, 3 * width) or D * (N + EIGENVECTORS * D) <= (4 * blocks - 2) * N * block
 
 
-def _by_squares(tall: FloatArray, k: int, width: int, key: int, driver: str) -> Triple | None:
+def _by_squares(tall: FloatArray, k: int, width: int, iterations: int, key: int, driver: str) -> Triple | None:
     """Take the Gram or the Krylov route; None where squares do not resolve the k-th singular value."""
     N, D = tall.shape
     if gram_is_cheaper(N, D, width):
-        squares = gram(tall_blocks(tall), D, tall.dtype)
+        squares = gram(tall, tall.dtype)
         if not _in_range(squares, tall):
             return None
-        V = leading_eigenvectors(squares, k)[1].astype(tall.dtype)
-        images = product(tall, V)
+        V: FloatArray = leading_eigenvectors(squares.astype(tall.dtype), k)[1]
+        images = times(tall, V)
     else:
-        krylov = _krylov(tall, k, width, key)
+        krylov = _krylov(tall, k, width, LEFT_TO_GAIN[iterations > MODEST], key)
         if krylov is None:
             return None
         V, images = krylov
@@ -194,43 +192,80 @@ def _in_range(squares: Matrix, tall: FloatArray) -> bool:
     return bool(np.diagonal(squares).max() > limits.tiny / limits.eps**2)
 
 
-def _krylov(tall: FloatArray, k: int, width: int, key: int) -> tuple[FloatArray, FloatArray] | None:
-    """Leading Ritz vectors (D, k) of a block Krylov space and their images under X (N, k); None if squares fail."""
-    images = np.empty((len(tall), (APPLICATIONS + 2) * width), tall.dtype)
-    basis = graded(_sketch(tall, width, key), tall.dtype)
-    if basis.shape[1] < width:
-        return None
-    ends = [0, basis.shape[1]]  # of the blocks
-    while True:
-        applied, block = len(ends) - 2, slice(*ends[-2:])
-        V = basis[:, block].astype(tall.dtype)
-        if applied < APPLICATIONS:
-            grown = gram_product(tall_blocks(tall, PRODUCT_ROWS), V, keep=images[:, block])
-        else:
-            product(tall, V, out=images[:, block])
-            squares = gram(tall_blocks(images[:, : ends[-1]]), ends[-1], tall.dtype)
-            if len(squares) < k or not _in_range(squares, tall):
-                return None
-            if applied > APPLICATIONS or k >= MANY * tall.shape[1] or _converged(squares, ends, k):
-                vectors = leading_eigenvectors(squares, k)[1].astype(tall.dtype)
-                return product(basis.astype(tall.dtype), vectors), product(images[:, : ends[-1]], vectors)
-            grown = adjoint_product(tall, images[:, block])
-        grown /= np.maximum(np.linalg.norm(grown, axis=0), np.finfo(float).tiny)
-        basis = np.hstack((basis, graded(grown, tall.dtype, against=basis)))
-        ends.append(basis.shape[1])
+def krylov_block(width: int) -> int:
+    """Columns of a Krylov block where ``width`` are wanted: a quarter of them, in panels that BLAS likes."""
+    return min(width, PANEL * max(1, -(-width // (4 * PANEL))))
 
 
-def _converged(squares: Matrix, ends: list[int], k: int) -> bool:
-    """Whether one more block would gain little, judging by what the last two gained in energy.
+def _krylov(
+    tall: FloatArray, k: int, width: int, left_to_gain: float, key: int
+) -> tuple[FloatArray, FloatArray] | None:
+    """Leading Ritz vectors (D, k) of a block Krylov space and their images under X (N, k); None if squares fail.
 
-    Errors fall geometrically: after gains a and b, b^2 / (a - b) is left to gain. It is compared with the energy of
-    the Ritz values past the k-th, less than which no error can be.
+    A Krylov space holds no more directions of a multiple eigenvalue than a block has columns. What multiplicity, or
+    low rank, takes from a block is replaced by Gaussian directions, which count from the next block on.
     """
-    spectra = [np.linalg.eigvalsh(squares[:end, :end])[::-1] for end in ends[-3:]]
-    held = [values[k // 2 : k].sum() for values in spectra]  # the first values are found long before the last
-    before, last = held[1] - held[0], held[2] - held[1]
-    tail = np.maximum(spectra[-1][k:], 0.0).sum()
-    return bool(last**2 <= LEFT_TO_GAIN * tail * max(before - last, 0.0))
+    dtype, rng = tall.dtype, np.random.default_rng(key)
+    block = krylov_block(width)
+    basis = newest = graded(_sketch(tall, block, key), dtype)
+    total = _energy(tall)
+    images: list[FloatArray] = []
+    squares: Matrix = np.zeros((0, 0))
+    held: list[float] = []  # energy of the first k Ritz pairs, after each block
+    whole = True
+    while newest.shape[1] and len(images) < MOST_BLOCKS:
+        V, image = newest.astype(dtype), np.empty((len(tall), newest.shape[1]), dtype)
+        grown = gram_times(tall, V, keep=image) if len(held) < 2 else None
+        if grown is None:  # the last block has no need of X'(X V)
+            times(tall, V, out=image)
+        squares = _bordered(squares, images, image)
+        images.append(image)
+        if not _in_range(squares, tall):
+            return None
+        if len(squares) >= k and whole:
+            held.append(float(np.linalg.eigvalsh(squares.astype(dtype))[-k:].sum(dtype=np.float64)))
+            if _converged(held, total, left_to_gain):
+                break
+        newest = expansion(basis, cross(tall, image, dtype) if grown is None else grown, dtype)
+        missing = block - newest.shape[1]
+        whole = missing == 0
+        if missing:
+            fresh = rng.standard_normal((len(basis), missing))
+            newest = np.hstack((newest, expansion(np.hstack((basis, newest)), fresh, dtype)))
+        basis = np.hstack((basis, newest))
+    if len(squares) < k:
+        return None
+    vectors = leading_eigenvectors(squares.astype(dtype), k)[1]
+    return times(basis[:, : len(squares)].astype(dtype), vectors), joined_times(images, vectors)
+
+
+def _energy(tall: FloatArray) -> float:
+    """Squared Frobenius norm, to a few digits."""
+    return sum(float(np.linalg.norm(tall[cut])) ** 2 for cut in cuts(len(tall), tall.shape[1], 1))
+
+
+def _bordered(squares: Matrix, images: list[FloatArray], image: FloatArray) -> Matrix:
+    """Gram matrix of all images, from that of all but the last."""
+    known, new = len(squares), image.shape[1]
+    bordered = np.empty((known + new, known + new))
+    bordered[:known, :known] = squares
+    bordered[known:, known:] = gram(image, image.dtype)
+    if images:
+        bordered[:known, known:] = np.vstack([cross(before, image, image.dtype) for before in images])
+        bordered[known:, :known] = bordered[:known, known:].T
+    return bordered
+
+
+def _converged(held: list[float], total: float, left_to_gain: float) -> bool:
+    """Whether more blocks would reduce the error by little, judging by the energy held after each of the last three.
+
+    Gains fall geometrically or faster: after gains a and b, b^2 / (a - b) is left to gain.
+    """
+    if len(held) < 3:
+        return False
+    before, last = held[-2] - held[-3], held[-1] - held[-2]
+    enough = left_to_gain * (total - held[-1])
+    return last <= NEGLIGIBLE * max(enough, 0.0) or last**2 <= enough * (before - last)
 
 
 def _sketch(tall: Any, width: int, key: int) -> FloatArray:
@@ -240,13 +275,15 @@ def _sketch(tall: Any, width: int, key: int) -> FloatArray:
         return np.asarray(tall.T @ gaussian.astype(tall.dtype))
     from w2s_fast.kernels.sketch import TILE_COLUMNS, add_sketch
 
+    strips = [slice(left, left + TILE_COLUMNS) for left in range(0, tall.shape[1], TILE_COLUMNS)]
+
     def strip_of_sketch(strip: slice) -> FloatArray:
-        sketch = np.zeros((width, strip.stop - strip.start), tall.dtype)
-        for cut in slices(len(tall), PRODUCT_ROWS):
+        sketch = np.zeros((width, tall[:0, strip].shape[1]), tall.dtype)
+        for cut in cuts(len(tall), tall.shape[1], width):
             add_sketch(np.ascontiguousarray(tall[cut, strip]), cut.start, np.uint64(key), sketch)
         return sketch
 
-    return np.hstack(list(ordered_map(strip_of_sketch, slices(tall.shape[1], TILE_COLUMNS)))).T
+    return np.hstack(list(ordered_map(strip_of_sketch, strips))).T
 
 
 def _by_power(tall: Any, width: int, iterations: int, key: int, driver: str) -> Triple:
@@ -274,4 +311,4 @@ def _gram_times(tall: Any, V: FloatArray) -> FloatArray:
     """X'(X V) in the dtype of X."""
     if _is_sparse(tall):
         return np.asarray(tall.T @ (tall @ V))
-    return gram_product(tall_blocks(tall, PRODUCT_ROWS), V).astype(V.dtype)
+    return gram_times(tall, V).astype(V.dtype)

@@ -14,20 +14,20 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.blocks import Rows
+from w2s_fast.linalg.blocks import Progress, Rows, Tally
 from w2s_fast.linalg.dimension import (
     LARGEST_GRAM,
     POWER,
     dual_gram,
     eigenvalues,
-    gram_of,
+    gram_of_rows,
     largest_rest,
     rank_bounds,
     rank_for_energy,
 )
 from w2s_fast.linalg.krylov import Ritz, block_krylov, nystrom
 from w2s_fast.linalg.orthonormal import graded, leading_eigenvectors, thin_svd
-from w2s_fast.linalg.passes import Matrix, Progress, Tally, gram_product, inner, product
+from w2s_fast.linalg.products import Matrix, cross, gram_times_of, times
 
 OVERSAMPLES = 10
 APPLICATIONS = 3  # passes of a Krylov basis, after the one that starts it
@@ -133,7 +133,7 @@ class Subspace:
                 if found.certificate != "bracketed" or not small:
                     return found
             if columns <= LARGEST_GRAM:
-                return cls._of_gram(gram_of(rows, columns, blocks, progress), rank, share)
+                return cls._of_gram(gram_of_rows(rows, columns, blocks, progress), rank, share)
             if rank is None:
                 raise ValueError(
                     f"X is an iterator over rows of {columns:,} columns: energy needs several passes beyond "
@@ -166,7 +166,7 @@ class Subspace:
         X = rows.source
         dual = cls._of_gram((dual_gram(rows), len(X)), rank, share)
         precise = X.dtype if X.shape[1] > LARGEST_GRAM else np.dtype(np.float64)
-        images = product(X.T, dual.basis.astype(precise))
+        images = times(X.T, dual.basis.astype(precise))
         basis = thin_svd(images)[0] if dual.rank else images
         return cls(basis, dual.eigenvalues, dual.energy, 0.0, dual.rank_bounds, "exact")
 
@@ -245,7 +245,7 @@ def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | No
             return rank_for_energy(eigenvalues(dual_gram(rows)), share)
         columns, _, blocks = rows.opened()
         if columns < CERTIFIED_FROM or (rows.once and columns <= LARGEST_GRAM):
-            squares, count = gram_of(rows, columns, blocks, progress)
+            squares, count = gram_of_rows(rows, columns, blocks, progress)
             return rank_for_energy(eigenvalues(squares)[:count], share)
     found = Subspace.fit(X, energy=share, random_state=0, progress=progress)
     low, high = found.rank_bounds
@@ -275,7 +275,7 @@ class _Passes:
     def apply(self, V: Matrix, blocks: Iterator[FloatArray] | None = None) -> Matrix:
         tally = Tally(self._progress, self.rows.shape[0] if self.rows.shape else 0)
         first = self.n_rows == 0
-        images = gram_product(tally.count(self.rows.blocks() if blocks is None else blocks, energy=first), V)
+        images = gram_times_of(tally.count(self.rows.blocks() if blocks is None else blocks, energy=first), V)
         self.rows.refuse_not_finite(images)
         if first:
             self.n_rows, self.total = tally.rows, tally.energy
@@ -307,7 +307,7 @@ class _Passes:
 
     @staticmethod
     def _outside(ritz: Ritz, columns: Matrix) -> Matrix:
-        return columns - product(ritz.vectors, inner(ritz.vectors, columns))
+        return columns - times(ritz.vectors, cross(ritz.vectors, columns))
 
     def one_view(self, blocks: Iterator[FloatArray], rank: int) -> tuple[Matrix, Matrix, float, float]:
         """Eigenvalues, vectors and the share of energy they hold, with its standard error, from one pass."""
@@ -322,7 +322,7 @@ class _Passes:
         values, vectors = nystrom(test, self.apply(test.astype(self.dtype), probed()))
         _check.integer(rank, "rank", minimum=1, maximum=min(self.n_rows, self.columns))
         values, vectors = values[:rank], vectors[:, :rank]
-        missed = np.sum((probes - product(product(probes, vectors), vectors.T)) ** 2, axis=1)
+        missed = np.sum((probes - times(times(probes, vectors), vectors.T)) ** 2, axis=1)
         scale = self.total or 1.0
         held = min(max(1.0 - float(missed.mean()) / scale, 0.0), 1.0)
         return values, vectors, held, float(missed.std(ddof=1)) / np.sqrt(PROBES) / scale
