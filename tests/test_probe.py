@@ -178,7 +178,7 @@ def test_fits_that_hang_on_rounding_are_flagged_and_their_ratios_left_out():
 def test_a_ceiling_no_better_than_the_teacher_leaves_no_ratio():
     weak, strong, y = features()
     result = probe(strong, weak[:, :1], y, n=40, N=[60, 90], trials=5)
-    assert result.no_gap.all()
+    assert result.doubts.no_gap.all()
     assert np.isnan(result.summary()["pgr"].mean).all()
     assert np.isfinite(result.summary()["opr"].mean).all()
 

@@ -179,6 +179,11 @@ class Task:
         ridge, label_noise = _check.real(ridge, "ridge"), _check.real(label_noise, "label_noise")
         return cls(rows, _checked_test(test, rows), ridge, intercept, nested, label_noise)
 
+    @property
+    def has_signs(self) -> bool:
+        """Whether every label is +1 or -1, those of test rows too: there are accuracies."""
+        return self.rows.has_signs and (not isinstance(self.test, Rows) or self.test.has_signs)
+
     def split(self, seed: int) -> tuple[Indices, Rows, Indices]:
         """Rows that trials may draw from, and the test rows: what they are rows of, and which."""
         total = len(self.rows)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from w2s_fast import __version__
-from w2s_fast.model.trials import RISKS, Trials
+from w2s_fast.model.trials import Trials
 from w2s_fast.study.files import whole_file
 
 Row = dict[str, Any]
@@ -30,17 +30,14 @@ def write_csv(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
 
 def probe_rows(trials: Trials, weak: str, strong: str) -> list[Row]:
     """Tidy rows of one pair of models: one a point and label column, with every metric, its error, and doubts."""
-    summary, rows = trials.summary(), []
+    summary, doubts, rows = trials.summary(), trials.doubts, []
     parts = trials.decomposition
     for place in np.ndindex(trials.weak.shape[:-1]):
         point = place[: trials.n.ndim]
         row: Row = {"weak_model": weak, "strong_model": strong, "n": int(trials.n[point]), "N": int(trials.N[point])}
         if len(place) > len(point):
             row["column"] = place[-1]
-        row["no_gap"] = bool(trials.no_gap[place])
-        row["ill_conditioned"] = [
-            fit for fit in RISKS if trials.ill_conditioned and getattr(trials.ill_conditioned, fit)[point].any()
-        ]
+        row["in_doubt"] = doubts.in_words(place)
         for metric, (mean, stderr) in summary.items():
             row |= {metric: float(mean[place]), f"{metric}_stderr": float(stderr[place])}
         for part in (*parts._fields, "reduced", "discrepant") if parts is not None else ():
