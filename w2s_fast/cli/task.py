@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from importlib import import_module
 from pathlib import Path
 
 import click
 
-from w2s_fast.cli.options import json_option, print_json, quiet_option, seed_option, workers_option
+from w2s_fast.cli.options import job_options, print_json, require_figures_in
 
 TASKS = ("valence", "solar")
 
 
 @click.command()
 @click.argument("name", type=click.Choice(TASKS))
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder for figures, tables, the page and the record; made if missing.",
-)
-@click.option("--trials", type=click.IntRange(min=2), default=40, show_default=True, help="Trials at each point.")
-@seed_option
-@workers_option
-@click.option("--quick", is_flag=True, help="Few teachers, points and trials. Features are made in full.")
-@json_option
-@quiet_option
+@job_options("Few teachers, points and trials. Features are made in full.")
 def task(
     name: str, out: Path, trials: int, seed: int, workers: int | None, quick: bool, as_json: bool, quiet: bool
 ) -> None:
@@ -47,14 +34,11 @@ def task(
       w2s-fast task valence --out results
       w2s-fast task solar --quick
     """  # noqa: D301  click wants the character
-    from w2s_fast.study.plot import require_matplotlib
     from w2s_fast.study.progress import progress_bar
     from w2s_fast.tasks import cache, claims, real, report
 
     started = time.perf_counter()
-    require_matplotlib()
-    out.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=out).close()  # better to fail now than after the work
+    require_figures_in(out)
     chosen: real.RealTask = import_module(f"w2s_fast.tasks.{name}.task").TASK
     if quick:
         chosen, trials = chosen.quick(), min(trials, 5)

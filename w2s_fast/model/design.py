@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from w2s_fast import _check
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.model.features import Indices, Matrix, Rows, Task, blocks

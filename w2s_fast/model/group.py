@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 
@@ -123,7 +124,7 @@ class Group:
         ceiling = first + np.arange(len(self.points))
         w2s = ceiling + len(self.points) * (1 + teacher)
 
-        def of(teachers: Matrix, students: Matrix) -> Matrix:
+        def of(teachers: Any, students: Any) -> Any:
             return np.stack((teachers[weak], students[weak], students[ceiling], students[w2s]), axis=1)
 
         predictions = None

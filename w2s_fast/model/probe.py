@@ -1,7 +1,7 @@
 """Weak-to-strong studies on real features: linear probes in place of the Gaussian model.
 
-``features`` holds the data, ``design`` what all trials share, ``group`` the fits of one trial (by ``fits``), ``outcomes``
-what becomes of them.
+``features`` holds the data, ``design`` what all trials share, ``group`` and ``fits`` the fits of one trial,
+``outcomes`` what becomes of them.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def probe(
     -------
     Trials, or dict of (teacher, student) to Trials where ``weak`` or ``strong`` is a mapping
         Fits whose weights hang on rounding, and students of teachers that do, are marked in ``ill_conditioned``; for
-        labels all +1 or -1 there is ``accuracy``. With y of shape (rows, k) errors have an axis of k before that of trials.
+        labels all +1 or -1 there is ``accuracy``. With y of shape (rows, k) errors have an axis of k before that of
+        trials.
 
     Raises
     ------

@@ -26,6 +26,7 @@ FITS = {
 RATIOS = {"pgr": ("#0072B2", "PGR"), "opr": ("#CC79A7", "OPR")}
 LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 CURVE_POINTS = 240
+CROSS_STEP = 0.04  # of a panel's height, between the crosses of ratios in doubt
 LOWEST_PGR = -1.0  # below it a figure shows nothing else
 STYLE = {"svg.hashsalt": "w2s_fast", "font.size": 10}  # a fixed salt: the same study, the same file
 
@@ -86,8 +87,8 @@ def comparison(lines: Sequence[Line]) -> Any:
     colours = dict(zip(dict.fromkeys(line.label for line in lines), LABELS * len(lines), strict=False))
     for column, members in enumerate(columns.values()):
         for row, metric in enumerate(RATIOS):
-            for line in members:
-                _draw_metric(axes[row, column], line, metric, colours[line.label], line.label)
+            for level, line in enumerate(members):
+                _draw_metric(axes[row, column], line, metric, colours[line.label], line.label, level)
             _finish(axes[row, column], members[0])
             axes[row, column].axhline(1.0, color="black", lw=0.8, alpha=0.5)
             axes[row, column].set_ylabel(RATIOS[metric][1])
@@ -143,10 +144,19 @@ def _curve_sizes(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.union1d(dense, sizes)
 
 
-def _draw_metric(axes: Any, line: Line, metric: str, colour: str, name: str) -> None:
-    """Points with error bars, the exact curve (or a thin line between points), and the paper's bound dotted."""
+def _draw_metric(axes: Any, line: Line, metric: str, colour: str, name: str, level: int = 0) -> None:
+    """Points with error bars, the exact curve (or a thin line between points), and the paper's bound dotted.
+
+    Risks in doubt are hollow points; ratios in doubt crosses at the foot of the panel, ``level`` steps up.
+    """
     mean, stderr = line.summary[metric]
     axes.errorbar(line.sizes, mean, yerr=stderr, color=colour, fmt="o", ms=3.5, lw=1.2, capsize=2, label=name)
+    doubtful = line.doubts.of(metric)
+    if metric in FITS:
+        axes.plot(line.sizes[doubtful], mean[doubtful], "o", color=colour, mfc="white", ms=3.5, zorder=3)
+    else:  # there is no value to draw
+        low = np.full(doubtful.sum(), CROSS_STEP * (level + 1))
+        axes.plot(line.sizes[doubtful], low, "x", color=colour, ms=5, transform=axes.get_xaxis_transform())
     curve = _curve_sizes(line.sizes)
     exact, bounds = line.theory(curve)
     if metric not in exact:
@@ -175,8 +185,8 @@ def _draw_risks(axes: Any, line: Line) -> None:
 
 
 def _draw_ratios(axes: Any, line: Line) -> None:
-    for metric, (colour, name) in RATIOS.items():
-        _draw_metric(axes, line, metric, colour, name)
+    for level, (metric, (colour, name)) in enumerate(RATIOS.items()):
+        _draw_metric(axes, line, metric, colour, name, level)
     _finish(axes, line)
     axes.axhline(1.0, color="black", lw=0.8, alpha=0.5)
     axes.set_ylabel("PGR, OPR")
@@ -199,5 +209,11 @@ def _add_legend(figure: Any, axes: Any, lines: Sequence[Line]) -> None:
     if any(line.theory(line.sizes)[0] for line in lines):
         handles += [Line2D([], [], color="black", lw=1.3), Line2D([], [], color="black", lw=1.2, ls=":")]
         labels += ["exact expectation", "bound of the paper"]
+    if any(line.doubts.of(metric).any() for line in lines for metric in RATIOS):
+        handles.append(Line2D([], [], color="black", marker="x", ms=5, ls=""))
+        labels.append("ratio in doubt")
+    if any(line.doubts.of(fit).any() for line in lines for fit in FITS):
+        handles.append(Line2D([], [], color="black", marker="o", mfc="white", ms=3.5, ls=""))
+        labels.append("ill-conditioned")
     per_row = max(2, round(figure.get_figwidth() / 1.9))
     figure.legend(handles, labels, frameon=False, fontsize=9, ncols=per_row, loc="outside upper center")
