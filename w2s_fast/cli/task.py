@@ -62,7 +62,8 @@ def task(
     elif not quiet:
         from w2s_fast.cli.table import print_cells, print_lines
 
-        print_lines(runs[0].study.lines(), runs[0].study.title)
+        title = runs[0].study.title
+        print_lines(runs[0].lines(title, ""), title)
         print_cells(report.DIMENSION_HEAD, report.dimension_cells(chosen, runs), "Dimensions")
         print_cells(report.CLAIM_HEAD, report.claim_cells(found), "Claims")
         click.echo(f"{seconds:.1f} s. Written: " + ", ".join(map(str, paths)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +59,17 @@ def _draw(task: RealTask, runs: Sequence[Run], folder: Path) -> Iterator[Path]:
 
     clean = [run for run in runs if not run.noise_variance]
     same_student = comparable(task, runs)
-    draw(clean[0].study.lines(), path("risks"))
+    draw(clean[0].lines(clean[0].study.title, ""), path("risks"))
     yield path("risks")
     teachers = [(run, run.pair.teacher) for run in same_student]
-    draw_comparison(_named(teachers, f"{task.title}, to {task.pairs[0].student}"), path("teachers"))
+    draw_comparison(_lines(teachers, f"{task.title}, to {task.pairs[0].student}"), path("teachers"))
     yield path("teachers")
     others = [run for run in clean if run not in same_student]
     if others:
-        draw_comparison(_named([(run, str(run.pair)) for run in others], task.title), path("others"))
+        draw_comparison(_lines([(run, str(run.pair)) for run in others], task.title), path("others"))
         yield path("others")
     noises = [(run, f"noise variance {run.noise_variance:.2g}") for run in runs if run.pair == runs[0].pair]
-    draw_comparison(_named(noises, str(runs[0].pair)), path("noise"))
+    draw_comparison(_lines(noises, str(runs[0].pair)), path("noise"))
     yield path("noise")
     overlaps = [run.dimensions.overlap for run in same_student]
     values = {metric: [_estimate(task, run, metric) for run in same_student] for metric in ("pgr", "opr")}
@@ -79,17 +78,9 @@ def _draw(task: RealTask, runs: Sequence[Run], folder: Path) -> Iterator[Path]:
     yield path("overlap")
 
 
-def _named(runs: Sequence[tuple[Run, str]], title: str) -> list[Line]:
-    """Lines under names of their own; PGR is NaN where there is no gap to recover."""
-    lines = []
-    for run, label in runs:
-        gap = dict(zip(run.study.points, run.has_gap, strict=True))
-        for line in run.study.lines():
-            sizes = [(line.fixed, size) if line.axis == "N" else (size, line.fixed) for size in line.sizes.tolist()]
-            mean, stderr = line.summary["pgr"]
-            shown = {"pgr": Estimate(np.where([gap[size] for size in sizes], mean, np.nan), stderr)}
-            lines.append(replace(line, label=label, title=title, summary={**line.summary, **shown}))
-    return lines
+def _lines(runs: Sequence[tuple[Run, str]], title: str) -> list[Line]:
+    """Lines of several runs, each under a name."""
+    return [line for run, label in runs for line in run.lines(title, label)]
 
 
 def _estimate(task: RealTask, run: Run, metric: str) -> Estimate:
