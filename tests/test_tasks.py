@@ -370,7 +370,7 @@ def test_the_command_leaves_a_report(folder, capsys, monkeypatch, tmp_path):
         assert words in text
     assert "features: models" in err
     names = {f"toy-{kind}.png" for kind in ("risks", "teachers", "others", "noise", "overlap")}
-    names |= {f"toy-{kind}.csv" for kind in ("studies", "dimensions", "claims")} | {"toy.html", "toy.json"}
+    names |= {f"toy-{kind}.csv" for kind in ("studies", "dimensions", "variance", "claims")} | {"toy.html", "toy.json"}
     assert {path.name for path in out.iterdir()} == names
     page = (out / "toy.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 5

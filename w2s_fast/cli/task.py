@@ -35,7 +35,7 @@ def task(
       w2s-fast task solar --quick
     """  # noqa: D301  click wants the character
     from w2s_fast.study.progress import progress_bar
-    from w2s_fast.tasks import cache, claims, real, report
+    from w2s_fast.tasks import cache, claims, real, report, variance
 
     started = time.perf_counter()
     require_figures_in(out)
@@ -53,8 +53,9 @@ def task(
     features = cache.collect(folder, chosen.extractors, chosen.read_items, show, notify)
     runs = real.plan(chosen, features, trials=trials, seed=seed)
     real.run(runs, show, workers)
-    found = claims.claims(chosen, runs)
-    paths = list(report.write(chosen, runs, found, out, started))
+    variances = variance.shed(chosen, runs, trials=trials, seed=seed, show_progress=show, workers=workers)
+    found = claims.claims(chosen, runs, variances)
+    paths = list(report.write(chosen, runs, variances, found, out, started))
     seconds = time.perf_counter() - started
     if as_json:
         files = [str(path) for path in paths]
@@ -65,5 +66,6 @@ def task(
         title = runs[0].study.title
         print_lines(runs[0].lines(title, ""), title)
         print_cells(report.DIMENSION_HEAD, report.dimension_cells(chosen, runs), "Dimensions")
+        print_cells(report.VARIANCE_HEAD, report.variance_cells(variances), "Variance")
         print_cells(report.CLAIM_HEAD, report.claim_cells(found), "Claims")
         click.echo(f"{seconds:.1f} s. Written: " + ", ".join(map(str, paths)))

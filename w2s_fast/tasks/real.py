@@ -103,6 +103,13 @@ class Run(NamedTuple):
     study: Study
 
     @property
+    def task(self) -> Task:
+        """Features and labels, held-out rows among them."""
+        source = self.study.settings[0].source
+        assert isinstance(source, Task)
+        return source
+
+    @property
     def doubts(self) -> Doubts:
         """Those of the study, at each point; a gap below ``GAP`` counts as none."""
         summary, doubts = self.study.summary(), self.study.doubts
