@@ -430,10 +430,29 @@ def test_probe_keeps_a_study_that_resumes(capsys, monkeypatch, files):
         (["--labels", "missing.npy"], "y: there is no file 'missing.npy'"),
         (["--N", "70"], "n + N asks for up to 90 rows a trial"),
         (["--test", "80"], "test takes 80 rows of 80"),
+        (["--labels", "text.npy"], "y must hold real numbers, got dtype <U1"),
+        (["--labels", "one.npy"], "y has one value, 1, in every row"),
+        (["--labels", "nan.npy"], "y holds 1 NaN or infinite value(s), the first at index (3,)"),
+        (["--labels", "short.npy"], "weak has 80, strong has 80, y has 79"),
+        (["--weak", "all.npz"], "it holds 3 arrays: write path#name, with a name of ['s', 'w', 'y']"),
+        (["--weak", "all.npz#q"], "there is no 'q': write path#name"),
+        (["--strong", "one.npy"], "strong['one'] must have 2 dimension(s), got shape (80,)"),
+        (["--strong", "pickle.npy"], "strong['pickle'] must hold real numbers, got dtype object"),
+        (["--strong", "empty.npy"], "strong['empty']: cannot read 'empty.npy'"),
+        (["--strong", "model.pkl"], "must be an array or a file of type .npy, .npz, .safetensors"),
+        (["--strong", "flat.npy"], "strong['flat'] is constant: all 80 rows are the same"),
+        (["--ridge", "-1"], "ridge must be a finite number, at least 0"),
     ],
 )
 def test_probe_refuses_in_one_line(capsys, monkeypatch, files, change, words):
-    status, out, err = run(capsys, *probe_arguments(files, *change, "-q"), monkeypatch=monkeypatch)
-    assert (status, out) == (1, "")
+    monkeypatch.chdir(files)
+    labels = {"text": np.full(80, "a"), "one": np.ones(80), "nan": np.where(np.arange(80) == 3, np.nan, np.arange(80))}
+    for name, array in (labels | {"short": np.arange(79), "flat": np.ones((80, 2))}).items():
+        np.save(f"{name}.npy", array)
+    np.save("pickle.npy", np.array([{}, 1], object), allow_pickle=True)
+    Path("empty.npy").touch()
+    Path("model.pkl").write_bytes(b"\x80\x04]")
+    status, out, err = run(capsys, *probe_arguments(files, *change), monkeypatch=monkeypatch)
+    assert (status, out) == (1, "")  # and no progress bar
     assert words in err
     assert err.count("\n") == 1

@@ -14,7 +14,7 @@ import pytest
 
 from w2s_fast import cli
 from w2s_fast.model.trials import Estimate
-from w2s_fast.tasks import cache, claims, real
+from w2s_fast.tasks import cache, claims, real, variance
 from w2s_fast.tasks.cache import CHUNK, Extractor
 from w2s_fast.tasks.real import Pair, RealTask
 from w2s_fast.tasks.solar import extract as cells
@@ -348,6 +348,39 @@ def test_claims_are_judged_by_two_standard_errors():
     claim = claims.judged("claim", "measured", 1, {"a": up, "b": -up})
     assert claim.found_in_words == "a 1.00±0.06; b -1.00±0.06"
     assert claim.found["a"] == Estimate(pytest.approx(1), pytest.approx(0.1 / np.sqrt(3)))
+
+
+def test_rank_correlations_are_judged_by_all_orders():
+    names = "abcdef"
+    rising, other = ({name: float(v) for name, v in zip(names, values, strict=True)} for values in
+                     ((1, 2, 3, 4, 5, 6), (2, 1, 4, 3, 6, 5)))  # fmt: skip
+    falling = {name: -value for name, value in rising.items()}
+    assert claims.permuted(np.arange(4.0), np.arange(4.0)) == pytest.approx((1, 2 / 24))
+    assert claims.ranked("claim", "x", falling, {"one": rising}).verdict == "holds"
+    assert claims.ranked("claim", "x", other, {"one": rising}).verdict == "the opposite holds"
+    assert claims.ranked("claim", "x", other, {"one": rising, "two": falling}).verdict == (
+        "holds for 1 of 2, the opposite for 1"
+    )
+    few = {"a": 1.0, "b": float("nan"), "c": 2.0}
+    assert claims.ranked("claim", "x", few, {"one": rising}).verdict == "cannot be judged here"
+
+
+def test_the_variance_that_a_student_sheds_is_the_theorems(folder):
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((6_000, 16))
+    teachers = {"near": z[:, :8], "far": np.hstack((z[:, :2], z[:, 10:]))}  # 8 and 2 of 8 columns shared
+    y = z[:, 0] + rng.standard_normal(6_000)
+    pairs = tuple(Pair(name, "large") for name in teachers)
+    arrays = {name: array.astype(np.float32) for name, array in (teachers | {"large": z[:, :10]}).items()}
+    task = TOY.__class__(**{**TOY.__dict__, "pairs": pairs, "noisy": (), "labels": lambda _: [y], "n": (60,), "N": (200,),
+                            "fixed": (60, 200), "test": 1_000})  # fmt: skip
+    runs = real.plan(task, arrays, trials=2, seed=0)
+    found = variance.shed(task, runs, trials=100, seed=0, show_progress=no_progress, workers=None)
+    assert found["near"].overlap == pytest.approx(1, abs=1e-6)
+    assert found["far"].overlap == pytest.approx(0.25, abs=0.01)
+    for shed in found.values():
+        assert shed.measured.mean == pytest.approx(shed.expected, abs=0.03)
+        assert 0 < shed.variance_share < 0.5
 
 
 def run_command(capsys, monkeypatch, *arguments):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -49,12 +50,32 @@ class Features:
             if not (np.isfinite(low).all() and np.isfinite(high).all()):
                 _check.all_finite(values, name)
             total += rows.sum(axis=0, dtype=np.float64)
+            let_go(values)
         mean = np.where(low == high, low, total / len(values))  # exact for constant columns
         return cls(values, low, high, mean)
+
+    def take(self, index: Indices) -> Array:
+        """Copy rows."""
+        rows = np.asarray(self.values.take(index, axis=0))
+        let_go(self.values)
+        return rows
 
     @property
     def is_constant(self) -> bool:
         return bool(np.all(self.low == self.high))
+
+
+def let_go(values: Array) -> None:
+    """Let go of the pages of a memory map that were read, which would count as this process's memory.
+
+    They stay in the system's cache of files while there is room. A map that holds changes of its own keeps them.
+    """
+    owner: Any = values
+    while owner is not None and not isinstance(owner, np.memmap):
+        owner = getattr(owner, "base", None)
+    mapped = getattr(owner, "_mmap", None)
+    if mapped is not None and owner.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast.model.design import Design, Points
-from w2s_fast.model.features import Rows, Task
+from w2s_fast.model.features import Rows, Task, blocks, let_go
 from w2s_fast.model.gaussian import GaussianModel
 from w2s_fast.model.outcomes import Outcome
 from w2s_fast.model.probe import run_trials
@@ -153,7 +154,9 @@ def fingerprint(arrays: Sequence[npt.NDArray[Any]]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(json.dumps([array.dtype.str, array.shape]).encode())
-        digest.update(np.ascontiguousarray(array).data)
+        for block in blocks(len(array), math.prod(array.shape[1:])) if array.ndim else [()]:
+            digest.update(np.ascontiguousarray(array[block]).data)
+            let_go(array)
     return digest.hexdigest()
 
 
