@@ -17,7 +17,7 @@ from bench.out_of_core import CHUNK, peak_gigabytes
 from w2s_fast import probe
 
 ROWS, D_WEAK, D_STRONG = 2_000_000, 192, 768
-LABELLED, PSEUDO, TRIALS = 10_000, (100_000, 500_000, 1_500_000), 2
+LABELLED, PSEUDO, TRIALS = 10_000, (100_000, 300_000, 1_000_000), 2
 
 
 def write(folder: Path) -> None:

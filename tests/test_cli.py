@@ -449,7 +449,7 @@ def test_probe_refuses_in_one_line(capsys, monkeypatch, files, change, words):
     labels = {"text": np.full(80, "a"), "one": np.ones(80), "nan": np.where(np.arange(80) == 3, np.nan, np.arange(80))}
     for name, array in (labels | {"short": np.arange(79), "flat": np.ones((80, 2))}).items():
         np.save(f"{name}.npy", array)
-    np.save("pickle.npy", np.array([{}, 1], object), allow_pickle=True)
+    np.save("pickle.npy", np.array([[{}, 1]], object), allow_pickle=True)
     Path("empty.npy").touch()
     Path("model.pkl").write_bytes(b"\x80\x04]")
     status, out, err = run(capsys, *probe_arguments(files, *change), monkeypatch=monkeypatch)

@@ -14,13 +14,14 @@ import pytest
 
 from w2s_fast import cli
 from w2s_fast.model.trials import Estimate
-from w2s_fast.tasks import cache, claims, real, variance
+from w2s_fast.tasks import cache, claims, real
 from w2s_fast.tasks.cache import CHUNK, Extractor
 from w2s_fast.tasks.real import Pair, RealTask
 from w2s_fast.tasks.solar import extract as cells
 from w2s_fast.tasks.solar import task as solar
 from w2s_fast.tasks.valence import sentences
 from w2s_fast.tasks.valence import task as valence
+from w2s_fast.tasks.variance import shed
 
 ROWS = 400
 
@@ -353,7 +354,7 @@ def test_claims_are_judged_by_two_standard_errors():
 def test_rank_correlations_are_judged_by_all_orders():
     names = "abcdef"
     rising, other = ({name: float(v) for name, v in zip(names, values, strict=True)} for values in
-                     ((1, 2, 3, 4, 5, 6), (2, 1, 4, 3, 6, 5)))  # fmt: skip
+                     ((1, 2, 3, 4, 5, 6), (2, 1, 3, 4, 5, 6)))  # fmt: skip
     falling = {name: -value for name, value in rising.items()}
     assert claims.permuted(np.arange(4.0), np.arange(4.0)) == pytest.approx((1, 2 / 24))
     assert claims.ranked("claim", "x", falling, {"one": rising}).verdict == "holds"
@@ -372,15 +373,15 @@ def test_the_variance_that_a_student_sheds_is_the_theorems(folder):
     y = z[:, 0] + rng.standard_normal(6_000)
     pairs = tuple(Pair(name, "large") for name in teachers)
     arrays = {name: array.astype(np.float32) for name, array in (teachers | {"large": z[:, :10]}).items()}
-    task = TOY.__class__(**{**TOY.__dict__, "pairs": pairs, "noisy": (), "labels": lambda _: [y], "n": (60,), "N": (200,),
-                            "fixed": (60, 200), "test": 1_000})  # fmt: skip
+    changes = {"pairs": pairs, "noisy": (), "labels": lambda _: [y], "n": (60,), "N": (200,), "fixed": (60, 200)}
+    task = TOY.__class__(**{**TOY.__dict__, **changes, "test": 1_000})
     runs = real.plan(task, arrays, trials=2, seed=0)
-    found = variance.shed(task, runs, trials=100, seed=0, show_progress=no_progress, workers=None)
+    found = shed(task, runs, trials=100, seed=0, show_progress=no_progress, workers=None)
     assert found["near"].overlap == pytest.approx(1, abs=1e-6)
     assert found["far"].overlap == pytest.approx(0.25, abs=0.01)
-    for shed in found.values():
-        assert shed.measured.mean == pytest.approx(shed.expected, abs=0.03)
-        assert 0 < shed.variance_share < 0.5
+    for one in found.values():
+        assert one.measured.mean == pytest.approx(one.expected, abs=0.03)
+        assert 0 < one.variance_share < 0.5
 
 
 def run_command(capsys, monkeypatch, *arguments):

@@ -73,9 +73,8 @@ def let_go(values: Array) -> None:
     owner: Any = values
     while owner is not None and not isinstance(owner, np.memmap):
         owner = getattr(owner, "base", None)
-    mapped = getattr(owner, "_mmap", None)
-    if mapped is not None and owner.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+    if owner is not None and owner.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        owner._mmap.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -111,7 +111,7 @@ class Learner:
         steps = list(blocks(len(index), self.columns))
         if len(steps) < 2 or len(index) < 2 * self.columns:
             return self.rows(index), labels
-        short = np.empty((0, self.columns + labels.shape[1]))
+        short: Any = np.empty((0, self.columns + labels.shape[1]))
         for step in steps:
             short = np.linalg.qr(np.vstack((short, np.hstack((self.rows(index[step]), labels[step])))), mode="r")
         return short[: self.columns, : self.columns], short[: self.columns, self.columns :]
