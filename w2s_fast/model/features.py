@@ -19,6 +19,7 @@ Array = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 TEST = (1,)  # coordinate of the random stream that splits off the test rows
+SCATTERED = 2**9  # rows read from a map at a time: each may bring in 64 KiB of its neighbours
 BLOCK_SIZE = 2**21  # numbers gathered at a time, 16 MiB of float64
 
 
@@ -56,8 +57,13 @@ class Features:
 
     def take(self, index: Indices) -> Array:
         """Copy rows."""
-        rows = np.asarray(self.values.take(index, axis=0))
-        let_go(self.values)
+        if _map_of(self.values) is None:
+            return self.values.take(index, axis=0)
+        rows = np.empty((len(index), self.values.shape[1]), self.values.dtype)
+        for start in range(0, len(index), SCATTERED):
+            part = slice(start, start + SCATTERED)
+            rows[part] = self.values[index[part]]
+            let_go(self.values)
         return rows
 
     @property
@@ -65,16 +71,22 @@ class Features:
         return bool(np.all(self.low == self.high))
 
 
-def let_go(values: Array) -> None:
-    """Let go of the pages of a memory map that were read, which would count as this process's memory.
-
-    They stay in the system's cache of files while there is room. A map that holds changes of its own keeps them.
-    """
+def _map_of(values: Array) -> Any:
+    """The memory map that holds an array; None where there is none, or one with changes of its own (mode "c")."""
     owner: Any = values
     while owner is not None and not isinstance(owner, np.memmap):
         owner = getattr(owner, "base", None)
-    if owner is not None and owner.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
-        owner._mmap.madvise(mmap.MADV_DONTNEED)
+    return None if owner is None or owner.mode == "c" else getattr(owner, "_mmap", None)
+
+
+def let_go(values: Array) -> None:
+    """Let go of the pages of a memory map that were read, which would count as this process's memory.
+
+    They stay in the system's cache of files while there is room.
+    """
+    mapped = _map_of(values)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True, eq=False)
