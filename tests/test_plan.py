@@ -68,7 +68,10 @@ def test_too_small_a_pilot_says_so():
     rng = np.random.default_rng(0)
     task = Task.of(rng.standard_normal((90, 3)), rng.standard_normal((90, 4)), rng.standard_normal(90))
     study = Study(task, n=10, N=[20, 40], trials=2).run(progress=False)
-    assert "a fit takes 4 measured sizes along N of 2 trials or more, got 2" in answer(study.lines()[0], 0.5).note
+    assert (
+        "a fit takes 4 measured sizes along N of 2 trials or more and no ill-conditioned fit, got 2"
+        in answer(study.lines()[0], 0.5).note
+    )
 
 
 def test_predicted_time_is_near_the_time_taken(model):

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from w2s_fast import GaussianModel, Study, Task, expected_risks, paper_bounds, simulate, w2s_variance
+from w2s_fast import CoMoments, GaussianModel, Study, Task, expected_risks, paper_bounds, simulate, w2s_variance
 from w2s_fast.model.probe import probe_task
 from w2s_fast.model.trials import METRICS
 from w2s_fast.study import html, plot, report
@@ -37,13 +37,14 @@ def real_study():
 
 def test_the_table_holds_means_theory_and_bounds(study, model):
     table = study.table()
-    assert len(table) == 3 * (6 + 4)
+    assert len(table) == 3 * (8 + 4)
     names = ["study", "d_shared", "noise_variance", "ridge", "n", "N", "metric", "trials", "mean", "stderr", "expected"]
-    assert list(table[0]) == [*names, "paper_bound"]
+    assert list(table[0]) == [*names, "paper_bound", "in_doubt"]
     for row in table:
-        if row["metric"] in METRICS:
-            assert row["expected"] == getattr(expected_risks(model, row["n"], row["N"]), row["metric"])
-            assert row["paper_bound"] == getattr(paper_bounds(model, row["n"], row["N"]), row["metric"])
+        metric = row["metric"].removesuffix("_of_means")
+        if metric in METRICS:
+            assert row["expected"] == getattr(expected_risks(model, row["n"], row["N"]), metric)
+            assert row["paper_bound"] == getattr(paper_bounds(model, row["n"], row["N"]), metric)
     assert [row["expected"] for row in table if row["metric"] == "inherited"] == w2s_variance(model, study.n, 30)[
         0
     ].tolist()
@@ -60,6 +61,46 @@ def test_trials_are_those_of_simulate_and_probe(study, model, real_study):
         assert study.summary()[name].stderr == pytest.approx(estimate.stderr)
     plain = probe_task(real_study.settings[0].source, n=10, N=[15, 40], trials=3)
     assert all(np.array_equal(getattr(real_study.result, name), getattr(plain, name)) for name in METRICS)
+
+
+@pytest.fixture
+def doubtful_task():
+    """Signs for labels, and a student two of whose columns are one but for rounding."""
+    rng = np.random.default_rng(0)
+    strong = rng.standard_normal((120, 4))
+    nearly = np.column_stack((strong, strong[:, 0] * (1 + 1e-9 * rng.standard_normal(120))))
+    return Task.of(strong[:, :2], nearly, np.sign(strong[:, 0] + 0.1 * rng.standard_normal(120)), ridge=0.0)
+
+
+def test_studies_of_real_features_flag_and_mask_as_probe_does(doubtful_task, tmp_path):
+    path = tmp_path / "study.sqlite"
+    grid = {"n": [10, 3, 12], "N": [3, 15, 60]}
+    study = Study(doubtful_task, **grid, trials=3, path=path, keep_trials=True).run(progress=False)
+    study = Study(doubtful_task, **grid, trials=7, path=path, keep_trials=True).run(progress=False)
+    plain = probe_task(doubtful_task, **grid, trials=7)
+    for found in (study, Study.open(path), Study.open(path).result):
+        summary, expected = found.summary(), plain.summary()
+        assert list(summary) == list(expected)
+        assert "accuracy_w2s" in summary
+        for name, (mean, stderr) in expected.items():
+            assert summary[name].mean == pytest.approx(mean, rel=1e-9, nan_ok=True)
+            assert summary[name].stderr == pytest.approx(stderr, rel=1e-6, abs=1e-15, nan_ok=True)
+        assert [found.doubts.in_words(i) for i in range(3)] == [plain.doubts.in_words(i) for i in range(3)]
+    assert np.isnan(summary["pgr"].mean).tolist() == plain.doubts.of("pgr").tolist()
+    assert all(np.array_equal(*pair) for pair in zip(study.result.ill_conditioned, plain.ill_conditioned, strict=True))
+    reasons = {(row["n"], row["metric"]): row["in_doubt"] for row in study.table()}
+    assert "w2s ill-conditioned" in reasons[12, "w2s"]
+    assert reasons[12, "weak"] == reasons[12, "accuracy_weak"] == ""
+    assert "ceiling ill-conditioned" in html.page([study], "real")
+    (legend,) = plot.panels(study.lines()).legends
+    assert [text.get_text() for text in legend.get_texts()][-2:] == ["ratio in doubt", "ill-conditioned"]
+
+
+def test_ratios_of_means_have_the_errors_of_the_delta_method(study):
+    of_means, trials = study.summary()["opr_of_means"], study.result
+    for point in range(3):
+        moments = CoMoments().update(np.column_stack((trials.baseline[point], trials.w2s[point])))
+        assert (of_means.mean[point], of_means.stderr[point]) == pytest.approx(moments.ratio([1, 0], [0, 1]))
 
 
 def test_real_features_have_no_theory(real_study):
@@ -131,7 +172,8 @@ def test_csv_reads_back(study, tmp_path):
     assert study.to_csv(tmp_path / "tiny.csv") is study
     with (tmp_path / "tiny.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["mean"]) for row in rows] == [row["mean"] for row in study.table()]
+    found, expected = ([float(row["mean"]) for row in table] for table in (rows, study.table()))
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
@@ -246,7 +288,7 @@ def test_json_is_strict(tmp_path):
         (10.73, 0.23, "10.7±0.2"),
         (1.415, 0.016, "1.415±0.016"),
         (1.5281935885, 1e-17, "1.528±0"),
-        (float("nan"), 1.0, "nan±0"),
+        (float("nan"), 1.0, "-"),
         (1234.5, 55.0, "1234±55"),
         (1.0, float("nan"), "1±nan"),
     ],

@@ -21,6 +21,7 @@ from w2s_fast.tasks.solar import extract as cells
 from w2s_fast.tasks.solar import task as solar
 from w2s_fast.tasks.valence import sentences
 from w2s_fast.tasks.valence import task as valence
+from w2s_fast.tasks.variance import shed
 
 ROWS = 400
 
@@ -350,6 +351,39 @@ def test_claims_are_judged_by_two_standard_errors():
     assert claim.found["a"] == Estimate(pytest.approx(1), pytest.approx(0.1 / np.sqrt(3)))
 
 
+def test_rank_correlations_are_judged_by_all_orders():
+    names = "abcdef"
+    rising, other = ({name: float(v) for name, v in zip(names, values, strict=True)} for values in
+                     ((1, 2, 3, 4, 5, 6), (2, 1, 3, 4, 5, 6)))  # fmt: skip
+    falling = {name: -value for name, value in rising.items()}
+    assert claims.permuted(np.arange(4.0), np.arange(4.0)) == pytest.approx((1, 2 / 24))
+    assert claims.ranked("claim", "x", falling, {"one": rising}).verdict == "holds"
+    assert claims.ranked("claim", "x", other, {"one": rising}).verdict == "the opposite holds"
+    assert claims.ranked("claim", "x", other, {"one": rising, "two": falling}).verdict == (
+        "holds for 1 of 2, the opposite for 1"
+    )
+    few = {"a": 1.0, "b": float("nan"), "c": 2.0}
+    assert claims.ranked("claim", "x", few, {"one": rising}).verdict == "cannot be judged here"
+
+
+def test_the_variance_that_a_student_sheds_is_the_theorems(folder):
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((6_000, 16))
+    teachers = {"near": z[:, :8], "far": np.hstack((z[:, :2], z[:, 10:]))}  # 8 and 2 of 8 columns shared
+    y = z[:, 0] + rng.standard_normal(6_000)
+    pairs = tuple(Pair(name, "large") for name in teachers)
+    arrays = {name: array.astype(np.float32) for name, array in (teachers | {"large": z[:, :10]}).items()}
+    changes = {"pairs": pairs, "noisy": (), "labels": lambda _: [y], "n": (60,), "N": (200,), "fixed": (60, 200)}
+    task = TOY.__class__(**{**TOY.__dict__, **changes, "test": 1_000})
+    runs = real.plan(task, arrays, trials=2, seed=0)
+    found = shed(task, runs, trials=100, seed=0, show_progress=no_progress, workers=None)
+    assert found["near"].overlap == pytest.approx(1, abs=1e-6)
+    assert found["far"].overlap == pytest.approx(0.25, abs=0.01)
+    for one in found.values():
+        assert one.measured.mean == pytest.approx(one.expected, abs=0.03)
+        assert 0 < one.variance_share < 0.5
+
+
 def run_command(capsys, monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["w2s-fast", *arguments])
     status = 0
@@ -370,7 +404,7 @@ def test_the_command_leaves_a_report(folder, capsys, monkeypatch, tmp_path):
         assert words in text
     assert "features: models" in err
     names = {f"toy-{kind}.png" for kind in ("risks", "teachers", "others", "noise", "overlap")}
-    names |= {f"toy-{kind}.csv" for kind in ("studies", "dimensions", "claims")} | {"toy.html", "toy.json"}
+    names |= {f"toy-{kind}.csv" for kind in ("studies", "dimensions", "variance", "claims")} | {"toy.html", "toy.json"}
     assert {path.name for path in out.iterdir()} == names
     page = (out / "toy.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -110,6 +111,39 @@ def source_options(command: Command) -> Command:
             click.option("--test", help="Held-out rows of real features, or a share below 1.  [default: 0.2]"),
         ],
     )
+
+
+def job_options(quick: str) -> Callable[[Command], Command]:
+    """Options of a whole job, from --out to --quiet; ``quick`` says what --quick leaves out."""
+    folder = click.Path(file_okay=False, path_type=Path)
+    files = "Folder for figures, tables, the page and the record; made if missing."
+
+    def applied(command: Command) -> Command:
+        return _applied(
+            command,
+            [
+                click.option("--out", type=folder, default=Path("results"), show_default=True, help=files),
+                click.option(
+                    "--trials", type=click.IntRange(min=2), default=40, show_default=True, help="At each point."
+                ),
+                seed_option,
+                workers_option,
+                click.option("--quick", is_flag=True, help=quick),
+                json_option,
+                quiet_option,
+            ],
+        )
+
+    return applied
+
+
+def require_figures_in(folder: Path) -> None:
+    """Make the folder; refuse what would only fail after the work: a full or locked folder, no matplotlib."""
+    from w2s_fast.study.plot import require_matplotlib
+
+    require_matplotlib()
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
 
 
 def trials_option(command: Command) -> Command:

@@ -54,8 +54,9 @@ def probe(**options: Any) -> None:
       w2s-fast probe --weak f.npz#clip --weak f.npz#resnet --strong f.npz#dino --labels f.npz#age --n 500 --N 4e3
       w2s-fast probe --weak w.npy --strong s.npy --labels y.npy --n 500 --N 1e3,4e3 --out study.sqlite
     """  # noqa: D301  click wants the character
+    from w2s_fast.model.design import Design
     from w2s_fast.model.features import Task
-    from w2s_fast.model.probe import probe_pairs
+    from w2s_fast.model.probe import run_design
     from w2s_fast.study.progress import progress_bar
 
     single = len(options["weak"]) == len(options["strong"]) == 1
@@ -72,18 +73,15 @@ def probe(**options: Any) -> None:
     )
     if options["out"] is not None:
         if options["decompose"]:
-            raise click.UsageError("--decompose and --out exclude one another: study files hold risks alone")
+            raise click.UsageError("--decompose and --out exclude one another: study files hold no single predictions")
         from w2s_fast.cli.sweep import run_study
 
         run_study(options, task, {})
         return
+    grid = crossed(options["n"], options["N"])
+    design = Design.of(task, **grid, seed=options["seed"], decompose=options["decompose"])
     with progress_bar("probe", not options["quiet"]) as bar:
-        found = probe_pairs(
-            task,
-            **crossed(options["n"], options["N"]),
-            **{name: options[name] for name in ("trials", "decompose", "seed", "workers")},
-            progress=bar,
-        )
+        found = run_design(design, options["trials"], workers=options["workers"], progress=bar)
     if options["as_json"]:
         from w2s_fast.study.report import probe_rows
 

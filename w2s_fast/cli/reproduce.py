@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from pathlib import Path
 
 import click
 
-from w2s_fast.cli.options import json_option, print_json, quiet_option, seed_option, workers_option
+from w2s_fast.cli.options import job_options, print_json, require_figures_in
 
 
 @click.command()
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder for figures, tables and the record; made if missing.",
-)
-@click.option("--trials", type=click.IntRange(min=2), default=40, show_default=True, help="Trials at each point.")
-@seed_option
-@workers_option
-@click.option("--quick", is_flag=True, help="Few points and trials: to see that everything works.")
-@json_option
-@quiet_option
+@job_options("Few points and trials: to see that everything works.")
 def reproduce(out: Path, trials: int, seed: int, workers: int | None, quick: bool, as_json: bool, quiet: bool) -> None:
     """Run a study on real features and all synthetic figures of the paper, with N to 10^12 besides.
 
@@ -36,14 +23,11 @@ def reproduce(out: Path, trials: int, seed: int, workers: int | None, quick: boo
       w2s-fast reproduce --out results
       w2s-fast reproduce --quick --seed 7
     """  # noqa: D301  click wants the character
-    from w2s_fast.study.plot import require_matplotlib
     from w2s_fast.study.progress import progress_bar
     from w2s_fast.tasks import reproduce as task
 
     started = time.perf_counter()
-    require_matplotlib()
-    out.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=out).close()  # better to fail now than after the work
+    require_figures_in(out)
     job = task.job(trials=trials, seed=seed, quick=quick)
     task.run(job.studies, lambda title: progress_bar(title, not quiet), workers)
     paths = list(task.write(job, out, started))

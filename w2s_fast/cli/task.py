@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from importlib import import_module
 from pathlib import Path
 
 import click
 
-from w2s_fast.cli.options import json_option, print_json, quiet_option, seed_option, workers_option
+from w2s_fast.cli.options import job_options, print_json, require_figures_in
 
 TASKS = ("valence", "solar")
 
 
 @click.command()
 @click.argument("name", type=click.Choice(TASKS))
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder for figures, tables, the page and the record; made if missing.",
-)
-@click.option("--trials", type=click.IntRange(min=2), default=40, show_default=True, help="Trials at each point.")
-@seed_option
-@workers_option
-@click.option("--quick", is_flag=True, help="Few teachers, points and trials. Features are made in full.")
-@json_option
-@quiet_option
+@job_options("Few teachers, points and trials. Features are made in full.")
 def task(
     name: str, out: Path, trials: int, seed: int, workers: int | None, quick: bool, as_json: bool, quiet: bool
 ) -> None:
@@ -47,14 +34,11 @@ def task(
       w2s-fast task valence --out results
       w2s-fast task solar --quick
     """  # noqa: D301  click wants the character
-    from w2s_fast.study.plot import require_matplotlib
     from w2s_fast.study.progress import progress_bar
-    from w2s_fast.tasks import cache, claims, real, report
+    from w2s_fast.tasks import cache, claims, real, report, variance
 
     started = time.perf_counter()
-    require_matplotlib()
-    out.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=out).close()  # better to fail now than after the work
+    require_figures_in(out)
     chosen: real.RealTask = import_module(f"w2s_fast.tasks.{name}.task").TASK
     if quick:
         chosen, trials = chosen.quick(), min(trials, 5)
@@ -69,8 +53,9 @@ def task(
     features = cache.collect(folder, chosen.extractors, chosen.read_items, show, notify)
     runs = real.plan(chosen, features, trials=trials, seed=seed)
     real.run(runs, show, workers)
-    found = claims.claims(chosen, runs)
-    paths = list(report.write(chosen, runs, found, out, started))
+    variances = variance.shed(chosen, runs, trials=trials, seed=seed, show_progress=show, workers=workers)
+    found = claims.claims(chosen, runs, variances)
+    paths = list(report.write(chosen, runs, variances, found, out, started))
     seconds = time.perf_counter() - started
     if as_json:
         files = [str(path) for path in paths]
@@ -78,7 +63,9 @@ def task(
     elif not quiet:
         from w2s_fast.cli.table import print_cells, print_lines
 
-        print_lines(runs[0].study.lines(), runs[0].study.title)
+        title = runs[0].study.title
+        print_lines(runs[0].lines(title, ""), title)
         print_cells(report.DIMENSION_HEAD, report.dimension_cells(chosen, runs), "Dimensions")
+        print_cells(report.VARIANCE_HEAD, report.variance_cells(variances), "Variance")
         print_cells(report.CLAIM_HEAD, report.claim_cells(found), "Claims")
         click.echo(f"{seconds:.1f} s. Written: " + ", ".join(map(str, paths)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -18,6 +19,7 @@ Array = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 TEST = (1,)  # coordinate of the random stream that splits off the test rows
+SCATTERED = 2**9  # rows read from a map at a time: each may bring in 64 KiB of its neighbours
 BLOCK_SIZE = 2**21  # numbers gathered at a time, 16 MiB of float64
 
 
@@ -49,12 +51,42 @@ class Features:
             if not (np.isfinite(low).all() and np.isfinite(high).all()):
                 _check.all_finite(values, name)
             total += rows.sum(axis=0, dtype=np.float64)
+            let_go(values)
         mean = np.where(low == high, low, total / len(values))  # exact for constant columns
         return cls(values, low, high, mean)
+
+    def take(self, index: Indices) -> Array:
+        """Copy rows."""
+        if _map_of(self.values) is None:
+            return self.values.take(index, axis=0)
+        rows = np.empty((len(index), self.values.shape[1]), self.values.dtype)
+        for start in range(0, len(index), SCATTERED):
+            part = slice(start, start + SCATTERED)
+            rows[part] = self.values[index[part]]
+            let_go(self.values)
+        return rows
 
     @property
     def is_constant(self) -> bool:
         return bool(np.all(self.low == self.high))
+
+
+def _map_of(values: Array) -> Any:
+    """The memory map that holds an array; None where there is none, or one with changes of its own (mode "c")."""
+    owner: Any = values
+    while owner is not None and not isinstance(owner, np.memmap):
+        owner = getattr(owner, "base", None)
+    return None if owner is None or owner.mode == "c" else getattr(owner, "_mmap", None)
+
+
+def let_go(values: Array) -> None:
+    """Let go of the pages of a memory map that were read, which would count as this process's memory.
+
+    They stay in the system's cache of files while there is room.
+    """
+    mapped = _map_of(values)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +210,11 @@ class Task:
             _check.instance(flag, bool, name)
         ridge, label_noise = _check.real(ridge, "ridge"), _check.real(label_noise, "label_noise")
         return cls(rows, _checked_test(test, rows), ridge, intercept, nested, label_noise)
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether every label is +1 or -1, those of test rows too: there are accuracies."""
+        return self.rows.has_signs and (not isinstance(self.test, Rows) or self.test.has_signs)
 
     def split(self, seed: int) -> tuple[Indices, Rows, Indices]:
         """Rows that trials may draw from, and the test rows: what they are rows of, and which."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +75,7 @@ class Learner:
 
     def rows(self, index: Indices, test: bool = False) -> Matrix:
         """Rows (m, p) of the training or the test features."""
-        rows = np.asarray((self.test if test else self.train).values.take(index, axis=0))
+        rows = (self.test if test else self.train).take(index)
         if not self.live.all():
             rows = rows[:, self.live]
         if not self.intercept:
@@ -104,7 +104,17 @@ class Learner:
                 return Fit(self._by_sums(sums), False)
             except np.linalg.LinAlgError:
                 pass  # the rows themselves can still be trusted
-        return self._by_rows(self.rows(index), labels())
+        return self._by_rows(*self._short(index, labels()))
+
+    def _short(self, index: Indices, labels: Matrix) -> tuple[Matrix, Matrix]:
+        """Rows and labels, or, where they are many, as many of each as columns, by rotations that change no fit."""
+        steps = list(blocks(len(index), self.columns))
+        if len(steps) < 2 or len(index) < 2 * self.columns:
+            return self.rows(index), labels
+        short: Any = np.empty((0, self.columns + labels.shape[1]))
+        for step in steps:
+            short = np.linalg.qr(np.vstack((short, np.hstack((self.rows(index[step]), labels[step])))), mode="r")
+        return short[: self.columns, : self.columns], short[: self.columns, self.columns :]
 
     def _by_sums(self, sums: Sums) -> Matrix:
         gram, moments, n_rows = sums
@@ -119,9 +129,10 @@ class Learner:
         if not self.intercept:
             factor = MinNorm(rows, ridge=self.ridge)
             return Fit(np.asarray(factor.solve(labels), np.float64), not factor.condition <= WORST_CONDITION)
-        mean, label_mean = rows[:, :-1].mean(axis=0), labels.mean(axis=0)
-        factor = MinNorm(rows[:, :-1] - mean, ridge=self.ridge)
-        weights = factor.solve(labels - label_mean)
+        rows, ones = rows[:, :-1], rows[:, -1]  # rotated, these are ones no more: centring projects them out
+        mean, label_mean = ones @ rows / (ones @ ones), ones @ labels / (ones @ ones)
+        factor = MinNorm(rows - np.outer(ones, mean), ridge=self.ridge)
+        weights = factor.solve(labels - np.outer(ones, label_mean))
         return Fit(np.vstack((weights, label_mean - mean @ weights)), not factor.condition <= WORST_CONDITION)
 
     def scores(self, weights: Matrix, index: Indices, labels: Matrix, keep: bool) -> Scores:

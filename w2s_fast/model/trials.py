@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.linalg.moments import CoMoments, Moments
+from w2s_fast.linalg.moments import Moments
 from w2s_fast.model.risks import outperforming_ratio, performance_gap_recovery
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 RISKS = ("weak", "baseline", "ceiling", "w2s")
-OF_MEANS = {"pgr_of_means": ([1, 0, 0, -1], [1, 0, -1, 0]), "opr_of_means": ([0, 1, 0, 0], [0, 0, 0, 1])}
+METRICS = (*RISKS, "pgr", "opr")
 FITS_OF = {"pgr": ("weak", "ceiling", "w2s"), "opr": ("baseline", "w2s")}
 GAP_ERRORS = 3.0  # standard errors that a gap must keep from zero for a share of it to mean something
-METRICS = ("weak", "baseline", "ceiling", "w2s", "pgr", "opr")
+
+# Columns that a trial has beside its metrics. Differences tell how risks vary together: var(a - b) holds cov(a, b).
+DIFFERENCES = {
+    "gap": ("weak", "ceiling"),
+    "recovered": ("weak", "w2s"),
+    "missed": ("w2s", "ceiling"),
+    "outperformed": ("baseline", "w2s"),
+}
+ILL_CONDITIONED = {fit: f"ill_conditioned_{fit}" for fit in RISKS}  # 0 or 1, of ``probe``
+ACCURACIES = {fit: f"accuracy_{fit}" for fit in RISKS}
+# Ratios of means: what is divided by what, and the difference of the two.
+OF_MEANS = {"pgr_of_means": ("recovered", "gap", "missed"), "opr_of_means": ("baseline", "w2s", "outperformed")}
 
 
 class Estimate(NamedTuple):
@@ -25,6 +37,47 @@ class Estimate(NamedTuple):
 
     mean: Matrix
     stderr: Matrix
+
+
+class Doubts(NamedTuple):
+    """Points that mean nothing, and why.
+
+    Attributes
+    ----------
+    no_gap : ndarray of bool, shape points
+        The ceiling is not better than the teacher by three standard errors: a share of that gap is noise.
+    ill_conditioned : mapping of str to ndarray, shape points
+        For each fit the share of trials in which its weights hang on rounding; empty for simulated trials.
+    """
+
+    no_gap: Flags
+    ill_conditioned: Mapping[str, Matrix]
+
+    def of(self, metric: str) -> Flags:
+        """Points where a risk, an accuracy or a ratio is in doubt: for PGR no gap, for all a fit it stands on."""
+        name = metric.removesuffix("_of_means").removeprefix("accuracy_")
+        flags = self.no_gap if name == "pgr" else np.zeros(self.no_gap.shape, np.bool_)
+        for fit in FITS_OF.get(name, (name,)):
+            if fit in self.ill_conditioned:
+                flags = flags | (self.ill_conditioned[fit] > 0)
+        return flags
+
+    def at(self, places: Any) -> Doubts:
+        """Doubts at some of the points."""
+        return Doubts(self.no_gap[places], {fit: share[places] for fit, share in self.ill_conditioned.items()})
+
+    def in_words(self, place: Any) -> str:
+        """Say what is in doubt at one point; nothing if nothing is.
+
+        >>> Doubts(np.array([True]), {"weak": np.array([0.25]), "w2s": np.array([1.0])}).in_words(0)
+        'no gap, weak ill-conditioned in 25 % of trials, w2s ill-conditioned'
+        """
+        words = ["no gap"] if self.no_gap[place] else []
+        for fit, shares in self.ill_conditioned.items():
+            share = shares[place]
+            if share > 0:
+                words.append(f"{fit} ill-conditioned" + (f" in {100 * share:.2g} % of trials" if share < 1 else ""))
+        return ", ".join(words)
 
 
 class VarianceParts(NamedTuple):
@@ -150,41 +203,70 @@ class Trials:
         return self.weak.shape[-1]
 
     @property
-    def no_gap(self) -> Flags:
-        """Points whose ceiling is not better than the teacher by three standard errors: a share of that is noise."""
-        mean, stderr = estimate(self.weak - self.ceiling)
-        return np.asarray(~(mean > GAP_ERRORS * np.nan_to_num(stderr)))
-
-    def doubtful(self, ratio: str) -> Flags:
-        """Points where ``"pgr"`` or ``"opr"`` means nothing: a fit it stands on is ill-conditioned, or no gap."""
-        flags = self.no_gap if ratio == "pgr" else np.zeros(self.weak.shape[:-1], np.bool_)
+    def columns(self) -> dict[str, Matrix]:
+        """Every value of every trial, of the shape of the risks."""
+        columns = columns_of(self.weak, self.baseline, self.ceiling, self.w2s)
         if self.ill_conditioned is not None:
-            ill = np.any([getattr(self.ill_conditioned, fit) for fit in FITS_OF[ratio]], axis=(0, -1))
-            flags = flags | ill.reshape(ill.shape + (1,) * (flags.ndim - ill.ndim))
-        return flags
+            extra = self.weak.ndim - self.ill_conditioned.weak.ndim  # the axis of label columns
+            for name, flags in zip(ILL_CONDITIONED.values(), self.ill_conditioned, strict=True):
+                each = flags.reshape(*flags.shape[:-1], *(1,) * extra, flags.shape[-1])
+                columns[name] = np.broadcast_to(each, self.weak.shape).astype(np.float64)
+        if self.accuracy is not None:
+            columns |= zip(ACCURACIES.values(), self.accuracy, strict=True)
+        return columns
+
+    @property
+    def doubts(self) -> Doubts:
+        """Points where ratios mean nothing: no gap to recover, or an ill-conditioned fit."""
+        return doubts_of(self._estimates())
 
     def summary(self) -> dict[str, Estimate]:
         """Mean and standard error of each metric at each point.
 
         ``pgr`` and ``opr`` are means of the trials' ratios; ``pgr_of_means`` and ``opr_of_means`` ratios of mean
-        risks, with errors by the delta method, which have no heavy tails. All four are NaN where :meth:`doubtful`,
-        and the first two where a trial's ratio is undefined. With ``accuracy`` there is ``accuracy_weak`` and so on.
+        risks, with errors by the delta method, which have no heavy tails. All four are NaN where :attr:`doubts` has
+        them, and the first two where a trial's ratio is undefined. With ``accuracy`` there is ``accuracy_weak`` and
+        so on.
         """
-        found = {name: estimate(getattr(self, name)) for name in METRICS}
-        found |= {name: self._ratio_of_means(*weights) for name, weights in OF_MEANS.items()}
-        for name in ("pgr", "opr", *OF_MEANS):
-            doubtful = self.doubtful(name[:3])
-            found[name] = Estimate(*(np.where(doubtful, np.nan, part) for part in found[name]))
-        if self.accuracy is not None:
-            found |= {f"accuracy_{name}": estimate(getattr(self.accuracy, name)) for name in RISKS}
-        return found
+        return summary_of(self._estimates())
 
-    def _ratio_of_means(self, numerator: list[int], denominator: list[int]) -> Estimate:
-        risks = np.stack([getattr(self, name) for name in RISKS], axis=-1)
-        points = [
-            CoMoments().update(trials).ratio(numerator, denominator) for trials in risks.reshape(-1, *risks.shape[-2:])
-        ]
-        return Estimate(*np.array(points).T.reshape(2, *risks.shape[:-2]))
+    def _estimates(self) -> dict[str, Estimate]:
+        return {name: estimate(values) for name, values in self.columns.items()}
+
+
+def columns_of(weak: Matrix, baseline: Matrix, ceiling: Matrix, w2s: Matrix) -> dict[str, Matrix]:
+    """What every trial has: risks, ratios, differences."""
+    risks = dict(zip(RISKS, (weak, baseline, ceiling, w2s), strict=True))
+    ratios = {"pgr": performance_gap_recovery(weak, ceiling, w2s), "opr": outperforming_ratio(baseline, w2s)}
+    return risks | ratios | {name: risks[more] - risks[less] for name, (more, less) in DIFFERENCES.items()}
+
+
+def doubts_of(columns: Mapping[str, Estimate]) -> Doubts:
+    """Find doubts from means over trials."""
+    mean, stderr = columns["gap"]
+    shares = {fit: columns[name].mean for fit, name in ILL_CONDITIONED.items() if name in columns}
+    return Doubts(np.asarray(mean <= GAP_ERRORS * np.nan_to_num(stderr)), shares)
+
+
+def summary_of(columns: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Metrics and ratios of means from means over trials; ratios in doubt are NaN."""
+    doubts = doubts_of(columns)
+    found = {name: columns[name] for name in METRICS}
+    found |= {name: _ratio_of_means(*(columns[of] for of in parts)) for name, parts in OF_MEANS.items()}
+    for name in (*FITS_OF, *OF_MEANS):
+        found[name] = Estimate(*(np.where(doubts.of(name), np.nan, part) for part in found[name]))
+    kept = {name: columns[name] for name in columns if name not in (*DIFFERENCES, *ILL_CONDITIONED.values())}
+    return found | {name: kept[name] for name in kept if name not in found}
+
+
+def _ratio_of_means(above: Estimate, below: Estimate, difference: Estimate) -> Estimate:
+    """Ratio of two means, and its error to first order in their spread (the delta method)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = above.mean / below.mean
+        twice_covariance = above.stderr**2 + below.stderr**2 - difference.stderr**2
+        variance = above.stderr**2 - ratio * twice_covariance + ratio**2 * below.stderr**2
+        stderr = np.sqrt(np.maximum(variance, 0.0)) / np.abs(below.mean)
+    return Estimate(np.where(np.isfinite(ratio), ratio, np.nan), stderr)
 
 
 def estimate(values: Matrix) -> Estimate:

@@ -14,7 +14,7 @@ from w2s_fast.model.trials import METRICS
 from w2s_fast.study import plot
 from w2s_fast.study.files import whole_file
 from w2s_fast.study.lines import Line
-from w2s_fast.study.report import cell, scale_of, whole
+from w2s_fast.study.report import NO_GAP, cells, column_name, scale_of, shown_metrics, whole
 
 if TYPE_CHECKING:
     from w2s_fast.study.run import Study
@@ -116,17 +116,16 @@ def _state(study: Study) -> str:
 
 def _line(line: Line) -> str:
     exact, _ = line.theory(line.sizes)
-    scale = {metric: scale_of(line.setting.is_synthetic, metric) for metric in METRICS}
-    rows = []
+    metrics, doubtful, rows = shown_metrics([line]), bool(line.doubtful.any()), []
     for index, size in enumerate(line.sizes.tolist()):
-        values = [(line.summary[metric].mean[index], line.summary[metric].stderr[index]) for metric in METRICS]
-        cells = [cell(m * scale[x], s * scale[x]) for x, (m, s) in zip(METRICS, values, strict=True)]
-        rows.append(_row([whole(size), f"{line.trials[index]:,}", *cells], "point"))
+        measured = [whole(size), f"{line.trials[index]:,}", *cells(line, index, metrics)]
+        rows.append(_row([*measured, *[line.doubts.in_words(index)] * doubtful], "point"))
         if exact:
-            rows.append(_row(["exact", "", *(f"{exact[x][index] * scale[x]:.4g}" for x in METRICS)], "exact"))
-    names = [x.upper() if scale[x] == 1 and x in ("pgr", "opr") else x for x in METRICS]
+            scaled = [exact[x][index] * scale_of(line.setting.is_synthetic, x) for x in METRICS]
+            rows.append(_row(["exact", "", *(f"{value:.4g}" for value in scaled)], "exact"))
     units = "Risks times 1,000." if line.setting.is_synthetic else "Risks are test mean squared errors."
-    head = _row([line.axis, "trials", *names], tag="th")
+    units += NO_GAP * bool(line.doubts.no_gap.any())
+    head = _row([line.axis, "trials", *map(column_name, metrics), *["in doubt"] * doubtful], tag="th")
     about = ", ".join(filter(None, (line.label, f"along {line.axis}", line.where)))
     table = f'<p class="soft">{units}</p><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
     return f'<details><summary>{escape(about)}</summary><div class="scroll">{table}</div></details>'

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.model.trials import Estimate
-from w2s_fast.study.setting import Points, Setting, Theory
+from w2s_fast.model.design import Points
+from w2s_fast.model.trials import METRICS, Doubts, Estimate
+from w2s_fast.study.setting import Setting, Theory
 
 Axis = Literal["n", "N"]
 Matrix = npt.NDArray[np.float64]
@@ -32,6 +33,8 @@ class Line:
         At each size, over all seeds.
     summary : dict of Estimate
         Mean and standard error of each metric at each size.
+    doubts : Doubts
+        Sizes at which ratios mean nothing.
     """
 
     title: str
@@ -42,10 +45,16 @@ class Line:
     sizes: npt.NDArray[np.int64]
     trials: npt.NDArray[np.int64]
     summary: Mapping[str, Estimate]
+    doubts: Doubts
 
     def theory(self, sizes: Any) -> tuple[Theory, Theory]:
         """Exact expectations and bounds at any sizes along the axis."""
         return self.setting.theory(*((sizes, self.fixed) if self.axis == "n" else (self.fixed, sizes)))
+
+    @property
+    def doubtful(self) -> npt.NDArray[np.bool_]:
+        """Sizes at which some metric is in doubt."""
+        return np.logical_or.reduce([self.doubts.of(metric) for metric in METRICS])
 
     @property
     def where(self) -> str:
@@ -74,13 +83,15 @@ def lines_of(
     points: Points,
     counts: npt.NDArray[np.int64],
     summary: Mapping[str, Estimate],
+    doubts: Doubts,
 ) -> list[Line]:
-    """Lines of all settings; ``counts`` and ``summary`` run over settings, then points."""
+    """Lines of all settings; ``counts``, ``summary`` and ``doubts`` run over settings, then points."""
     lines = []
     for index, setting in enumerate(settings):
         for axis, fixed, members in split(points):
             sizes = np.array([points[member][axis == "N"] for member in members])
             places = index * len(points) + np.array(members)
             estimates = {name: Estimate(mean[places], stderr[places]) for name, (mean, stderr) in summary.items()}
-            lines.append(Line(title, setting.label(axes), setting, axis, fixed, sizes, counts[places], estimates))
+            measured = counts[places], estimates, doubts.at(places)
+            lines.append(Line(title, setting.label(axes), setting, axis, fixed, sizes, *measured))
     return lines

@@ -19,7 +19,7 @@ from w2s_fast._threads import default_workers
 from w2s_fast.model.gaussian import GaussianModel
 from w2s_fast.model.planning import required_labels, required_pseudo_labels
 from w2s_fast.model.risks import performance_gap_recovery
-from w2s_fast.model.trials import Estimate
+from w2s_fast.model.trials import FITS_OF, Estimate
 from w2s_fast.study.lines import Axis, Line
 from w2s_fast.study.run import Study
 from w2s_fast.study.setting import Setting
@@ -81,12 +81,16 @@ def answer(line: Line, pgr: float) -> Answer:
     """Answer for what is fixed on a line of a pilot study: exactly where its model can, else by fits."""
     if line.theory(line.sizes)[0]:
         return exact_answer(line.setting, line.label, line.axis, line.fixed, pgr)
-    measured = np.flatnonzero(line.trials > 1)
+    ill = np.logical_or.reduce([line.doubts.of(fit) for fit in FITS_OF["pgr"]])
+    measured = np.flatnonzero((line.trials > 1) & ~ill)
     if measured.size < FEWEST:
-        note = f"a fit takes {FEWEST} measured sizes along {line.axis} of 2 trials or more, got {measured.size}"
+        note = (
+            f"a fit takes {FEWEST} measured sizes along {line.axis} of 2 trials or more and no ill-conditioned fit, "
+            f"got {measured.size}"
+        )
         return Answer(line.label, line.axis, line.fixed, None, "fit", note=note)
     x = line.sizes[measured].astype(np.float64)
-    risks = {name: Estimate(*(part[measured] for part in line.summary[name])) for name in ("weak", "w2s", "ceiling")}
+    risks = {name: Estimate(*(part[measured] for part in line.summary[name])) for name in FITS_OF["pgr"]}
     size = _first(_curves(line.axis, x, {name: mean for name, (mean, _) in risks.items()}, risks), x, pgr)
     rng = np.random.default_rng(0)
     again = [

@@ -7,7 +7,7 @@ import io
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ FITS = {
 RATIOS = {"pgr": ("#0072B2", "PGR"), "opr": ("#CC79A7", "OPR")}
 LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 CURVE_POINTS = 240
+FOOT = 0.03, 0.15  # of a panel's height: where the crosses of ratios in doubt lie
 LOWEST_PGR = -1.0  # below it a figure shows nothing else
 STYLE = {"svg.hashsalt": "w2s_fast", "font.size": 10}  # a fixed salt: the same study, the same file
 
@@ -46,17 +47,28 @@ def draw_comparison(lines: Sequence[Line], path: str | os.PathLike[str]) -> None
     _write(comparison(lines), path)
 
 
-def draw_against(
-    x: Sequence[float], label: str, names: Sequence[str], summary: Mapping[str, Estimate], path: str | os.PathLike[str]
-) -> None:
-    """Draw PGR beside OPR against any quantity, a point a name, into a PNG, SVG or PDF file."""
-    figure, axes = _figure((10.8, 4.4), 1, 2)
-    for panel, (metric, (_, title)) in zip(axes[0], RATIOS.items(), strict=True):
-        for name, colour, place, mean, stderr in zip(names, LABELS * len(names), x, *summary[metric], strict=False):
-            panel.errorbar(place, mean, yerr=stderr, color=colour, fmt="o", ms=6, capsize=3, label=name)
-        panel.set(xlabel=label, ylabel=title)
-        panel.grid(alpha=0.25, lw=0.6)
-        panel.spines[["top", "right"]].set_visible(False)
+class Panel(NamedTuple):
+    """A quantity of several names, to be drawn against another; with a value that theory expects of each."""
+
+    title: str
+    found: Mapping[str, Estimate]
+    expected: Mapping[str, float] | None = None
+
+
+def draw_against(x: Mapping[str, float], label: str, panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
+    """Draw panels side by side, a point a name, into a PNG, SVG or PDF file; what theory expects as a line."""
+    figure, axes = _figure((5.0 * len(panels), 4.4), 1, len(panels))
+    for drawn, panel in zip(axes[0], panels, strict=True):
+        if panel.expected is not None:
+            names = sorted(x, key=x.__getitem__)
+            expected = [panel.expected[name] for name in names]
+            drawn.plot([x[name] for name in names], expected, color="black", lw=1.0, label="theorem")
+        for name, colour in zip(panel.found, LABELS * len(x), strict=False):
+            mean, stderr = panel.found[name]
+            drawn.errorbar(x[name], mean, yerr=stderr, color=colour, fmt="o", ms=6, capsize=3, label=name)
+        drawn.set(xlabel=label, ylabel=panel.title)
+        drawn.grid(alpha=0.25, lw=0.6)
+        drawn.spines[["top", "right"]].set_visible(False)
     _add_legend(figure, axes[0, 0], [])
     _write(figure, path)
 
@@ -86,8 +98,8 @@ def comparison(lines: Sequence[Line]) -> Any:
     colours = dict(zip(dict.fromkeys(line.label for line in lines), LABELS * len(lines), strict=False))
     for column, members in enumerate(columns.values()):
         for row, metric in enumerate(RATIOS):
-            for line in members:
-                _draw_metric(axes[row, column], line, metric, colours[line.label], line.label)
+            for level, line in enumerate(members):
+                _draw_metric(axes[row, column], line, metric, colours[line.label], line.label, level / len(members))
             _finish(axes[row, column], members[0])
             axes[row, column].axhline(1.0, color="black", lw=0.8, alpha=0.5)
             axes[row, column].set_ylabel(RATIOS[metric][1])
@@ -143,10 +155,26 @@ def _curve_sizes(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.union1d(dense, sizes)
 
 
-def _draw_metric(axes: Any, line: Line, metric: str, colour: str, name: str) -> None:
-    """Points with error bars, the exact curve (or a thin line between points), and the paper's bound dotted."""
+def _draw_metric(axes: Any, line: Line, metric: str, colour: str, name: str, level: float = 0.0) -> None:
+    """Points with error bars, the exact curve (or a thin line between points), and the paper's bound dotted.
+
+    Risks in doubt are hollow points; ratios in doubt crosses at the foot of the panel, of which ``level`` is a share.
+    """
     mean, stderr = line.summary[metric]
     axes.errorbar(line.sizes, mean, yerr=stderr, color=colour, fmt="o", ms=3.5, lw=1.2, capsize=2, label=name)
+    doubtful = line.doubts.of(metric)
+    if metric in FITS:
+        axes.plot(line.sizes[doubtful], mean[doubtful], "o", color=colour, mfc="white", ms=3.5, zorder=3)
+    else:  # there is no value to draw
+        low = FOOT[0] + level * (FOOT[1] - FOOT[0])
+        axes.plot(
+            line.sizes[doubtful],
+            np.full(doubtful.sum(), low),
+            "x",
+            color=colour,
+            ms=5,
+            transform=axes.get_xaxis_transform(),
+        )
     curve = _curve_sizes(line.sizes)
     exact, bounds = line.theory(curve)
     if metric not in exact:
@@ -175,8 +203,8 @@ def _draw_risks(axes: Any, line: Line) -> None:
 
 
 def _draw_ratios(axes: Any, line: Line) -> None:
-    for metric, (colour, name) in RATIOS.items():
-        _draw_metric(axes, line, metric, colour, name)
+    for level, (metric, (colour, name)) in enumerate(RATIOS.items()):
+        _draw_metric(axes, line, metric, colour, name, level / len(RATIOS))
     _finish(axes, line)
     axes.axhline(1.0, color="black", lw=0.8, alpha=0.5)
     axes.set_ylabel("PGR, OPR")
@@ -199,5 +227,12 @@ def _add_legend(figure: Any, axes: Any, lines: Sequence[Line]) -> None:
     if any(line.theory(line.sizes)[0] for line in lines):
         handles += [Line2D([], [], color="black", lw=1.3), Line2D([], [], color="black", lw=1.2, ls=":")]
         labels += ["exact expectation", "bound of the paper"]
-    per_row = max(2, round(figure.get_figwidth() / 1.9))
+    if any(line.doubts.of(metric).any() for line in lines for metric in RATIOS):
+        handles.append(Line2D([], [], color="black", marker="x", ms=5, ls=""))
+        labels.append("ratio in doubt")
+    if any(line.doubts.of(fit).any() for line in lines for fit in FITS):
+        handles.append(Line2D([], [], color="black", marker="o", mfc="white", ms=3.5, ls=""))
+        labels.append("ill-conditioned")
+    rows = math.ceil(len(labels) / max(2, round(figure.get_figwidth() / 1.9)))
+    per_row = math.ceil(len(labels) / rows)  # rows of even length
     figure.legend(handles, labels, frameon=False, fontsize=9, ncols=per_row, loc="outside upper center")

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from w2s_fast import __version__
-from w2s_fast.model.trials import RISKS, Trials
+from w2s_fast.model.trials import ACCURACIES, METRICS, Trials
 from w2s_fast.study.files import whole_file
+from w2s_fast.study.lines import Line
 
 Row = dict[str, Any]
+NO_GAP = " No gap: the ceiling is not better than the teacher by 3 standard errors, so that PGR means nothing."
 
 
 def write_csv(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
@@ -30,17 +32,14 @@ def write_csv(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
 
 def probe_rows(trials: Trials, weak: str, strong: str) -> list[Row]:
     """Tidy rows of one pair of models: one a point and label column, with every metric, its error, and doubts."""
-    summary, rows = trials.summary(), []
+    summary, doubts, rows = trials.summary(), trials.doubts, []
     parts = trials.decomposition
     for place in np.ndindex(trials.weak.shape[:-1]):
         point = place[: trials.n.ndim]
         row: Row = {"weak_model": weak, "strong_model": strong, "n": int(trials.n[point]), "N": int(trials.N[point])}
         if len(place) > len(point):
             row["column"] = place[-1]
-        row["no_gap"] = bool(trials.no_gap[place])
-        row["ill_conditioned"] = [
-            fit for fit in RISKS if trials.ill_conditioned and getattr(trials.ill_conditioned, fit)[point].any()
-        ]
+        row["in_doubt"] = doubts.in_words(place)
         for metric, (mean, stderr) in summary.items():
             row |= {metric: float(mean[place]), f"{metric}_stderr": float(stderr[place])}
         for part in (*parts._fields, "reduced", "discrepant") if parts is not None else ():
@@ -98,12 +97,34 @@ def scale_of(is_synthetic: bool, metric: str) -> float:
     return 1e3 if is_synthetic and metric not in ("pgr", "opr") else 1.0
 
 
-def cell(mean: float, stderr: float) -> str:
-    """Write ``mean±stderr`` to the digits that the error leaves, six at most.
+def shown_metrics(lines: Sequence[Line]) -> list[str]:
+    """Columns of tables for people: risks, ratios, and accuracies where some line has them."""
+    return [*METRICS, *(name for name in ACCURACIES.values() if any(name in line.summary for line in lines))]
 
-    >>> cell(0.0013959, 0.0000132), cell(0.5642, 0.0081), cell(-14.2, 2.7), cell(1.5, 0.0)
-    ('0.001396±0.000013', '0.564±0.008', '-14±3', '1.5±0')
+
+def column_name(metric: str) -> str:
+    """Name a metric above its column."""
+    return metric.upper() if metric in ("pgr", "opr") else metric.replace("_", " ")
+
+
+def cells(line: Line, index: int, metrics: Sequence[str]) -> list[str]:
+    """Write metrics at one size; those the line does not have are empty."""
+    found = []
+    for metric in metrics:
+        scale = scale_of(line.setting.is_synthetic, metric)
+        values = [float(part[index]) * scale for part in line.summary.get(metric, ())]
+        found.append(cell(*values) if values else "")
+    return found
+
+
+def cell(mean: float, stderr: float) -> str:
+    """Write ``mean±stderr`` to the digits that the error leaves, six at most; a dash for what is not there.
+
+    >>> cell(0.0013959, 0.0000132), cell(0.5642, 0.0081), cell(-14.2, 2.7), cell(1.5, 0.0), cell(math.nan, 1.0)
+    ('0.001396±0.000013', '0.564±0.008', '-14±3', '1.5±0', '-')
     """
+    if math.isnan(mean):
+        return "-"
     if not (math.isfinite(mean) and math.isfinite(stderr)) or stderr <= 1e-9 * abs(mean):
         return f"{mean:.4g}±{stderr if not math.isfinite(stderr) else 0:.2g}"
     if stderr < 1e-5 * abs(mean):

@@ -15,7 +15,18 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._threads import default_workers
-from w2s_fast.model.trials import Estimate, Trials
+from w2s_fast.model.trials import (
+    ACCURACIES,
+    ILL_CONDITIONED,
+    RISKS,
+    Accuracy,
+    Doubts,
+    Estimate,
+    IllConditioned,
+    Trials,
+    doubts_of,
+    summary_of,
+)
 from w2s_fast.study import store
 from w2s_fast.study.files import whole_file
 from w2s_fast.study.lines import Line, lines_of
@@ -96,6 +107,7 @@ class Study:
             n=[n for n, _ in points],
             N=[N for _, N in points],
             settings=[setting.about for setting in settings],
+            columns=list(settings[0].columns),
             keep_trials=path is None or bool(keep_trials),
         )
         self._set_up(spec, settings)
@@ -109,7 +121,7 @@ class Study:
         self._record = self._nothing()
 
     def _nothing(self) -> Record:
-        return Record(len(self.settings) * len(self._spec.n), self.settings[0].columns, self._spec.keep_trials)
+        return Record(len(self.settings) * len(self._spec.n), self._spec.columns, self._spec.keep_trials)
 
     @classmethod
     def open(cls, path: PathLike) -> Study:
@@ -128,7 +140,7 @@ class Study:
         return study
 
     def _read(self, file: store.Store) -> None:
-        self.runs, self._record = file.runs(), file.record(self.settings[0].columns)
+        self.runs, self._record = file.runs(), file.record()
 
     @property
     def points(self) -> list[tuple[int, int]]:
@@ -270,7 +282,18 @@ class Study:
         return self
 
     def summary(self) -> Mapping[str, Estimate]:
-        """Mean and standard error of each metric, arrays over settings, then points; NaN where nothing was run."""
+        """Mean and standard error of each metric, arrays over settings, then points.
+
+        As ``Trials.summary``; NaN where nothing was run, and ratios where :attr:`doubts` has them.
+        """
+        return summary_of(self._estimates())
+
+    @property
+    def doubts(self) -> Doubts:
+        """Where ratios mean nothing, no gap to recover or an ill-conditioned fit: over settings, then points."""
+        return doubts_of(self._estimates())
+
+    def _estimates(self) -> Mapping[str, Estimate]:
         if not self.counts.any():
             raise RuntimeError("this study has no results yet: call run() first")
         return self._record.summary()
@@ -278,20 +301,33 @@ class Study:
     @property
     def result(self) -> Trials:
         """Every trial, of shape (points, trials), or (settings, points, trials) where there are several settings."""
-        values = self._record.trials()
         shape = (len(self.settings),) * (len(self.settings) > 1) + (len(self.n), -1)
-        weak, baseline, ceiling, w2s = (values[..., column].reshape(shape) for column in range(4))
+        columns = np.moveaxis(self._record.trials(), -1, 0)
+        values = {name: column.reshape(shape) for name, column in zip(self._record.columns, columns, strict=True)}
         n, N = (np.broadcast_to(sizes, shape[:-1]).copy() for sizes in (self.n, self.N))
-        return Trials(n, N, weak, baseline, ceiling, w2s, self.seed)
+        flags = [values[name] > 0 for name in ILL_CONDITIONED.values() if name in values]
+        hits = [values[name] for name in ACCURACIES.values() if name in values]
+        return Trials(
+            n,
+            N,
+            **{name: values[name] for name in RISKS},
+            seed=self.seed,
+            ill_conditioned=IllConditioned(*flags) if flags else None,
+            accuracy=Accuracy(*hits) if hits else None,
+        )
 
     def lines(self) -> list[Line]:
         """Results along n and along N, setting by setting."""
-        counts = self.counts
-        return lines_of(self.title, self.axes, self.settings, self.points, counts, self.summary())
+        measured = self.counts, self.summary(), self.doubts
+        return lines_of(self.title, self.axes, self.settings, self.points, *measured)
 
     def table(self) -> list[Row]:
-        """Tidy rows: one a setting, point and metric, with mean, standard error, exact expectation, paper's bound."""
-        summary, counts = self.summary(), self.counts.tolist()
+        """Tidy rows: one a setting, point and metric, with mean, standard error, exact expectation, paper's bound.
+
+        ``in_doubt`` says why a metric means nothing, or is empty.
+        """
+        summary, doubts, counts = self.summary(), self.doubts, self.counts.tolist()
+        doubtful = {metric: doubts.of(metric) for metric in summary}
         rows = []
         for index, setting in enumerate(self.settings):
             exact, bounds = setting.theory(self.n, self.N)
@@ -303,6 +339,7 @@ class Study:
                     row |= {"mean": float(mean[place]), "stderr": float(stderr[place])}
                     for name, theory in (("expected", exact), ("paper_bound", bounds)):
                         row[name] = float(theory[metric][point]) if metric in theory else None
+                    row["in_doubt"] = doubts.in_words(place) if doubtful[metric][place] else ""
                     rows.append(row)
         return rows
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,17 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
-from w2s_fast.model.features import Rows, Task
+from w2s_fast.model.design import Design, Points
+from w2s_fast.model.features import Rows, Task, blocks, let_go
 from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.model.probe import Plan, run_trials
-from w2s_fast.model.risks import outperforming_ratio, performance_gap_recovery
+from w2s_fast.model.outcomes import Outcome
+from w2s_fast.model.probe import run_trials
+from w2s_fast.model.risks import Risks
 from w2s_fast.model.simulate import Span, run_spans
 from w2s_fast.model.theory import expected_risks, paper_bounds, w2s_variance
-from w2s_fast.model.trials import METRICS
+from w2s_fast.model.trials import ACCURACIES, DIFFERENCES, ILL_CONDITIONED, METRICS, OF_MEANS, columns_of
 
 Matrix = npt.NDArray[np.float64]
 Source = GaussianModel | Task | Callable[..., GaussianModel]
-Points = Sequence[tuple[int, int]]
 Theory = dict[str, Matrix]
 # Values of some trials at some points, that belong together: (point, first trial, (trials, columns)).
 Chunk = list[tuple[int, int, Matrix]]
@@ -84,8 +86,12 @@ class Setting:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the values that a trial has."""
-        return (*METRICS, *PARTS) if self.is_synthetic else METRICS
+        """Names of the values that a trial has; real features tell them only where they are at hand."""
+        columns = (*METRICS, *DIFFERENCES)
+        if self.is_synthetic:
+            return (*columns, *PARTS)
+        signs = isinstance(self.source, Task) and self.source.has_signs
+        return (*columns, *ILL_CONDITIONED.values(), *(ACCURACIES.values() if signs else ()))
 
     def label(self, axes: Sequence[str]) -> str:
         """Name the setting by its values on the given axes."""
@@ -94,7 +100,11 @@ class Setting:
     def require(self, points: Points, seed: int) -> None:
         """Refuse points that cannot be run: before anything is written."""
         if isinstance(self.source, Task):
-            Plan.of(self.source, points, seed)
+            self._design(self.source, points, seed)
+
+    def _design(self, task: Task, points: Points, seed: int) -> Design:
+        n, N = np.transpose(points)
+        return Design.of(task, n, N, seed)
 
     def run(
         self, points: Points, done: Sequence[int], trials: int, *, seed: int, workers: int | None
@@ -106,13 +116,14 @@ class Setting:
             for index, first, values in run_spans(
                 self.source, spans, seed=seed, ridge=self.about["ridge"], workers=workers
             ):
-                yield [(missing[index], first, with_ratios(values))]
+                columns = columns_of(*values[:, :4].T).values()
+                yield [(missing[index], first, np.column_stack((*columns, values[:, 4:])))]
         elif self.source is not None:
             # Points of real features share each trial's rows, and so come and go together.
-            plan = Plan.of(self.source, points, seed)
-            for trial, outcomes in run_trials(plan, range(min(done), trials), workers=workers):
+            design = self._design(self.source, points, seed)
+            for trial, outcomes in run_trials(design, range(min(done), trials), workers=workers):
                 (outcome,) = outcomes.values()
-                values = with_ratios(outcome.errors[:, :, 0])
+                values = _values_of(outcome, self.source.has_signs)
                 yield [(point, trial, values[point : point + 1]) for point in range(len(points))]
         else:
             raise ValueError("a study file does not hold real features: give them again, as Study(task, ..., path=...)")
@@ -123,17 +134,19 @@ class Setting:
             return {}, {}
         exact, bounds = expected_risks(self.source, n, N), paper_bounds(self.source, n, N)
         parts = (*w2s_variance(self.source, n, N), *w2s_variance(self.source, n, N, population=True))
-        return (
-            {name: getattr(exact, name) for name in METRICS} | dict(zip(PARTS, parts, strict=True)),
-            {name: getattr(bounds, name) for name in METRICS},
-        )
+        return _by_metric(exact) | dict(zip(PARTS, parts, strict=True)), _by_metric(bounds)
 
 
-def with_ratios(values: Matrix) -> Matrix:
-    """Put PGR and OPR behind the four risks of each row."""
-    weak, baseline, ceiling, w2s = values[:, :4].T
-    ratios = performance_gap_recovery(weak, ceiling, w2s), outperforming_ratio(baseline, w2s)
-    return np.column_stack((values[:, :4], *ratios, values[:, 4:]))
+def _by_metric(risks: Risks) -> Theory:
+    """Metrics of expected risks: their ratios are what ratios of means come to."""
+    ratios = {name: getattr(risks, name.removesuffix("_of_means")) for name in OF_MEANS}
+    return {name: getattr(risks, name) for name in METRICS} | ratios
+
+
+def _values_of(outcome: Outcome, signs: bool) -> Matrix:
+    """Columns of one trial of real features at each point."""
+    columns = columns_of(*outcome.errors[:, :, 0].T).values()
+    return np.column_stack((*columns, outcome.ill_conditioned, *([outcome.hits[:, :, 0]] if signs else [])))
 
 
 def fingerprint(arrays: Sequence[npt.NDArray[Any]]) -> str:
@@ -141,7 +154,9 @@ def fingerprint(arrays: Sequence[npt.NDArray[Any]]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(json.dumps([array.dtype.str, array.shape]).encode())
-        digest.update(np.ascontiguousarray(array).data)
+        for block in blocks(len(array), math.prod(array.shape[1:])) if array.ndim else [()]:
+            digest.update(np.ascontiguousarray(array[block]).data)
+            let_go(array)
     return digest.hexdigest()
 
 

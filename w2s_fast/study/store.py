@@ -31,7 +31,7 @@ from w2s_fast.study.setting import Chunk, Setting
 
 PathLike = str | os.PathLike[str]
 APPLICATION = 0x77327366  # "w2sf", in SQLite's header
-SCHEMA = 1
+SCHEMA = 2
 SMALLEST = 512  # bytes; SQLite takes less for a new file
 BUSY_SECONDS = 1.0  # readers hold a file for less
 TABLES = {
@@ -56,6 +56,7 @@ class Spec:
     n: list[int]
     N: list[int]
     settings: list[dict[str, Any]]
+    columns: list[str]  # names of the values that a trial has
     keep_trials: bool
 
     def differences(self, other: Spec) -> list[str]:
@@ -93,8 +94,9 @@ class Store:
     def runs(self) -> list[dict[str, Any]]:
         return [json.loads(content) for _, content in self._rows("runs", "run", "content")]
 
-    def record(self, columns: Sequence[str]) -> Record:
+    def record(self) -> Record:
         """Read all that was measured."""
+        columns = self.spec.columns
         record = Record(len(self.spec.settings) * len(self.spec.n), columns, self.spec.keep_trials)
         for seed in self.seeds():
             record.require(seed)
@@ -219,8 +221,9 @@ def _check_file(connection: sqlite3.Connection, name: str) -> None:
     (schema,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION:
         raise StudyFileError("is an SQLite file, but not a study")
-    if schema > SCHEMA:
-        raise StudyFileError(f"has schema {schema}, this version reads up to {SCHEMA}: upgrade w2s_fast")
+    if schema != SCHEMA:
+        advice = "upgrade w2s_fast" if schema > SCHEMA else "it has no flags for fits in doubt; run it again elsewhere"
+        raise StudyFileError(f"has schema {schema}, this version reads {SCHEMA}: {advice}")
     (pages,), (size,) = (connection.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "page_size"))
     if os.path.getsize(name) < pages * size and not os.path.exists(f"{name}-wal"):  # a log may hold the last pages
         raise StudyFileError("is truncated: its last pages are missing")

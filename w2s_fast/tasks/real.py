@@ -14,6 +14,8 @@ from w2s_fast._random import stream
 from w2s_fast.linalg.angles import correlation_dimension
 from w2s_fast.linalg.subspace import intrinsic_dimension
 from w2s_fast.model.features import Task
+from w2s_fast.model.trials import FITS_OF, OF_MEANS, Doubts, Estimate
+from w2s_fast.study.lines import Line, lines_of
 from w2s_fast.study.run import Study
 from w2s_fast.tasks.cache import Extractor, Features, ShowProgress
 
@@ -101,15 +103,30 @@ class Run(NamedTuple):
     study: Study
 
     @property
-    def has_gap(self) -> npt.NDArray[np.bool_]:
-        """Whether the mean gap between teacher and ceiling leaves a PGR to speak of, at each point."""
-        summary = self.study.summary()
-        return np.asarray(summary["weak"].mean > (1 + GAP) * summary["ceiling"].mean)
+    def task(self) -> Task:
+        """Features and labels, held-out rows among them."""
+        source = self.study.settings[0].source
+        assert isinstance(source, Task)
+        return source
+
+    @property
+    def doubts(self) -> Doubts:
+        """Those of the study, at each point; a gap below ``GAP`` counts as none."""
+        summary, doubts = self.study.summary(), self.study.doubts
+        small = summary["weak"].mean <= (1 + GAP) * summary["ceiling"].mean
+        return doubts._replace(no_gap=doubts.no_gap | small)
 
     def trials(self, metric: str) -> npt.NDArray[np.float64]:
-        """Every trial of a metric, (points, trials); PGR is NaN at points without a gap."""
-        values = getattr(self.study.result, metric)
-        return np.where(self.has_gap[:, None], values, np.nan) if metric == "pgr" else np.asarray(values)
+        """Every trial of a metric, (points, trials); NaN at points in doubt."""
+        return np.where(self.doubts.of(metric)[:, None], np.nan, getattr(self.study.result, metric))
+
+    def lines(self, title: str, label: str) -> list[Line]:
+        """Results along n and along N under names of their own; ratios in doubt are NaN."""
+        study, summary, doubts = self.study, dict(self.study.summary()), self.doubts
+        for name in (*FITS_OF, *OF_MEANS):
+            summary[name] = Estimate(*(np.where(doubts.of(name), np.nan, part) for part in summary[name]))
+        lines = lines_of(title, [], study.settings, study.points, study.counts, summary, doubts)
+        return [replace(line, label=label) for line in lines]
 
 
 def plan(task: RealTask, features: Mapping[str, Features], *, trials: int, seed: int) -> list[Run]:

@@ -1,7 +1,7 @@
 """Features of sentences: GloVe vectors, and every layer of MiniLM.
 
 ``python -m w2s_fast.tasks.valence.extract`` makes ``features.npz`` anew, the part that ships with the package. It needs
-the extra ``tasks`` and takes about five minutes on two cores; the same package versions give the same file.
+the extra ``tasks`` and takes a minute or two on two cores; the same package versions give the same file.
 """
 
 from __future__ import annotations
