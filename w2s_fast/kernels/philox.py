@@ -9,6 +9,7 @@ what it is compiled for: ``numba.cuda`` takes the same source.
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast._jit import Vector, kernel
 
@@ -141,15 +142,20 @@ def chi_square(key: Key, trial: int, strand: int, row: int, dof: int) -> float:
 
 
 @kernel
-def fill_normals(key: Key, trial: int, strand: int, out: Vector, size: int, lane: int, lanes: int) -> None:
-    """Write the first ``size`` normals of a strand to ``out``; this lane of ``lanes`` takes its share."""
+def fill_words(
+    key: Key, trial: int, strand: int, out: npt.NDArray[np.uint64], size: int, lane: int, lanes: int
+) -> None:
+    """Write the first ``size`` words of a strand to ``out``; this lane of ``lanes`` takes its share."""
     for block in range(lane, (size + WORDS - 1) // WORDS, lanes):
-        w0, w1, w2, w3 = block_of_words(key, trial, strand, block)
-        at = WORDS * block
-        out[at] = normal(w0)
-        if at + 1 < size:
-            out[at + 1] = normal(w1)
-        if at + 2 < size:
-            out[at + 2] = normal(w2)
-        if at + 3 < size:
-            out[at + 3] = normal(w3)
+        words = block_of_words(key, trial, strand, block)
+        for i in range(min(WORDS, size - WORDS * block)):
+            out[WORDS * block + i] = words[i]
+
+
+@kernel
+def fill_normals(key: Key, trial: int, strand: int, out: Vector, size: int, lane: int, lanes: int) -> None:
+    """Write the first ``size`` normals of a strand likewise."""
+    for block in range(lane, (size + WORDS - 1) // WORDS, lanes):
+        words = block_of_words(key, trial, strand, block)
+        for i in range(min(WORDS, size - WORDS * block)):
+            out[WORDS * block + i] = normal(words[i])
