@@ -1,8 +1,8 @@
 """The same kernels on NVIDIA GPUs (needs the extra ``cuda13``).
 
-``simulate(..., device="cuda")`` and ``Study.run(device="cuda")`` run trials here. The names below take arrays that live
-on the GPU, CuPy's or any with ``__cuda_array_interface__`` or DLPack, and leave their results there. What does not fit
-comes by blocks: :func:`row_blocks` brings them over from arrays, files and iterables on the host.
+``simulate(..., device="cuda")`` runs its trials here. The names below take arrays that live on the GPU, CuPy's or any
+with ``__cuda_array_interface__`` or DLPack, and leave their results there. What does not fit comes by blocks:
+:func:`row_blocks` brings them over from arrays, files and iterables on the host.
 """
 
 from __future__ import annotations

@@ -172,10 +172,10 @@ def part_moments(block: FloatArray, part_rows: int, means: Matrix, m2s: Matrix) 
             bottom = min(top + TILE_ROWS, last)
             total, drift, squares = 0.0, 0.0, 0.0
             for i in range(top, bottom):
-                total += block[i, column]
+                total += np.float64(block[i, column])
             center = total / (bottom - top)
             for i in range(top, bottom):
-                deviation = block[i, column] - center
+                deviation = np.float64(block[i, column]) - center
                 drift += deviation
                 squares += deviation * deviation
             tile_mean[0] = center + drift / (bottom - top)

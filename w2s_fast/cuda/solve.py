@@ -45,7 +45,8 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
         raise ValueError(f"Y must have 1 or 2 dimensions, got shape {labels.shape}")
     dtype = np.result_type(features.dtype, labels.dtype)
     ridge, cut = settings(dtype, features.shape, rcond, ridge)
-    X, Y = features.astype(np.float64, copy=False), labels.reshape(len(labels), -1).astype(np.float64, copy=False)
+    columns = labels if labels.ndim == 2 else labels[:, None]
+    X, Y = (array.astype(np.float64, copy=False) for array in (features, columns))
     m, n = X.shape
     coef = np.zeros_like(X, shape=(n, Y.shape[1]))
     if 0 not in (m, n):
