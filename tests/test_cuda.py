@@ -6,7 +6,7 @@
 import numpy as np
 import pytest
 
-from tests import naive
+from tests import naive, strict_arrays
 from tests.test_lanes import MODELS, SHAPES, values_of
 from tests.test_simulate import GEOMETRIES, RISKS
 from w2s_fast import GaussianModel, cuda, linalg, simulate
@@ -261,3 +261,55 @@ def test_names_are_listed_once_and_others_refused():
 
 def test_kernels_take_the_source_of_the_cpu():
     assert kernels.on_device(kernels.lanes.place) is kernels.on_device(kernels.lanes.place)
+
+
+@pytest.fixture
+def strict(monkeypatch):
+    """Strict arrays in the place of CuPy's; kernels still run in the simulator."""
+    if not SIMULATED:
+        pytest.skip("a GPU has the real ones")
+    from w2s_fast.cuda import accumulate, arrays, random, solve
+
+    library = strict_arrays.library()
+    for module in (accumulate, arrays, random, solve, trials):
+        monkeypatch.setattr(module, "array_library", lambda: library)
+        if hasattr(module, "to_host"):
+            monkeypatch.setattr(module, "to_host", lambda array: array.values)
+    names = ("add_sketch", "fill_normals", "fill_words", "merge_parts", "part_moments", "run_trials")
+    for name in names:
+        monkeypatch.setattr(kernels, name, strict_arrays.on_device(getattr(kernels, name)))
+    return library.asarray
+
+
+@pytest.mark.usefixtures("tiny_blocks")
+def test_nothing_leaves_the_gpu_unasked(strict, rows, tmp_path):
+    """All of it once, on arrays that refuse to become NumPy's or to mix with them."""
+    X, Y = strict(rows), strict(rows[:, :2] ** 2)
+    kinds = strict_arrays.StrictArray
+    for centred in (False, True):
+        gram = cuda.Gram(centred=centred).update(X, Y).merge(cuda.Gram(centred=centred).update(X, Y))
+        gram.downdate(cuda.Gram(centred=centred).update(X[:9], Y[:9]))
+        gram.save(tmp_path / "g.npz")
+        for weights in (gram.solve(), gram.solve(1.0), gram.solve([0.5, 1.0]), gram.solve(rcond=1e-6)):
+            assert isinstance(weights, kinds)
+        assert cuda.Gram.load(tmp_path / "g.npz").to_host().n_rows == gram.n_rows
+    moments = cuda.Moments().update(X).merge(cuda.Moments().update(X))
+    assert isinstance(moments.mean, kinds)
+    assert isinstance(moments.variance(), kinds)
+    assert isinstance(moments.to_host().mean, np.ndarray)
+    doubled = strict(np.column_stack((rows, rows)))
+    for weights in (
+        cuda.min_norm(X, Y),
+        cuda.min_norm(X.T, Y[:5]),
+        cuda.min_norm(doubled, Y, ridge=0.1),
+        cuda.min_norm(doubled, Y),
+    ):
+        assert isinstance(weights, kinds)
+    assert all(isinstance(factor, kinds) for factor in cuda.randomized_svd(X.T, 2, random_state=0))
+    assert isinstance(cuda.fit_subspace(rows, rank=2).basis, kinds)
+    assert isinstance(cuda.random_words(5), kinds)
+    assert isinstance(values_of(GEOMETRIES["any angles"], 20, 15, 1, seed=3, device="cuda"), np.ndarray)
+    rows[3, 2] = np.nan
+    for refuse in (cuda.Moments().update, cuda.Gram().update, lambda bad: cuda.sketch(bad, 3)):
+        with pytest.raises(ValueError, match="1 NaN or infinite value"):
+            refuse(strict(rows))

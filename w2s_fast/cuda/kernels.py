@@ -73,11 +73,11 @@ def run_trials(
 ) -> None:
     """Fill each row of ``out`` (trials, 8) by a team of threads: lanes are threadIdx.x, teams threadIdx.y.
 
-    A team works in ``words`` numbers of ``work``, or of shared memory where ``work`` is empty. Teams of a block keep
+    A team works in ``words`` numbers of ``work``, or of shared memory where ``work`` has no room. Teams of a block keep
     step, so those beyond the last trial run that one again.
     """
     team, teams = cuda.threadIdx.y, cuda.blockDim.y
-    room = cuda.shared.array(0, FLOAT64) if work.size == 0 else work[cuda.blockIdx.x * teams * words :]
+    room = cuda.shared.array(0, FLOAT64) if work.size < words else work[cuda.blockIdx.x * teams * words :]
     room = room[team * words : (team + 1) * words]
     for start in range(cuda.blockIdx.x * teams, out.shape[0], cuda.gridDim.x * teams):
         row = min(start + team, out.shape[0] - 1)

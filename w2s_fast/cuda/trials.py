@@ -55,7 +55,7 @@ def run_trials(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: i
     launch = Launch.of(count, strong, words, multiprocessors(), free_bytes())
     with explained():
         out = xp.empty((count, lanes.VALUES))
-        work = xp.empty(0 if launch.in_shared else launch.blocks * launch.teams * words)
+        work = xp.empty(1 if launch.in_shared else launch.blocks * launch.teams * words)
         shared = 8 * launch.teams * words if launch.in_shared else 0
         moved = (xp.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments)
         run = kernels.run_trials[launch.blocks, (launch.lanes, launch.teams), 0, shared]

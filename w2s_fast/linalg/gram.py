@@ -319,7 +319,7 @@ def require_trusted(gram_rcond: float, scale: Matrix, peak: Matrix | None) -> No
     """Refuse a factor of D G D, D = diag(scale), of too small a reciprocal condition for what G once was."""
     from w2s_fast.kernels.leastsq import GRAM_RCOND
 
-    needed = GRAM_RCOND * max(1.0, float((peak * scale**2).max(initial=0.0)) if peak is not None else 1.0)
+    needed = GRAM_RCOND * max(1.0, float((peak * scale**2).max()) if peak is not None and len(peak) else 1.0)
     if gram_rcond <= needed:
         raise _untrusted(len(scale), gram_rcond, needed)
 
