@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(
 def compiled(architecture, *kernels):
     """Resource use of each kernel, compiled in a process of its own: device functions are compiled once a process."""
     program = [sys.executable, "-m", "tests.cuda_compiler", architecture, *kernels]
-    done = subprocess.run(program, capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(program, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
