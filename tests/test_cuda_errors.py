@@ -165,6 +165,6 @@ def test_launches_are_cut_to_the_machine(packages):
 
     assert Launch.of(1000, 4, 100, 2, 10**9) == (32, 32, 4, True)
     assert Launch.of(1000, 32, 2_000, 2, 10**9) == (334, 3, 32, True)
-    assert Launch.of(10**6, 100, 13_344, 132, 10**9) == (528, 1, 128, False)
+    assert Launch.of(10**6, 100, 13_344, 132, 10**9) == (264, 1, 128, False)
     assert Launch.of(10**6, 100, 13_344, 132, 10**6) == (2, 1, 128, False)
     assert Launch.of(3, 2_000, 10**7, 132, 10) == (1, 1, 128, False)

@@ -24,6 +24,7 @@ except ImportError as error:
     raise RuntimeError(f"device='cuda' needs the package numba-cuda ({error}): {EXTRA}") from None
 
 cuda: Any = _cuda
+cuda.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a small problem is no fault of the caller's
 SIMULATED = bool(cuda.config.ENABLE_CUDASIM)
 
 

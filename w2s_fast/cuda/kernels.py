@@ -1,6 +1,8 @@
 """Kernels: arrays in, arrays out, no checks. What they compute is the source of :mod:`w2s_fast.kernels`.
 
-Sums run in an order that depends on shapes alone, so that bits repeat.
+Sums run in an order that depends on shapes alone, so that bits repeat. By ptxas 13.0 for sm_90 none spills or needs a
+stack: run_trials takes 229 registers a thread, part_moments and merge_parts 56 to 64, fills 32 to 42, and add_sketch 40
+with 4 KiB of shared memory beside its strip. Speed was not measured on a GPU yet.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from w2s_fast.kernels import lanes
 BLOCK_THREADS = 128
 FEWEST_LANES = 4
 SHARED_WORDS = 48 * 1024 // 8  # that every GPU gives a block without being asked
-BLOCKS = 4  # a multiprocessor where work is in global memory: at d_strong = 100, 0.1 MB each, L2 still holds them
+BLOCKS = 2  # a multiprocessor: as many as 229 registers a thread let in
 SHARE_OF_MEMORY = 4
 
 
