@@ -10,12 +10,20 @@ import pytest
 import w2s_fast
 
 PACKAGE = Path(w2s_fast.__file__).parent
-LAYERS = [("_check", "_jit", "_random", "_threads"), ("kernels",), ("linalg",), ("model",), ("study",), ("tasks",)]
+LAYERS = [
+    ("_check", "_devices", "_jit", "_random", "_threads"),
+    ("kernels",),
+    ("linalg",),
+    ("model",),
+    ("study",),
+    ("tasks",),
+]
 TOP = ("cli", "cuda", "scale")  # may import everything below, and not one another
 OWNERS = {
     "dask": "scale.py",
-    "numba.cuda": "cuda/",
-    "cupy": "cuda/",
+    "numba.cuda": "cuda/_shim.py",
+    "numba_cuda": "cuda/_shim.py",
+    "cupy": "cuda/_shim.py",
     "matplotlib": "study/plot.py",
     "sqlite3": "study/store.py",
     "pandas": "study/report.py",
@@ -58,6 +66,12 @@ def violations(path: str, source: str) -> list[str]:
         for library, owner in OWNERS.items():
             if (name == library or name.startswith(library + ".")) and not path.startswith(owner):
                 bad.append(f"{path} imports {name}, which belongs in {owner}")
+        if (
+            name in ("importlib", "importlib.import_module")
+            and RANK.get(room, len(LAYERS)) <= RANK["model"]
+            and room != "_devices"
+        ):
+            bad.append(f"{path} imports {name}: modules found by name are for _devices.py, or nobody sees the layer")
         if room == "__init__" or not name.startswith("w2s_fast.") or room_of(name) not in RANK:
             continue
         target = room_of(name)
@@ -89,6 +103,13 @@ def test_every_room_has_a_rank() -> None:
         ("scale.py", "import w2s_fast.cli"),
         ("linalg/gram.py", "import matplotlib.pyplot"),
         ("linalg/gram.py", "from numba import cuda"),
+        ("linalg/gram.py", "import numba_cuda"),
+        ("cuda/kernels.py", "from numba import cuda"),
+        ("cuda/solve.py", "import cupy"),
+        ("model/simulate.py", "from w2s_fast.cuda import trials"),
+        ("cuda/trials.py", "from w2s_fast.cli import info"),
+        ("model/simulate.py", "import importlib"),
+        ("model/simulate.py", "from importlib import import_module"),
         ("study/run.py", "import dask.array"),
         ("study/run.py", "import sqlite3"),
     ],
@@ -102,11 +123,21 @@ def test_types_alone_may_point_up() -> None:
     assert violations("model/theory.py", source) == []
 
 
-HEAVY = ("numba", "scipy", "matplotlib", "sqlite3", "pandas", "click", "rich", "threadpoolctl")
+HEAVY = ("numba", "cupy", "w2s_fast.cuda", "scipy", "matplotlib", "sqlite3", "pandas", "click", "rich", "threadpoolctl")
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     program = f"import sys, w2s_fast; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_cpu_users_load_nothing_of_cuda() -> None:
+    program = (
+        "import sys\nfrom w2s_fast import GaussianModel, Gram, simulate\n"
+        "simulate(GaussianModel.paper(4, 3, 2, d_target=5), 9, 8, trials=1), Gram().update([[1.0]])\n"
+        "print([m for m in ('numba_cuda', 'numba.cuda.cudadrv', 'cupy', 'w2s_fast.cuda') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
 

@@ -66,9 +66,9 @@ SHAPES = {  # n, N against d_weak = 4, d_strong = 3
 }
 
 
-def same_distribution(model, n, N, trials, seed, ridge=0.0):
+def same_distribution(model, n, N, trials, seed, ridge=0.0, method="auto"):
     """Smallest p-value of two-sample tests of every metric, and of the correlations of the log risks."""
-    ours = simulate(model, n, N, trials=trials, seed=seed, ridge=ridge)
+    ours = simulate(model, n, N, trials=trials, seed=seed, ridge=ridge, method=method)
     rng = np.random.default_rng(seed + 1)
     oracle = np.array([naive.trial(model, n, N, rng, ridge) for _ in range(trials)]).T
     pvalues = [stats.ks_2samp(getattr(ours, name), theirs).pvalue for name, theirs in zip(RISKS, oracle, strict=True)]
@@ -273,7 +273,9 @@ def test_summary_has_mean_and_standard_error_of_every_metric():
         ({"progress": 5}, TypeError, "progress must be a function of .done, total., got 5"),
         ({"model": None}, TypeError, "model must be a GaussianModel, got NoneType"),
         ({"workers": 0}, ValueError, "workers must be at least 1"),
-        ({"method": "magic"}, ValueError, "method must be one of 'auto', 'direct', 'wishart', got 'magic'"),
+        ({"method": "magic"}, ValueError, "method must be one of 'auto', 'direct', 'wishart', 'philox', got 'magic'"),
+        ({"device": "tpu"}, ValueError, "device must be one of 'cpu', 'cuda', got 'tpu'"),
+        ({"device": "cuda", "method": "wishart"}, ValueError, "device='cuda' runs method=\"philox\" alone"),
         ({"method": "direct", "N": 10**8}, ValueError, "at most 10,000,000"),
     ],
 )

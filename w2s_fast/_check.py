@@ -164,6 +164,12 @@ def callback(value: Any, name: str) -> None:
         raise TypeError(f"{name} must be a function of (done, total), got {value!r}")
 
 
+def same_place(own: str, other: str) -> None:
+    """Refuse to join what is on the host with what is on a device."""
+    if other != own:
+        raise TypeError(f"other is on {other}, this one on {own}: copy one of them (to_host() of the one on the GPU)")
+
+
 def same_rows(**arrays: FloatArray) -> int:
     """Refuse arrays of unequal length; return the common one."""
     lengths = {name: len(array) for name, array in arrays.items()}

@@ -19,15 +19,16 @@ _WORD = (1 << 32) - 1
 
 
 @lru_cache(maxsize=1024)
-def _key(seed: int, point: tuple[int, ...]) -> npt.NDArray[np.uint64]:
+def key(seed: int, point: tuple[int, ...]) -> npt.NDArray[np.uint64]:
+    """Two words: the key of every trial at the point with the given integer coordinates below 2**64."""
     # Two fixed words a coordinate: SeedSequence alone would confuse (1, 2**32) with (1, 0, 1).
     words = [word for coordinate in point for word in (coordinate & _WORD, coordinate >> 32)]
     return np.random.SeedSequence(seed, spawn_key=words).generate_state(2, np.uint64).astype(np.uint64, copy=False)
 
 
 def stream(seed: int, point: tuple[int, ...], trial: int) -> np.random.Generator:
-    """Generator of trial ``trial`` at the point with the given integer coordinates below 2**64."""
-    return np.random.Generator(np.random.Philox(key=_key(seed, point), counter=[0, 0, 0, trial]))
+    """Generator of trial ``trial`` at a point."""
+    return np.random.Generator(np.random.Philox(key=key(seed, point), counter=[0, 0, 0, trial]))
 
 
 def key64(random_state: Any) -> int:

@@ -59,20 +59,11 @@ def _blas() -> list[str]:
 
 
 def _cuda() -> str:
-    """Name the driver's CUDA version and its devices, asking the driver itself: no CUDA package is needed."""
-    import ctypes
+    """Name the driver's CUDA version and its GPUs."""
+    from w2s_fast._devices import DriverError, nvidia_driver
 
     try:
-        driver = ctypes.CDLL("nvcuda.dll" if platform.system() == "Windows" else "libcuda.so.1")
-    except OSError:
-        return "none: no NVIDIA driver"
-    version, count = ctypes.c_int(), ctypes.c_int()
-    if driver.cuInit(0) != 0 or driver.cuDriverGetVersion(ctypes.byref(version)) != 0:
-        return "none: the NVIDIA driver does not start"
-    driver.cuDeviceGetCount(ctypes.byref(count))
-    names = []
-    for device in range(count.value):
-        name = ctypes.create_string_buffer(100)
-        driver.cuDeviceGetName(name, len(name), device)
-        names.append(name.value.decode())
-    return f"{version.value // 1000}.{version.value % 1000 // 10} by the driver: {', '.join(names) or 'no device'}"
+        driver = nvidia_driver()
+    except DriverError as error:
+        return f"none: {error}"
+    return f"{driver.cuda[0]}.{driver.cuda[1]} by the driver: {', '.join(driver.gpus) or 'no device'}"

@@ -90,19 +90,42 @@ class Gram:
             return None
         return self._mean[self._columns :].reshape(self._label_shape)
 
+    # What a device does its own way.
+    _place = "the host"
+    _floats = staticmethod(_check.floats)
+    _scatter = staticmethod(scatter)
+
+    @staticmethod
+    def _products(rows: FloatArray, *labels: FloatArray) -> Matrix:
+        return joint_gram(rows, *labels) if labels else gram(rows)
+
+    @staticmethod
+    def _solve(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix) -> Matrix:
+        return solve_gram(xtx, xty, ridge, peak)
+
+    @classmethod
+    def _labels(cls, Y: Any, rows: FloatArray) -> FloatArray:
+        """Check Y (m,) or (m, k); return it with a column axis."""
+        labels = cls._floats(Y, "Y", finite=False)
+        if labels.ndim not in (1, 2):
+            raise ValueError(f"Y must have 1 or 2 dimensions, got shape {labels.shape}")
+        _check.same_rows(X=rows, Y=labels)
+        return labels if labels.ndim == 2 else labels[:, None]
+
     def update(self, X: Any, Y: Any = None) -> Self:
         """Add rows X (m, d), with their labels Y (m,) or (m, k) if the first block had some; return ``self``."""
-        rows = _check.floats(X, "X", ndim=2, finite=False)
-        labels = None if Y is None else _labels(Y, rows)
+        rows = self._floats(X, "X", ndim=2, finite=False)
+        labels = None if Y is None else self._labels(Y, rows)
         shape = rows.shape[1], None if labels is None else np.shape(Y)[1:]
         self._expect(*shape)
         width = rows.shape[1] + (0 if labels is None else labels.shape[1])
-        if len(rows) == 0 or width == 0:
-            mean, joint = np.zeros(width), np.zeros((width, width))
-        elif self.centred:
-            mean, joint = scatter(rows) if labels is None else scatter(rows, labels)
-        else:
-            mean, joint = np.zeros(width), gram(rows) if labels is None else joint_gram(rows, labels)
+        mean, joint = (np.zeros_like(rows, np.float64, shape=size) for size in (width, (width, width)))
+        if len(rows) and width:
+            arrays = (rows,) if labels is None else (rows, labels)
+            if self.centred:
+                mean, joint = self._scatter(*arrays)
+            else:
+                joint = self._products(*arrays)
         if not np.isfinite(np.diagonal(joint)).all():  # tells of any NaN or infinity without a pass of its own
             _check.all_finite(rows, "X")
             if labels is not None:
@@ -149,8 +172,8 @@ class Gram:
         >>> [gram.n_rows for gram in Gram.prefixes([[1.0], [2.0], [3.0]], sizes=[1, 3])]
         [1, 3]
         """
-        rows = _check.floats(X, "X", ndim=2, finite=False)
-        labels = None if Y is None else _labels(Y, rows).reshape(np.shape(Y))
+        rows = cls._floats(X, "X", ndim=2, finite=False)
+        labels = None if Y is None else cls._labels(Y, rows).reshape(np.shape(Y))
         found: list[Self] = []
         running, start = cls(centred=centred), 0
         for size in sizes:
@@ -192,8 +215,8 @@ class Gram:
         ridges = [_check.real(value, "ridge") for value in (_check.floats(ridge, "ridge", ndim=1) if many else [ridge])]
         with single_threaded_blas():
             if not many and rcond is None:
-                return solve_gram(self.xtx, xty, ridges[0], peak)
-            weights = _solve_spectral(self.xtx, xty, ridges, rcond, peak)
+                return self._solve(self.xtx, xty, ridges[0], peak)
+            weights = solve_spectral(self.xtx, xty, ridges, rcond, peak)
         return weights if many else weights[0]
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -252,7 +275,8 @@ class Gram:
         highest = np.maximum(np.maximum(self._peak, peak), np.diagonal(new))
         if np.any(np.diagonal(new) < -DOWNDATE_ROUNDING * highest):
             raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
-        new.flags.writeable = False  # views of it are handed out
+        if isinstance(new, np.ndarray):
+            new.flags.writeable = False  # views of it are handed out
         self._joint, self._mean, self._peak = new, new_mean, highest
         self._columns, self._label_shape = shape
         self.n_rows = total
@@ -272,18 +296,10 @@ class Gram:
         """Return columns and label shape of what ``other`` has seen; None before its first block."""
         if not isinstance(other, Gram):
             raise TypeError(f"other must be a Gram, got {type(other).__name__}")
+        _check.same_place(self._place, other._place)
         if other.centred != self.centred:
             raise ValueError(f"other has centred={other.centred}, this one centred={self.centred}: they do not add up")
         return None if other._columns is None else (other._columns, other._label_shape)
-
-
-def _labels(Y: Any, rows: FloatArray) -> FloatArray:
-    """Check Y (m,) or (m, k); return it with a column axis."""
-    labels = _check.floats(Y, "Y", finite=False)
-    if labels.ndim not in (1, 2):
-        raise ValueError(f"Y must have 1 or 2 dimensions, got shape {labels.shape}")
-    _check.same_rows(X=rows, Y=labels)
-    return labels if labels.ndim == 2 else labels[:, None]
 
 
 def solve_gram(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix | None = None) -> Matrix:
@@ -291,14 +307,21 @@ def solve_gram(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix | None = Non
 
     ``peak`` is the largest diagonal that ``xtx`` ever had: what was taken away since left rounding relative to it.
     """
-    from w2s_fast.kernels.leastsq import GRAM_RCOND, cholesky_solve, factor_gram
+    from w2s_fast.kernels.leastsq import cholesky_solve, factor_gram
 
     lower, scale, gram_rcond = factor_gram(xtx.copy(), ridge)
-    needed = GRAM_RCOND * max(1.0, float(np.max(peak * scale**2, initial=0.0)) if peak is not None else 1.0)
-    if gram_rcond <= needed:
-        raise _untrusted(len(xtx), gram_rcond, needed)
+    require_trusted(gram_rcond, scale, peak)
     columns = xty.reshape(len(xtx), int(np.prod(xty.shape[1:])))
     return cholesky_solve(lower, scale, columns.copy()).reshape(xty.shape)
+
+
+def require_trusted(gram_rcond: float, scale: Matrix, peak: Matrix | None) -> None:
+    """Refuse a factor of D G D, D = diag(scale), of too small a reciprocal condition for what G once was."""
+    from w2s_fast.kernels.leastsq import GRAM_RCOND
+
+    needed = GRAM_RCOND * max(1.0, float((peak * scale**2).max()) if peak is not None and len(peak) else 1.0)
+    if gram_rcond <= needed:
+        raise _untrusted(len(scale), gram_rcond, needed)
 
 
 def _untrusted(d: int, rcond: float, needed: float) -> np.linalg.LinAlgError:
@@ -308,7 +331,7 @@ def _untrusted(d: int, rcond: float, needed: float) -> np.linalg.LinAlgError:
     )
 
 
-def _solve_spectral(xtx: Matrix, xty: Matrix, ridges: list[float], rcond: float | None, peak: Matrix) -> Matrix:
+def solve_spectral(xtx: Matrix, xty: Matrix, ridges: list[float], rcond: float | None, peak: Matrix) -> Matrix:
     """Solve for every ridge in the span of the eigenvectors whose singular values of X reach ``rcond``."""
     from w2s_fast.kernels.leastsq import GRAM_RCOND
 
@@ -318,7 +341,7 @@ def _solve_spectral(xtx: Matrix, xty: Matrix, ridges: list[float], rcond: float 
     values, vectors = np.linalg.eigh(xtx)
     largest, height = float(values[-1]), max(float(peak.max()), float(values[-1]))
     if rcond is None:
-        keep = np.ones(d, np.bool_)
+        keep = np.ones_like(values, np.bool_)
         for ridge in ridges:
             found, needed = (values[0] + ridge) / max(height + ridge, np.finfo(float).tiny), GRAM_RCOND
             if found <= needed:

@@ -60,7 +60,7 @@ class MinNorm:
 
     def __init__(self, X: Any, *, rcond: float | None = None, ridge: float = 0.0) -> None:
         self._X = _check.floats(X, "X", ndim=2, finite=False)
-        self._settings = _settings(self._X.dtype, self._X.shape, rcond, ridge)
+        self._settings = settings(self._X.dtype, self._X.shape, rcond, ridge)
         self._factor = by_gram.factor(self._X, *self._settings) or self._decompose()
 
     def _decompose(self) -> by_svd.SvdFactor:
@@ -90,7 +90,7 @@ class MinNorm:
         return coef[:, 0] if vector else coef
 
 
-def _settings(dtype: npt.DTypeLike, shape: tuple[int, ...], rcond: float | None, ridge: float) -> tuple[float, float]:
+def settings(dtype: npt.DTypeLike, shape: tuple[int, ...], rcond: float | None, ridge: float) -> tuple[float, float]:
     """Check ridge and rcond; return ridge and the cut-off."""
     ridge = _check.real(ridge, "ridge")
     if rcond is not None:
@@ -217,7 +217,7 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     m, n = features.shape[-2:]
     lead, right = features.shape[:-2], labels.shape[-1:]
     dtype = np.result_type(features, labels)
-    ridge, cut = _settings(dtype, features.shape, rcond, ridge)
+    ridge, cut = settings(dtype, features.shape, rcond, ridge)
     problems = int(np.prod(lead))
     A, B = features.reshape(problems, m, n), labels.reshape(problems, m, *right)
     coef = np.zeros((problems, n, *right), dtype)

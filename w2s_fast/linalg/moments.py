@@ -37,7 +37,7 @@ class _Streaming:
     @property
     def mean(self) -> Matrix:
         """Mean of the samples; NaN before the first one."""
-        return self._mean.copy() if self.count else np.full(self._mean.shape, np.nan)
+        return self._mean.copy() if self.count else np.full_like(self._mean, np.nan)
 
     def _expect(self, shape: tuple[int, ...], what: str) -> None:
         """Refuse samples of another shape than the first ones had."""
@@ -75,6 +75,26 @@ class Moments(_Streaming):
         super().__init__()
         self._m2: Matrix = np.zeros(())
 
+    # What a device does its own way.
+    _place = "the host"
+    _samples = staticmethod(_check.floats)
+
+    @staticmethod
+    def _add(rows: FloatArray, count: int, mean: Matrix, m2: Matrix) -> None:
+        _add_rows(rows, count, mean, m2)
+
+    @staticmethod
+    def _merge(count: int, mean: Matrix, m2: Matrix, more: int, its_mean: Matrix, its_m2: Matrix) -> None:
+        from w2s_fast.kernels.moments import merge_moments
+
+        merge_moments(count, mean, m2, more, its_mean, its_m2)
+
+    def _state(self, shape: tuple[int, ...], like: FloatArray) -> tuple[Matrix, Matrix]:
+        """Copies of mean and m2 to add samples of a shape to; zeros before the first."""
+        if self._shape is None:
+            return np.zeros_like(like, np.float64, shape=shape), np.zeros_like(like, np.float64, shape=shape)
+        return self._mean.copy(), self._m2.copy()
+
     @classmethod
     def of_state(cls, count: int, mean: Matrix, m2: Matrix) -> Self:
         """Take up moments where ``count``, ``mean`` and ``m2`` of others left them, bit for bit."""
@@ -98,17 +118,17 @@ class Moments(_Streaming):
         finite : bool
             Refuse NaN and infinity; ``False`` lets them through into the moments they touch.
         """
-        samples = _check.floats(block, "block", finite=False)
+        samples = self._samples(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")
         shape = samples.shape[1:]
         self._expect(shape, "block")
         total = _total(self.count, len(samples))
-        mean, m2 = (np.array(np.broadcast_to(state, shape)) for state in (self._mean, self._m2))
+        mean, m2 = self._state(shape, samples)
         rows = samples.reshape(len(samples), mean.size)
         if rows.size:
             with np.errstate(over="ignore", invalid="ignore"):
-                _add_rows(rows, self.count, mean.reshape(-1), m2.reshape(-1))
+                self._add(rows, self.count, mean.reshape(-1), m2.reshape(-1))
             if finite and not np.isfinite(m2).all():  # tells of any NaN or infinity without a pass of its own
                 _check.all_finite(samples, "block")
                 raise ValueError("the squares of block overflow float64: scale it down first")
@@ -119,21 +139,20 @@ class Moments(_Streaming):
         """Add the samples that ``other`` has seen and return ``self``; ``other`` stays as it is."""
         if not isinstance(other, Moments):
             raise TypeError(f"other must be Moments, got {type(other).__name__}")
+        _check.same_place(self._place, other._place)
         if other._shape is not None:
             self._expect(other._shape, "other")
             total = _total(self.count, other.count)
-            mean, m2 = (np.array(np.broadcast_to(state, other._shape)) for state in (self._mean, self._m2))
+            mean, m2 = self._state(other._shape, other._mean)
             if other.count:
-                from w2s_fast.kernels.moments import merge_moments
-
                 its_mean, its_m2 = other._mean.reshape(-1), other._m2.reshape(-1)
-                merge_moments(self.count, mean.reshape(-1), m2.reshape(-1), other.count, its_mean, its_m2)
+                self._merge(self.count, mean.reshape(-1), m2.reshape(-1), other.count, its_mean, its_m2)
             self._shape, self._mean, self._m2, self.count = other._shape, mean, m2, total
         return self
 
     def variance(self, ddof: int = 0) -> Matrix:
         """Variance with divisor ``count - ddof``; NaN where that is not positive."""
-        return np.asarray(self._m2 / self._divisor(ddof))
+        return np.divide(self._m2, self._divisor(ddof), out=np.empty_like(self._m2))
 
 
 def _add_rows(rows: FloatArray, count: int, mean: Matrix, m2: Matrix) -> None:

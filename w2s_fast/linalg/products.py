@@ -173,10 +173,7 @@ def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
 
     def moments(cut: slice) -> tuple[int, Matrix, Matrix]:
         rows = np.concatenate([array[cut].astype(np.float64, copy=False) for array in arrays], axis=1)
-        mean = rows.mean(axis=0)
-        rows -= mean
-        drift = rows.mean(axis=0)  # what rounding left in the mean
-        return len(rows), mean + drift, rows.T @ rows - len(rows) * np.outer(drift, drift)
+        return len(rows), *scatter_of_block(rows)
 
     width = sum(array.shape[1] for array in arrays)
     count, mean, product = 0, np.zeros(()), np.zeros(())
@@ -184,6 +181,14 @@ def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
         mean, product = merge_scatter(count, mean, product, more, *part) if count else part
         count += more
     return mean, product
+
+
+def scatter_of_block(rows: Matrix) -> tuple[Matrix, Matrix]:
+    """Mean of ``rows`` (m, n), m >= 1, and Z'Z of their deviations Z from it, which take their place."""
+    mean = rows.mean(axis=0)
+    rows -= mean
+    drift = rows.mean(axis=0)  # what rounding left in the mean
+    return mean + drift, rows.T @ rows - len(rows) * np.outer(drift, drift)
 
 
 def merge_scatter(

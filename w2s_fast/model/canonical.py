@@ -31,6 +31,23 @@ class Canonical(NamedTuple):
     weak_root: Matrix
     strong_root: Matrix
 
+    @property
+    def noise(self) -> Matrix:
+        """What label noise alone says, in coordinates of ``target``."""
+        said = np.zeros_like(self.target)
+        said[-1] = self.target[-1]
+        return said
+
+    @property
+    def unseen(self) -> Matrix:
+        """What V_s cannot say of the label, in coordinates of ``target``."""
+        directions, tilted = self.cos.size, slice(self.inside, self.touching)
+        missed = self.target.copy()
+        missed[:directions] = self.sin * self.target_outside
+        missed[directions:-2] = 0.0
+        missed[directions : directions + self.touching - self.inside] = (self.cos * self.target_outside)[tilted]
+        return missed
+
 
 def align_with(vector: Matrix) -> Matrix:
     """Return an orthogonal matrix whose first column is ``vector`` normalised (the first axis if it is zero)."""

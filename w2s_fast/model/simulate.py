@@ -8,20 +8,22 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast import _check
-from w2s_fast._random import stream
+from w2s_fast import _check, _devices
+from w2s_fast._random import key, stream
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.moments import Moments
-from w2s_fast.model.canonical import canonical
+from w2s_fast.model.canonical import Canonical, canonical
 from w2s_fast.model.gaussian import GaussianModel
 from w2s_fast.model.trials import Estimate, StudentVariance, Trials, VarianceParts, estimate_of
 
 Matrix = npt.NDArray[np.float64]
-Method = Literal["auto", "direct", "wishart"]
+Method = Literal["auto", "direct", "wishart", "philox"]
+Device = Literal["cpu", "cuda"]
 TrialRunner = Callable[[np.random.Generator, int, int], Matrix]
 # Trials x dimension^3 in a work item: milliseconds, so that threads stay busy and an interrupt is heard.
 CHUNK_WORK = 2**27
 LARGEST_CHUNK = 64
+DEVICE_WORK, LARGEST_LAUNCH = 2**38, 2**16  # likewise of a launch on a device: some tenths of a second
 DIRECT_ROWS = 10**7  # rows a direct trial may draw; beyond, it would take minutes and gigabytes
 
 
@@ -34,6 +36,7 @@ def simulate(
     seed: int = 0,
     method: Method = "auto",
     ridge: float = 0.0,
+    device: Device = "cpu",
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trials:
@@ -49,15 +52,20 @@ def simulate(
     seed : int
         The same seed gives the same trials, bit for bit, at any number of workers. Trial t at a point (n, N) is the
         same whatever else is asked for beside it.
-    method : {"auto", "direct", "wishart"}
+    method : {"auto", "direct", "wishart", "philox"}
         ``"wishart"`` draws sufficient statistics: exact in distribution, jointly for the four risks, at a cost that
-        depends on neither n nor N. ``"direct"`` draws rows and solves; it is there to check against. ``"auto"``
-        means ``"wishart"``.
+        depends on neither n nor N. ``"philox"`` draws the same statistics from another stream, in which any entry can
+        be drawn by itself, and solves as GPUs do; ridgeless fits with at least as many rows as features only.
+        ``"direct"`` draws rows and solves; it is there to check against. ``"auto"`` means ``"wishart"`` on the CPU
+        and ``"philox"`` elsewhere.
     ridge : float
         Added to every fit, in squared units of the features as given, as scikit-learn's ``Ridge(alpha)``; 0 for the
         ridgeless, minimum-norm fits of the theory.
+    device : {"cpu", "cuda"}
+        ``"cuda"`` runs ``method="philox"`` on the current NVIDIA GPU (needs the extra ``cuda13``): the trials of the
+        CPU to rounding, and the same bits whenever they are run again there.
     workers : int, optional
-        Threads; by default one a core.
+        Threads; by default one a core. A GPU is fed by one.
     progress : callable, optional
         Called with (trials done, trials in all) as they come in.
 
@@ -69,7 +77,10 @@ def simulate(
     Raises
     ------
     ValueError, TypeError
-        Sample sizes or trials below 1, an unknown method, more than 10 million rows for ``"direct"``.
+        Sample sizes or trials below 1, an unknown method, more than 10 million rows for ``"direct"``, ridge or too
+        few rows for ``"philox"``.
+    RuntimeError
+        What ``device="cuda"`` misses on this machine, in one line.
 
     Examples
     --------
@@ -86,12 +97,14 @@ def simulate(
     trials = _check.integer(trials, "trials", minimum=1)
     seed = _check.integer(seed, "seed")
     workers = _check.workers(workers)
-    _check.choice(method, "method", "auto", "direct", "wishart")
+    _check.choice(method, "method", "auto", "direct", "wishart", "philox")
+    _check.choice(device, "device", _devices.CPU, *_devices.TRIALS)
     ridge = _check.real(ridge, "ridge")
     spans = [Span(n, N, 0, trials) for n, N in zip(labelled.ravel().tolist(), pseudo.ravel().tolist(), strict=True)]
     risks = np.empty((len(spans), trials, 4))
     parts = [Moments() for _ in spans]
-    for point, start, block in run_spans(model, spans, seed=seed, method=method, ridge=ridge, workers=workers):
+    how: dict[str, Any] = {"seed": seed, "method": method, "ridge": ridge, "device": device, "workers": workers}
+    for point, start, block in run_spans(model, spans, **how):
         risks[point, start : start + len(block)] = block[:, :4]
         parts[point].update(block[:, 4:])
         if progress is not None:
@@ -110,6 +123,9 @@ class Span(NamedTuple):
     stop: int
 
 
+SpanRunner = Callable[[Span], Matrix]  # values of the trials, a row each
+
+
 def run_spans(
     model: GaussianModel,
     spans: Sequence[Span],
@@ -117,6 +133,7 @@ def run_spans(
     seed: int,
     method: Method = "auto",
     ridge: float = 0.0,
+    device: Device = "cpu",
     workers: int | None = None,
 ) -> Iterator[tuple[int, int, Matrix]]:
     """Run spans in order, a chunk of trials at a time; yield (index of the span, first trial, values).
@@ -124,25 +141,25 @@ def run_spans(
     Values are (trials, 8): the four risks, then the inherited and reduced parts of the student's variance on the
     pseudo-labelled rows and on new ones. A trial is the same in whatever span it is run.
     """
-    if method == "direct":
-        if max(span.n + span.N for span in spans) > DIRECT_ROWS:
-            raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
-        runner = _direct_trials(model, ridge)
+    if method == "auto":
+        method = "wishart" if device == _devices.CPU else "philox"
+    if device != _devices.CPU and method != "philox":
+        raise ValueError(f'device={device!r} runs method="philox" alone, got method={method!r}')
+    if method == "philox":
+        run_span = _philox_trials(model, spans, seed, ridge, device)
     else:
-        runner = _wishart_trials(model, ridge, min(span.n for span in spans))
-    step = min(max(CHUNK_WORK // max(model.d_weak, model.d_strong) ** 3, 1), LARGEST_CHUNK)
+        run_span = _one_by_one(_direct_trials if method == "direct" else _wishart_trials, model, spans, seed, ridge)
+    work, largest = (CHUNK_WORK, LARGEST_CHUNK) if device == _devices.CPU else (DEVICE_WORK, LARGEST_LAUNCH)
+    step = min(max(work // max(model.d_weak, model.d_strong) ** 3, 1), largest)
     chunks = [
         (index, span._replace(start=start, stop=min(start + step, span.stop)))
         for index, span in enumerate(spans)
         for start in range(span.start, span.stop, step)
     ]
 
-    def run_chunk(chunk: tuple[int, Span]) -> Matrix:
-        _, (n, N, start, stop) = chunk
-        return np.stack([runner(stream(seed, (n, N), trial), n, N) for trial in range(start, stop)])
-
     floors = [model.rho_weak, *(model.rho_strong,) * 3]
-    for (index, chunk), block in zip(chunks, ordered_map(run_chunk, chunks, workers), strict=True):
+    blocks = ordered_map(run_span, (chunk for _, chunk in chunks), workers if device == _devices.CPU else 1)
+    for (index, chunk), block in zip(chunks, blocks, strict=True):
         block[:, :4] += floors
         yield index, chunk.start, block
 
@@ -155,11 +172,58 @@ def _student_variance(parts: list[Moments], shape: tuple[int, ...]) -> StudentVa
     return StudentVariance(VarianceParts(inherited, reduced), VarianceParts(inherited_new, reduced_new))
 
 
-def _wishart_trials(model: GaussianModel, ridge: float, fewest: int) -> TrialRunner:
+def _one_by_one(
+    method: Callable[..., TrialRunner], model: GaussianModel, spans: Sequence[Span], seed: int, ridge: float
+) -> SpanRunner:
+    """Run trials each with a NumPy generator of its own."""
+    runner = method(model, spans, ridge)
+
+    def run(span: Span) -> Matrix:
+        n, N, start, stop = span
+        return np.stack([runner(stream(seed, (n, N), trial), n, N) for trial in range(start, stop)])
+
+    return run
+
+
+def _philox_trials(model: GaussianModel, spans: Sequence[Span], seed: int, ridge: float, device: Device) -> SpanRunner:
+    """Run the trials of :mod:`w2s_fast.kernels.lanes`: on the CPU by one lane, on a device as it sees fit."""
+    fewest_n, fewest_N = min(span.n for span in spans), min(span.N for span in spans)
+    features = max(model.d_weak, model.d_strong)
+    if ridge > 0 or fewest_n < features or fewest_N < model.d_strong:
+        raise ValueError(
+            f'method="philox" takes ridge = 0, n >= {features:,} and N >= {model.d_strong:,}, as many rows as features '
+            f'or more; got ridge = {ridge:g}, n = {fewest_n:,}, N = {fewest_N:,}: use method="wishart" on the CPU'
+        )
+    coordinates = canonical(model, False)
+    arguments = (
+        *coordinates[: Canonical._fields.index("target") + 1],
+        coordinates.noise,
+        coordinates.unseen,
+        coordinates.target_strong,
+        coordinates.target_outside,
+    )
+    run_trials = _by_one_lane if device == _devices.CPU else _devices.trial_runner(device)
+
+    def run(span: Span) -> Matrix:
+        n, N, start, stop = span
+        return np.asarray(run_trials(key(seed, (n, N)), start, stop - start, n, N, *arguments))
+
+    return run
+
+
+def _by_one_lane(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: int, *arguments: Any) -> Matrix:
+    from w2s_fast.kernels import lanes
+
+    work, out = np.empty(lanes.work_size(n, *arguments)), np.empty((count, lanes.VALUES))
+    lanes.run_trials((key[0], key[1]), first, n, N, *arguments, work, out)  # type: ignore[call-arg]
+    return out
+
+
+def _wishart_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -> TrialRunner:
     """Trials by sufficient statistics: risks less what the features cannot see, and the parts of the variance."""
     from w2s_fast.kernels.wishart import run_trial
 
-    at_scale = canonical(model, ridge > 0 or fewest < model.d_weak)
+    at_scale = canonical(model, ridge > 0 or min(span.n for span in spans) < model.d_weak)
     hiding = canonical(model, ridge > 0)
 
     def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
@@ -170,9 +234,12 @@ def _wishart_trials(model: GaussianModel, ridge: float, fewest: int) -> TrialRun
     return run
 
 
-def _direct_trials(model: GaussianModel, ridge: float) -> TrialRunner:
+def _direct_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -> TrialRunner:
     """The same by drawing every row and solving with the features as given."""
     from w2s_fast.linalg.leastsq import min_norm
+
+    if max(span.n + span.N for span in spans) > DIRECT_ROWS:
+        raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
 
     def draw(rng: np.random.Generator, rows: int) -> tuple[Matrix, Matrix, Matrix]:
         z = rng.standard_normal((rows, model.target.size))

@@ -1,0 +1,49 @@
+"""Devices other than the CPU: which module serves one, loaded when the device is asked for.
+
+The one place where lower layers reach a higher one. It names modules, as ``w2s_fast/__init__`` names the public ones,
+and imports none by itself, so that who stays on the CPU never loads them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import platform
+from typing import Any, NamedTuple
+
+CPU = "cpu"
+TRIALS = {"cuda": "w2s_fast.cuda.trials"}  # modules with run_trials, as w2s_fast.model.simulate calls it
+
+
+def trial_runner(device: str) -> Any:
+    """Return ``run_trials`` of the device; RuntimeError in one line where something it needs is missing."""
+    return importlib.import_module(TRIALS[device]).run_trials
+
+
+class Driver(NamedTuple):
+    """NVIDIA's driver: the newest CUDA that it runs, and the names of its GPUs."""
+
+    cuda: tuple[int, int]
+    gpus: list[str]
+
+
+class DriverError(RuntimeError):
+    """There is no NVIDIA driver, or it does not start."""
+
+
+def nvidia_driver() -> Driver:
+    """Ask the driver itself: no CUDA package is needed for that."""
+    try:
+        library = ctypes.CDLL("nvcuda.dll" if platform.system() == "Windows" else "libcuda.so.1")
+    except OSError:
+        raise DriverError("no NVIDIA driver") from None
+    version, count = ctypes.c_int(), ctypes.c_int()
+    if library.cuInit(0) != 0 or library.cuDriverGetVersion(ctypes.byref(version)) != 0:
+        raise DriverError("the NVIDIA driver does not start")
+    library.cuDeviceGetCount(ctypes.byref(count))
+    names = []
+    for device in range(count.value):
+        name = ctypes.create_string_buffer(100)
+        library.cuDeviceGetName(name, len(name), device)
+        names.append(name.value.decode())
+    return Driver((version.value // 1000, version.value % 1000 // 10), names)

@@ -1,0 +1,197 @@
+"""Kernels: arrays in, arrays out, no checks. What they compute is the source of :mod:`w2s_fast.kernels`.
+
+Sums run in an order that depends on shapes alone, so that bits repeat. By ptxas 13.0 for sm_90 none spills or needs a
+stack: run_trials takes 229 registers a thread, part_moments and merge_parts 56 to 64, fills 32 to 42, and add_sketch 40
+with 4 KiB of shared memory beside its strip. Speed was not measured on a GPU yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast._check import FloatArray
+from w2s_fast._jit import Matrix, Vector
+from w2s_fast.cuda._shim import cuda, device_function, kernel
+from w2s_fast.kernels import lanes, moments, philox, sketch
+
+FLOAT64, INT64 = cuda.types.float64, cuda.types.int64
+SKETCH_ROWS = 32  # whose places and signs a block works out at a time, and the columns that it sketches
+NONZEROS = sketch.NONZEROS
+TILE_ROWS = 64  # summed, then read again from cache for their deviations
+
+
+@device_function
+def wait() -> None:
+    cuda.syncthreads()
+
+
+@cache
+def on_device(function: Callable[..., Any]) -> Any:
+    """Compile the source of a CPU kernel for the device, and with it the kernels that it calls."""
+    source = getattr(function, "py_func", function)
+    names = dict(source.__globals__)
+    for name in source.__code__.co_names:
+        called = names.get(name)
+        if called is lanes.wait:
+            names[name] = wait
+        elif callable(called) and getattr(called, "__module__", "").startswith("w2s_fast.kernels"):
+            names[name] = on_device(called)
+    return device_function(FunctionType(source.__code__, names, source.__name__))
+
+
+_run_trial = on_device(lanes.run_trial)
+_fill_normals = on_device(philox.fill_normals)
+_fill_words = on_device(philox.fill_words)
+_sparse_signs = on_device(sketch.sparse_signs)
+_merge_moments = on_device(moments.merge_moments)
+
+
+@kernel
+def run_trials(
+    key0: np.uint64,
+    key1: np.uint64,
+    first: int,
+    n: int,
+    N: int,
+    hidden: int,
+    cos: Vector,
+    sin: Vector,
+    inside: int,
+    touching: int,
+    target: Vector,
+    noise: Vector,
+    unseen: Vector,
+    target_strong: Vector,
+    target_outside: Vector,
+    words: int,
+    work: Vector,
+    out: Matrix,
+) -> None:
+    """Fill each row of ``out`` (trials, 8) by a team of threads: lanes are threadIdx.x, teams threadIdx.y.
+
+    A team works in ``words`` numbers of ``work``, or of shared memory where ``work`` has no room. Teams of a block keep
+    step, so those beyond the last trial run that one again.
+    """
+    team, teams = cuda.threadIdx.y, cuda.blockDim.y
+    room = cuda.shared.array(0, FLOAT64) if work.size < words else work[cuda.blockIdx.x * teams * words :]
+    room = room[team * words : (team + 1) * words]
+    for start in range(cuda.blockIdx.x * teams, out.shape[0], cuda.gridDim.x * teams):
+        row = min(start + team, out.shape[0] - 1)
+        _run_trial(
+            (key0, key1),
+            first + row,
+            n,
+            N,
+            hidden,
+            cos,
+            sin,
+            inside,
+            touching,
+            target,
+            noise,
+            unseen,
+            target_strong,
+            target_outside,
+            room,
+            out[row],
+            cuda.threadIdx.x,
+            cuda.blockDim.x,
+        )
+
+
+@kernel
+def fill_normals(key0: np.uint64, key1: np.uint64, trial: int, strand: int, out: Vector) -> None:
+    _fill_normals((key0, key1), trial, strand, out, out.size, cuda.grid(1), cuda.gridsize(1))
+
+
+@kernel
+def fill_words(key0: np.uint64, key1: np.uint64, trial: int, strand: int, out: npt.NDArray[np.uint64]) -> None:
+    _fill_words((key0, key1), trial, strand, out, out.size, cuda.grid(1), cuda.gridsize(1))
+
+
+@kernel
+def add_sketch(
+    block: FloatArray, first_row: int, key: np.uint64, width: int, part_rows: int, partials: FloatArray
+) -> None:
+    """Sum rows of ``block`` (n, d), signs and places as on the CPU, into ``partials`` (parts, width, d): no scale yet.
+
+    Blocks are (columns, strips of the sketch, parts of the rows), threads are columns: each adds to a column of its
+    own in shared memory.
+    """
+    places = cuda.shared.array((SKETCH_ROWS, NONZEROS), INT64)
+    signs = cuda.shared.array((SKETCH_ROWS, NONZEROS), FLOAT64)
+    strip = cuda.shared.array(0, partials.dtype)
+    thread, columns = cuda.threadIdx.x, cuda.blockDim.x
+    column = cuda.blockIdx.x * columns + thread
+    height = (width + cuda.gridDim.y - 1) // cuda.gridDim.y
+    low = cuda.blockIdx.y * height
+    high = min(low + height, width)
+    nonzeros = min(NONZEROS, width)
+    top = cuda.blockIdx.z * part_rows
+    bottom = min(top + part_rows, block.shape[0])
+    for i in range(high - low):
+        strip[i * columns + thread] = 0
+    for batch in range(top, bottom, SKETCH_ROWS):
+        for i in range(thread, min(SKETCH_ROWS, bottom - batch), columns):
+            _sparse_signs(key, first_row + batch + i, width, places[i, :nonzeros], signs[i, :nonzeros])
+        cuda.syncthreads()
+        if column < block.shape[1]:
+            for i in range(min(SKETCH_ROWS, bottom - batch)):
+                value = block[batch + i, column]
+                for k in range(nonzeros):
+                    place = places[i, k]
+                    if low <= place < high:
+                        at = (place - low) * columns + thread
+                        strip[at] = strip[at] + value if signs[i, k] > 0 else strip[at] - value
+        cuda.syncthreads()
+    if column < block.shape[1]:
+        for i in range(high - low):
+            partials[cuda.blockIdx.z, low + i, column] = strip[i * columns + thread]
+
+
+@kernel
+def part_moments(block: FloatArray, part_rows: int, means: Matrix, m2s: Matrix) -> None:
+    """Mean and centred second moment of each column of ``block`` (n, d) over each part of its rows, (parts, d).
+
+    Threads are columns, blocks (columns, parts). Tile by tile: a sum, then squared deviations from its mean.
+    """
+    column, part = cuda.grid(1), cuda.blockIdx.y
+    tile = cuda.shared.array(0, FLOAT64)
+    tile_mean = tile[cuda.threadIdx.x : cuda.threadIdx.x + 1]
+    tile_m2 = tile[cuda.blockDim.x + cuda.threadIdx.x : cuda.blockDim.x + cuda.threadIdx.x + 1]
+    if column < block.shape[1]:
+        mean, m2 = means[part, column : column + 1], m2s[part, column : column + 1]
+        mean[0], m2[0] = 0.0, 0.0
+        first = part * part_rows
+        last = min(first + part_rows, block.shape[0])
+        for top in range(first, last, TILE_ROWS):
+            bottom = min(top + TILE_ROWS, last)
+            total, drift, squares = 0.0, 0.0, 0.0
+            for i in range(top, bottom):
+                total += np.float64(block[i, column])
+            center = total / (bottom - top)
+            for i in range(top, bottom):
+                deviation = np.float64(block[i, column]) - center
+                drift += deviation
+                squares += deviation * deviation
+            tile_mean[0] = center + drift / (bottom - top)
+            tile_m2[0] = squares - drift * drift / (bottom - top)
+            _merge_moments(top - first, mean, m2, bottom - top, tile_mean, tile_m2)
+
+
+@kernel
+def merge_parts(rows: int, part_rows: int, means: Matrix, m2s: Matrix, count: int, mean: Vector, m2: Vector) -> None:
+    """Merge the moments of all parts into ``mean`` and ``m2`` (d,) of ``count`` samples, in order."""
+    column = cuda.grid(1)
+    if column < mean.size:
+        here = slice(column, column + 1)
+        for part in range(means.shape[0]):
+            first = part * part_rows
+            more = min(first + part_rows, rows) - first
+            _merge_moments(count + first, mean[here], m2[here], more, means[part, here], m2s[part, here])

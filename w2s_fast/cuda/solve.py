@@ -1,0 +1,189 @@
+"""Least squares and subspaces of arrays on the GPU: CuPy's factorisations, our blocks, sketch and rank policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from w2s_fast import _check
+from w2s_fast._random import key64
+from w2s_fast.cuda import arrays, kernels
+from w2s_fast.cuda._shim import array_library, explained, to_host
+from w2s_fast.cuda.accumulate import Gram, ScaledFactor, parts_of
+from w2s_fast.linalg.blocks import Rows
+from w2s_fast.linalg.dimension import rank_for_energy
+from w2s_fast.linalg.leastsq import settings
+from w2s_fast.linalg.subspace import Subspace
+
+SKETCH_PART_ROWS, MOST_SKETCH_PARTS = 2_048, 64
+SKETCH_BYTES = 40 * 1024  # of shared memory for a strip of the sketch; places and signs take 4 KiB
+
+
+def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) -> Any:
+    """Minimum-norm least-squares weights on the GPU, :func:`w2s_fast.min_norm` for one problem.
+
+    By the Gram matrix, refined with the residual of X, where the CPU's rank policy finds that safe; else by the
+    singular value decomposition.
+
+    Parameters
+    ----------
+    X : (m, n) array on the GPU
+    Y : (m,) or (m, k) array on the GPU
+    rcond, ridge : float
+        As :func:`w2s_fast.min_norm`.
+
+    Returns
+    -------
+    (n,) or (n, k) array on the GPU
+    """
+    from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, GRAM_RCOND
+
+    features, labels = arrays.floats(X, "X", ndim=2), arrays.floats(Y, "Y")
+    _check.same_rows(X=features, Y=labels)
+    if labels.ndim not in (1, 2):
+        raise ValueError(f"Y must have 1 or 2 dimensions, got shape {labels.shape}")
+    dtype = np.result_type(features.dtype, labels.dtype)
+    ridge, cut = settings(dtype, features.shape, rcond, ridge)
+    columns = labels if labels.ndim == 2 else labels[:, None]
+    X, Y = (array.astype(np.float64, copy=False) for array in (features, columns))
+    m, n = X.shape
+    coef = np.zeros_like(X, shape=(n, Y.shape[1]))
+    if 0 not in (m, n):
+        with explained():
+            tall = m >= n
+            product = X.T @ X if tall else X @ X.T
+            factor = ScaledFactor.of(product, ridge)
+            smallest = factor.rcond / (CUTOFF_MARGIN * float(factor.scale.max()) ** 2) - ridge
+            if factor.rcond > GRAM_RCOND and (cut == 0.0 or smallest > cut * cut * float(np.trace(product))):
+                coef = factor.solve(X.T @ Y) if tall else X.T @ factor.solve(Y)
+                residual = Y - X @ coef
+                if tall:
+                    coef = coef + factor.solve(X.T @ residual - ridge * coef)
+                else:
+                    dual = factor.solve(Y)
+                    coef = coef + X.T @ factor.solve(residual - ridge * dual)
+            else:
+                coef = _by_svd(X, Y, ridge, cut)
+    return coef.astype(dtype, copy=False).reshape(n, *labels.shape[1:])
+
+
+def _by_svd(X: Any, Y: Any, ridge: float, cut: float) -> Any:
+    u, s, vt = np.linalg.svd(X, full_matrices=False)
+    keep = s > cut * s[0]
+    inverse = np.where(keep, s / np.where(keep, s * s + ridge, 1.0), 0.0)
+    return vt.T @ (inverse[:, None] * (u.T @ Y))
+
+
+def sketch(X: Any, width: int, *, random_state: Any = None) -> Any:
+    """Sparse-sign sketch S X (width, d) of the rows of X on the GPU, S as on the CPU for the same ``random_state``.
+
+    Each column of S has 8 entries +-1/sqrt(8); X is read once, S never stored, and bits repeat.
+
+    Parameters
+    ----------
+    X : (n, d) array on the GPU
+    width : int
+        Rows of the sketch, at least 1.
+    random_state : int, RandomState, Generator or None
+    """
+    rows = arrays.floats(X, "X", ndim=2)
+    return _sketch(rows, _check.integer(width, "width", minimum=1), key64(random_state))
+
+
+def _sketch(rows: Any, width: int, key: int) -> Any:
+    xp = array_library()
+    n, d = rows.shape
+    columns = kernels.SKETCH_ROWS
+    strips = -(-width * columns * rows.dtype.itemsize // SKETCH_BYTES)
+    height = -(-width // strips)
+    step, parts = parts_of(max(n, 1), SKETCH_PART_ROWS, MOST_SKETCH_PARTS)
+    with explained():
+        partials = xp.zeros((parts, width, d), rows.dtype)
+        if rows.size:
+            run = kernels.add_sketch[
+                (-(-d // columns), strips, parts), columns, 0, height * columns * rows.dtype.itemsize
+            ]
+            run(xp.ascontiguousarray(rows), 0, np.uint64(key), width, step, partials)
+        total = partials[0]
+        for part in partials[1:]:
+            total = total + part
+    return total / np.sqrt(min(kernels.NONZEROS, width)).astype(rows.dtype)
+
+
+def randomized_svd(
+    M: Any, n_components: int, *, n_oversamples: int = 10, n_iter: int = 4, random_state: Any = None
+) -> tuple[Any, Any, Any]:
+    """Truncated SVD of an array on the GPU: U, s, Vt there too, as :func:`w2s_fast.randomized_svd` returns them.
+
+    From the CPU's sketch, ``n_iter`` power iterations V <- orth(X'(X V)), one pass over the array each.
+
+    Parameters
+    ----------
+    M : (m, n) array on the GPU
+    n_components : int
+        From 1 to min(m, n).
+    n_oversamples, n_iter : int
+    random_state : int, RandomState, Generator or None
+    """
+    X = arrays.floats(M, "M", ndim=2)
+    if 0 in X.shape:
+        raise ValueError(f"M must not be empty, got shape {X.shape}")
+    k = _check.integer(n_components, "n_components", minimum=1, maximum=min(X.shape))
+    width = min(k + _check.integer(n_oversamples, "n_oversamples"), *X.shape)
+    iterations = _check.integer(n_iter, "n_iter")
+    wide = X.shape[0] < X.shape[1]
+    tall = array_library().ascontiguousarray(X.T) if wide else X
+    with explained():
+        V, _ = np.linalg.qr(_sketch(tall, width, key64(random_state)).T)
+        for _ in range(iterations):
+            V, _ = np.linalg.qr(_gram_times(tall, V))
+        Q, _ = np.linalg.qr(tall @ V)
+        u, s, vt = np.linalg.svd(Q.T @ tall, full_matrices=False)
+        U, s, Vt = (Q @ u)[:, :k], s[:k], vt[:k]
+        if wide:
+            U, Vt = Vt.T, U.T
+        signs = np.where(np.max(U, axis=0) < -np.min(U, axis=0), -1.0, 1.0).astype(U.dtype)
+        return U * signs, s, Vt * signs[:, None]
+
+
+def _gram_times(X: Any, V: Any) -> Any:
+    """X'(X V) by row blocks, without the tall temporary."""
+    total = np.zeros_like(V)
+    for block in Rows(X, "M", X.shape).blocks():
+        total = total + block.T @ (block @ V)
+    return total
+
+
+def fit_subspace(X: Any, *, rank: int | None = None, energy: float | None = None) -> Subspace:
+    """Leading principal subspace of rows that may be anywhere, basis and eigenvalues on the GPU.
+
+    From all eigenvalues of X'X, accumulated on the GPU block by block: :meth:`w2s_fast.Subspace.fit` for features of
+    up to some ten thousand columns, any number of rows.
+
+    Parameters
+    ----------
+    X : array, path or iterable
+        On the GPU or not, as :func:`row_blocks` takes it; rows that do not fit on the GPU stream through it.
+    rank : int, optional
+    energy : float, optional
+        In (0, 1]; 0.99 if neither is given.
+    """
+    if rank is not None and energy is not None:
+        raise ValueError("give rank or energy, not both")
+    share = _check.real(0.99 if energy is None else energy, "energy", maximum=1.0, open_left=True)
+    squares = Gram()
+    for block in arrays.row_blocks(X):
+        squares.update(block)
+    most = min(squares.n_rows, len(squares.xtx))
+    if rank is not None:
+        rank = _check.integer(rank, "rank", minimum=1, maximum=most)
+    with explained():
+        values, vectors = np.linalg.eigh(squares.xtx)
+    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    known = to_host(values)
+    k = rank_for_energy(known[:most], share) if rank is None else rank
+    total = float(known.sum())
+    held = min(float(known[:k].sum()) / total, 1.0) if total else 0.0
+    basis = array_library().ascontiguousarray(vectors[:, :k])
+    return Subspace(basis, values[:k], held, 0.0, (k, k), "exact")
