@@ -36,7 +36,8 @@ class Case:
     slack: float = 10.0  # times the least error among the calls: what is above is shown as less accurate
     flops: float = 0.0  # that no method we know of does without,
     bytes: float = 0.0  # and memory that has to be read
-    counted: list[Call] = field(init=False)
+    note: str = ""
+    counted: list[Call] = field(init=False)  # those whose library is installed
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counted", [call for call in self.calls if call.library not in MISSING])

@@ -107,4 +107,6 @@ def stack(problems: int, m: int, n: int) -> Case:
     ]
     calls.append(Call("torch", "stack", partial(by_torch, X, Y)))
     what = f"{problems:,} least-squares problems of {m:,} x {n}"
-    return Case(what, "float64", calls, lambda w: max(relative(w, right), 1e-15), 1e3, float(problems * m * n * n), X.nbytes)
+    return Case(
+        what, "float64", calls, lambda w: max(relative(w, right), 1e-15), 1e3, float(problems * m * n * n), X.nbytes
+    )
