@@ -10,7 +10,15 @@ import pytest
 import w2s_fast
 
 PACKAGE = Path(w2s_fast.__file__).parent
-LAYERS = [("_check", "_jit", "_random", "_threads"), ("kernels",), ("linalg",), ("model",), ("study",), ("tasks",)]
+LAYERS = [
+    ("_check", "_jit", "_random", "_threads"),
+    ("kernels",),
+    ("linalg",),
+    ("model",),
+    ("study",),
+    ("tasks",),
+    ("warmup",),
+]
 TOP = ("cli", "cuda", "scale")  # may import everything below, and not one another
 OWNERS = {
     "dask": "scale.py",

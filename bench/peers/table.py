@@ -33,8 +33,9 @@ def origin(found: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     machine = found["machine"]
     missing = f" Not installed, and so left out: {', '.join(found['missing'])}." if found["missing"] else ""
+    run = f"{found['date']}, commit {found['commit']}"
     return (
-        f"{found['threads']} threads of {found['cpu']}, {found['date']}, commit {found['commit']}: {versions}.{missing} "
+        f"{found['threads']} threads of {found['cpu']}, {run}: {versions}.{missing} "
         f"Measured in the same run: products of matrices at {machine['gemm_float64'] / 1e9:.0f} (float64) and "
         f"{machine['gemm_float32'] / 1e9:.0f} (float32) GFLOP/s, reading at {machine['bandwidth'] / 1e9:.0f} GB/s."
     )
@@ -45,10 +46,10 @@ def full(found: dict[str, Any]) -> str:
     lines = [
         "# Peers side by side",
         "",
-        "`python -m bench.peers` wrote this. Times are medians of calls taken by turns, the spread is the interquartile",
-        "range over the median, the ratio is to our first call, floors are the time over the least that products and",
-        f"reading would take at the machine's measured peak. {LESS_ACCURATE}: less accurate than the best by more than",
-        "rounding explains.",
+        "`python -m bench.peers` wrote this. Times are medians of calls taken by turns, the spread is the",
+        "interquartile range over the median, the ratio is to our first call; floors are the time over the least that",
+        f"products and reading would take at the machine's measured peak. {LESS_ACCURATE}: less accurate than the best by",
+        "more than rounding explains.",
         "",
         origin(found),
         "",
@@ -77,10 +78,8 @@ def cell(rows: list[Row]) -> str:
     if not rows:
         return ""
     best = min(rows, key=lambda row: (row["less_accurate"], row["seconds"])) if rows[0]["ratio"] != 1.0 else rows[0]
-    ratio = (
-        "" if best["ratio"] == 1.0 else f" ({best['ratio']:.2g})" if best["ratio"] < 99.5 else f" ({best['ratio']:.0f})"
-    )
-    return duration(best["seconds"]) + ratio + LESS_ACCURATE * best["less_accurate"]
+    digits = f"{best['ratio']:.2g}" if best["ratio"] < 99.5 else f"{best['ratio']:.0f}"
+    return duration(best["seconds"]) + f" ({digits})" * (best["ratio"] != 1.0) + LESS_ACCURATE * best["less_accurate"]
 
 
 def into_readme(path: Path, found: dict[str, Any]) -> None:
