@@ -1,4 +1,4 @@
-"""Importing the package against importing NumPy, each in fresh processes; the goal is a ratio of at most 1.5."""
+"""Importing the package, and first calls in fresh processes, with and without a cache of compiled code."""
 
 from __future__ import annotations
 
@@ -7,52 +7,48 @@ import sys
 from functools import partial
 
 from bench import medians
-from bench.workloads import SIZES, WORKLOADS
+from bench.first_calls import CALLS, PRELUDE
+
+COLD = "import os, tempfile\ncache = tempfile.TemporaryDirectory()\nos.environ['NUMBA_CACHE_DIR'] = cache.name\n"
+IMPORTS = ("import numpy", "import w2s_fast", "from w2s_fast import *")  # the last one loads every public name
+SHOWN = ("Moments", "min_norm", "randomized_svd", "simulate", "probe")
 
 
 def run(statement: str) -> None:
-    """Run one statement in a fresh interpreter, whose own start counts too."""
-    subprocess.run([sys.executable, "-c", statement], check=True)
+    """Run a statement in a fresh interpreter, whose own start counts too."""
+    try:
+        subprocess.run([sys.executable, "-c", statement], check=True, stderr=subprocess.PIPE)
+    except subprocess.CalledProcessError as error:
+        raise NotImplementedError(f"{statement!r} fails on this commit: {error.stderr.decode()}") from error
 
 
-def import_medians(processes: int) -> tuple[float, float]:
-    """Median seconds to import the package and NumPy, by turns."""
-    ours, numpy = medians(partial(run, "import w2s_fast"), partial(run, "import numpy"), rounds=processes, seconds=0)
-    return ours, numpy
-
-
-class Statement:
-    """The last one loads every public name, which the package otherwise puts off until first use."""
-
-    params = (("import numpy", "import w2s_fast", "from w2s_fast import *"),)
+class Import:
+    params = (IMPORTS,)
     param_names = ("statement",)
 
     def setup(self, statement: str) -> None:
-        try:
-            run(statement)  # byte code is written the first time
-        except subprocess.CalledProcessError as error:
-            raise NotImplementedError(f"{statement!r} fails on this commit") from error
+        run(statement)  # byte code is written the first time
 
-    def time_fresh_process(self, statement: str) -> None:
-        run(statement)
+    def timeraw_import(self, statement: str) -> str:
+        return statement
 
 
 class Ratio:
-    params = (SIZES,)
-    param_names = ("size",)
     unit = "times import numpy"
 
-    def setup(self, size: str) -> None:
-        import_medians(processes=1)
-
-    def track_ratio_to_numpy(self, size: str) -> float:
-        ours, numpy = import_medians(WORKLOADS[size].processes)
+    def track_ratio_to_numpy(self) -> float:
+        calls = [partial(run, statement) for statement in IMPORTS[1::-1]]
+        ours, numpy = medians(*calls, rounds=7, seconds=0)
         return ours / numpy
 
 
-if __name__ == "__main__":
-    import_medians(processes=1)
-    ours, numpy = import_medians(WORKLOADS["real"].processes)
-    print(f"import w2s_fast  {1e3 * ours:6.1f} ms")
-    print(f"import numpy     {1e3 * numpy:6.1f} ms")
-    print(f"ratio            {ours / numpy:6.2f}")
+class FirstCall:
+    params = (("cold", "warm"), SHOWN)
+    param_names = ("cache", "function")
+    rounds, repeat, number = 1, 2, 1
+
+    def setup(self, _: str, function: str) -> None:
+        run(PRELUDE + CALLS[function])
+
+    def timeraw_call(self, cache: str, function: str) -> str:
+        return (COLD if cache == "cold" else "") + PRELUDE + CALLS[function]

@@ -1,29 +1,70 @@
-"""Least squares, one problem and a stack of them, against numpy.linalg.lstsq problem by problem."""
+"""Least squares of one problem: time, ratio to NumPy's, and error."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from bench import named, ratio
-from bench.workloads import SIZES, WORKLOADS, gaussian
+from bench import Pinned, named, ratio
+from bench.workloads import DTYPES, MEASURED, THREADS, WORKLOADS, Floats, features, gaussian
+
+KINDS = ("gaussian", "condition 1e10", "two equal columns")
+Inputs = dict[tuple[str, ...], tuple[Floats, Floats]]
 
 
-class Solve:
-    params = (SIZES, ("single", "stacked"), ("min_norm", "lstsq"))
-    param_names = ("size", "problem", "solver")
+class Solve(Pinned):
+    params = (MEASURED, ("tall", "wide"), DTYPES, THREADS, ("min_norm", "lstsq"))
+    param_names = ("size", "shape", "dtype", "threads", "solver")
     unit = "times numpy.linalg.lstsq"
+    rounds, repeat = 1, (3, 10, 0.5)
 
-    def setup(self, size: str, problem: str, solver: str) -> None:
-        solve = named(solver)
-        X = gaussian(WORKLOADS[size].problems[problem])
-        y = gaussian(X.shape[:-1], seed=1)
-        pairs = list(zip(X, y, strict=True)) if problem == "stacked" else [(X, y)]
-        self.solve = lambda: solve(X, y)
-        self.solve_by_numpy = lambda: [np.linalg.lstsq(*pair) for pair in pairs]
+    def setup_cache(self) -> Inputs:
+        shapes = {(size, shape): getattr(WORKLOADS[size], shape) for size in WORKLOADS for shape in ("tall", "wide")}
+        return {
+            (*key, dtype): (gaussian(shape, dtype), gaussian(shape[:1], dtype, seed=1))
+            for key, shape in shapes.items()
+            for dtype in DTYPES
+        }
+
+    def setup(self, inputs: Inputs, size: str, shape: str, dtype: str, threads: int, solver: str) -> None:
+        self.pin(threads)
+        solve, (self.X, self.y) = named(solver), inputs[size, shape, dtype]
+        self.solve = lambda: solve(self.X, self.y)
         self.solve()  # compiles
 
-    def time_solve(self, *_: str) -> None:
+    def time_solve(self, *_: object) -> None:
         self.solve()
 
-    def track_ratio_to_numpy_lstsq(self, *_: str) -> float:
-        return ratio(self.solve, self.solve_by_numpy)
+    def track_ratio_to_numpy(self, *_: object) -> float:
+        return ratio(self.solve, lambda: np.linalg.lstsq(self.X, self.y), rounds=3, seconds=0)
+
+
+class Hostile(Pinned):
+    """Features on which a Gram matrix would fail: time, and how far the residual is above the least."""
+
+    params = (MEASURED, KINDS)
+    param_names = ("size", "features")
+    unit = "relative excess"
+    rounds, repeat = 1, (3, 10, 0.5)
+
+    def setup_cache(self) -> Inputs:
+        shapes = {size: workload.tall for size, workload in WORKLOADS.items()}
+        return {
+            (size, kind): (features(kind, *shape), gaussian(shape[:1], seed=1))
+            for size, shape in shapes.items()
+            for kind in KINDS
+        }
+
+    def setup(self, inputs: Inputs, size: str, kind: str) -> None:
+        self.pin(1)
+        solve, (self.X, self.y) = named("min_norm"), inputs[size, kind]
+        self.solve = lambda: solve(self.X, self.y)
+        self.solve()
+
+    def time_solve(self, *_: object) -> None:
+        self.solve()
+
+    def track_error(self, *_: object) -> float:
+        """Part of the residual that the columns could still explain, over the labels: 1e-16 at best."""
+        residual = self.y - self.X @ self.solve()
+        explained = self.X @ np.linalg.lstsq(self.X, residual)[0]
+        return max(float(np.linalg.norm(explained) / np.linalg.norm(self.y)), 1e-12)  # below is noise

@@ -1,25 +1,54 @@
-"""Streaming accumulators over one block of rows."""
+"""Streaming means and variances over one block of rows: time, ratio to NumPy's two calls, and error."""
 
 from __future__ import annotations
 
-from bench import named, ratio
-from bench.workloads import DTYPES, SIZES, WORKLOADS, gaussian
+import numpy as np
+
+from bench import Pinned, named, ratio
+from bench.workloads import DTYPES, MEASURED, THREADS, WORKLOADS, Floats, gaussian
+
+Inputs = dict[tuple[str, str], Floats]
+CHECKED = 4  # columns
 
 
-class Update:
-    params = (SIZES, DTYPES, ("Moments", "CoMoments", "Gram"))
-    param_names = ("size", "dtype", "accumulator")
+class Update(Pinned):
+    params = (MEASURED, DTYPES, THREADS)
+    param_names = ("size", "dtype", "threads")
     unit = "times numpy's mean and var"
+    rounds, repeat = 1, (3, 10, 0.5)
 
-    def setup(self, size: str, dtype: str, accumulator: str) -> None:
-        kind = named(accumulator)
-        rows = gaussian(WORKLOADS[size].stream, dtype)
-        self.update = lambda: kind().update(rows)
-        self.mean_and_var = lambda: (rows.mean(axis=0), rows.var(axis=0))
+    def setup_cache(self) -> Inputs:
+        return {(size, dtype): gaussian(WORKLOADS[size].stream, dtype) for size in WORKLOADS for dtype in DTYPES}
+
+    def setup(self, inputs: Inputs, size: str, dtype: str, threads: int) -> None:
+        self.pin(threads)
+        kind, self.rows = named("Moments"), inputs[size, dtype]
+        self.update = lambda: kind().update(self.rows)
         self.update()  # compiles
 
-    def time_update(self, *_: str) -> None:
+    def time_update(self, *_: object) -> None:
         self.update()
 
-    def track_ratio_to_numpy_mean_var(self, *_: str) -> float:
-        return ratio(self.update, self.mean_and_var)
+    def track_ratio_to_numpy(self, *_: object) -> float:
+        return ratio(self.update, lambda: (self.rows.mean(axis=0), self.rows.var(axis=0)))
+
+
+class Offset(Pinned):
+    """Rows far from zero, where the sum of squares would lose its digits."""
+
+    params = (MEASURED, ("Moments", "CoMoments"))
+    param_names = ("size", "accumulator")
+    unit = "relative error of the variance"
+
+    def setup_cache(self) -> Inputs:
+        return {(size, "float64"): 1e6 + gaussian(WORKLOADS[size].stream) for size in WORKLOADS}
+
+    def setup(self, inputs: Inputs, size: str, accumulator: str) -> None:
+        self.pin(1)
+        rows, kind = inputs[size, "float64"][:, :CHECKED], named(accumulator)
+        self.exact = np.var(rows.astype(np.longdouble), axis=0)
+        moments = kind().update(rows)
+        self.found = moments.variance() if accumulator == "Moments" else np.diagonal(moments.covariance())
+
+    def track_error(self, *_: object) -> float:
+        return max(float(np.abs(self.found / self.exact - 1).max()), 1e-14)  # below is noise

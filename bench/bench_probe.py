@@ -1,23 +1,44 @@
-"""Trials on the real features that ship with the package."""
+"""Trials on features: those that ship with the package, and as wide as those of real models."""
 
 from __future__ import annotations
 
-from bench import medians, named
-from bench.workloads import SIZES, WORKLOADS
+from bench import Pinned, medians, named
+from bench.workloads import EMBEDDINGS, MEASURED, THREADS, WORKLOADS, Floats, embeddings
 
 
-class Valence:
-    params = (SIZES,)
-    param_names = ("size",)
+class Valence(Pinned):
+    params = (MEASURED, THREADS)
+    param_names = ("size", "threads")
     unit = "ms"
 
-    def setup(self, size: str) -> None:
+    def setup(self, size: str, threads: int) -> None:
+        self.pin(threads)
         load, probe_task = named("load", "w2s_fast.tasks.valence"), named("probe_task", "w2s_fast.model.probe")
         task, arguments = load(test=WORKLOADS[size].test), WORKLOADS[size].probe
         self.trials = arguments["trials"]
         self.probe = lambda: probe_task(task, **arguments)
         self.probe()  # compiles
 
-    def track_milliseconds_per_trial(self, size: str) -> float:
-        (seconds,) = medians(self.probe)
+    def track_milliseconds_per_trial(self, *_: object) -> float:
+        (seconds,) = medians(self.probe, rounds=3)
+        return 1e3 * seconds / self.trials
+
+
+class Embeddings(Pinned):
+    params = (tuple(name for name in EMBEDDINGS if name != "tiny"),)
+    param_names = ("features",)
+    unit = "ms"
+    timeout = 300
+
+    def setup_cache(self) -> dict[str, tuple[Floats, Floats, Floats]]:
+        return {name: embeddings(what) for name, what in EMBEDDINGS.items()}
+
+    def setup(self, inputs: dict[str, tuple[Floats, Floats, Floats]], name: str) -> None:
+        self.pin(2)
+        probe, what = named("probe"), EMBEDDINGS[name]
+        self.trials = what.probe["trials"]
+        self.probe = lambda: probe(*inputs[name], test=what.test, **what.probe)
+
+    def track_milliseconds_per_trial(self, *_: object) -> float:
+        (seconds,) = medians(self.probe, rounds=2, seconds=0)
         return 1e3 * seconds / self.trials

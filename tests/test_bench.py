@@ -1,4 +1,4 @@
-"""Every benchmark runs once, at its tiny size where it has sizes, so that none can rot between runs of asv."""
+"""Every benchmark runs once, tiny, so that none can rot between runs of asv."""
 
 from __future__ import annotations
 
@@ -7,17 +7,30 @@ import inspect
 import itertools
 import math
 import pkgutil
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import pytest
 
 import bench
+import w2s_fast
+from bench import first_calls
+from bench.workloads import EMBEDDINGS, MEASURED
 
 MODULES = [found.name for found in pkgutil.iter_modules(bench.__path__) if found.name.startswith("bench_")]
-PREFIXES = ("time_", "track_", "peakmem_")
+PREFIXES = ("time_", "timeraw_", "track_", "peakmem_")
+LARGE = {*MEASURED, *EMBEDDINGS} - {"tiny"}
 # The sketch's hashes wrap around on purpose; only as plain Python, without the compiler, do they warn of it.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")
+
+
+def shrunk(params: Any) -> list[list[Any]]:
+    """Parameters with "tiny" in place of the sizes that asv runs."""
+    return [list(dict.fromkeys("tiny" if value in LARGE else value for value in values)) for values in params]
 
 
 def benchmarks() -> Iterator[Any]:
@@ -26,21 +39,39 @@ def benchmarks() -> Iterator[Any]:
         module = importlib.import_module(f"bench.{name}")
         for _, suite in inspect.getmembers(module, inspect.isclass):
             methods = [method for method in vars(suite) if method.startswith(PREFIXES)]
-            for method, chosen in itertools.product(methods, itertools.product(*getattr(suite, "params", ()))):
-                if "real" not in chosen:
-                    label = "-".join(map(str, (name, suite.__name__, method, *chosen)))
-                    yield pytest.param(suite, method, chosen, id=label)
+            for method, chosen in itertools.product(methods, itertools.product(*shrunk(getattr(suite, "params", ())))):
+                label = "-".join(map(str, (name, suite.__name__, method, *chosen)))
+                yield pytest.param(suite, method, chosen, id=label)
+
+
+@lru_cache(maxsize=1)
+def cache_of(suite: Any) -> tuple[Any, ...]:
+    """What asv passes to every method of a suite; some takes seconds to make."""
+    running = suite()
+    return (running.setup_cache(),) if hasattr(running, "setup_cache") else ()
 
 
 @pytest.mark.parametrize(("suite", "method", "chosen"), list(benchmarks()))
 def test_benchmark_runs(suite: type, method: str, chosen: tuple[Any, ...]) -> None:
-    running = suite()
-    running.setup(*chosen)
-    result = getattr(running, method)(*chosen)
+    running, inputs = suite(), cache_of(suite)
+    try:
+        getattr(running, "setup", lambda *_: None)(*inputs, *chosen)
+        result = getattr(running, method)(*inputs, *chosen)
+    finally:
+        getattr(running, "teardown", lambda *_: None)(*inputs, *chosen)
     if method.startswith("track_"):
         assert math.isfinite(result)
+    if method.startswith("timeraw_"):
+        subprocess.run([sys.executable, "-c", result], check=True)
 
 
 def test_every_module_of_the_suite_holds_benchmarks() -> None:
     covered = {parameter.values[0].__module__ for parameter in benchmarks()}
     assert covered == {f"bench.{name}" for name in MODULES}
+
+
+def test_every_public_function_has_a_first_call() -> None:
+    called = " ".join(first_calls.CALLS.values()) + first_calls.MODEL
+    results = {"Risks", "Trials", "Task"}  # what others return or take
+    missing = {name for name in w2s_fast.__all__ if not re.search(rf"\b{name}\b", called)}
+    assert missing == results

@@ -17,6 +17,7 @@ LAYERS = [
     ("model",),
     ("study",),
     ("tasks",),
+    ("warmup",),
 ]
 TOP = ("cli", "cuda", "scale")  # may import everything below, and not one another
 OWNERS = {

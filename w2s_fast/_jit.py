@@ -1,10 +1,12 @@
 """The one place that names Numba's compiler options.
 
 Kernels are serial and release the GIL: threads come from :mod:`w2s_fast._threads`. Compiled code is cached beside the
-source, or in the user's cache folder where the installation is read-only. Numba keys that cache on the
-source file of a kernel alone: after editing a kernel that another file calls, delete ``kernels/__pycache__``.
+source, in the user's cache folder where the installation is read-only, and nowhere if that is too. Numba keys that
+cache on the source file of a kernel alone: after editing a kernel that another file calls, delete
+``kernels/__pycache__``.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -16,7 +18,40 @@ Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
 
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
 
 def kernel(function: F) -> F:
-    """Compile ``function`` on its first call."""
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    """Compile ``function`` on its first call, and keep the code for the next process if there is a place for it."""
+    try:
+        dispatcher = numba.njit(cache=True, **OPTIONS)(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        return cast(F, numba.njit(**OPTIONS)(function))
+    cache_file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if hasattr(cache_file, "_data_name_pattern"):
+        cache_file._data_name_pattern = _OwnNames(cache_file._data_name_pattern)
+    return cast(F, dispatcher)
+
+
+class _OwnNames(str):
+    """A pattern of file names that no other process has.
+
+    Numba 0.68 numbers the files of a cache by what its index holds when it looks. Two processes that compile at once
+    for different types may choose the same number, and the index then sends one type to the code of the other. With
+    names of their own they can only lose an entry, which is compiled again.
+    """
+
+    __slots__ = ()
+
+    def format(self, *args: Any, **fields: Any) -> str:
+        return f"{super().format(*args, **fields).removesuffix('.nbc')}-{os.getpid()}.nbc"
+
+
+def part(function: F) -> F:
+    """Compile ``function`` only within the kernels that call it.
+
+    Machine code of its own, which nobody would run, costs a tenth of a second for every function.
+    """
+    return cast(F, numba.njit(inline="always", **OPTIONS)(function))

@@ -15,6 +15,7 @@ from w2s_fast.cli.report import merge, report
 from w2s_fast.cli.reproduce import reproduce
 from w2s_fast.cli.sweep import sweep
 from w2s_fast.cli.task import task
+from w2s_fast.cli.warmup import warmup
 
 INTERRUPTED = 130  # the shell's exit status after Ctrl-C
 
@@ -58,5 +59,5 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (probe, sweep, plan, report, merge, reproduce, task, info):
+for command in (probe, sweep, plan, report, merge, reproduce, task, info, warmup):
     commands.add_command(command)

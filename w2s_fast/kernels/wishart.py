@@ -24,7 +24,7 @@ no direction can hide: scales matter then, and the teacher is fitted as it stand
 import numpy as np
 from numpy.random import Generator
 
-from w2s_fast._jit import Matrix, Vector, kernel
+from w2s_fast._jit import Matrix, Vector, kernel, part
 from w2s_fast.kernels.leastsq import cholesky, solve_gram, solve_lower
 
 GRAM_ASPECT = 2  # with this many rows a column, Gaussian rows have condition ~6: their Gram matrix is safe
@@ -49,7 +49,7 @@ def solve_upper(upper: Matrix, vector: Vector) -> None:
         vector[i] = (vector[i] - np.dot(upper[i, i + 1 : d], vector[i + 1 :])) / upper[i, i]
 
 
-@kernel
+@part
 def shortest_fit(rows: Matrix, labels: Vector, root: Matrix) -> Vector:
     """Latent weights of the minimum-norm fit to fewer rows than columns, where the features are ``rows @ root``."""
     q, r = np.linalg.qr(np.dot(rows, root).T.copy())
@@ -58,7 +58,7 @@ def shortest_fit(rows: Matrix, labels: Vector, root: Matrix) -> Vector:
     return np.dot(root, np.dot(q.copy(), dual))
 
 
-@kernel
+@part
 def orthogonal_error(rows: Matrix, residual: Vector) -> Vector:
     """Least-squares weights for ``residual`` where the rows are too few for their Gram matrix to be safe."""
     q, r = np.linalg.qr(rows)
@@ -67,7 +67,7 @@ def orthogonal_error(rows: Matrix, residual: Vector) -> Vector:
     return error
 
 
-@kernel
+@part
 def gram_error(gram: Matrix, moment: Vector) -> Vector:
     """Least-squares weights for a residual from the Gram matrix and X' residual."""
     lower, _ = cholesky(gram)  # at GRAM_ASPECT it has a factor
@@ -75,7 +75,7 @@ def gram_error(gram: Matrix, moment: Vector) -> Vector:
     return moment
 
 
-@kernel
+@part
 def stack(X: Matrix, x: Vector, Y: Matrix, y: Vector) -> tuple[Matrix, Vector]:
     """Rows of X over rows of Y, x over y. Loops, because np.concatenate takes a second to compile."""
     above = X.shape[0]
@@ -92,7 +92,7 @@ def squared_norm(vector: Vector) -> float:
     return np.dot(vector, vector)
 
 
-@kernel
+@part
 def ridge_fit(rows: Matrix, labels: Vector, root: Matrix, ridge: float) -> Vector:
     """Latent weights of the ridge fit to features ``rows @ root``: least squares with sqrt(ridge) I below them."""
     features = np.dot(rows, root)
@@ -111,10 +111,10 @@ def ridge_fit(rows: Matrix, labels: Vector, root: Matrix, ridge: float) -> Vecto
 
 @kernel
 def fit_error(
-    rows: Matrix, unexplained: Vector, gram: Matrix, dof: int, target: Vector, root: Matrix, ridge: float
+    rows: Matrix, unexplained: Vector, gram: Matrix, dof: int, target: Vector, root: Matrix, ridge: float | None
 ) -> Vector:
     """Fitted weights less ``target`` on labels ``rows @ target + unexplained``; ``dof`` rows were compressed."""
-    if ridge > 0.0:
+    if ridge is not None:
         return ridge_fit(rows, np.dot(rows, target) + unexplained, root, ridge) - target
     if rows.shape[0] < rows.shape[1]:
         return shortest_fit(rows, np.dot(rows, target) + unexplained, root) - target
@@ -123,7 +123,7 @@ def fit_error(
     return gram_error(gram, np.dot(rows.T, unexplained))
 
 
-@kernel
+@part
 def labelled_rows(rng: Generator, n: int, hidden: int, kept: int, rest: int) -> tuple[Matrix, int, int]:
     """Columns w, p, t, u, e, s_rest of the labelled rows in three groups, and the numbers of rows of the first two.
 
@@ -139,13 +139,13 @@ def labelled_rows(rng: Generator, n: int, hidden: int, kept: int, rest: int) -> 
     return X, own_rows, hidden_rows
 
 
-@kernel
+@part
 def teacher_fit(
-    X: Matrix, labels: Vector, own_rows: int, hidden_rows: int, hidden_chi2: float, root: Matrix, ridge: float
+    X: Matrix, labels: Vector, own_rows: int, hidden_rows: int, hidden_chi2: float, root: Matrix, ridge: float | None
 ) -> tuple[Vector, float]:
     """Weights on the w_i, one for each row of ``root``, and the squared length of those on the hidden directions."""
     directions = root.shape[0]
-    if ridge > 0.0:
+    if ridge is not None:
         return ridge_fit(X[:, :directions].copy(), labels, root, ridge), 0.0
     if own_rows < directions:
         return shortest_fit(X[:own_rows, :directions].copy(), labels[:own_rows].copy(), root), 0.0
@@ -157,7 +157,7 @@ def teacher_fit(
     return weights, residual / hidden_chi2
 
 
-@kernel
+@part
 def strong_features(X: Matrix, cos: Vector, sin: Vector, inside: int, touching: int, kept: int, strong: int) -> Matrix:
     """Columns s_i, t, s_rest of V_s from the columns w, p, t, u, e, s_rest of ``X``."""
     S = np.empty((X.shape[0], strong))
@@ -175,7 +175,7 @@ def strong_features(X: Matrix, cos: Vector, sin: Vector, inside: int, touching: 
     return S
 
 
-@kernel
+@part
 def pseudo_rows(rng: Generator, N: int, strong: int) -> tuple[Matrix, Vector, Vector]:
     """V_s columns of the pseudo-labelled rows, and two independent normals a row for what lies outside V_s."""
     T = np.empty((min(N, strong), strong))
@@ -186,7 +186,7 @@ def pseudo_rows(rng: Generator, N: int, strong: int) -> tuple[Matrix, Vector, Ve
     return T, h, g
 
 
-@kernel
+@part
 def said_inside(weights: Vector, cos: Vector, touching: int, strong: int) -> Vector:
     """What a teacher with these weights says within V_s."""
     said = np.zeros(strong)
@@ -200,7 +200,7 @@ def run_trial(
     rng: Generator,
     n: int,
     N: int,
-    ridge: float,
+    ridge: float | None,
     hidden: int,
     cos: Vector,
     sin: Vector,
@@ -220,7 +220,8 @@ def run_trial(
 
     ``cos``, ``sin``: of the w_i to V_s, in falling order of ``cos``. ``inside`` of them lie in V_s, ``touching`` have
     a component there. ``target``: label weights of the columns w, p, t, u, e; ``target_strong``: of the directions of
-    V_s (s_i, t, s_rest); ``target_outside``: of the q_i. ``weak_root``, ``strong_root``: the features are latent
+    V_s (s_i, t, s_rest); ``target_outside``: of the q_i. ``ridge``: None for none, which compiles a second less than
+    a number would. ``weak_root``, ``strong_root``: the features are latent
     coordinates times these, which matters to ridge and to fits of fewer rows than columns.
     """
     directions, kept, strong = cos.size, target.size, target_strong.size
@@ -254,7 +255,7 @@ def run_trial(
     noise_outside = np.sqrt(squared_norm(sin * noise_weights) + noise_hidden)
     out[4] = squared_norm(np.dot(T, noise_said)) / N
     out[6] = squared_norm(noise_said)
-    if ridge > 0.0 or N < strong:
+    if ridge is not None or N < strong:
         student = fit_error(T, outside * h, gram_pseudo, N, said, strong_root, ridge)
         noise_student = noise_said + fit_error(T, noise_outside * h, gram_pseudo, N, noise_said, strong_root, ridge)
         out[5] = squared_norm(np.dot(T, noise_student)) / N - out[4]

@@ -228,7 +228,7 @@ def _wishart_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -
 
     def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
         out = np.empty(8)
-        run_trial(rng, n, N, ridge, *(at_scale if n < model.d_weak else hiding), out)
+        run_trial(rng, n, N, ridge or None, *(at_scale if n < model.d_weak else hiding), out)
         return out
 
     return run

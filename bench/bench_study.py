@@ -1,0 +1,39 @@
+"""A grid of points, in memory and in a file."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from bench import Pinned, named
+from bench.workloads import MEASURED, WORKLOADS
+
+
+class Study(Pinned):
+    params = (MEASURED, ("memory", "file"))
+    param_names = ("size", "kept in")
+    rounds, repeat = 1, (3, 10, 0.5)
+
+    def setup(self, size: str, kept: str) -> None:
+        self.pin(2)
+        model, study = named("GaussianModel").paper(**WORKLOADS[size].model), named("Study")
+        self.folder = tempfile.TemporaryDirectory()
+        path = Path(self.folder.name, "study.sqlite")
+
+        def run() -> None:
+            path.unlink(missing_ok=True)
+            study(model, **WORKLOADS[size].study, **({"path": path} if kept == "file" else {})).run(progress=False)
+
+        self.run = run
+        try:
+            run()  # compiles
+        except TypeError as error:
+            raise NotImplementedError("studies of this commit take other arguments") from error
+
+    def teardown(self, *_: object) -> None:
+        super().teardown()
+        if hasattr(self, "folder"):
+            self.folder.cleanup()
+
+    def time_run(self, *_: object) -> None:
+        self.run()

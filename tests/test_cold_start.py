@@ -1,0 +1,94 @@
+"""Compiled code is kept and found again: after a warm-up, in read-only places, with two processes at once."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import w2s_fast
+from bench.first_calls import CALLS, PRELUDE
+from w2s_fast._jit import _OwnNames
+
+pytestmark = pytest.mark.jit_speed
+PACKAGE = Path(w2s_fast.__file__).parent
+COUNT = """
+from numba.core.dispatcher import Dispatcher
+import gc
+found = [d for d in gc.get_objects() if isinstance(d, Dispatcher) and d.__module__.startswith("w2s_fast")]
+print("compiled", sum(sum(d.stats.cache_misses.values()) for d in found))
+print("loaded", sum(sum(d.stats.cache_hits.values()) for d in found))
+"""
+UPDATE = "import numpy as np\nfrom w2s_fast import Moments\nprint(Moments().update(np.ones((4, 3), np.{})).mean)\n"
+
+
+def python(program: str, folder: Path | None = None, **environment: str) -> "subprocess.Popen[str]":
+    clean = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=folder,  # where Python looks first
+        env=clean | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def output(process: "subprocess.Popen[str]") -> str:
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert errors == ""
+    return out
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory):
+    cache = str(tmp_path_factory.mktemp("cache"))
+    output(python("from w2s_fast.warmup import warm_up\nwarm_up()", NUMBA_CACHE_DIR=cache))
+    return cache
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_after_a_warm_up_nothing_is_compiled(warm, name):
+    lines = output(python(PRELUDE + CALLS[name] + COUNT, NUMBA_CACHE_DIR=warm)).splitlines()
+    assert "compiled 0" in lines
+
+
+def test_the_count_above_can_fail(tmp_path):
+    lines = output(python(UPDATE.format("float32") + COUNT, NUMBA_CACHE_DIR=str(tmp_path))).splitlines()
+    assert "compiled 0" not in lines
+
+
+@pytest.mark.parametrize("home", ["a folder", "a file"])
+def test_a_read_only_installation(tmp_path, home):
+    """Files stand where folders would have to be made: that stops the superuser too."""
+    copy = tmp_path / "site" / "w2s_fast"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
+        (folder / "__pycache__").touch()
+    place = tmp_path / "home"
+    place.mkdir() if home == "a folder" else place.touch()
+    search = os.pathsep.join([str(copy.parent), *filter(None, sys.path)])
+    settings = {"PYTHONPATH": search, "HOME": str(place), "XDG_CACHE_HOME": str(place / "cache")}
+    program = "import w2s_fast\nassert 'site' in w2s_fast.__file__\n" + UPDATE.format("float64")
+    for _ in range(2):
+        assert "[1. 1. 1.]" in output(python(program, copy.parent, **settings))
+    assert bool(list(tmp_path.rglob("*.nbi"))) == (home == "a folder")
+
+
+def test_two_processes_compile_at_once(tmp_path):
+    dtypes = ("float32", "float64", "float32", "float64")
+    running = [python(UPDATE.format(dtype), NUMBA_CACHE_DIR=str(tmp_path)) for dtype in dtypes]
+    assert all("[1. 1. 1.]" in output(process) for process in running)
+    for dtype in dtypes[:2]:
+        assert "[1. 1. 1.]" in output(python(UPDATE.format(dtype), NUMBA_CACHE_DIR=str(tmp_path)))
+
+
+def test_files_of_a_cache_belong_to_one_process():
+    pattern = _OwnNames("add_rows.py311.{number:d}.nbc")
+    assert pattern.format(number=2) == f"add_rows.py311.2-{os.getpid()}.nbc"
+    from w2s_fast.kernels.moments import add_rows
+
+    assert isinstance(add_rows._cache._cache_file._data_name_pattern, _OwnNames)

@@ -1,0 +1,35 @@
+"""What small calls cost beside NumPy's: ``python -m pytest tests/test_overhead.py --benchmark-only``.
+
+Left out of other runs. Each call of ours has NumPy's in its group, and must not take more than twice as long.
+"""
+
+import numpy as np
+import pytest
+
+from bench import medians
+from bench.workloads import WORKLOADS, gaussian
+from w2s_fast import Moments, lstsq, min_norm
+
+X, y = gaussian(WORKLOADS["tiny"].tall), gaussian(WORKLOADS["tiny"].tall[:1], seed=1)
+ROWS, MOMENTS = gaussian(WORKLOADS["tiny"].stream), Moments()
+PAIRS = {
+    "lstsq": (lambda: lstsq(X, y), lambda: np.linalg.lstsq(X, y)),
+    "min_norm": (lambda: min_norm(X, y), lambda: np.linalg.lstsq(X, y)),
+    "Moments.update": (lambda: MOMENTS.update(ROWS), lambda: (ROWS.mean(axis=0), ROWS.var(axis=0))),
+}
+LARGEST_RATIO = 2.0
+
+
+@pytest.mark.parametrize("whose", [0, 1], ids=["ours", "numpy"])
+@pytest.mark.parametrize("what", PAIRS)
+def test_small_call(benchmark, what, whose):
+    benchmark.group = what
+    benchmark(PAIRS[what][whose])
+
+
+@pytest.mark.parametrize("what", PAIRS)
+def test_within_twice_numpy(benchmark, what):
+    ours, numpy = PAIRS[what]
+    ours()
+    fastest = benchmark.pedantic(medians, (ours, numpy), {"rounds": 2_000, "seconds": 0.2}, rounds=1)
+    assert fastest[0] <= LARGEST_RATIO * fastest[1]
