@@ -16,9 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench import medians
-from w2s_fast import GaussianModel, Moments, cuda, simulate
-from w2s_fast._devices import nvidia_driver
-from w2s_fast.cuda._shim import array_library
+from w2s_fast import GaussianModel, Moments, simulate
 
 COMMON = {"n": 20_000, "N": 40_000, "seed": 0}
 PACKAGES = ("w2s_fast", "numba-cuda", "cupy-cuda13x", "cuda-toolkit", "numpy", "numba", "torch")
@@ -62,6 +60,8 @@ def small_trials(cp: Any, trials: int) -> dict[str, float]:
 
 def streams(cp: Any, rows: int, columns: int, timed: Callable[..., list[float]]) -> dict[str, dict[str, float]]:
     """Sketch and moments against the time to read the rows once, and the same by library calls."""
+    from w2s_fast import cuda
+
     X = cp.random.default_rng(0).standard_normal((rows, columns), dtype=np.float32)
     copy = cp.empty_like(X)
     dense = cp.random.default_rng(1).standard_normal((110, rows), dtype=np.float32)
@@ -88,6 +88,9 @@ def streams(cp: Any, rows: int, columns: int, timed: Callable[..., list[float]])
 
 def main(scale: int = 1) -> dict[str, Any]:
     """Measure everything, on workloads ``scale`` times smaller; RuntimeError in one line where there is no GPU."""
+    from w2s_fast._devices import nvidia_driver
+    from w2s_fast.cuda._shim import array_library
+
     cp = array_library()
 
     def timed(*calls: Callable[[], Any]) -> list[float]:

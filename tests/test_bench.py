@@ -80,3 +80,12 @@ def test_every_public_function_has_a_first_call() -> None:
     results = {"Risks", "Trials", "Task"}  # what others return or take
     missing = {name for name in w2s_fast.__all__ if not re.search(rf"\b{name}\b", called)}
     assert missing == results
+
+
+def test_every_module_imports_without_the_extras_for_a_gpu() -> None:
+    """Asv imports them all to find the suites, in environments of its own."""
+    modules = [f"bench.{found.name}" for found in pkgutil.iter_modules(bench.__path__)]
+    extras = "\n".join(f"sys.modules[{name!r}] = None" for name in ("numba_cuda", "cupy", "torch", "dask"))
+    needed = [name for name in modules if name != "bench.sklearn_suite"]  # asv.conf.json installs scikit-learn
+    code = f"import importlib, sys\n{extras}\nfor name in {needed!r}: importlib.import_module(name)"
+    subprocess.run([sys.executable, "-c", code], check=True)
