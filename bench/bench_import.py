@@ -51,4 +51,5 @@ class FirstCall:
         run(PRELUDE + CALLS[function])
 
     def timeraw_call(self, cache: str, function: str) -> str:
-        return (COLD if cache == "cold" else "") + PRELUDE + CALLS[function]
+        code = (COLD if cache == "cold" else "") + PRELUDE + CALLS[function]
+        return f"exec({code!r}, {{}})"  # timeit puts it into a function, where ``import *`` may not stand
