@@ -22,6 +22,11 @@ def run(statement: str) -> None:
         raise NotImplementedError(f"{statement!r} fails on this commit: {error.stderr.decode()}") from error
 
 
+def at_module_level(code: str) -> str:
+    """A statement that runs the code: timeit puts it into a function, where ``import *`` may not stand."""
+    return f"exec({code!r}, {{}})"
+
+
 class Import:
     params = (IMPORTS,)
     param_names = ("statement",)
@@ -30,7 +35,7 @@ class Import:
         run(statement)  # byte code is written the first time
 
     def timeraw_import(self, statement: str) -> str:
-        return statement
+        return at_module_level(statement)
 
 
 class Ratio:
@@ -51,5 +56,4 @@ class FirstCall:
         run(PRELUDE + CALLS[function])
 
     def timeraw_call(self, cache: str, function: str) -> str:
-        code = (COLD if cache == "cold" else "") + PRELUDE + CALLS[function]
-        return f"exec({code!r}, {{}})"  # timeit puts it into a function, where ``import *`` may not stand
+        return at_module_level((COLD if cache == "cold" else "") + PRELUDE + CALLS[function])
