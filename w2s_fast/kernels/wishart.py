@@ -31,14 +31,15 @@ GRAM_ASPECT = 2  # with this many rows a column, Gaussian rows have condition ~6
 
 
 @kernel
-def staircase(rng: Generator, dof: int, top: int, left: int, rows: int, out: Matrix) -> None:
-    """Fill ``rows`` <= ``dof`` rows of ``out`` from ``top`` on; the diagonal starts at column ``left``."""
-    for i in range(rows):
-        diagonal = left + i
-        out[top + i, :diagonal] = 0.0
-        out[top + i, diagonal] = np.sqrt(rng.chisquare(float(dof - i)))
-        for j in range(diagonal + 1, out.shape[1]):
-            out[top + i, j] = rng.standard_normal()
+def staircase(rng: Generator, dof: int, width: int, out: Matrix) -> None:
+    """Fill the last ``width`` columns of ``out``, which has at most ``dof`` rows, and the others with zeros."""
+    columns = out.shape[1]
+    for i in range(out.shape[0]):
+        diagonal = columns - width + i
+        out[i, :diagonal] = 0.0
+        out[i, diagonal] = np.sqrt(rng.chisquare(float(dof - i)))
+        for j in range(diagonal + 1, columns):
+            out[i, j] = rng.standard_normal()
 
 
 @kernel
@@ -130,16 +131,16 @@ def labelled_rows(rng: Generator, n: int, hidden: int, kept: int, rest: int) -> 
     Rows orthogonal to the hidden columns, rows in their span, and rows on which only s_rest has anything left.
     """
     own_rows, hidden_rows = min(n - hidden, kept), min(hidden, kept)
-    rest_dof = n - own_rows - hidden_rows
-    rest_rows = min(rest_dof, rest)
-    X = np.empty((own_rows + hidden_rows + rest_rows, kept + rest))
-    staircase(rng, n - hidden, 0, 0, own_rows, X)
-    staircase(rng, hidden, own_rows, 0, hidden_rows, X)
-    staircase(rng, rest_dof, own_rows + hidden_rows, kept, rest_rows, X)
+    seen_rows, width = own_rows + hidden_rows, kept + rest
+    rest_dof = n - seen_rows
+    X = np.empty((seen_rows + min(rest_dof, rest), width))
+    staircase(rng, n - hidden, width, X[:own_rows])
+    staircase(rng, hidden, width, X[own_rows:seen_rows])
+    staircase(rng, rest_dof, rest, X[seen_rows:])
     return X, own_rows, hidden_rows
 
 
-@part
+@kernel
 def teacher_fit(
     X: Matrix, labels: Vector, own_rows: int, hidden_rows: int, hidden_chi2: float, root: Matrix, ridge: float | None
 ) -> tuple[Vector, float]:
@@ -179,7 +180,7 @@ def strong_features(X: Matrix, cos: Vector, sin: Vector, inside: int, touching: 
 def pseudo_rows(rng: Generator, N: int, strong: int) -> tuple[Matrix, Vector, Vector]:
     """V_s columns of the pseudo-labelled rows, and two independent normals a row for what lies outside V_s."""
     T = np.empty((min(N, strong), strong))
-    staircase(rng, N, 0, 0, T.shape[0], T)
+    staircase(rng, N, strong, T)
     h, g = np.empty(T.shape[0]), np.empty(T.shape[0])
     for i in range(T.shape[0]):
         h[i], g[i] = rng.standard_normal(), rng.standard_normal()
