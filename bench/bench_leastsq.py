@@ -41,22 +41,23 @@ class Solve(Pinned):
 class Hostile(Pinned):
     """Features on which a Gram matrix would fail: time, and how far the residual is above the least."""
 
-    params = (MEASURED, KINDS)
-    param_names = ("size", "features")
+    params = (MEASURED, KINDS, DTYPES)
+    param_names = ("size", "features", "dtype")
     unit = "relative excess"
     rounds, repeat = 1, (3, 10, 0.5)
 
     def setup_cache(self) -> Inputs:
         shapes = {size: workload.tall for size, workload in WORKLOADS.items()}
         return {
-            (size, kind): (features(kind, *shape), gaussian(shape[:1], seed=1))
+            (size, kind, dtype): (features(kind, *shape, dtype), gaussian(shape[:1], dtype, seed=1))
             for size, shape in shapes.items()
             for kind in KINDS
+            for dtype in DTYPES
         }
 
-    def setup(self, inputs: Inputs, size: str, kind: str) -> None:
+    def setup(self, inputs: Inputs, size: str, kind: str, dtype: str) -> None:
         self.pin(1)
-        solve, (self.X, self.y) = named("min_norm"), inputs[size, kind]
+        solve, (self.X, self.y) = named("min_norm"), inputs[size, kind, dtype]
         self.solve = lambda: solve(self.X, self.y)
         self.solve()
 
@@ -64,7 +65,9 @@ class Hostile(Pinned):
         self.solve()
 
     def track_error(self, *_: object) -> float:
-        """Part of the residual that the columns could still explain, over the labels: 1e-16 at best."""
-        residual = self.y - self.X @ self.solve()
-        explained = self.X @ np.linalg.lstsq(self.X, residual)[0]
-        return max(float(np.linalg.norm(explained) / np.linalg.norm(self.y)), 1e-12)  # below is noise
+        """Part of the residual that the columns could still explain, over the labels: machine precision at best."""
+        X, y = self.X.astype(np.float64), self.y.astype(np.float64)
+        residual = y - X @ self.solve()
+        explained = X @ np.linalg.lstsq(X, residual)[0]
+        noise = 1e4 * np.finfo(self.X.dtype).eps  # below is noise
+        return max(float(np.linalg.norm(explained) / np.linalg.norm(y)), float(noise))

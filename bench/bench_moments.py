@@ -36,16 +36,17 @@ class Update(Pinned):
 class Offset(Pinned):
     """Rows far from zero, where the sum of squares would lose its digits."""
 
-    params = (MEASURED, ("Moments", "CoMoments"))
-    param_names = ("size", "accumulator")
+    params = (MEASURED, DTYPES, ("Moments", "CoMoments"))
+    param_names = ("size", "dtype", "accumulator")
     unit = "relative error of the variance"
 
     def setup_cache(self) -> Inputs:
-        return {(size, "float64"): 1e6 + gaussian(WORKLOADS[size].stream) for size in WORKLOADS}
+        rows = {size: 1e6 + gaussian((*workload.stream[:1], CHECKED)) for size, workload in WORKLOADS.items()}
+        return {(size, dtype): rows[size].astype(dtype) for size in WORKLOADS for dtype in DTYPES}
 
-    def setup(self, inputs: Inputs, size: str, accumulator: str) -> None:
+    def setup(self, inputs: Inputs, size: str, dtype: str, accumulator: str) -> None:
         self.pin(1)
-        rows, kind = inputs[size, "float64"][:, :CHECKED], named(accumulator)
+        rows, kind = inputs[size, dtype], named(accumulator)
         self.exact = np.var(rows.astype(np.longdouble), axis=0)
         moments = kind().update(rows)
         self.found = moments.variance() if accumulator == "Moments" else np.diagonal(moments.covariance())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench import Pinned, medians, named
 from bench.workloads import EMBEDDINGS, MEASURED, THREADS, WORKLOADS, Floats, embeddings
 
@@ -11,12 +13,15 @@ class Valence(Pinned):
     param_names = ("size", "threads")
     unit = "ms"
 
-    def setup(self, size: str, threads: int) -> None:
+    def setup_cache(self) -> dict[str, Any]:
+        load = named("load", "w2s_fast.tasks.valence")
+        return {size: load(test=workload.test) for size, workload in WORKLOADS.items()}
+
+    def setup(self, tasks: dict[str, Any], size: str, threads: int) -> None:
         self.pin(threads)
-        load, probe_task = named("load", "w2s_fast.tasks.valence"), named("probe_task", "w2s_fast.model.probe")
-        task, arguments = load(test=WORKLOADS[size].test), WORKLOADS[size].probe
+        probe_task, arguments = named("probe_task", "w2s_fast.model.probe"), WORKLOADS[size].probe
         self.trials = arguments["trials"]
-        self.probe = lambda: probe_task(task, **arguments)
+        self.probe = lambda: probe_task(tasks[size], **arguments)
         self.probe()  # compiles
 
     def track_milliseconds_per_trial(self, *_: object) -> float:
@@ -25,16 +30,16 @@ class Valence(Pinned):
 
 
 class Embeddings(Pinned):
-    params = (tuple(name for name in EMBEDDINGS if name != "tiny"),)
-    param_names = ("features",)
+    params = (tuple(name for name in EMBEDDINGS if name != "tiny"), THREADS)
+    param_names = ("features", "threads")
     unit = "ms"
     timeout = 300
 
     def setup_cache(self) -> dict[str, tuple[Floats, Floats, Floats]]:
         return {name: embeddings(what) for name, what in EMBEDDINGS.items()}
 
-    def setup(self, inputs: dict[str, tuple[Floats, Floats, Floats]], name: str) -> None:
-        self.pin(2)
+    def setup(self, inputs: dict[str, tuple[Floats, Floats, Floats]], name: str, threads: int) -> None:
+        self.pin(threads)
         probe, what = named("probe"), EMBEDDINGS[name]
         self.trials = what.probe["trials"]
         self.probe = lambda: probe(*inputs[name], test=what.test, **what.probe)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from bench import Pinned, named
-from bench.workloads import MEASURED, WORKLOADS
+from bench.workloads import MEASURED, THREADS, WORKLOADS
 
 
 class Study(Pinned):
-    params = (MEASURED, ("memory", "file"))
-    param_names = ("size", "kept in")
+    params = (MEASURED, THREADS, ("memory", "file"))
+    param_names = ("size", "threads", "kept in")
     rounds, repeat = 1, (3, 10, 0.5)
 
-    def setup(self, size: str, kept: str) -> None:
-        self.pin(2)
-        model, study = named("GaussianModel").paper(**WORKLOADS[size].model), named("Study")
+    def setup_cache(self) -> dict[str, Any]:
+        return {size: named("GaussianModel").paper(**workload.model) for size, workload in WORKLOADS.items()}
+
+    def setup(self, models: dict[str, Any], size: str, threads: int, kept: str) -> None:
+        self.pin(threads)
+        model, study = models[size], named("Study")
         self.folder = tempfile.TemporaryDirectory()
         path = Path(self.folder.name, "study.sqlite")
 

@@ -83,17 +83,17 @@ class Error(_Bases):
 
 
 class Dimension(Pinned):
-    params = (MEASURED, DTYPES)
-    param_names = ("size", "dtype")
+    params = (MEASURED, DTYPES, THREADS)
+    param_names = ("size", "dtype", "threads")
     rounds, repeat = 1, (3, 10, 0.5)
 
     def setup_cache(self) -> Inputs:
         return inputs()
 
-    def setup(self, inputs: Inputs, size: str, dtype: str) -> None:
-        self.pin(2)
+    def setup(self, inputs: Inputs, size: str, dtype: str, threads: int) -> None:
+        self.pin(threads)
         self.rows, self.dimension = inputs[size, dtype], named("intrinsic_dimension")
-        self.dimension(self.rows)
+        self.dimension(self.rows)  # compiles
 
     def time_dimension(self, *_: object) -> None:
         self.dimension(self.rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import itertools
@@ -19,7 +20,7 @@ import pytest
 import bench
 import w2s_fast
 from bench import first_calls
-from bench.workloads import EMBEDDINGS, MEASURED
+from bench.workloads import EMBEDDINGS, MEASURED, WORKLOADS
 
 MODULES = [found.name for found in pkgutil.iter_modules(bench.__path__) if found.name.startswith("bench_")]
 PREFIXES = ("time_", "timeraw_", "track_", "peakmem_")
@@ -44,11 +45,20 @@ def benchmarks() -> Iterator[Any]:
                 yield pytest.param(suite, method, chosen, id=label)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def tiny_inputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Suites make tiny inputs alone, and leave files in a folder that goes."""
+    with contextlib.chdir(tmp_path_factory.mktemp("asv")), pytest.MonkeyPatch.context() as patch:
+        for table, name in itertools.product((WORKLOADS, EMBEDDINGS), LARGE):
+            patch.delitem(table, name, raising=False)
+        yield
+
+
 @lru_cache(maxsize=1)
 def cache_of(suite: Any) -> tuple[Any, ...]:
-    """What asv passes to every method of a suite; some takes seconds to make."""
-    running = suite()
-    return (running.setup_cache(),) if hasattr(running, "setup_cache") else ()
+    """What asv passes to every method of a suite."""
+    made = getattr(suite(), "setup_cache", lambda: None)()
+    return () if made is None else (made,)
 
 
 @pytest.mark.parametrize(("suite", "method", "chosen"), list(benchmarks()))
