@@ -23,8 +23,11 @@ def run(statement: str) -> None:
 
 
 def at_module_level(code: str) -> str:
-    """A statement that runs the code: timeit puts it into a function, where ``import *`` may not stand."""
-    return f"exec({code!r}, {{}})"
+    """A statement that runs the code: timeit puts it into a function, where ``import *`` may not stand.
+
+    It is of one line and has no escapes, which asv would resolve too early.
+    """
+    return f"exec({'; '.join(code.strip().splitlines())!r}, {{}})"
 
 
 class Import:
