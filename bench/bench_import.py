@@ -27,7 +27,8 @@ def at_module_level(code: str) -> str:
 
     It is of one line and has no escapes, which asv would resolve too early.
     """
-    return f"exec({'; '.join(code.strip().splitlines())!r}, {{}})"
+    line = "; ".join(filter(None, code.splitlines()))
+    return f"exec({line!r}, {{}})"
 
 
 class Import:
