@@ -73,6 +73,17 @@ def intrinsic_dimension(X, energy):
     return k
 
 
+def three_sketches(X, rank, width, rng):
+    """Leading right singular vectors from one look (Tropp, Yurtsever, Udell and Cevher 2019, algorithms 4.1, 5.1)."""
+    m, n = X.shape
+    core = 2 * width + 1
+    Y, Z = X @ rng.standard_normal((n, width)), rng.standard_normal((width, m)) @ X
+    left, right = rng.standard_normal((core, m)), rng.standard_normal((core, n))
+    Q, P = np.linalg.qr(Y)[0], np.linalg.qr(Z.T)[0]
+    C = np.linalg.pinv(left @ Q) @ (left @ X @ right.T) @ np.linalg.pinv(right @ P).T
+    return P @ np.linalg.svd(C)[2].T[:, :rank]
+
+
 def principal_angles(A, B):
     """Arc cosines of the singular values of Q_A' Q_B, falling."""
     cosines = np.linalg.svd(_span(A).T @ _span(B), compute_uv=False)

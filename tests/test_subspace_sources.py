@@ -163,6 +163,20 @@ def test_rows_that_come_once_get_one_look_and_an_error_estimate():
         Subspace.fit(iter([X[:3]]), rank=4)
 
 
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("power", [1.0, 0.5])
+def test_one_look_leaves_less_than_three_sketches_of_as_many_columns(power):
+    X, rank = random(300, 100) * np.arange(1.0, 101.0) ** -power, 6
+
+    def left_over(basis):
+        return np.linalg.norm(X - X @ basis @ basis.T) ** 2
+
+    ours = [left_over(Subspace.fit(iter([X]), rank=rank, random_state=seed).basis) for seed in range(5)]
+    width = subspace.ONE_VIEW_FACTOR * rank + subspace.OVERSAMPLES
+    theirs = [left_over(naive.three_sketches(X, rank, width, np.random.default_rng(seed))) for seed in range(5)]
+    assert np.mean(ours) < 0.9 * np.mean(theirs)
+
+
 def test_the_error_estimate_has_the_right_size_on_average():
     X, inside = random(50, 20), 0
     with pytest.MonkeyPatch.context() as patch:
@@ -238,7 +252,8 @@ def test_progress_counts_rows_and_stops_cleanly():
     X, seen = random(30, 4), []
     Subspace.fit(X, progress=lambda done, total: seen.append((done, total)))
     Subspace.fit([X[:9], X[9:]], progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(30, 30), (9, 0), (30, 0)]
+    Subspace.fit(X.T, progress=lambda done, total: seen.append((done, total)))  # columns, where they are more
+    assert seen == [(30, 30), (9, 0), (30, 0), (30, 30)]
 
     def interrupt(done, total):
         raise KeyboardInterrupt

@@ -8,15 +8,18 @@ import numpy as np
 
 from w2s_fast.linalg.blocks import Progress, Rows, Tally
 from w2s_fast.linalg.krylov import Ritz
-from w2s_fast.linalg.products import Matrix, gram, gram_of
+from w2s_fast.linalg.products import GRAM_ROWS, Matrix, cuts, gram, gram_of
 
 LARGEST_GRAM = 8_192  # rows or columns: a float64 Gram matrix of 512 MiB, eigenvalues in a minute
 POWER = 2  # of H in the bound on its norm: one application is loose by the root of the number of eigenvalues
 
 
-def dual_gram(rows: Rows) -> Matrix:
-    """X X' (N, N) in float64."""
-    squares = gram(rows.source.T)
+def dual_gram(rows: Rows, progress: Progress | None) -> Matrix:
+    """X X' (N, N) in float64, by blocks of columns, of which ``progress`` is told."""
+    columns = Rows.of(rows.source.T, rows.name)
+    D, N = rows.source.T.shape
+    tally, step = Tally(progress, D), cuts(D, N, N, GRAM_ROWS)[0].stop
+    squares = gram_of(tally.count(columns.blocks(step)), N)
     rows.refuse_not_finite(squares)
     return squares
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._check import FloatArray
 from w2s_fast.linalg.orthonormal import graded
 from w2s_fast.linalg.products import Matrix, cross, times
 
@@ -21,9 +22,11 @@ class Ritz:
     residuals: Matrix
 
 
-def block_krylov(apply: Callable[[Matrix], Matrix], start: Matrix, applications: int, precision: npt.DTypeLike) -> Ritz:
+def block_krylov(
+    apply: Callable[[FloatArray], Matrix], start: FloatArray, applications: int, precision: npt.DTypeLike
+) -> Ritz:
     """Ritz pairs of G = ``apply`` in the span of V, G V, ..., for V = ``start`` (Musco and Musco 2015)."""
-    basis = newest = start
+    basis = start
     images = grown = apply(start)
     for _ in range(applications - 1):
         newest = expansion(basis, grown, precision)
@@ -39,13 +42,13 @@ def block_krylov(apply: Callable[[Matrix], Matrix], start: Matrix, applications:
     return Ritz(np.maximum(values, 0.0), np.asarray(vectors, np.float64), residuals)
 
 
-def expansion(basis: Matrix, image: Matrix, precision: npt.DTypeLike) -> Matrix:
+def expansion(basis: FloatArray, image: FloatArray, precision: npt.DTypeLike) -> FloatArray:
     """What ``image``, in the given precision, adds to the span of ``basis``: orthonormal columns, some or none."""
     units = image / np.maximum(np.linalg.norm(image, axis=0), np.finfo(float).tiny)
-    return graded(units, precision, against=basis)
+    return graded(units.astype(basis.dtype, copy=False), precision, against=basis)
 
 
-def nystrom(test: Matrix, image: Matrix) -> tuple[Matrix, Matrix]:
+def nystrom(test: FloatArray, image: Matrix) -> tuple[Matrix, Matrix]:
     """Eigenpairs of the Nystrom approximation of G, from G times ``test`` alone (Tropp et al. 2017, algorithm 3)."""
     from scipy.linalg import cholesky, solve_triangular
 

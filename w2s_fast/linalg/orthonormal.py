@@ -19,28 +19,29 @@ def householder(columns: FloatArray) -> FloatArray:
     return np.linalg.qr(columns)[0]
 
 
-def graded(columns: FloatArray, precision: npt.DTypeLike, against: Matrix | None = None) -> Matrix:
+def graded(columns: FloatArray, precision: npt.DTypeLike, against: FloatArray | None = None) -> FloatArray:
     """Orthonormal basis (D, r) of the span of ``columns``, principal directions first (Stathopoulos and Wu 2002).
 
     Directions that are rounding in ``precision`` beside the columns are left out, so that r may be less than their
-    number; what lies in the span of ``against`` is left out too.
+    number; what lies in the span of ``against``, of the same dtype as the columns, is left out too.
     """
     from scipy.linalg import cholesky, solve_triangular
 
-    rest = columns.astype(np.float64)
-    size = max(float(np.sum(rest**2, axis=0).max(initial=0.0)), np.finfo(float).tiny)
-    if against is not None:
-        rest -= times(against, cross(against, rest))
+    def orthogonal(block: FloatArray) -> FloatArray:
+        if against is None:
+            return block
+        return block - times(against, cross(against, block, block.dtype).astype(block.dtype))
+
+    size = max(float(np.einsum("ij,ij->j", columns, columns, dtype=np.float64).max(initial=0.0)), np.finfo(float).tiny)
+    rest = orthogonal(columns)
     values, vectors = np.linalg.eigh(gram(rest))
     noise = max(10 * float(np.finfo(precision).eps), GRADED_RCOND)
     keep = values[::-1] > noise**2 * size
     if not keep.any():
         return rest[:, :0]
-    basis = times(rest, vectors[:, ::-1][:, keep] / np.sqrt(values[::-1][keep]))
-    if against is not None:
-        basis -= times(against, cross(against, basis))
+    basis = orthogonal(times(rest, (vectors[:, ::-1][:, keep] / np.sqrt(values[::-1][keep])).astype(rest.dtype)))
     factor = cholesky(gram(basis))
-    return np.asarray(times(basis, solve_triangular(factor, np.eye(len(factor)))), np.float64)
+    return times(basis, solve_triangular(factor, np.eye(len(factor))).astype(basis.dtype))
 
 
 def thin_svd(columns: FloatArray, driver: str = "gesdd") -> tuple[FloatArray, Matrix, Matrix]:
@@ -66,7 +67,7 @@ def thin_svd(columns: FloatArray, driver: str = "gesdd") -> tuple[FloatArray, Ma
         factor = cholesky(correlations) * lengths
         inverse, R = solve_triangular(factor, np.eye(k)), factor @ R
         if least > NEARLY_ORTHOGONAL:
-            u, s, vt = svd(R, lapack_driver=driver)
+            u, s, vt = svd(R.astype(dtype), lapack_driver=driver)
             return times(Q, (inverse @ u).astype(dtype), out=Q), s, vt
         times(Q, inverse.astype(dtype), out=Q)
     Q, last = np.linalg.qr(Q)

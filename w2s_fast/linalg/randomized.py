@@ -25,9 +25,9 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import ordered_map, single_threaded_blas
-from w2s_fast.linalg.krylov import expansion
-from w2s_fast.linalg.orthonormal import graded, householder, leading_eigenvectors, thin_svd
-from w2s_fast.linalg.products import Matrix, cross, cuts, gram, gram_times, joined_times, times
+from w2s_fast.linalg.lanczos import block_columns, leading_directions, squares_serve
+from w2s_fast.linalg.orthonormal import householder, leading_eigenvectors, thin_svd
+from w2s_fast.linalg.products import cuts, gram, gram_times, times
 
 Triple = tuple[FloatArray, FloatArray, FloatArray]
 FEW_ITERATIONS = 7  # than which the routes by squares are no less accurate
@@ -35,9 +35,6 @@ MODEST = 4  # iterations of the peer's "auto" where components are many, else 7
 MANY = 0.1  # of min(N, D) components
 LEFT_TO_GAIN = (5e-3, 1e-3)  # of the squared error, after up to MODEST iterations and after more; the peer leaves 0.010
 # to 0.019 and 0.002 to 0.006 of singular values 1/i, 1/sqrt(i), i^-1/4 and those of noise (k = 500 and 200 of 4,096)
-NEGLIGIBLE = 0.05  # of what may be left to gain: a block that adds less is the last, however the gains fall
-PANEL = 64  # columns: of a multiple of it BLAS makes products at nine tenths of its best speed, of others less
-MOST_BLOCKS = 24  # of a Krylov space; noise at k = 200 takes 17
 SMALL = 256  # columns whose eigenvectors take less time than the calls of Krylov
 EXTRA_BLOCKS = 3  # of a Krylov space beside those that make ``width`` columns; fewer for steep spectra, more for slow
 EIGENVECTORS = 10  # D^3 of X'X's N D^2 operations last as long as the k eigenvectors
@@ -133,7 +130,8 @@ def randomized_svd(
         U, Vt = Vt.T, U.T
     if flip_sign:
         signs = _signs(U)
-        U, Vt = U * signs, Vt * signs[:, None]
+        U *= signs
+        Vt *= signs[:, None]
     return U, s, Vt
 
 
@@ -148,8 +146,17 @@ def _sparse_floats(M: Any) -> Any:
 
 
 def _signs(columns: FloatArray) -> FloatArray:
-    largest = columns[np.argmax(np.abs(columns), axis=0), range(columns.shape[1])]
-    return np.where(largest < 0, -1.0, 1.0).astype(columns.dtype)
+    """Signs of the entries of largest magnitude, the first of those that tie."""
+
+    def extremes(cut: slice) -> tuple[FloatArray, FloatArray]:
+        return columns[cut].max(axis=0), columns[cut].min(axis=0)
+
+    highs, lows = zip(*ordered_map(extremes, cuts(len(columns), columns.shape[1], 1)), strict=True)
+    high, low = np.max(highs, axis=0), -np.min(lows, axis=0)
+    signs = np.where(high < low, -1.0, 1.0)
+    for tie in np.flatnonzero(high == low):
+        signs[tie] = np.sign(columns[np.argmax(np.abs(columns[:, tie])), tie]) or 1.0
+    return signs.astype(columns.dtype)
 
 
 def gram_is_cheaper(N: int, D: int, width: int) -> bool:
@@ -158,7 +165,7 @@ def gram_is_cheaper(N: int, D: int, width: int) -> bool:
     Measured on two cores in float32, seconds for Gram and Krylov: 50,000 x 768, k = 100: 0.21 and 0.27; 20,000 x
     4,096, k = 200: 3.7 and 0.92, k = 500: 4.6 and 2.3.
     """
-    block = krylov_block(width)
+    block = block_columns(width)
     blocks = -(-width // block) + EXTRA_BLOCKS
     return D <= max(SMALL, 3 * width) or D * (N + EIGENVECTORS * D) <= (4 * blocks - 2) * N * block
 
@@ -168,104 +175,20 @@ def _by_squares(tall: FloatArray, k: int, width: int, iterations: int, key: int,
     N, D = tall.shape
     if gram_is_cheaper(N, D, width):
         squares = gram(tall, tall.dtype)
-        if not _in_range(squares, tall):
+        if not squares_serve(squares, tall):
             return None
         V: FloatArray = leading_eigenvectors(squares.astype(tall.dtype), k)[1]
         images = times(tall, V)
     else:
-        krylov = _krylov(tall, k, width, LEFT_TO_GAIN[iterations > MODEST], key)
-        if krylov is None:
+        start, rng = _sketch(tall, block_columns(width), key), np.random.default_rng(key)
+        found = leading_directions(tall, start, k, LEFT_TO_GAIN[iterations > MODEST], rng)
+        if found is None:
             return None
-        V, images = krylov
+        V, images = found
     U, s, vt = thin_svd(images, driver)
     if not s[-1] > np.sqrt(np.finfo(tall.dtype).eps) * s[0]:
         return None
     return U, s.astype(tall.dtype), vt.astype(tall.dtype) @ V.T
-
-
-def _in_range(squares: Matrix, tall: FloatArray) -> bool:
-    """Whether squares neither overflowed nor vanished; NaN and infinity in the data are refused."""
-    limits = np.finfo(tall.dtype)
-    if not np.isfinite(squares).all():
-        _check.all_finite(tall, "M")
-        return False
-    return bool(np.diagonal(squares).max() > limits.tiny / limits.eps**2)
-
-
-def krylov_block(width: int) -> int:
-    """Columns of a Krylov block where ``width`` are wanted: a quarter of them, in panels that BLAS likes."""
-    return min(width, PANEL * max(1, -(-width // (4 * PANEL))))
-
-
-def _krylov(
-    tall: FloatArray, k: int, width: int, left_to_gain: float, key: int
-) -> tuple[FloatArray, FloatArray] | None:
-    """Leading Ritz vectors (D, k) of a block Krylov space and their images under X (N, k); None if squares fail.
-
-    A Krylov space holds no more directions of a multiple eigenvalue than a block has columns. What multiplicity, or
-    low rank, takes from a block is replaced by Gaussian directions, which count from the next block on.
-    """
-    dtype, rng = tall.dtype, np.random.default_rng(key)
-    block = krylov_block(width)
-    basis = newest = graded(_sketch(tall, block, key), dtype)
-    total = _energy(tall)
-    images: list[FloatArray] = []
-    squares: Matrix = np.zeros((0, 0))
-    held: list[float] = []  # energy of the first k Ritz pairs, after each block
-    whole = True
-    while newest.shape[1] and len(images) < MOST_BLOCKS:
-        V, image = newest.astype(dtype), np.empty((len(tall), newest.shape[1]), dtype)
-        grown = gram_times(tall, V, keep=image) if len(held) < 2 else None
-        if grown is None:  # the last block has no need of X'(X V)
-            times(tall, V, out=image)
-        squares = _bordered(squares, images, image)
-        images.append(image)
-        if not _in_range(squares, tall):
-            return None
-        if len(squares) >= k and whole:
-            held.append(float(np.linalg.eigvalsh(squares.astype(dtype))[-k:].sum(dtype=np.float64)))
-            if _converged(held, total, left_to_gain):
-                break
-        newest = expansion(basis, cross(tall, image, dtype) if grown is None else grown, dtype)
-        missing = block - newest.shape[1]
-        whole = missing == 0
-        if missing:
-            fresh = rng.standard_normal((len(basis), missing))
-            newest = np.hstack((newest, expansion(np.hstack((basis, newest)), fresh, dtype)))
-        basis = np.hstack((basis, newest))
-    if len(squares) < k:
-        return None
-    vectors = leading_eigenvectors(squares.astype(dtype), k)[1]
-    return times(basis[:, : len(squares)].astype(dtype), vectors), joined_times(images, vectors)
-
-
-def _energy(tall: FloatArray) -> float:
-    """Squared Frobenius norm, to a few digits."""
-    return sum(float(np.linalg.norm(tall[cut])) ** 2 for cut in cuts(len(tall), tall.shape[1], 1))
-
-
-def _bordered(squares: Matrix, images: list[FloatArray], image: FloatArray) -> Matrix:
-    """Gram matrix of all images, from that of all but the last."""
-    known, new = len(squares), image.shape[1]
-    bordered = np.empty((known + new, known + new))
-    bordered[:known, :known] = squares
-    bordered[known:, known:] = gram(image, image.dtype)
-    if images:
-        bordered[:known, known:] = np.vstack([cross(before, image, image.dtype) for before in images])
-        bordered[known:, :known] = bordered[:known, known:].T
-    return bordered
-
-
-def _converged(held: list[float], total: float, left_to_gain: float) -> bool:
-    """Whether more blocks would reduce the error by little, judging by the energy held after each of the last three.
-
-    Gains fall geometrically or faster: after gains a and b, b^2 / (a - b) is left to gain.
-    """
-    if len(held) < 3:
-        return False
-    before, last = held[-2] - held[-3], held[-1] - held[-2]
-    enough = left_to_gain * (total - held[-1])
-    return last <= NEGLIGIBLE * max(enough, 0.0) or last**2 <= enough * (before - last)
 
 
 def _sketch(tall: Any, width: int, key: int) -> FloatArray:

@@ -86,7 +86,9 @@ class Subspace:
         2,048 columns where ``energy`` needs few directions, it comes from a block Krylov method: four passes for
         ``rank``, seven or more for ``energy``, until bounds prove the rank. An iterator, whose rows come by once, gets
         the Nystrom approximation of X'X (Tropp, Yurtsever, Udell and Cevher 2017) and an estimate of its energy from
-        random combinations of the rows (the same authors, 2019, section 6).
+        random combinations of the rows (the same authors, 2019, section 6). For a subspace of the columns it is the
+        better use of one look: of singular values 1/i and 1/sqrt(i) it leaves 2 to 5 % more energy than the best
+        subspace, three sketches of as many columns (2019, algorithm 4.1) 40 to 70 % more.
 
         Parameters
         ----------
@@ -99,7 +101,8 @@ class Subspace:
         random_state : int, RandomState, Generator or None
             Used where the method is randomized.
         progress : callable, optional
-            Called with (rows done, rows in all) during each pass; 0 in all where that is not known.
+            Called with (rows done, rows in all) during each pass; 0 in all where that is not known. Columns count in
+            place of rows where an array is wide.
 
         Raises
         ------
@@ -124,7 +127,7 @@ class Subspace:
         _check.callback(progress, "progress")
         with single_threaded_blas():
             if rows.is_wide_array(LARGEST_GRAM):
-                return cls._of_wide_array(rows, rank, share)
+                return cls._of_wide_array(rows, rank, share, progress)
             columns, dtype, blocks = rows.opened()
             job = _Passes(rows, columns, dtype, np.random.default_rng(key64(random_state)), progress)
             if rank is None and not rows.once and columns >= CERTIFIED_FROM:
@@ -161,10 +164,10 @@ class Subspace:
         return cls(np.ascontiguousarray(vectors[:, :rank]), values, held, 0.0, (rank, rank), "exact")
 
     @classmethod
-    def _of_wide_array(cls, rows: Rows, rank: int | None, share: float) -> Self:
+    def _of_wide_array(cls, rows: Rows, rank: int | None, share: float, progress: Progress | None) -> Self:
         """By the eigenvectors of X X', which are fewer."""
         X = rows.source
-        dual = cls._of_gram((dual_gram(rows), len(X)), rank, share)
+        dual = cls._of_gram((dual_gram(rows, progress), len(X)), rank, share)
         precise = X.dtype if X.shape[1] > LARGEST_GRAM else np.dtype(np.float64)
         images = times(X.T, dual.basis.astype(precise))
         basis = thin_svd(images)[0] if dual.rank else images
@@ -218,7 +221,7 @@ def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | No
     energy : float
         In (0, 1].
     progress : callable, optional
-        Called with (rows done, rows in all) during each pass.
+        Called with (rows done, rows in all) during each pass; with columns where an array is wide.
 
     Returns
     -------
@@ -242,7 +245,7 @@ def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | No
     rows = Rows.of(X, "X")
     with single_threaded_blas():
         if rows.is_wide_array(LARGEST_GRAM):
-            return rank_for_energy(eigenvalues(dual_gram(rows)), share)
+            return rank_for_energy(eigenvalues(dual_gram(rows, progress)), share)
         columns, _, blocks = rows.opened()
         if columns < CERTIFIED_FROM or (rows.once and columns <= LARGEST_GRAM):
             squares, count = gram_of_rows(rows, columns, blocks, progress)
@@ -272,7 +275,7 @@ class _Passes:
         """Rows in all where that is known before the first pass, else as many as there are columns."""
         return self.rows.shape[0] if self.rows.shape else self.columns
 
-    def apply(self, V: Matrix, blocks: Iterator[FloatArray] | None = None) -> Matrix:
+    def apply(self, V: FloatArray, blocks: Iterator[FloatArray] | None = None) -> Matrix:
         tally = Tally(self._progress, self.rows.shape[0] if self.rows.shape else 0)
         first = self.n_rows == 0
         images = gram_times_of(tally.count(self.rows.blocks() if blocks is None else blocks, energy=first), V)
@@ -287,7 +290,7 @@ class _Passes:
     def ritz(self, rank: int) -> Ritz:
         """Ritz pairs of a block a little wider than ``rank``, products in the dtype of the rows."""
 
-        def apply(V: Matrix) -> Matrix:
+        def apply(V: FloatArray) -> Matrix:
             return self.apply(V.astype(self.dtype))
 
         start = apply(self.gaussian(rank + OVERSAMPLES))
