@@ -9,7 +9,7 @@ import pytest
 from tests import naive, strict_arrays
 from tests.test_lanes import MODELS, SHAPES, values_of
 from tests.test_simulate import GEOMETRIES, RISKS
-from w2s_fast import GaussianModel, cuda, linalg, simulate
+from w2s_fast import GaussianModel, Study, cuda, linalg, simulate
 from w2s_fast._random import key, key64, stream
 from w2s_fast.linalg.gram import Gram
 from w2s_fast.linalg.moments import Moments
@@ -69,6 +69,20 @@ def test_simulate_takes_the_device_and_repeats_its_bits(monkeypatch):
     for name in RISKS:
         assert np.array_equal(getattr(alone, name), getattr(whole, name)[1, :3])
         assert getattr(whole, name) == pytest.approx(getattr(cpu, name), rel=1e-9)
+
+
+@pytest.mark.usefixtures("tiny_blocks")
+def test_a_study_begun_on_the_gpu_goes_on_anywhere(tmp_path):
+    def study(trials):
+        model, path = GEOMETRIES["any angles"], tmp_path / "study.sqlite"
+        return Study(model, n=[6, 9], N=8, method="philox", trials=trials, path=path, keep_trials=True)
+
+    study(2).run(progress=False, device="cuda")
+    both = study(4).run(progress=False)
+    cpu = simulate(GEOMETRIES["any angles"], [6, 9], 8, trials=4, method="philox")
+    for name in RISKS:
+        assert getattr(both.result, name) == pytest.approx(getattr(cpu, name), rel=1e-9)
+    assert [run["device"] for run in both.runs] == ["cuda", "cpu"]
 
 
 @pytest.mark.skipif(SIMULATED, reason="the paper's size takes minutes in the simulator")

@@ -28,6 +28,12 @@ from w2s_fast.cli.options import (
 @seed_option
 @workers_option
 @click.option(
+    "--method",
+    type=click.Choice(["wishart", "philox", "direct"]),
+    help="How trials of the model are drawn.  [default: wishart; philox on a GPU]",
+)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where they run.")
+@click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("study.sqlite"),
@@ -62,13 +68,14 @@ def run_study(options: dict[str, Any], source: Any, axes: dict[str, Any]) -> Non
         source,
         **crossed(options["n"], options["N"]),
         **axes,
+        method=options.get("method") or ("philox" if options.get("device") == "cuda" else "wishart"),
         trials=options["trials"],
         seed=options["seed"],
         title=options.get("title") or options["out"].stem,
         path=options["out"],
         keep_trials=options.get("keep_trials", False),
     )
-    study.run(progress=not options["quiet"], workers=options["workers"])
+    study.run(progress=not options["quiet"], device=options.get("device", "cpu"), workers=options["workers"])
     if options["as_json"]:
         print_json(study.describe())
     elif not options["quiet"]:

@@ -143,10 +143,9 @@ def run_spans(
     """
     if method == "auto":
         method = "wishart" if device == _devices.CPU else "philox"
-    if device != _devices.CPU and method != "philox":
-        raise ValueError(f'device={device!r} runs method="philox" alone, got method={method!r}')
+    require_method(model, spans, method, ridge, device)
     if method == "philox":
-        run_span = _philox_trials(model, spans, seed, ridge, device)
+        run_span = _philox_trials(model, seed, device)
     else:
         run_span = _one_by_one(_direct_trials if method == "direct" else _wishart_trials, model, spans, seed, ridge)
     work, largest = (CHUNK_WORK, LARGEST_CHUNK) if device == _devices.CPU else (DEVICE_WORK, LARGEST_LAUNCH)
@@ -162,6 +161,23 @@ def run_spans(
     for (index, chunk), block in zip(chunks, blocks, strict=True):
         block[:, :4] += floors
         yield index, chunk.start, block
+
+
+def require_method(
+    model: GaussianModel, spans: Sequence[Span], method: Method, ridge: float, device: Device = "cpu"
+) -> None:
+    """Refuse what a method cannot run."""
+    if device != _devices.CPU and method != "philox":
+        raise ValueError(f'device={device!r} runs method="philox" alone, got method={method!r}')
+    if method == "direct" and max(span.n + span.N for span in spans) > DIRECT_ROWS:
+        raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
+    fewest_n, fewest_N = min(span.n for span in spans), min(span.N for span in spans)
+    features = max(model.d_weak, model.d_strong)
+    if method == "philox" and (ridge > 0 or fewest_n < features or fewest_N < model.d_strong):
+        raise ValueError(
+            f'method="philox" takes ridge = 0, n >= {features:,} and N >= {model.d_strong:,}, as many rows as features '
+            f'or more; got ridge = {ridge:g}, n = {fewest_n:,}, N = {fewest_N:,}: use method="wishart" on the CPU'
+        )
 
 
 def _student_variance(parts: list[Moments], shape: tuple[int, ...]) -> StudentVariance:
@@ -185,15 +201,8 @@ def _one_by_one(
     return run
 
 
-def _philox_trials(model: GaussianModel, spans: Sequence[Span], seed: int, ridge: float, device: Device) -> SpanRunner:
+def _philox_trials(model: GaussianModel, seed: int, device: Device) -> SpanRunner:
     """Run the trials of :mod:`w2s_fast.kernels.lanes`: on the CPU by one lane, on a device as it sees fit."""
-    fewest_n, fewest_N = min(span.n for span in spans), min(span.N for span in spans)
-    features = max(model.d_weak, model.d_strong)
-    if ridge > 0 or fewest_n < features or fewest_N < model.d_strong:
-        raise ValueError(
-            f'method="philox" takes ridge = 0, n >= {features:,} and N >= {model.d_strong:,}, as many rows as features '
-            f'or more; got ridge = {ridge:g}, n = {fewest_n:,}, N = {fewest_N:,}: use method="wishart" on the CPU'
-        )
     coordinates = canonical(model, False)
     arguments = (
         *coordinates[: Canonical._fields.index("target") + 1],
@@ -237,9 +246,6 @@ def _wishart_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -
 def _direct_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -> TrialRunner:
     """The same by drawing every row and solving with the features as given."""
     from w2s_fast.linalg.leastsq import min_norm
-
-    if max(span.n + span.N for span in spans) > DIRECT_ROWS:
-        raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
 
     def draw(rng: np.random.Generator, rows: int) -> tuple[Matrix, Matrix, Matrix]:
         z = rng.standard_normal((rows, model.target.size))

@@ -8,13 +8,15 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast._devices import CPU, TRIALS
 from w2s_fast._threads import default_workers
+from w2s_fast.model.simulate import Device
 from w2s_fast.model.trials import (
     ACCURACIES,
     ILL_CONDITIONED,
@@ -51,6 +53,8 @@ class Study:
     d_shared, noise_variance, ridge : float or array_like of float, optional
         Further axes, crossed with one another and the grid. Real features have only ``ridge``; ``d_shared`` needs a
         function for a source.
+    method : {"wishart", "philox", "direct"}
+        How trials of Gaussian models are drawn, as :func:`w2s_fast.simulate` does; GPUs run ``"philox"``.
     trials : int
         At each point.
     seed : int
@@ -90,13 +94,15 @@ class Study:
         d_shared: Any = None,
         noise_variance: Any = None,
         ridge: Any = None,
+        method: Literal["wishart", "philox", "direct"] = "wishart",
         trials: int = 40,
         seed: int = 0,
         title: str = "study",
         path: PathLike | None = None,
         keep_trials: bool = False,
     ) -> None:
-        settings = settings_of(source, d_shared=d_shared, noise_variance=noise_variance, ridge=ridge)
+        _check.choice(method, "method", "wishart", "philox", "direct")
+        settings = settings_of(source, method, d_shared=d_shared, noise_variance=noise_variance, ridge=ridge)
         grid = _check.broadcast(n=np.atleast_1d(_check.sizes(n, "n")), N=_check.sizes(N, "N"))
         points = dict.fromkeys(zip(*(sizes.ravel().tolist() for sizes in grid), strict=True))  # each once
         self.path = path
@@ -170,13 +176,22 @@ class Study:
         """How long the runs took together."""
         return sum(run["seconds"] for run in self.runs)
 
-    def run(self, progress: bool | Callable[[int, int], None] = True, *, workers: int | None = None) -> Self:
+    def run(
+        self,
+        progress: bool | Callable[[int, int], None] = True,
+        *,
+        device: Device = "cpu",
+        workers: int | None = None,
+    ) -> Self:
         """Run every trial that is missing and return ``self``.
 
         Parameters
         ----------
         progress : bool or callable
             Show a bar on standard error (where rich is installed), or call with (done, total).
+        device : {"cpu", "cuda"}
+            ``"cuda"`` runs Gaussian models with ``method="philox"`` on the current GPU. What one device began another
+            may go on with: their trials agree to rounding.
         workers : int, optional
             Threads; by default one a core. Results do not depend on it.
 
@@ -185,13 +200,16 @@ class Study:
         StudyFileError
             The file is damaged, no study, of a newer version, or in use by another run.
         ValueError
-            The file holds another study, or this one with other seeds.
+            The file holds another study, or this one with other seeds; the device does not run this study.
+        RuntimeError
+            What ``device="cuda"`` misses on this machine.
         """
         if not isinstance(progress, bool):
             _check.callback(progress, "progress")
+        _check.choice(device, "device", CPU, *TRIALS)
         workers = _check.workers(workers)
         with self._file() as file, progress_bar(self.title, progress is True) as bar:
-            self._run(file, progress if callable(progress) else bar or _silent, workers)
+            self._run(file, progress if callable(progress) else bar or _silent, device, workers)
         return self
 
     @contextmanager
@@ -219,15 +237,17 @@ class Study:
         if differences:
             raise ValueError(f"{what}: not the same {', '.join(differences)}; nothing was changed")
 
-    def _run(self, file: store.Store | None, report: Callable[[int, int], None], workers: int | None) -> None:
+    def _run(
+        self, file: store.Store | None, report: Callable[[int, int], None], device: Device, workers: int | None
+    ) -> None:
         before, total = int(self.counts.sum()), self.trials * self._record.places
         done, started = before, time.perf_counter()
         run: dict[str, Any] = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions()}
-        run["workers"] = workers or default_workers()
+        run |= {"device": device, "workers": workers or default_workers()}
         report(done, total)
         if file is not None and file.seeds() != self.seeds:
             file.save_seeds(self.seeds)
-        with closing(self._missing(workers)) as chunks:
+        with closing(self._missing(device, workers)) as chunks:
             for seed, chunk in chunks:
                 if done == before:
                     self.runs.append(run)
@@ -239,7 +259,7 @@ class Study:
                     file.save_chunk(seed, chunk, self._record, self.runs)
                 report(done, total)
 
-    def _missing(self, workers: int | None) -> Generator[tuple[int, Chunk], None, None]:
+    def _missing(self, device: Device, workers: int | None) -> Generator[tuple[int, Chunk], None, None]:
         """Run what is missing; yield each seed's chunks, with places for points."""
         points = self.points
         for index, setting in enumerate(self.settings):
@@ -247,7 +267,7 @@ class Study:
             for seed, trials in self.seeds.items():
                 done = self._record.done(seed)[first_place : first_place + len(points)]
                 if min(done) < trials:
-                    for chunk in setting.run(points, done, trials, seed=seed, workers=workers):
+                    for chunk in setting.run(points, done, trials, seed=seed, device=device, workers=workers):
                         yield seed, [(first_place + point, first, values) for point, first, values in chunk]
 
     def merge(self, other: Study) -> Self:

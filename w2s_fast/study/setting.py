@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast._devices import CPU
 from w2s_fast.model.design import Design, Points
 from w2s_fast.model.features import Rows, Task, blocks, let_go
 from w2s_fast.model.gaussian import GaussianModel
 from w2s_fast.model.outcomes import Outcome
 from w2s_fast.model.probe import run_trials
 from w2s_fast.model.risks import Risks
-from w2s_fast.model.simulate import Span, run_spans
+from w2s_fast.model.simulate import Device, Method, Span, require_method, run_spans
 from w2s_fast.model.theory import expected_risks, paper_bounds, w2s_variance
 from w2s_fast.model.trials import ACCURACIES, DIFFERENCES, ILL_CONDITIONED, METRICS, OF_MEANS, columns_of
 
@@ -33,6 +34,7 @@ Chunk = list[tuple[int, int, Matrix]]
 # Parts of the student's variance, on the pseudo-labelled rows and on new ones.
 PARTS = ("inherited", "reduced", "inherited_new", "reduced_new")
 AXES = ("d_shared", "noise_variance", "ridge")
+USUAL: Method = "wishart"  # of a Gaussian model's trials
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +53,12 @@ class Setting:
     about: dict[str, Any]
 
     @classmethod
-    def of_model(cls, model: GaussianModel, ridge: float = 0.0) -> Setting:
+    def of_model(cls, model: GaussianModel, ridge: float, method: Method) -> Setting:
         names = ("d_weak", "d_strong", "d_shared", "rho_weak", "rho_strong", "noise_variance")
         arrays = (model.target, model.weak, model.strong, np.array(model.noise_variance))
         about = {"kind": "gaussian", **{name: getattr(model, name) for name in names}}
-        return cls(model, about | {"ridge": ridge, "sha256": fingerprint(arrays)})
+        how = {"ridge": ridge} | ({"method": method} if method != USUAL else {})
+        return cls(model, about | how | {"sha256": fingerprint(arrays)})
 
     @classmethod
     def of_task(cls, task: Task) -> Setting:
@@ -99,25 +102,41 @@ class Setting:
 
     def require(self, points: Points, seed: int) -> None:
         """Refuse points that cannot be run: before anything is written."""
+        if isinstance(self.source, GaussianModel):
+            spans = [Span(*point, 0, 1) for point in points]
+            require_method(self.source, spans, self._method, self.about["ridge"])
         if isinstance(self.source, Task):
             self._design(self.source, points, seed)
+
+    @property
+    def _method(self) -> Method:
+        method: Method = self.about.get("method", USUAL)
+        return method
 
     def _design(self, task: Task, points: Points, seed: int) -> Design:
         n, N = np.transpose(points)
         return Design.of(task, n, N, seed)
 
     def run(
-        self, points: Points, done: Sequence[int], trials: int, *, seed: int, workers: int | None
+        self,
+        points: Points,
+        done: Sequence[int],
+        trials: int,
+        *,
+        seed: int,
+        device: Device = "cpu",
+        workers: int | None,
     ) -> Iterator[Chunk]:
         """Run trials ``done[point]`` to ``trials - 1`` of every point."""
         if isinstance(self.source, GaussianModel):
             missing = [point for point in range(len(points)) if done[point] < trials]
             spans = [Span(*points[point], done[point], trials) for point in missing]
-            for index, first, values in run_spans(
-                self.source, spans, seed=seed, ridge=self.about["ridge"], workers=workers
-            ):
+            how: dict[str, Any] = {"method": self._method, "ridge": self.about["ridge"], "device": device}
+            for index, first, values in run_spans(self.source, spans, seed=seed, workers=workers, **how):
                 columns = columns_of(*values[:, :4].T).values()
                 yield [(missing[index], first, np.column_stack((*columns, values[:, 4:])))]
+        elif device != CPU:
+            raise ValueError(f"studies of real features run on the CPU, got device={device!r}")
         elif self.source is not None:
             # Points of real features share each trial's rows, and so come and go together.
             design = self._design(self.source, points, seed)
@@ -160,11 +179,11 @@ def fingerprint(arrays: Sequence[npt.NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def settings_of(source: Source, **axes: Any) -> list[Setting]:
+def settings_of(source: Source, method: Method = USUAL, **axes: Any) -> list[Setting]:
     """Cross the given axes; those that are None stay as the source has them."""
     given = {name: _values(values, name) for name, values in axes.items() if values is not None}
     combinations = [dict(zip(given, values, strict=True)) for values in itertools.product(*given.values())]
-    return [_setting(source, **combination) for combination in combinations]
+    return [_setting(source, method, **combination) for combination in combinations]
 
 
 def _values(values: Any, axis: str) -> list[Any]:
@@ -178,8 +197,10 @@ def _values(values: Any, axis: str) -> list[Any]:
     return [_check.real(value, axis) for value in flat]
 
 
-def _setting(source: Source, ridge: float | None = None, **axes: Any) -> Setting:
+def _setting(source: Source, method: Method, ridge: float | None = None, **axes: Any) -> Setting:
     if isinstance(source, Task):
+        if method != USUAL:
+            raise ValueError(f"method={method!r} is one of Gaussian models: real features have no such choice")
         if axes:
             raise ValueError(f"{' and '.join(axes)}: real features have no such axis, only ridge")
         return Setting.of_task(source if ridge is None else replace(source, ridge=ridge))
@@ -196,4 +217,4 @@ def _setting(source: Source, ridge: float | None = None, **axes: Any) -> Setting
         raise TypeError(
             f"source must be a GaussianModel, a Task or a function that makes models, got {type(source).__name__}"
         )
-    return Setting.of_model(model, 0.0 if ridge is None else ridge)
+    return Setting.of_model(model, 0.0 if ridge is None else ridge, method)

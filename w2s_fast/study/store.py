@@ -62,9 +62,9 @@ class Spec:
     def differences(self, other: Spec) -> list[str]:
         """Name what makes another study of ``other``; titles do not, nor rounding in what is derived from data."""
         found = [name for name in ("n", "N", "keep_trials") if getattr(self, name) != getattr(other, name)]
-        mine, theirs = ([(s["sha256"], s["ridge"]) for s in spec.settings] for spec in (self, other))
+        mine, theirs = ([(s["sha256"], s["ridge"], s.get("method")) for s in spec.settings] for spec in (self, other))
         if mine != theirs:
-            names = ("kind", "d_weak", "d_strong", "d_shared", "noise_variance", "ridge", "rows")
+            names = ("kind", "d_weak", "d_strong", "d_shared", "noise_variance", "ridge", "method", "rows")
             values = ([{s.get(name) for s in spec.settings} for name in names] for spec in (self, other))
             differing = [name for name, *pair in zip(names, *values, strict=True) if pair[0] != pair[1]]
             found += differing or ["the data"]
