@@ -31,7 +31,7 @@ class Study(Pinned):
         self.run = run
         try:
             run()  # compiles
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise NotImplementedError("studies of this commit take other arguments") from error
 
     def teardown(self, *_: object) -> None:
