@@ -342,6 +342,20 @@ def test_info_tells_what_speed_depends_on(capsys, monkeypatch):
     assert len(found["blas"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("kernels", "flags", "hinted"),
+    [("Haswell", "avx2 avx512f sse", True), ("SkylakeX", "avx2 avx512f sse", False), ("Haswell", "avx2 sse", False)],
+)
+def test_info_hints_at_avx512_that_blas_leaves_unused(tmp_path, capsys, monkeypatch, kernels, flags, hinted):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    module = sys.modules["w2s_fast.cli.info"]  # of the name that the command took
+    monkeypatch.setattr(module, "CPU_INFO", tmp_path / "cpuinfo")
+    pool = {"user_api": "blas", "internal_api": "openblas", "version": "1", "num_threads": 2, "architecture": kernels}
+    monkeypatch.setattr(module, "_pools", lambda: [pool])
+    out = run(capsys, "info", monkeypatch=monkeypatch)[1]
+    assert ("OPENBLAS_CORETYPE=SkylakeX" in out) == hinted
+
+
 class Driver:
     """What ``info`` asks of libcuda."""
 
