@@ -46,7 +46,8 @@ def output(process: "subprocess.Popen[str]") -> str:
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory):
     cache = str(tmp_path_factory.mktemp("cache"))
-    output(python("from w2s_fast.warmup import warm_up\nwarm_up()", NUMBA_CACHE_DIR=cache))
+    command = "import sys\nfrom w2s_fast.cli import main\nsys.argv = ['w2s-fast', 'warmup', '--quiet']\nmain()"
+    assert output(python(command, NUMBA_CACHE_DIR=cache)) == ""
     return cache
 
 
