@@ -28,44 +28,71 @@ def block_columns(width: int) -> int:
 def leading_directions(
     X: FloatArray, start: FloatArray, k: int, left_to_gain: float, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Leading Ritz vectors V (D, k) in the space that ``start`` (D, b) makes, and X V (N, k); None if squares fail.
-
-    A Krylov space holds no more directions of a multiple eigenvalue than a block has columns. What multiplicity, or
-    low rank, takes from a block is replaced by Gaussian directions, which count from the next block on.
-    """
-    dtype, block, total = X.dtype, start.shape[1], _energy(X)
-    basis = newest = graded(start, dtype).astype(dtype)
-    squares: Matrix = np.zeros((0, 0))
-    applied = np.zeros((len(basis), 0), dtype)  # X'X times all of the basis but the newest block
-    images: list[FloatArray] = []
+    """Leading Ritz vectors V (D, k) in the space that ``start`` (D, b) makes, and X V (N, k); None if squares fail."""
+    space, total = _Space(X, start, rng), _energy(X)
     held: list[float] = []  # energy of the first k Ritz pairs, after each block
-    whole = True
-    while newest.shape[1] and len(images) < MOST_BLOCKS:
-        image, may_be_last = np.empty((len(X), newest.shape[1]), dtype), len(held) > 1
-        if may_be_last:  # it will have no need of X'(X V)
-            times(X, newest, out=image)
-        else:
-            grown = gram_times(X, newest, keep=image)
-        images.append(image)
-        squares = _bordered(squares, cross(newest, applied, dtype), gram(image, dtype))
-        if not squares_serve(squares, X):
+    while space.newest.shape[1] and len(space.images) < MOST_BLOCKS:
+        may_be_last = len(held) > 1  # and then has no need of X'(X V)
+        applied = space.look(apply=not may_be_last)
+        if not squares_serve(space.squares, X):
             return None
-        if len(squares) >= k and whole:
-            held.append(float(np.linalg.eigvalsh(squares.astype(dtype))[-k:].sum(dtype=np.float64)))
+        if len(space.squares) >= k and space.is_whole:
+            held.append(space.held_by(k))
             if _converged(held, total, left_to_gain):
                 break
-        if may_be_last:
-            grown = cross(X, image, dtype)
-        newest = expansion(basis, grown, dtype)
-        whole = newest.shape[1] == block
-        if not whole:
-            fresh = rng.standard_normal((len(basis), block - newest.shape[1]))
-            newest = np.hstack((newest, expansion(np.hstack((basis, newest)), fresh, dtype)))
-        basis, applied = np.hstack((basis, newest)), np.hstack((applied, grown.astype(dtype)))
-    if len(squares) < k:
-        return None
-    vectors = leading_eigenvectors(squares.astype(dtype), k)[1]
-    return times(basis[:, : len(squares)], vectors), joined_times(images, vectors)
+        space.grow(cross(X, space.images[-1], X.dtype) if applied is None else applied)
+    return space.leading(k) if len(space.squares) >= k else None
+
+
+class _Space:
+    """A Krylov space of X'X: orthonormal ``basis``, ``images`` of its blocks under X, ``squares`` of these.
+
+    It holds no more directions of a multiple eigenvalue than a block has columns. What multiplicity, or low rank, takes
+    from a block is replaced by Gaussian directions, which count from the next block on: ``is_whole`` says that there
+    are none. The ``newest`` block is in the basis, and in the squares once it was looked at.
+    """
+
+    def __init__(self, X: FloatArray, start: FloatArray, rng: np.random.Generator) -> None:
+        self._X, self._columns, self._rng = X, start.shape[1], rng
+        self.basis = self.newest = graded(start, X.dtype).astype(X.dtype)
+        self.is_whole = True
+        self.images: list[FloatArray] = []
+        self.squares: Matrix = np.zeros((0, 0))
+        self._applied = self.basis[:, :0]  # X'X times all blocks but the newest
+
+    def look(self, apply: bool) -> Matrix | None:
+        """Take X V of the newest block V, and return X'(X V) if asked to ``apply``."""
+        X, V = self._X, self.newest
+        image = np.empty((len(X), V.shape[1]), X.dtype)
+        applied = gram_times(X, V, keep=image) if apply else None
+        if not apply:
+            times(X, V, out=image)
+        self.images.append(image)
+        coupling, corner = cross(V, self._applied, X.dtype), gram(image, X.dtype)
+        self.squares = np.block([[self.squares, coupling.T], [coupling, corner]])
+        return applied
+
+    def grow(self, applied: Matrix) -> None:
+        """Add a block: what X'(X V) = ``applied`` of the newest one has that the basis has not."""
+        dtype = self._X.dtype
+        newest = expansion(self.basis, applied, dtype)
+        missing = self._columns - newest.shape[1]
+        self.is_whole = missing == 0
+        if missing:
+            gaussian = self._rng.standard_normal((len(newest), missing))
+            newest = np.hstack((newest, expansion(np.hstack((self.basis, newest)), gaussian, dtype)))
+        self.basis, self.newest = np.hstack((self.basis, newest)), newest
+        self._applied = np.hstack((self._applied, applied.astype(dtype)))
+
+    def held_by(self, k: int) -> float:
+        """Energy of the first k Ritz pairs."""
+        values = np.linalg.eigvalsh(self.squares.astype(self._X.dtype))
+        return float(values[-k:].sum(dtype=np.float64))
+
+    def leading(self, k: int) -> tuple[FloatArray, FloatArray]:
+        """Ritz vectors (D, k) and their images (N, k)."""
+        vectors = leading_eigenvectors(self.squares.astype(self._X.dtype), k)[1]
+        return times(self.basis[:, : len(vectors)], vectors), joined_times(self.images, vectors)
 
 
 def squares_serve(squares: Matrix, X: FloatArray) -> bool:
@@ -80,11 +107,6 @@ def squares_serve(squares: Matrix, X: FloatArray) -> bool:
 def _energy(X: FloatArray) -> float:
     """Squared Frobenius norm, to a few digits."""
     return sum(ordered_map(lambda cut: float(np.linalg.norm(X[cut])) ** 2, cuts(len(X), X.shape[1], 1)))
-
-
-def _bordered(squares: Matrix, coupling: Matrix, corner: Matrix) -> Matrix:
-    """Symmetric matrix with one more block, which meets those before in ``coupling``."""
-    return np.block([[squares, coupling.T], [coupling, corner]])
 
 
 def _converged(held: list[float], total: float, left_to_gain: float) -> bool:
