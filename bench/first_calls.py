@@ -42,6 +42,7 @@ CALLS = {  # one of each public function
     "required_labels": MODEL + "required_labels(model, N=40, pgr=0.01)",
     "best_labels": MODEL + "best_labels(model, N=40)",
     "simulate": MODEL + "simulate(model, 30, 40, trials=2)",
+    "simulate, few rows": MODEL + "simulate(model, 6, 7, trials=2)",
     "simulate, ridge": MODEL + "simulate(model, 30, 40, trials=2, ridge=0.1)",
     "probe": "probe(X, X[:, :3], y, n=10, N=20, trials=2)",
     "Study": MODEL + "Study(model, n=30, N=40, trials=2).run(progress=False)",

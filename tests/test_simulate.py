@@ -193,6 +193,16 @@ def test_the_reduced_part_is_measured_at_any_number_of_pseudo_labels():
         assert stderr < 0.2 * exact
 
 
+@pytest.mark.parametrize("ridge", [0.0, 0.3])
+def test_a_point_is_the_same_beside_points_of_few_rows(ridge):
+    """Which take code of their own."""
+    model = GaussianModel.paper(d_weak=6, d_strong=4, d_shared=2, d_target=9)
+    beside = simulate(model, [3, 5, 20], 30, trials=20, seed=2, ridge=ridge)
+    alone = simulate(model, 20, 30, trials=20, seed=2, ridge=ridge)
+    for name in RISKS:
+        assert np.array_equal(getattr(beside, name)[2], getattr(alone, name))
+
+
 def test_direct_and_wishart_agree_on_tiny_runs():
     model = random_model(np.random.default_rng(3), r=5, d_weak=3, d_strong=2)
     for n, N in ((12, 10), (2, 10), (1, 1)):

@@ -1,6 +1,7 @@
 """Compile every kernel ahead of time, so that no later process of this user has to wait for it.
 
-What is compiled depends on the types of arguments. These are all there are: float32 and float64 rows, ridge and none.
+What is compiled depends on the types of arguments. These are all there are: float32 and float64 rows, ridge and none,
+fits of plenty of rows and of few.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
     progress : callable, optional
         Called with (steps done, steps).
     """
-    steps = (_moments, _least_squares, _factors, _sketch, _simulation, _ridge_simulation)
+    steps = (_moments, _least_squares, _factors, _sketch, _simulation, _simulation_of_few_rows, _ridge_simulation)
     for done, step in enumerate(steps):
         if progress is not None:
             progress(done, len(steps))
@@ -62,12 +63,16 @@ def _sketch() -> None:
         add_sketch(_rows(dtype), 0, np.uint64(0), np.zeros((8, 5), dtype))
 
 
-def _simulation(ridge: float = 0.0) -> None:
+def _simulation(N: int = 8, ridge: float = 0.0) -> None:
     from w2s_fast.model.gaussian import GaussianModel
     from w2s_fast.model.simulate import simulate
 
     model = GaussianModel.paper(d_weak=3, d_strong=2, d_shared=1, d_target=4, ambient=10)
-    simulate(model, 8, 8, trials=1, ridge=ridge, workers=1)
+    simulate(model, 8, N, trials=1, ridge=ridge, workers=1)
+
+
+def _simulation_of_few_rows() -> None:
+    _simulation(N=3)
 
 
 def _ridge_simulation() -> None:

@@ -112,15 +112,23 @@ def ridge_fit(rows: Matrix, labels: Vector, root: Matrix, ridge: float) -> Vecto
 
 @kernel
 def fit_error(
-    rows: Matrix, unexplained: Vector, gram: Matrix, dof: int, target: Vector, root: Matrix, ridge: float | None
+    rows: Matrix,
+    unexplained: Vector,
+    gram: Matrix,
+    dof: int,
+    target: Vector,
+    root: Matrix,
+    ridge: float | None,
+    few: bool | None,
 ) -> Vector:
     """Fitted weights less ``target`` on labels ``rows @ target + unexplained``; ``dof`` rows were compressed."""
     if ridge is not None:
         return ridge_fit(rows, np.dot(rows, target) + unexplained, root, ridge) - target
-    if rows.shape[0] < rows.shape[1]:
-        return shortest_fit(rows, np.dot(rows, target) + unexplained, root) - target
-    if dof < GRAM_ASPECT * rows.shape[1]:
-        return orthogonal_error(rows, unexplained)
+    if few is not None:
+        if rows.shape[0] < rows.shape[1]:
+            return shortest_fit(rows, np.dot(rows, target) + unexplained, root) - target
+        if dof < GRAM_ASPECT * rows.shape[1]:
+            return orthogonal_error(rows, unexplained)
     return gram_error(gram, np.dot(rows.T, unexplained))
 
 
@@ -142,14 +150,22 @@ def labelled_rows(rng: Generator, n: int, hidden: int, kept: int, rest: int) -> 
 
 @kernel
 def teacher_fit(
-    X: Matrix, labels: Vector, own_rows: int, hidden_rows: int, hidden_chi2: float, root: Matrix, ridge: float | None
+    X: Matrix,
+    labels: Vector,
+    own_rows: int,
+    hidden_rows: int,
+    hidden_chi2: float,
+    root: Matrix,
+    ridge: float | None,
+    few: bool | None,
 ) -> tuple[Vector, float]:
     """Weights on the w_i, one for each row of ``root``, and the squared length of those on the hidden directions."""
     directions = root.shape[0]
     if ridge is not None:
         return ridge_fit(X[:, :directions].copy(), labels, root, ridge), 0.0
-    if own_rows < directions:
-        return shortest_fit(X[:own_rows, :directions].copy(), labels[:own_rows].copy(), root), 0.0
+    if few is not None:  # noqa: SIM102  Numba leaves out what is behind a comparison with None alone
+        if own_rows < directions:
+            return shortest_fit(X[:own_rows, :directions].copy(), labels[:own_rows].copy(), root), 0.0
     weights = labels[:directions].copy()
     solve_upper(X, weights)
     residual = 0.0
@@ -202,6 +218,7 @@ def run_trial(
     n: int,
     N: int,
     ridge: float | None,
+    few: bool | None,
     hidden: int,
     cos: Vector,
     sin: Vector,
@@ -221,9 +238,10 @@ def run_trial(
 
     ``cos``, ``sin``: of the w_i to V_s, in falling order of ``cos``. ``inside`` of them lie in V_s, ``touching`` have
     a component there. ``target``: label weights of the columns w, p, t, u, e; ``target_strong``: of the directions of
-    V_s (s_i, t, s_rest); ``target_outside``: of the q_i. ``ridge``: None for none, which compiles a second less than
-    a number would. ``weak_root``, ``strong_root``: the features are latent
-    coordinates times these, which matters to ridge and to fits of fewer rows than columns.
+    V_s (s_i, t, s_rest); ``target_outside``: of the q_i. ``ridge``: None for none. ``few``: None where n >= d_weak and
+    both n and N are at least GRAM_ASPECT d_strong, or with ridge, else True. None of either compiles a second less.
+    ``weak_root``, ``strong_root``: the features are latent coordinates times these, which matters to ridge and to fits
+    of fewer rows than columns.
     """
     directions, kept, strong = cos.size, target.size, target_strong.size
     rest = strong - touching - (kept - directions - (touching - inside) - 2)
@@ -231,14 +249,14 @@ def run_trial(
     chi2 = rng.chisquare(float(n - hidden + 1))
     noise = target[kept - 1] * X[:, kept - 1]
     labels = np.dot(X[:, :kept].copy(), target)
-    weights, hidden_energy = teacher_fit(X, labels, own_rows, hidden_rows, chi2, weak_root, ridge)
-    noise_weights, noise_hidden = teacher_fit(X, noise, own_rows, hidden_rows, chi2, weak_root, ridge)
+    weights, hidden_energy = teacher_fit(X, labels, own_rows, hidden_rows, chi2, weak_root, ridge, few)
+    noise_weights, noise_hidden = teacher_fit(X, noise, own_rows, hidden_rows, chi2, weak_root, ridge, few)
     out[0] = squared_norm(weights - target[:directions]) + hidden_energy
 
     S = strong_features(X, cos, sin, inside, touching, kept, strong)
     unexplained = labels - np.dot(S, target_strong)
     gram = np.dot(S.T, S)
-    out[1] = squared_norm(fit_error(S, unexplained, gram, n, target_strong, strong_root, ridge))
+    out[1] = squared_norm(fit_error(S, unexplained, gram, n, target_strong, strong_root, ridge, few))
 
     # On a pseudo-labelled row the teacher says <s, said> + outside * h, the truth <s, target_strong> + truth_outside.
     T, h, g = pseudo_rows(rng, N, strong)
@@ -249,7 +267,7 @@ def run_trial(
     truth_outside = along * h + np.sqrt(max(beyond, 0.0)) * g
     gram_pseudo = np.dot(T.T, T)
     rows, rows_unexplained = stack(S, unexplained, T, truth_outside)
-    ceiling = fit_error(rows, rows_unexplained, gram + gram_pseudo, n + N, target_strong, strong_root, ridge)
+    ceiling = fit_error(rows, rows_unexplained, gram + gram_pseudo, n + N, target_strong, strong_root, ridge, few)
     out[2] = squared_norm(ceiling)
 
     noise_said = said_inside(noise_weights, cos, touching, strong)
@@ -257,8 +275,10 @@ def run_trial(
     out[4] = squared_norm(np.dot(T, noise_said)) / N
     out[6] = squared_norm(noise_said)
     if ridge is not None or N < strong:
-        student = fit_error(T, outside * h, gram_pseudo, N, said, strong_root, ridge)
-        noise_student = noise_said + fit_error(T, noise_outside * h, gram_pseudo, N, noise_said, strong_root, ridge)
+        student = fit_error(T, outside * h, gram_pseudo, N, said, strong_root, ridge, few)
+        noise_student = noise_said + fit_error(
+            T, noise_outside * h, gram_pseudo, N, noise_said, strong_root, ridge, few
+        )
         out[5] = squared_norm(np.dot(T, noise_student)) / N - out[4]
         out[7] = squared_norm(noise_student) - out[6]
     else:  # the parts are uncorrelated: leave out their product, which has mean zero and would drown the smaller one

@@ -230,14 +230,17 @@ def _by_one_lane(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N:
 
 def _wishart_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -> TrialRunner:
     """Trials by sufficient statistics: risks less what the features cannot see, and the parts of the variance."""
-    from w2s_fast.kernels.wishart import run_trial
+    from w2s_fast.kernels.wishart import GRAM_ASPECT, run_trial
 
-    at_scale = canonical(model, ridge > 0 or min(span.n for span in spans) < model.d_weak)
+    fewest_n, fewest_N = min(span.n for span in spans), min(span.N for span in spans)
+    many = fewest_n >= model.d_weak and min(fewest_n, fewest_N) >= GRAM_ASPECT * model.d_strong
+    few = None if many or ridge > 0 else True
+    at_scale = canonical(model, ridge > 0 or fewest_n < model.d_weak)
     hiding = canonical(model, ridge > 0)
 
     def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
         out = np.empty(8)
-        run_trial(rng, n, N, ridge or None, *(at_scale if n < model.d_weak else hiding), out)
+        run_trial(rng, n, N, ridge or None, few, *(at_scale if n < model.d_weak else hiding), out)
         return out
 
     return run
