@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 
 def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
-    """Call every kernel on tiny inputs; about 16 seconds where nothing is cached, and under one where all is.
+    """Call every kernel on tiny inputs; about 20 seconds where nothing is cached, and under one where all is.
 
     Parameters
     ----------
