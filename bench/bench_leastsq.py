@@ -65,9 +65,8 @@ class Hostile(Pinned):
         self.solve()
 
     def track_error(self, *_: object) -> float:
-        """Part of the residual that the columns could still explain, over the labels: machine precision at best."""
-        X, y = self.X.astype(np.float64), self.y.astype(np.float64)
+        """Part of the residual that directions above the cut-off could still explain, over the labels."""
+        X, y, eps = self.X.astype(np.float64), self.y.astype(np.float64), float(np.finfo(self.X.dtype).eps)
         residual = y - X @ self.solve()
-        explained = X @ np.linalg.lstsq(X, residual)[0]
-        noise = 1e4 * np.finfo(self.X.dtype).eps  # below is noise
-        return max(float(np.linalg.norm(explained) / np.linalg.norm(y)), float(noise))
+        explained = X @ np.linalg.lstsq(X, residual, rcond=eps * max(X.shape))[0]
+        return max(float(np.linalg.norm(explained) / np.linalg.norm(y)), 1e4 * eps)  # below is noise
