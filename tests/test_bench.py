@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,4 +101,4 @@ def test_every_module_imports_without_the_extras_for_a_gpu() -> None:
     extras = "\n".join(f"sys.modules[{name!r}] = None" for name in ("numba_cuda", "cupy", "torch", "dask"))
     needed = [name for name in modules if name != "bench.sklearn_suite"]  # asv.conf.json installs scikit-learn
     code = f"import importlib, sys\n{extras}\nfor name in {needed!r}: importlib.import_module(name)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(bench.__file__).parents[1])
