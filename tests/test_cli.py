@@ -292,7 +292,11 @@ def test_a_report_needs_results_but_not_all(capsys, monkeypatch, in_folder):
 @pytest.mark.jit_speed
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_ctrl_c_keeps_what_was_done(in_folder):
-    command = [sys.executable, "-m", "w2s_fast.cli", "sweep", "--N", "lin:400:4000:20", "--trials", "100000"]
+    heeding = (
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background does not
+    )
+    program = f"{heeding}from w2s_fast.cli import main\nmain()"
+    command = [sys.executable, "-c", program, "sweep", "--N", "lin:400:4000:20", "--trials", "100000"]
     environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 60

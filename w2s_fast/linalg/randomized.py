@@ -172,7 +172,7 @@ def gram_is_cheaper(N: int, D: int, width: int) -> bool:
     """Compare the operations of Gram, its eigenvectors among them, with those of Krylov: the one rule for routes.
 
     Measured on two cores in float32, seconds for Gram and Krylov: 50,000 x 768, k = 100: 0.21 and 0.27; 20,000 x
-    4,096, k = 200: 3.7 and 0.92, k = 500: 4.6 and 2.3.
+    4,096, k = 200: 3.7 and 0.92, k = 500: 4.6 and 2.0.
     """
     block = block_columns(width)
     blocks = -(-width // block) + EXTRA_BLOCKS
