@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests import naive
 from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, principal_angles, randomized_svd
 from w2s_fast.kernels.sketch import NONZEROS, TILE_COLUMNS, add_sketch
-from w2s_fast.linalg import products, randomized
+from w2s_fast.linalg import lanczos, products, randomized
+from w2s_fast.linalg.orthonormal import leading_eigenvectors
 
 SPECTRA = {
     "flat": np.ones(20),
@@ -121,6 +122,17 @@ def test_every_route_is_orthonormal_and_nearly_optimal(name, k, dtype, atol, kry
     assert np.all(s <= values[:k] + rounding)
 
 
+@pytest.mark.parametrize("krylov", [False, True])
+@pytest.mark.parametrize(("power", "k"), [(1.5, 100), (1.5, 150), (1.25, 150), (2.0, 40)])
+def test_float32_finds_components_far_below_the_first(power, k, krylov, monkeypatch):
+    """Eigenvectors that LAPACK finds in float32 would add 1 to 3 % to the error."""
+    monkeypatch.setattr(randomized, "gram_is_cheaper", lambda *_: not krylov)
+    values = np.arange(1.0, 601.0) ** -power
+    M = matrix(values, 900).astype("f4")
+    U, s, Vt = (factor.astype(float) for factor in randomized_svd(M, k, random_state=0))
+    assert np.linalg.norm(M - U * s @ Vt) <= 1.0005 * np.linalg.norm(values[k:])
+
+
 @pytest.mark.parametrize("power", [1.0, 0.5, 0.25])
 @pytest.mark.parametrize("k", [8, 30])
 def test_a_krylov_space_is_as_good_as_the_peers_iterations(power, k, monkeypatch):
@@ -151,6 +163,36 @@ def test_multiple_singular_values_are_found_as_often_as_they_come(groups, dtype,
     _, s, Vt = randomized_svd(M, 90 * groups, random_state=0)
     np.testing.assert_allclose(s, values[: 90 * groups], rtol=1e-4)
     assert_orthonormal(Vt.T.astype(float), 1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(("rank", "k"), [(40, 20), (100, 60), (100, 30), (30, 60)])
+def test_low_rank_is_found_by_a_space_of_little_more(rank, k, dtype, monkeypatch):
+    """What X lacks is replaced by noise in a Krylov space, which must neither repeat directions nor go on with them."""
+    use_krylov(monkeypatch)
+    blocks, look = [], lanczos._Space.look
+    monkeypatch.setattr(lanczos._Space, "look", lambda *of, **how: blocks.append(None) or look(*of, **how))
+    values = np.r_[np.arange(1.0, rank + 1) ** -0.5, np.zeros(500 - rank)]
+    M = matrix(values, 800).astype(dtype)
+    U, s, Vt = (factor.astype(float) for factor in randomized_svd(M, k, random_state=0))
+    np.testing.assert_allclose(s, values[:k], atol=1e-3)
+    least, rounding = np.linalg.norm(values[k:]), 30 * np.finfo(dtype).eps
+    assert np.linalg.norm(M - U * s @ Vt) <= 1.0005 * least + rounding
+    assert_orthonormal(U, 1e-5)
+    assert_orthonormal(Vt.T, 1e-5)
+    assert len(blocks) <= 4
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_clusters_of_eigenvalues_come_whole(dtype):
+    """LAPACK's bisection finds fewer: SciPy's issue 13913."""
+    for size in range(20, 200, 9):
+        Q = np.linalg.qr(random(size + 30, size, seed=size))[0].astype(dtype)
+        for k in {1, size // 20, size // 8, size // 4}:
+            values, vectors = leading_eigenvectors(Q.T @ Q, k, dtype)
+            np.testing.assert_allclose(values, np.ones(k), rtol=1e-5)
+            assert vectors.shape == (size, k)
+            assert_orthonormal(vectors.astype(float), 1e-5)
 
 
 @pytest.mark.parametrize(("k", "iterations"), [(60, 7), (120, 4)])

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.orthonormal import graded
+from w2s_fast.linalg.orthonormal import span_basis
 from w2s_fast.linalg.products import Matrix, cross, times
 
 
@@ -45,7 +45,7 @@ def block_krylov(
 def expansion(basis: FloatArray, image: FloatArray, precision: npt.DTypeLike) -> FloatArray:
     """What ``image``, in the given precision, adds to the span of ``basis``: orthonormal columns, some or none."""
     units = image / np.maximum(np.linalg.norm(image, axis=0), np.finfo(float).tiny)
-    return graded(units.astype(basis.dtype, copy=False), precision, against=basis)
+    return span_basis(units.astype(basis.dtype, copy=False), precision, against=basis)
 
 
 def nystrom(test: FloatArray, image: Matrix) -> tuple[Matrix, Matrix]:

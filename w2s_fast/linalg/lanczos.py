@@ -12,10 +12,11 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.krylov import expansion
-from w2s_fast.linalg.orthonormal import graded, leading_eigenvectors
+from w2s_fast.linalg.orthonormal import leading_eigenvectors, span_basis
 from w2s_fast.linalg.products import Matrix, cross, cuts, gram, gram_times, joined_times, times
 
 NEGLIGIBLE = 0.05  # of what may be left to gain: a block that adds less is the last, however the gains fall
+ROUNDING = 100  # units in the last place of all energy, by which its parts may be off
 PANEL = 64  # columns: of a multiple of it BLAS makes products at nine tenths of its best speed, of others less
 MOST_BLOCKS = 24  # of a space; noise at k = 200 takes 17
 
@@ -29,19 +30,48 @@ def leading_directions(
     X: FloatArray, start: FloatArray, k: int, left_to_gain: float, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray] | None:
     """Leading Ritz vectors V (D, k) in the space that ``start`` (D, b) makes, and X V (N, k); None if squares fail."""
-    space, total = _Space(X, start, rng), _energy(X)
-    held: list[float] = []  # energy of the first k Ritz pairs, after each block
+    space, judge = _Space(X, start, rng), _Judge(X, k, left_to_gain)
     while space.newest.shape[1] and len(space.images) < MOST_BLOCKS:
-        may_be_last = len(held) > 1  # and then has no need of X'(X V)
+        may_be_last = len(judge.held) > 1  # and then has no need of X'(X V)
         applied = space.look(apply=not may_be_last)
         if not squares_serve(space.squares, X):
             return None
-        if len(space.squares) >= k and space.is_whole:
-            held.append(space.held_by(k))
-            if _converged(held, total, left_to_gain):
+        if len(space.squares) >= k:
+            values = np.linalg.eigvalsh(space.squares)[::-1]
+            if not space.is_whole and values[k - 1] <= np.finfo(X.dtype).eps * values[0]:
+                return None  # X is of lower rank
+            if judge.finds_little_left(values, space.is_whole):
                 break
         space.grow(cross(X, space.images[-1], X.dtype) if applied is None else applied)
     return space.leading(k) if len(space.squares) >= k else None
+
+
+class _Judge:
+    """Judges whether more blocks would reduce the squared error by more than a share of it."""
+
+    def __init__(self, X: FloatArray, k: int, share: float) -> None:
+        self._k, self._share = k, share
+        self._total = sum(ordered_map(lambda cut: float(np.linalg.norm(X[cut])) ** 2, cuts(len(X), X.shape[1], 1)))
+        self._rounding = ROUNDING * float(np.finfo(X.dtype).eps) * self._total
+        self.held: list[float] = []  # energy of the first k Ritz pairs, after each whole block
+
+    def finds_little_left(self, values: FloatArray, is_whole: bool) -> bool:
+        """Look at the Ritz ``values``, falling."""
+        energy = float(values[: self._k].sum())
+        enough = max(self._share * (self._total - energy), 0.0)
+        # What is outside the space adds at most its own energy to that of any k directions (Bourin and Lee 2012).
+        if self._total - float(values.sum()) + self._rounding <= enough:
+            return True
+        if is_whole:
+            self.held.append(energy)
+        return is_whole and self._gains_have_fallen(enough)
+
+    def _gains_have_fallen(self, enough: float) -> bool:
+        """Gains fall geometrically or faster: after gains a and b, b^2 / (a - b) is left."""
+        if len(self.held) < 3:
+            return False
+        before, last = np.diff(self.held[-3:])
+        return bool(last <= NEGLIGIBLE * enough or last**2 <= enough * (before - last))
 
 
 class _Space:
@@ -54,7 +84,7 @@ class _Space:
 
     def __init__(self, X: FloatArray, start: FloatArray, rng: np.random.Generator) -> None:
         self._X, self._columns, self._rng = X, start.shape[1], rng
-        self.basis = self.newest = graded(start, X.dtype).astype(X.dtype)
+        self.basis = self.newest = span_basis(start, X.dtype).astype(X.dtype)
         self.is_whole = True
         self.images: list[FloatArray] = []
         self.squares: Matrix = np.zeros((0, 0))
@@ -84,14 +114,9 @@ class _Space:
         self.basis, self.newest = np.hstack((self.basis, newest)), newest
         self._applied = np.hstack((self._applied, applied.astype(dtype)))
 
-    def held_by(self, k: int) -> float:
-        """Energy of the first k Ritz pairs."""
-        values = np.linalg.eigvalsh(self.squares.astype(self._X.dtype))
-        return float(values[-k:].sum(dtype=np.float64))
-
     def leading(self, k: int) -> tuple[FloatArray, FloatArray]:
         """Ritz vectors (D, k) and their images (N, k)."""
-        vectors = leading_eigenvectors(self.squares.astype(self._X.dtype), k)[1]
+        vectors = leading_eigenvectors(self.squares, k, self._X.dtype)[1]
         return times(self.basis[:, : len(vectors)], vectors), joined_times(self.images, vectors)
 
 
@@ -102,20 +127,3 @@ def squares_serve(squares: Matrix, X: FloatArray) -> bool:
         _check.all_finite(X, "M")
         return False
     return bool(np.diagonal(squares).max() > limits.tiny / limits.eps**2)
-
-
-def _energy(X: FloatArray) -> float:
-    """Squared Frobenius norm, to a few digits."""
-    return sum(ordered_map(lambda cut: float(np.linalg.norm(X[cut])) ** 2, cuts(len(X), X.shape[1], 1)))
-
-
-def _converged(held: list[float], total: float, left_to_gain: float) -> bool:
-    """Whether more blocks would reduce the error by little, judging by the energy held after each of the last three.
-
-    Gains fall geometrically or faster: after gains a and b, b^2 / (a - b) is left to gain.
-    """
-    if len(held) < 3:
-        return False
-    before, last = held[-2] - held[-3], held[-1] - held[-2]
-    enough = left_to_gain * (total - held[-1])
-    return last <= NEGLIGIBLE * max(enough, 0.0) or last**2 <= enough * (before - last)

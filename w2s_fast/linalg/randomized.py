@@ -26,7 +26,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import ordered_map, single_threaded_blas
 from w2s_fast.linalg.lanczos import block_columns, leading_directions, squares_serve
-from w2s_fast.linalg.orthonormal import householder, leading_eigenvectors, thin_svd
+from w2s_fast.linalg.orthonormal import SINGLE_SERVES, householder, leading_eigenvectors, thin_svd
 from w2s_fast.linalg.products import cuts, gram, gram_times, times
 
 Triple = tuple[FloatArray, FloatArray, FloatArray]
@@ -183,10 +183,9 @@ def _by_squares(tall: FloatArray, k: int, width: int, iterations: int, key: int,
     """Take the Gram or the Krylov route; None where squares do not resolve the k-th singular value."""
     N, D = tall.shape
     if gram_is_cheaper(N, D, width):
-        squares = gram(tall, tall.dtype)
-        if not squares_serve(squares, tall):
+        V = _eigenvectors_of_gram(tall, k)
+        if V is None:
             return None
-        V: FloatArray = leading_eigenvectors(squares.astype(tall.dtype), k)[1]
         images = times(tall, V)
     else:
         start, rng = _sketch(tall, block_columns(width), key), np.random.default_rng(key)
@@ -198,6 +197,18 @@ def _by_squares(tall: FloatArray, k: int, width: int, iterations: int, key: int,
     if not s[-1] > np.sqrt(np.finfo(tall.dtype).eps) * s[0]:
         return None
     return U, s.astype(tall.dtype), vt.astype(tall.dtype) @ V.T
+
+
+def _eigenvectors_of_gram(tall: FloatArray, k: int) -> FloatArray | None:
+    """In the dtype of X, from products in float64 where float32 does not serve; None where squares do not."""
+    for precision in dict.fromkeys((tall.dtype, np.dtype(np.float64))):
+        squares = gram(tall, precision)
+        if not squares_serve(squares, tall):
+            return None
+        values, V = leading_eigenvectors(squares, k, precision)
+        if values[-1] > SINGLE_SERVES * values[0]:
+            break
+    return V.astype(tall.dtype, copy=False)
 
 
 def _sketch(tall: Any, width: int, key: int) -> FloatArray:

@@ -26,7 +26,7 @@ from w2s_fast.linalg.dimension import (
     rank_for_energy,
 )
 from w2s_fast.linalg.krylov import Ritz, block_krylov, nystrom
-from w2s_fast.linalg.orthonormal import graded, leading_eigenvectors, thin_svd
+from w2s_fast.linalg.orthonormal import leading_eigenvectors, span_basis, thin_svd
 from w2s_fast.linalg.products import Matrix, cross, gram_times_of, times
 
 OVERSAMPLES = 10
@@ -294,12 +294,12 @@ class _Passes:
             return self.apply(V.astype(self.dtype))
 
         start = apply(self.gaussian(rank + OVERSAMPLES))
-        return block_krylov(apply, graded(start, self.dtype), APPLICATIONS, self.dtype)
+        return block_krylov(apply, span_basis(start, self.dtype), APPLICATIONS, self.dtype)
 
     def refined(self, ritz: Ritz) -> Ritz:
         """Better half of the Ritz pairs, anew with products in float64: residuals then bound what they should."""
         vectors = ritz.vectors[:, : (len(ritz.values) + 1) // 2]
-        return block_krylov(self.apply, graded(vectors, np.float64), 1, np.float64)
+        return block_krylov(self.apply, span_basis(vectors, np.float64), 1, np.float64)
 
     def largest_rest(self, ritz: Ritz) -> float:
         """Bound the largest eigenvalue of X'X outside the span of the Ritz vectors."""
@@ -314,7 +314,7 @@ class _Passes:
 
     def one_view(self, blocks: Iterator[FloatArray], rank: int) -> tuple[Matrix, Matrix, float, float]:
         """Eigenvalues, vectors and the share of energy they hold, with its standard error, from one pass."""
-        test = graded(self.gaussian(ONE_VIEW_FACTOR * rank + OVERSAMPLES), np.float64)
+        test = span_basis(self.gaussian(ONE_VIEW_FACTOR * rank + OVERSAMPLES), np.float64)
         probes = np.zeros((PROBES, self.columns))
 
         def probed() -> Iterator[FloatArray]:
