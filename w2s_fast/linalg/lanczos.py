@@ -6,6 +6,8 @@ from products of D rows rather than N, for X (N, D), and from the Gram matrix of
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from w2s_fast import _check
@@ -32,12 +34,11 @@ def leading_directions(
     """Leading Ritz vectors V (D, k) in the space that ``start`` (D, b) makes, and X V (N, k); None if squares fail."""
     space, judge = _Space(X, start, rng), _Judge(X, k, left_to_gain)
     while space.newest.shape[1] and len(space.images) < MOST_BLOCKS:
-        may_be_last = len(judge.held) > 1  # and then has no need of X'(X V)
-        applied = space.look(apply=not may_be_last)
+        applied = space.look(apply=not judge.expects_the_last)
         if not squares_serve(space.squares, X):
             return None
         if len(space.squares) >= k:
-            values = np.linalg.eigvalsh(space.squares)[::-1]
+            values = space.ritz_values(judge.expects_the_last)
             if not space.is_whole and values[k - 1] <= np.finfo(X.dtype).eps * values[0]:
                 return None  # X is of lower rank
             if judge.finds_little_left(values, space.is_whole):
@@ -53,7 +54,8 @@ class _Judge:
         self._k, self._share = k, share
         self._total = sum(ordered_map(lambda cut: float(np.linalg.norm(X[cut])) ** 2, cuts(len(X), X.shape[1], 1)))
         self._rounding = ROUNDING * float(np.finfo(X.dtype).eps) * self._total
-        self.held: list[float] = []  # energy of the first k Ritz pairs, after each whole block
+        self._held: list[float] = []  # energy of the first k Ritz pairs, after each whole block
+        self.expects_the_last = False  # of the next block, which then has no need of X'(X V)
 
     def finds_little_left(self, values: FloatArray, is_whole: bool) -> bool:
         """Look at the Ritz ``values``, falling."""
@@ -63,15 +65,16 @@ class _Judge:
         if self._total - float(values.sum()) + self._rounding <= enough:
             return True
         if is_whole:
-            self.held.append(energy)
-        return is_whole and self._gains_have_fallen(enough)
+            self._held.append(energy)
+        return is_whole and len(self._held) >= 3 and self._gains_have_fallen(enough)
 
     def _gains_have_fallen(self, enough: float) -> bool:
-        """Gains fall geometrically or faster: after gains a and b, b^2 / (a - b) is left."""
-        if len(self.held) < 3:
-            return False
-        before, last = np.diff(self.held[-3:])
-        return bool(last <= NEGLIGIBLE * enough or last**2 <= enough * (before - last))
+        """Gains fall geometrically or faster: after a and b, b^2 / (a - b) is left, and b / a of that a block on."""
+        first, second, third = self._held[-3:]
+        before, last = second - first, third - second
+        left = last**2 / (before - last) if before > last else math.inf
+        self.expects_the_last = left * last <= 2 * enough * before
+        return last <= NEGLIGIBLE * enough or left <= enough
 
 
 class _Space:
@@ -89,6 +92,7 @@ class _Space:
         self.images: list[FloatArray] = []
         self.squares: Matrix = np.zeros((0, 0))
         self._applied = self.basis[:, :0]  # X'X times all blocks but the newest
+        self._ritz_vectors: Matrix | None = None  # of the squares as they are, rising
 
     def look(self, apply: bool) -> Matrix | None:
         """Take X V of the newest block V, and return X'(X V) if asked to ``apply``."""
@@ -98,6 +102,7 @@ class _Space:
         if not apply:
             times(X, V, out=image)
         self.images.append(image)
+        self._ritz_vectors = None
         coupling, corner = cross(V, self._applied, X.dtype), gram(image, X.dtype)
         self.squares = np.block([[self.squares, coupling.T], [coupling, corner]])
         return applied
@@ -114,9 +119,19 @@ class _Space:
         self.basis, self.newest = np.hstack((self.basis, newest)), newest
         self._applied = np.hstack((self._applied, applied.astype(dtype)))
 
+    def ritz_values(self, keep_vectors: bool) -> FloatArray:
+        """All of them, falling; finding the vectors as well takes 2.5 times as long, but less than both in turn."""
+        if not keep_vectors:
+            return np.linalg.eigvalsh(self.squares)[::-1]
+        values, self._ritz_vectors = np.linalg.eigh(self.squares)
+        return values[::-1]
+
     def leading(self, k: int) -> tuple[FloatArray, FloatArray]:
         """Ritz vectors (D, k) and their images (N, k)."""
-        vectors = leading_eigenvectors(self.squares, k, self._X.dtype)[1]
+        if self._ritz_vectors is None:
+            vectors = leading_eigenvectors(self.squares, k, self._X.dtype)[1]
+        else:
+            vectors = self._ritz_vectors[:, : -k - 1 : -1].astype(self._X.dtype)
         return times(self.basis[:, : len(vectors)], vectors), joined_times(self.images, vectors)
 
 
