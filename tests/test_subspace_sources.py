@@ -188,10 +188,25 @@ def test_the_error_estimate_has_the_right_size_on_average():
     assert 45 <= inside <= 60  # 92 % of Student's t with 9 degrees of freedom
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("once", [False, True])
+@pytest.mark.parametrize("rank", [0, 3, 10])
+def test_more_directions_than_rows_have_are_found_all_the_same(rank, once, dtype, monkeypatch):
+    monkeypatch.setattr(subspace, "LARGEST_GRAM", 10)
+    X = (random(60, rank) @ random(rank, 40, seed=2)).astype(dtype)
+    blocks = [X[:30], X[30:]]
+    found = Subspace.fit(iter(blocks) if once else blocks, rank=12, random_state=0)
+    np.testing.assert_allclose(found.basis.T @ found.basis, np.eye(12), atol=1e-6)
+    largest = np.linalg.norm(X) ** 2
+    np.testing.assert_allclose(X.T @ (X @ found.basis), found.basis * found.eigenvalues, atol=1e-5 * largest)
+    assert found.energy == pytest.approx(1.0 if rank else 0.0)
+    assert found.energy <= 1.0
+
+
 def test_nystrom_is_exact_on_low_rank():
     G = matrix(np.r_[3.0, 2.0, np.zeros(18)]).T @ matrix(np.r_[3.0, 2.0, np.zeros(18)])
     test = random(20, 5)
-    values, vectors = nystrom(test, G @ test)
+    values, vectors = nystrom(test, G @ test, np.float64)
     np.testing.assert_allclose((vectors * values) @ vectors.T, G, atol=1e-6)
 
 

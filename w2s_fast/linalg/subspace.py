@@ -146,7 +146,8 @@ class Subspace:
                 return cls._of_one_view(job, blocks, rank)
             ritz = job.ritz(rank)
             _check.integer(rank, "rank", minimum=1, maximum=min(job.n_rows, columns))
-            return cls._of_ritz(job, ritz, (rank, rank), "exact")
+            values, vectors = job.completed(ritz.values, ritz.vectors, rank)
+            return cls._of_pairs(job, values, vectors, (rank, rank), "exact")
 
     @classmethod
     def _of_gram(cls, gram_and_rows: tuple[Matrix, int], rank: int | None, share: float) -> Self:
@@ -174,16 +175,17 @@ class Subspace:
         return cls(basis, dual.eigenvalues, dual.energy, 0.0, dual.rank_bounds, "exact")
 
     @classmethod
-    def _of_ritz(
+    def _of_pairs(
         cls,
         job: _Passes,
-        ritz: Ritz,
+        values: Matrix,
+        vectors: Matrix,
         bounds: tuple[int, int],
         certificate: Literal["exact", "certified", "bracketed"],
     ) -> Self:
-        k = min(bounds[1], len(ritz.values))
-        held = float(ritz.values[:k].sum() / job.total) if job.total else 0.0
-        return cls(ritz.vectors[:, :k].astype(job.dtype), ritz.values[:k], held, 0.0, bounds, certificate)
+        k = min(bounds[1], len(values))
+        held = min(float(values[:k].sum()) / job.total, 1.0) if job.total else 0.0
+        return cls(vectors[:, :k].astype(job.dtype), values[:k], held, 0.0, bounds, certificate)
 
     @classmethod
     def _of_certified(cls, job: _Passes, share: float, widest: int) -> Self:
@@ -196,10 +198,10 @@ class Subspace:
             most = min(job.columns, job.n_rows)
             low, high = rank_bounds(ritz, job.total, job.largest_rest(ritz), share, most)
             if low == high <= len(ritz.values):
-                return cls._of_ritz(job, ritz, (low, high), "certified")
+                return cls._of_pairs(job, ritz.values, ritz.vectors, (low, high), "certified")
             width *= 2
             if width > widest:
-                return cls._of_ritz(job, ritz, (low, high), "bracketed")
+                return cls._of_pairs(job, ritz.values, ritz.vectors, (low, high), "bracketed")
 
     @classmethod
     def _of_one_view(cls, job: _Passes, blocks: Iterator[FloatArray], rank: int) -> Self:
@@ -296,6 +298,12 @@ class _Passes:
         start = apply(self.gaussian(rank + OVERSAMPLES))
         return block_krylov(apply, span_basis(start, self.dtype), APPLICATIONS, self.dtype)
 
+    def completed(self, values: Matrix, vectors: Matrix, rank: int) -> tuple[Matrix, Matrix]:
+        """As many eigenpairs as ``rank``: where X has fewer, to rounding, any directions do, with eigenvalues 0."""
+        missing = max(rank - len(values), 0)
+        more = span_basis(self.gaussian(missing), np.float64, against=vectors)
+        return np.pad(values, (0, missing)), np.hstack((vectors, more))
+
     def refined(self, ritz: Ritz) -> Ritz:
         """Better half of the Ritz pairs, anew with products in float64: residuals then bound what they should."""
         vectors = ritz.vectors[:, : (len(ritz.values) + 1) // 2]
@@ -322,10 +330,11 @@ class _Passes:
                 np.add(probes, self._rng.standard_normal((PROBES, len(block))).astype(self.dtype) @ block, out=probes)
                 yield block
 
-        values, vectors = nystrom(test, self.apply(test.astype(self.dtype), probed()))
+        values, vectors = nystrom(test, self.apply(test.astype(self.dtype), probed()), self.dtype)
         _check.integer(rank, "rank", minimum=1, maximum=min(self.n_rows, self.columns))
-        values, vectors = values[:rank], vectors[:, :rank]
+        values, vectors = self.completed(values[:rank], vectors[:, :rank], rank)
         missed = np.sum((probes - times(times(probes, vectors), vectors.T)) ** 2, axis=1)
-        scale = self.total or 1.0
-        held = min(max(1.0 - float(missed.mean()) / scale, 0.0), 1.0)
-        return values, vectors, held, float(missed.std(ddof=1)) / np.sqrt(PROBES) / scale
+        if self.total == 0.0:
+            return values, vectors, 0.0, 0.0
+        held = min(max(1.0 - float(missed.mean()) / self.total, 0.0), 1.0)
+        return values, vectors, held, float(missed.std(ddof=1)) / np.sqrt(PROBES) / self.total
