@@ -86,6 +86,34 @@ def streams(cp: Any, rows: int, columns: int, timed: Callable[..., list[float]])
     return {f"{rows} x {columns} float32": seconds}
 
 
+def factorisations(cp: Any, rows: int, columns: int, k: int, timed: Callable[..., list[float]]) -> dict[str, Any]:
+    """Truncated SVD and least squares on the card and on the CPU, beside CuPy and torch on the same arrays."""
+    from w2s_fast import cuda, min_norm, randomized_svd
+
+    X = cp.random.default_rng(0).standard_normal((rows, columns), dtype=np.float32)
+    X *= cp.arange(1, columns + 1, dtype=np.float32) ** -1.0
+    y = X @ cp.ones(columns, np.float32)
+    host, labels = cp.asnumpy(X), cp.asnumpy(y)
+    ours, reference = cuda.randomized_svd(X, k, random_state=0)[1], randomized_svd(host, k, random_state=0)[1]
+    assert np.allclose(cp.asnumpy(ours), reference, rtol=1e-2)
+    assert np.allclose(cp.asnumpy(cuda.min_norm(X, y)), 1.0, atol=1e-2)
+    calls: dict[str, Callable[[], Any]] = {
+        "randomized_svd": lambda: cuda.randomized_svd(X, k, random_state=0),
+        "randomized_svd, cpu": lambda: randomized_svd(host, k, random_state=0),
+        "min_norm": lambda: cuda.min_norm(X, y),
+        "min_norm, cpu": lambda: min_norm(host, labels),
+        "lstsq, cupy": lambda: cp.linalg.lstsq(X, y),
+    }
+    if util.find_spec("torch"):
+        import torch
+
+        T, t = torch.from_dlpack(X), torch.from_dlpack(y)
+        calls["svd_lowrank(niter=2), torch"] = lambda: torch.svd_lowrank(T, k + 10, niter=2)
+        calls["lstsq, torch"] = lambda: torch.linalg.lstsq(T, t[:, None])
+    seconds = dict(zip(calls, timed(*calls.values()), strict=True))
+    return {f"{rows} x {columns} float32, k = {k}": seconds}
+
+
 def main(scale: int = 1) -> dict[str, Any]:
     """Measure everything, on workloads ``scale`` times smaller; RuntimeError in one line where there is no GPU."""
     from w2s_fast._devices import nvidia_driver
@@ -115,6 +143,8 @@ def main(scale: int = 1) -> dict[str, Any]:
         "trial, d 32": small_trials(cp, 100_000 // scale),
         **streams(cp, 200_000 // scale, 512, timed),
         **streams(cp, 50_000 // scale, 4_096, timed),
+        **factorisations(cp, 50_000 // scale, 768, 100, timed),
+        **factorisations(cp, 20_000 // scale, 4_096, 500, timed),
     }
 
 

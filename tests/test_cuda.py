@@ -3,6 +3,8 @@
 ``NUMBA_ENABLE_CUDASIM=1 python -m pytest tests/test_cuda.py``
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -327,3 +329,22 @@ def test_nothing_leaves_the_gpu_unasked(strict, rows, tmp_path):
     for refuse in (cuda.Moments().update, cuda.Gram().update, lambda bad: cuda.sketch(bad, 3)):
         with pytest.raises(ValueError, match="1 NaN or infinite value"):
             refuse(strict(rows))
+
+
+@pytest.mark.skipif(not SIMULATED, reason="a GPU runs them at their sizes: python -m bench.cuda")
+@pytest.mark.usefixtures("tiny_blocks")
+def test_the_gpu_benchmarks_run():
+    """Their own comparisons with the CPU's results hold, on NumPy in the place of CuPy."""
+    from bench import cuda as benchmarks
+
+    def peer(X, y):
+        return np.linalg.lstsq(X, y, rcond=None)
+
+    def called(*calls):
+        for call in calls:
+            call()
+        return [0.0] * len(calls)
+
+    library = SimpleNamespace(**vars(np) | {"asnumpy": np.asarray, "linalg": SimpleNamespace(lstsq=peer)})
+    benchmarks.streams(library, 1_100, 6, called)
+    benchmarks.factorisations(library, 60, 9, 2, called)
