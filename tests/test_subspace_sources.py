@@ -203,6 +203,20 @@ def test_more_directions_than_rows_have_are_found_all_the_same(rank, once, dtype
     assert found.energy <= 1.0
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("rank", [3, 12, 25])
+def test_low_rank_is_certified_by_the_first_blocks(rank, dtype, monkeypatch):
+    """Of 18 columns: the rows have fewer directions, or hardly more, than a block."""
+    monkeypatch.setattr(subspace, "LARGEST_GRAM", 10)
+    monkeypatch.setattr(subspace, "CERTIFIED_FROM", 10)
+    monkeypatch.setattr(subspace, "FIRST_RANK", 8)
+    monkeypatch.setattr(subspace._Passes, "rows_at_least", lambda _: 0)  # no second try
+    values = np.r_[np.arange(1.0, rank + 1) ** -0.5, np.zeros(100 - rank)]
+    found = Subspace.fit(matrix(values, 150).astype(dtype), energy=0.9, random_state=0)
+    expected = int(np.searchsorted(np.cumsum(values**2), 0.9 * np.sum(values**2))) + 1
+    assert (found.certificate, found.rank_bounds) == ("certified", (expected, expected))
+
+
 def test_nystrom_is_exact_on_low_rank():
     G = matrix(np.r_[3.0, 2.0, np.zeros(18)]).T @ matrix(np.r_[3.0, 2.0, np.zeros(18)])
     test = random(20, 5)

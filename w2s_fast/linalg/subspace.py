@@ -192,7 +192,7 @@ class Subspace:
         """Double the block, while it is no wider than ``widest``, until the bounds on the rank meet."""
         width = FIRST_RANK
         while True:
-            ritz = job.refined(job.ritz(width))
+            ritz = job.refined(job.ritz(width), width)
             if job.total == 0.0:
                 return cls(ritz.vectors[:, :0], ritz.values[:0], 0.0, 0.0, (0, 0), "exact")
             most = min(job.columns, job.n_rows)
@@ -304,9 +304,14 @@ class _Passes:
         more = span_basis(self.gaussian(missing), np.float64, against=vectors)
         return np.pad(values, (0, missing)), np.hstack((vectors, more))
 
-    def refined(self, ritz: Ritz) -> Ritz:
-        """Better half of the Ritz pairs, anew with products in float64: residuals then bound what they should."""
-        vectors = ritz.vectors[:, : (len(ritz.values) + 1) // 2]
+    def refined(self, ritz: Ritz, width: int) -> Ritz:
+        """Better half of the Ritz pairs, anew with products in float64: residuals then bound what they should.
+
+        All of them where they are fewer than blocks for a rank of ``width`` have columns: X has no others, to rounding.
+        """
+        found = len(ritz.values)
+        ran_out = found < APPLICATIONS * (width + OVERSAMPLES)
+        vectors = ritz.vectors[:, : found if ran_out else (found + 1) // 2]
         return block_krylov(self.apply, span_basis(vectors, np.float64), 1, np.float64)
 
     def largest_rest(self, ritz: Ritz) -> float:
