@@ -13,7 +13,7 @@ LEFT_OUTSIDE = 0.25  # of a unit vector's square by a second projection, or the 
 ROUNDS = 2  # of Cholesky QR
 NEARLY_ORTHOGONAL = 0.1  # least eigenvalue of unit columns' Gram matrix from which one round is as good as Householder
 SAFE_RCOND = 1e-3  # likewise, from which a second round finds it so; float32 products resolve 1e-7
-SINGLE_SERVES = 1e-5  # of the largest: vectors of smaller eigenvalues, found in float32, add 0.4 % and more to errors
+RESOLVED = 100  # units in the last place of the largest eigenvalue: vectors of smaller ones add 0.4 % to errors
 
 
 def householder(columns: FloatArray) -> FloatArray:
@@ -92,6 +92,11 @@ def _by_bisection(symmetric: FloatArray, k: int) -> tuple[FloatArray, FloatArray
 
     d = len(symmetric)
     values, vectors = eigh(symmetric, subset_by_index=(d - k, d - 1))
-    if len(values) < k or (values.dtype == np.float32 and not values[0] > SINGLE_SERVES * values[-1]):
+    if len(values) < k or (values.dtype == np.float32 and not resolves(values.dtype, values[0], values[-1])):
         return None
     return values, vectors
+
+
+def resolves(precision: npt.DTypeLike, eigenvalue: float, largest: float) -> bool:
+    """Whether a matrix in this precision has the vector of such an eigenvalue."""
+    return bool(eigenvalue > RESOLVED * np.finfo(precision).eps * largest)

@@ -9,9 +9,9 @@ The routes, for X with N rows and D <= N columns, k components, l = k + oversamp
 - Power: V <- orth(X'(X V)), one pass an iteration, then the SVD of Q'X for Q = orth(X V), by Householder throughout
   (Halko, Martinsson and Tropp 2011).
 
-Gram and Krylov work with squares, and cannot tell singular values below the square root of the working precision,
-times the largest, from rounding. Where the k-th one turns out so small, where squares overflow or vanish, for sparse
-matrices, for no iterations and for more than 7 the route is Power.
+Gram and Krylov work with squares, and cannot tell singular values below the square root of their precision, times the
+largest, from rounding; Gram from ten times that, and then squares float32 in float64. Where the k-th one is smaller
+yet, where squares overflow or vanish, for sparse matrices, for no iterations and for more than 7 the route is Power.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import ordered_map, single_threaded_blas
 from w2s_fast.linalg.lanczos import block_columns, leading_directions, squares_serve
-from w2s_fast.linalg.orthonormal import SINGLE_SERVES, householder, leading_eigenvectors, thin_svd
+from w2s_fast.linalg.orthonormal import householder, leading_eigenvectors, resolves, thin_svd
 from w2s_fast.linalg.products import cuts, gram, gram_times, times
 
 Triple = tuple[FloatArray, FloatArray, FloatArray]
@@ -183,32 +183,31 @@ def _by_squares(tall: FloatArray, k: int, width: int, iterations: int, key: int,
     """Take the Gram or the Krylov route; None where squares do not resolve the k-th singular value."""
     N, D = tall.shape
     if gram_is_cheaper(N, D, width):
-        V = _eigenvectors_of_gram(tall, k)
-        if V is None:
-            return None
-        images = times(tall, V)
+        found, resolved = _by_gram(tall, k), 0.0
     else:
         start, rng = _sketch(tall, block_columns(width), key), np.random.default_rng(key)
         found = leading_directions(tall, start, k, left_to_gain(k, iterations), rng)
-        if found is None:
-            return None
-        V, images = found
+        resolved = float(np.finfo(tall.dtype).eps) ** 0.5
+    if found is None:
+        return None
+    V, images = found
     U, s, vt = thin_svd(images, driver)
-    if not s[-1] > np.sqrt(np.finfo(tall.dtype).eps) * s[0]:
+    if not s[-1] > resolved * s[0]:
         return None
     return U, s.astype(tall.dtype), vt.astype(tall.dtype) @ V.T
 
 
-def _eigenvectors_of_gram(tall: FloatArray, k: int) -> FloatArray | None:
-    """In the dtype of X, from products in float64 where float32 does not serve; None where squares do not."""
+def _by_gram(tall: FloatArray, k: int) -> tuple[FloatArray, FloatArray] | None:
+    """Singular vectors V (D, k) and X V, from products in float64 where float32 does not serve, if those do."""
     for precision in dict.fromkeys((tall.dtype, np.dtype(np.float64))):
         squares = gram(tall, precision)
         if not squares_serve(squares, tall):
             return None
-        values, V = leading_eigenvectors(squares, k, precision)
-        if values[-1] > SINGLE_SERVES * values[0]:
-            break
-    return V.astype(tall.dtype, copy=False)
+        values, vectors = leading_eigenvectors(squares, k, precision)
+        if resolves(precision, values[-1], values[0]):
+            V = vectors.astype(tall.dtype, copy=False)
+            return V, times(tall, V)
+    return None
 
 
 def _sketch(tall: Any, width: int, key: int) -> FloatArray:
