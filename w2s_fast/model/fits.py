@@ -15,6 +15,7 @@ from w2s_fast.linalg.gram import solve_gram
 from w2s_fast.linalg.leastsq import MinNorm
 from w2s_fast.model.features import Features, Indices, Matrix, blocks
 
+CONSTANT = 8  # units in the last place a row: a column that varies by less among the rows of a fit is constant there
 WORST_CONDITION = 1e7  # beyond, two correct float64 implementations agree to less than 6 digits
 
 
@@ -121,8 +122,10 @@ class Learner:
         if not self.intercept:
             return solve_gram(gram, moments, self.ridge)
         mean, label_mean = gram[:-1, -1] / n_rows, moments[-1] / n_rows
-        scatter = gram[:-1, :-1] - np.outer(mean, gram[-1, :-1])
-        weights = solve_gram(scatter, moments[:-1] - np.outer(mean, moments[-1]), self.ridge)
+        squares = gram[:-1, :-1]
+        scatter = squares - np.outer(mean, gram[-1, :-1])  # rounding where a column hardly varies among these rows
+        peak = np.diagonal(squares) + self.ridge
+        weights = solve_gram(scatter, moments[:-1] - np.outer(mean, moments[-1]), self.ridge, peak)
         return np.vstack((weights, label_mean - mean @ weights))
 
     def _by_rows(self, rows: Matrix, labels: Matrix) -> Fit:
@@ -131,7 +134,10 @@ class Learner:
             return Fit(np.asarray(factor.solve(labels), np.float64), not factor.condition <= WORST_CONDITION)
         rows, ones = rows[:, :-1], rows[:, -1]  # rotated, these are ones no more: centring projects them out
         mean, label_mean = ones @ rows / (ones @ ones), ones @ labels / (ones @ ones)
-        factor = MinNorm(rows - np.outer(ones, mean), ridge=self.ridge)
+        centred = rows - np.outer(ones, mean)
+        rounding = CONSTANT * len(rows) * float(np.finfo(np.float64).eps) * np.linalg.norm(rows, axis=0)
+        centred[:, np.linalg.norm(centred, axis=0) <= rounding] = 0.0
+        factor = MinNorm(centred, ridge=self.ridge)
         weights = factor.solve(labels - np.outer(ones, label_mean))
         return Fit(np.vstack((weights, label_mean - mean @ weights)), not factor.condition <= WORST_CONDITION)
 

@@ -150,6 +150,10 @@ def best_labels(model: GaussianModel, N: int) -> int:
 
 def _roots(a: float, b: float, c: float) -> Matrix:
     """Real roots of a x^2 + b x + c that are above zero."""
+    size = max(abs(a), abs(b), abs(c))
+    if size == 0.0:
+        return np.zeros(0)
+    a, b, c = a / size, b / size, c / size  # whose squares neither overflow nor vanish
     with np.errstate(all="ignore"):
         q = -0.5 * (b + math.copysign(math.sqrt(max(b * b - 4 * a * c, 0.0)), b))
         roots = np.divide([q, c], [a, q])  # without cancellation
@@ -163,14 +167,25 @@ def _pgr(model: GaussianModel, axis: str, fixed: int, sizes: Any) -> Matrix:
 
 
 def _first(model: GaussianModel, axis: str, fixed: int, wanted: float, roots: Matrix) -> int:
-    """Return the smallest size that reaches ``wanted``, looked for where it can lie."""
+    """Return the smallest size that reaches ``wanted``, looked for where it can lie: 1, at a root, before the best."""
+
+    def reaches(sizes: Any) -> Any:
+        return _pgr(model, axis, fixed, sizes) >= wanted
+
     offset = _offset(model, axis)
     roots = roots[roots < _check.LARGEST_COUNT // 2]
-    near = np.floor(roots).astype(np.int64)[:, None] + np.arange(-1, 4)  # a root carries rounding
+    near = np.floor(roots).astype(np.int64)[:, None] + np.arange(-1, 4)
     sizes = offset + np.unique(np.maximum(np.append(near.ravel(), 1), 1))
-    reached = sizes[_pgr(model, axis, fixed, sizes) >= wanted]
-    if reached.size:
-        return int(reached[0])
+    if not reaches(sizes).any():  # a root carries rounding, much of it near the limit of PGR
+        sizes = np.unique(np.append(sizes, _best(model, axis, fixed)))
+    reached = reaches(sizes)
+    if reached.any():
+        first = int(np.argmax(reached))
+        low, high = int(sizes[max(first - 1, 0)]), int(sizes[first])
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if reaches(middle) else (middle, high)
+        return high
     best = _best(model, axis, fixed)
     most = float(_pgr(model, axis, fixed, best))
     where = f": the most is {most:.4g}, at {axis} = {best:,}" if best < PLATEAU else f": it tends to {most:.4g}"
