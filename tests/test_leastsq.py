@@ -282,3 +282,15 @@ def test_the_condition_is_never_overrated_and_underrated_within_the_margin(d, se
     scaled = (X.T @ X + 0.1 * np.eye(d)) * np.outer(scale, scale)
     true = 1 / (np.abs(scaled).sum(axis=0).max() * np.abs(np.linalg.inv(scaled)).sum(axis=0).max())
     assert true * (1 - 1e-9) <= rcond <= CUTOFF_MARGIN * true
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e5])
+def test_a_ridge_lets_no_rounding_of_repeated_rows_through(scale):
+    """Repeated rows with different labels: their difference has a singular value of rounding alone."""
+    X = scale * np.random.default_rng(1).standard_normal((3, 6))
+    X[1] = X[0]
+    y = np.array([1.0, -1.0, 0.5])
+    expected = np.linalg.pinv(X, rcond=1e-12) @ y  # the ridge hardly matters
+    for weights in (min_norm(X, y, ridge=1e-10 * scale**2), MinNorm(X, ridge=1e-10 * scale**2).solve(y)):
+        np.testing.assert_allclose(weights, expected, atol=1e-8 * np.abs(expected).max())
+    assert MinNorm(X, ridge=1e-10 * scale**2).rank == 2

@@ -115,3 +115,19 @@ def test_ratio_bounds_lie_below_the_exact_ratios():
 def test_ratio_bounds_need_noise_and_enough_labels():
     assert np.isnan(paper_ratio_bounds(GaussianModel.paper(noise_variance=0.0), 2000, 2000)).all()
     assert np.isnan(paper_ratio_bounds(GaussianModel.paper(), 201, 2000)).all()
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1.0, 1e60])
+def test_answers_do_not_depend_on_units(scale):
+    axes = np.eye(4)
+    model = GaussianModel(
+        np.array([1, 0.5, 0.1, 0]) * scale, axes[:, [0, 1, 3]], axes[:, :2], noise_variance=0.3 * scale**2
+    )
+    assert required_pseudo_labels(model, 100, pgr=0.2) == 6
+
+
+def test_a_size_near_the_limit_is_found_and_is_the_smallest():
+    model = GaussianModel.paper(3, 14, 1, 1e-4, d_target=5)
+    N = required_pseudo_labels(model, 69, pgr=0.0531211234)
+    before, at = expected_risks(model, 69, [N - 1, N]).pgr
+    assert before < 0.0531211234 <= at

@@ -414,3 +414,34 @@ def test_data_that_cannot_be_learned_from_is_refused(change, message):
     weak, strong, y = features()
     with pytest.raises(ValueError, match=message):
         probe(**{"weak": weak, "strong": strong, "y": y, "n": 20, "N": 30, "trials": 1} | change)
+
+
+@pytest.mark.parametrize("amplitude", [1.0, 1e4, 1e6])
+@pytest.mark.parametrize("ridge", [0.0, 1e-6])
+def test_a_column_that_hardly_varies_among_a_fits_rows_does_no_harm(ridge, amplitude):
+    """Beside an intercept it is constant there, up to rounding: five rows of 3,000 have something else."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3_000, 3))
+    X[:, 2] = 0.0
+    X[:5, 2] = amplitude
+    y = X[:, 0] + 0.1 * rng.standard_normal(3_000)
+    how = {"n": 20, "N": 40, "trials": 5, "test": 200, "ridge": ridge, "intercept": True}
+    found, without = probe(X, X, y, **how), probe(X[:, :2], X[:, :2], y, **how)
+    for name in ("weak", "baseline", "ceiling", "w2s"):
+        np.testing.assert_allclose(getattr(found, name), getattr(without, name), rtol=1e-5)
+        assert not getattr(found.ill_conditioned, name).any()
+
+
+def test_models_whose_names_are_the_same_as_text_are_refused():
+    X = np.random.default_rng(0).standard_normal((60, 4))
+    with pytest.raises(ValueError, match=r"weak must name each model differently, also as text, got \[1, '1'\]"):
+        probe({1: X, "1": 2 * X}, X, X[:, 0], n=10, N=20, trials=1)
+
+
+def test_labels_whose_errors_overflow_are_refused_and_huge_features_are_not():
+    X = np.random.default_rng(0).standard_normal((60, 4))
+    with pytest.raises(ValueError, match=r"y has labels beyond 1e\+70"):
+        probe(X, X, X[:, 0] * 1e200, n=10, N=20, trials=1)
+    with pytest.raises(ValueError, match="label_noise must be a finite number"):
+        probe(X, X, X[:, 0], n=10, N=20, trials=1, label_noise=1e200)
+    assert probe(X * 1e200, X, X[:, 0], n=10, N=20, trials=2).weak.max() < 1e-20

@@ -82,6 +82,8 @@ def test_a_study_keeps_the_method_of_its_trials(model, real_study, tmp_path):
         Study(real_study.settings[0].source, n=10, N=15, method="philox")
     with pytest.raises(ValueError, match='method="philox" takes ridge = 0, n >= 6 and N >= 4'):
         Study(model, n=5, N=30, method="philox", path=tmp_path / "never.sqlite")
+    with pytest.raises(RuntimeError, match="device='cuda' needs"):
+        Study(model, n=12, N=30, method="philox", path=tmp_path / "never.sqlite").run(device="cuda")
     assert not (tmp_path / "never.sqlite").exists()
 
 
@@ -386,3 +388,8 @@ def test_more_rows_than_there_are_is_known_before_anything_is_written(tmp_path, 
     with pytest.raises(ValueError, match=r"n \+ N asks for up to 90 rows a trial"):
         Study(real_study.settings[0].source, n=10, N=80, path=tmp_path / "x.sqlite")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flag_is_no_number_of_an_axis():
+    with pytest.raises(TypeError, match="noise_variance must be numbers, got True"):
+        Study(GaussianModel.paper, n=2000, N=4000, noise_variance=True)

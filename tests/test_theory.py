@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from w2s_fast import GaussianModel, expected_risks, paper_bounds, w2s_variance
+from w2s_fast import GaussianModel, expected_risks, paper_bounds, paper_ratio_bounds, w2s_variance
 
 
 @pytest.fixture
@@ -115,3 +115,20 @@ def test_bad_sizes_are_refused(model, n, N, error, message):
 def test_a_model_is_asked_for_by_name(function):
     with pytest.raises(TypeError, match="model must be a GaussianModel, got str"):
         function("paper", 10, 10)
+
+
+def test_infinite_variance_stays_infinite_in_the_limit_of_pseudo_labels():
+    axes = np.eye(4)
+    model = GaussianModel([1, 0.5, 0, 0], axes[:, 1:], axes[:, :2], noise_variance=0.1)
+    n = model.d_weak + 1
+    for population in (False, True):
+        assert np.all(np.isinf(w2s_variance(model, n, np.inf, population=population)))
+    assert np.isinf(expected_risks(model, n, np.inf).w2s)
+    assert np.isinf(paper_bounds(model, n, np.inf).w2s)
+
+
+def test_ratio_bounds_have_their_limit_in_labels():
+    model = GaussianModel([1, 0, 0, 0], np.eye(4), np.eye(4)[:, :2], noise_variance=0.1)
+    pgr, opr = paper_ratio_bounds(model, [10**15, np.inf], 10)
+    np.testing.assert_allclose(pgr, 0.4)
+    np.testing.assert_allclose(opr, 1 / 1.2)

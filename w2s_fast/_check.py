@@ -75,7 +75,7 @@ def integer(value: Any, name: str, *, minimum: int = 0, maximum: int = LARGEST_C
 
 def real(value: Any, name: str, *, minimum: float = 0.0, maximum: float = math.inf, open_left: bool = False) -> float:
     """A finite number in ``minimum..maximum``, without ``minimum`` itself if ``open_left``."""
-    if isinstance(value, str | bytes | bool | np.bool_):
+    if isinstance(value, str | bytes | bool | np.bool_ | np.complexfloating) or value is np.ma.masked:
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
         number = float(value)
@@ -138,8 +138,10 @@ def sizes_or_limit(value: Any, name: str) -> npt.NDArray[np.float64]:
     if np.isnan(array).any() or np.any(finite != np.floor(finite)):
         raise TypeError(f"{name} must be whole numbers or infinity, got {value!r}")
     for number in (array.min(), array.max()):
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number:,.0f}")
         if number < math.inf:
-            integer(int(max(number, -LARGEST_COUNT)), name, minimum=1)
+            integer(int(number), name, minimum=1)
     return array.astype(np.float64)
 
 

@@ -17,7 +17,9 @@ TRIALS = {"cuda": "w2s_fast.cuda.trials"}  # modules with run_trials, as w2s_fas
 
 def trial_runner(device: str) -> Any:
     """Return ``run_trials`` of the device; RuntimeError in one line where something it needs is missing."""
-    return importlib.import_module(TRIALS[device]).run_trials
+    module = importlib.import_module(TRIALS[device])
+    module.array_library()
+    return module.run_trials
 
 
 class Driver(NamedTuple):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from w2s_fast import _check
 from w2s_fast.cli.options import (
     GRID,
     SOURCE,
@@ -55,6 +56,7 @@ def plan(pilot: Path | None, **options: Any) -> None:
       w2s-fast plan --n lin:400:4000:20 --N 4000 --trials 1000
       w2s-fast plan valence.sqlite --pgr 0.5
     """  # noqa: D301  click wants the character
+    _check.real(options["pgr"], "pgr", minimum=-math.inf, maximum=1.0)
     answers, time = from_pilot(pilot, options) if pilot else from_spec(options)
     if options["as_json"]:
         run_time = None if time is None else time._asdict()

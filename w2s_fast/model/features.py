@@ -20,6 +20,7 @@ Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 TEST = (1,)  # coordinate of the random stream that splits off the test rows
 SCATTERED = 2**9  # rows read from a map at a time: each may bring in 64 KiB of its neighbours
+LARGEST_LABEL = 1e70  # and label noise: mean squared errors of it still have standard errors in float64
 BLOCK_SIZE = 2**21  # numbers gathered at a time, 16 MiB of float64
 
 
@@ -157,6 +158,8 @@ class Rows:
                 if features.is_constant:
                     called = kind if name == kind else f"{kind}[{name!r}]"
                     raise ValueError(f"{called} is constant: all {len(self):,} rows are the same")
+        if np.abs(self.labels).max() > LARGEST_LABEL:
+            raise ValueError(f"y has labels beyond {LARGEST_LABEL:.0e}, whose errors overflow: scale it down")
         same = np.flatnonzero(self.labels.min(axis=0) == self.labels.max(axis=0))
         if same.size:
             where = f" in column {same[0]}" if self.has_columns else ""
@@ -169,7 +172,10 @@ def _named(given: Any, kind: str) -> list[tuple[str, str, Any]]:
         return [(kind, kind, given)]
     if not given:
         raise ValueError(f"{kind} must name at least one model, got an empty mapping")
-    return [(str(name), f"{kind}[{str(name)!r}]", X) for name, X in given.items()]
+    names = [str(name) for name in given]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{kind} must name each model differently, also as text, got {list(given)}")
+    return [(name, f"{kind}[{name!r}]", X) for name, X in zip(names, given.values(), strict=True)]
 
 
 def _loaded(X: Any, name: str, ndims: tuple[int, ...]) -> Array:
@@ -208,7 +214,7 @@ class Task:
         rows.refuse_constant()
         for name, flag in (("intercept", intercept), ("nested", nested)):
             _check.instance(flag, bool, name)
-        ridge, label_noise = _check.real(ridge, "ridge"), _check.real(label_noise, "label_noise")
+        ridge, label_noise = _check.real(ridge, "ridge"), _check.real(label_noise, "label_noise", maximum=LARGEST_LABEL)
         return cls(rows, _checked_test(test, rows), ridge, intercept, nested, label_noise)
 
     @property

@@ -15,7 +15,7 @@ from w2s_fast.linalg.gram import solve_gram
 from w2s_fast.linalg.leastsq import MinNorm
 from w2s_fast.model.features import Features, Indices, Matrix, blocks
 
-CONSTANT = 8  # units in the last place a row: a column that varies by less among the rows of a fit is constant there
+CONSTANT = 8  # units in the last place a row: what varies by less among the rows of a fit is constant there
 WORST_CONDITION = 1e7  # beyond, two correct float64 implementations agree to less than 6 digits
 
 
@@ -28,7 +28,8 @@ class Sums(NamedTuple):
 
     @classmethod
     def of(cls, rows: Matrix, labels: Matrix) -> Self:
-        return cls(rows.T @ rows, rows.T @ labels, len(rows))
+        with np.errstate(over="ignore", invalid="ignore"):  # solve_gram refuses what overflows
+            return cls(rows.T @ rows, rows.T @ labels, len(rows))
 
     def plus(self, other: Sums) -> Sums:
         return Sums(self.gram + other.gram, self.moments + other.moments, self.n_rows + other.n_rows)
@@ -123,9 +124,11 @@ class Learner:
             return solve_gram(gram, moments, self.ridge)
         mean, label_mean = gram[:-1, -1] / n_rows, moments[-1] / n_rows
         squares = gram[:-1, :-1]
-        scatter = squares - np.outer(mean, gram[-1, :-1])  # rounding where a column hardly varies among these rows
-        peak = np.diagonal(squares) + self.ridge
-        weights = solve_gram(scatter, moments[:-1] - np.outer(mean, moments[-1]), self.ridge, peak)
+        scatter = squares - np.outer(mean, gram[-1, :-1])
+        peak, left = np.diagonal(squares), np.diagonal(scatter)
+        if np.any(left <= _rounding(n_rows) * peak):
+            raise np.linalg.LinAlgError("a column is constant among these rows, or nearly so: the rows can tell")
+        weights = solve_gram(scatter, moments[:-1] - np.outer(mean, moments[-1]), self.ridge, peak + self.ridge)
         return np.vstack((weights, label_mean - mean @ weights))
 
     def _by_rows(self, rows: Matrix, labels: Matrix) -> Fit:
@@ -135,8 +138,8 @@ class Learner:
         rows, ones = rows[:, :-1], rows[:, -1]  # rotated, these are ones no more: centring projects them out
         mean, label_mean = ones @ rows / (ones @ ones), ones @ labels / (ones @ ones)
         centred = rows - np.outer(ones, mean)
-        rounding = CONSTANT * len(rows) * float(np.finfo(np.float64).eps) * np.linalg.norm(rows, axis=0)
-        centred[:, np.linalg.norm(centred, axis=0) <= rounding] = 0.0
+        varies = np.linalg.norm(centred, axis=0) > _rounding(len(rows)) * np.linalg.norm(rows, axis=0)
+        centred[:, ~varies] = 0.0
         factor = MinNorm(centred, ridge=self.ridge)
         weights = factor.solve(labels - np.outer(ones, label_mean))
         return Fit(np.vstack((weights, label_mean - mean @ weights)), not factor.condition <= WORST_CONDITION)
@@ -156,3 +159,8 @@ class Learner:
             said -= truth
             squares += np.einsum("mck,mck->ck", said, said)
         return Scores(squares / len(index), hits / len(index), predictions)
+
+
+def _rounding(rows: int) -> float:
+    """Of a sum over so many rows, relative to the sum of magnitudes."""
+    return CONSTANT * rows * float(np.finfo(np.float64).eps)

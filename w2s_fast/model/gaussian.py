@@ -12,7 +12,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 
 Matrix = npt.NDArray[np.float64]
-LARGEST_SQUARE = 1e280  # of a label: sums of fewer than 1e28 of them stay finite
+LARGEST_SQUARE = 1e140  # of a label: squared once more for standard errors, and summed, it stays finite
 ROUNDING = 64 * np.finfo(np.float64).eps  # relative length of a vector that should be zero
 
 
@@ -27,7 +27,7 @@ class Features:
     def of(cls, feature_map: Matrix) -> Features:
         """Factor a feature map (r, p), cut at NumPy's rank tolerance."""
         u, s, vt = np.linalg.svd(feature_map, full_matrices=False)
-        rank = int(np.count_nonzero(s > s[0] * max(feature_map.shape) * np.finfo(float).eps))
+        rank = int(np.count_nonzero(s > s[0] * (max(feature_map.shape) * np.finfo(float).eps)))
         return cls(u[:, :rank], s[:rank, None] * vt[:rank])
 
     @property

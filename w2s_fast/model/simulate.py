@@ -143,7 +143,8 @@ def run_spans(
     """
     if method == "auto":
         method = "wishart" if device == _devices.CPU else "philox"
-    require_method(model, spans, method, ridge, device)
+    require_device(method, device)
+    require_method(model, spans, method, ridge)
     if method == "philox":
         run_span = _philox_trials(model, seed, device)
     else:
@@ -163,12 +164,16 @@ def run_spans(
         yield index, chunk.start, block
 
 
-def require_method(
-    model: GaussianModel, spans: Sequence[Span], method: Method, ridge: float, device: Device = "cpu"
-) -> None:
+def require_device(method: Method, device: Device) -> None:
+    """Refuse a device that does not run the method, or that is not there."""
+    if device != _devices.CPU:
+        if method != "philox":
+            raise ValueError(f'device={device!r} runs method="philox" alone, got method={method!r}')
+        _devices.trial_runner(device)
+
+
+def require_method(model: GaussianModel, spans: Sequence[Span], method: Method, ridge: float) -> None:
     """Refuse what a method cannot run."""
-    if device != _devices.CPU and method != "philox":
-        raise ValueError(f'device={device!r} runs method="philox" alone, got method={method!r}')
     if method == "direct" and max(span.n + span.N for span in spans) > DIRECT_ROWS:
         raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
     fewest_n, fewest_N = min(span.n for span in spans), min(span.N for span in spans)

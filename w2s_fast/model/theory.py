@@ -29,7 +29,8 @@ def _noise_energy(variance: Matrix | float, rank: float, rows: Matrix, fitted: i
     freedom = rows - fitted - 1
     scale = np.asarray(variance, dtype=np.float64) * rank
     with np.errstate(divide="ignore", invalid="ignore"):
-        energy = np.where(freedom > 0, scale / freedom, np.where(freedom >= -1, np.inf, np.nan))
+        energy = np.where(np.isinf(scale), np.inf, scale / freedom)  # of an infinite variance, to the limit of rows
+        energy = np.where(freedom > 0, energy, np.where(freedom >= -1, np.inf, np.nan))
     return np.where((scale == 0) & (freedom >= -1), 0.0, energy)
 
 
@@ -130,7 +131,9 @@ def w2s_variance(model: GaussianModel, n: Any, N: Any, *, population: bool = Fal
     discrepant = _noise_energy(model.noise_variance, d_weak - d_shared, labelled, d_weak)
     if population:
         return inherited, _noise_energy(discrepant, d_strong, pseudo, d_strong)
-    return inherited, np.where(pseudo >= d_strong, discrepant * d_strong / pseudo, np.nan)
+    with np.errstate(invalid="ignore"):
+        reduced = np.where(np.isinf(discrepant), np.inf, discrepant * d_strong / pseudo)
+    return inherited, np.where(pseudo >= d_strong, reduced, np.nan)
 
 
 def paper_bounds(model: GaussianModel, n: Any, N: Any) -> Risks:
@@ -198,7 +201,7 @@ def paper_ratio_bounds(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Ma
     rho = model.rho_weak + model.rho_strong
     effective = d_shared + (d_weak - d_shared) * d_strong / pseudo
     with np.errstate(divide="ignore", invalid="ignore"):
-        misfit = labelled * np.divide(rho, model.noise_variance)
-        lost = labelled / (labelled - d_weak - 1) * effective + misfit
+        misfit = labelled * np.divide(rho, model.noise_variance) if rho else np.zeros_like(labelled)
+        lost = effective / (1 - (d_weak + 1) / labelled) + misfit
     lost = np.where((labelled > d_weak + 1) & np.isfinite(lost), lost, np.nan)
     return 1 - lost / d_weak, d_strong / lost

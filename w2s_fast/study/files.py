@@ -32,8 +32,16 @@ def whole_file(path: str | os.PathLike[str], *, replace: bool = True) -> Iterato
         if replace:
             os.replace(name, target)
         else:
-            os.link(name, target)  # unlike a rename it fails where the name is taken
+            _link(name, target)
             os.unlink(name)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _link(name: str, target: Path) -> None:
+    """Give a file its name; unlike renaming, this fails where the name is taken."""
+    try:
+        os.link(name, target)
+    except FileExistsError:
+        raise FileExistsError(f"{target} exists: name a new file") from None

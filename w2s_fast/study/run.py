@@ -208,6 +208,8 @@ class Study:
             _check.callback(progress, "progress")
         _check.choice(device, "device", CPU, *TRIALS)
         workers = _check.workers(workers)
+        for setting in self.settings:
+            setting.require_device(device)
         with self._file() as file, progress_bar(self.title, progress is True) as bar:
             self._run(file, progress if callable(progress) else bar or _silent, device, workers)
         return self

@@ -21,7 +21,7 @@ from w2s_fast.model.gaussian import GaussianModel
 from w2s_fast.model.outcomes import Outcome
 from w2s_fast.model.probe import run_trials
 from w2s_fast.model.risks import Risks
-from w2s_fast.model.simulate import Device, Method, Span, require_method, run_spans
+from w2s_fast.model.simulate import Device, Method, Span, require_device, require_method, run_spans
 from w2s_fast.model.theory import expected_risks, paper_bounds, w2s_variance
 from w2s_fast.model.trials import ACCURACIES, DIFFERENCES, ILL_CONDITIONED, METRICS, OF_MEANS, columns_of
 
@@ -108,6 +108,12 @@ class Setting:
         if isinstance(self.source, Task):
             self._design(self.source, points, seed)
 
+    def require_device(self, device: Device) -> None:
+        """Refuse a device that cannot run the setting: before anything is written."""
+        if isinstance(self.source, Task) and device != CPU:
+            raise ValueError(f"studies of real features run on the CPU, got device={device!r}")
+        require_device(self._method, device)
+
     @property
     def _method(self) -> Method:
         method: Method = self.about.get("method", USUAL)
@@ -135,8 +141,6 @@ class Setting:
             for index, first, values in run_spans(self.source, spans, seed=seed, workers=workers, **how):
                 columns = columns_of(*values[:, :4].T).values()
                 yield [(missing[index], first, np.column_stack((*columns, values[:, 4:])))]
-        elif device != CPU:
-            raise ValueError(f"studies of real features run on the CPU, got device={device!r}")
         elif self.source is not None:
             # Points of real features share each trial's rows, and so come and go together.
             design = self._design(self.source, points, seed)
@@ -187,6 +191,8 @@ def settings_of(source: Source, method: Method = USUAL, **axes: Any) -> list[Set
 
 
 def _values(values: Any, axis: str) -> list[Any]:
+    if np.asarray(values).dtype == np.bool_:
+        raise TypeError(f"{axis} must be numbers, got {values!r}")
     flat = np.atleast_1d(_check.floats(values, axis)).ravel()
     if flat.size == 0 or len(set(flat.tolist())) < flat.size:
         raise ValueError(f"{axis} must be one or several distinct numbers, got {values!r}")
