@@ -1,5 +1,7 @@
 """Gram: sums over rows that merge and subtract, and solutions that are right or refused."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -418,3 +420,17 @@ def test_large_blocks_run_on_threads_and_give_the_same_bits_as_ever():
     assert np.array_equal(gram.xtx, Gram().update(X, Y).xtx)
     centred = Gram(centred=True).update(X + 1e6, Y)
     np.testing.assert_allclose(centred.xtx, (len(X) - 1) * np.cov(X, rowvar=False), rtol=1e-6, atol=1e-4)
+
+
+def test_a_damaged_file_is_a_value_error_wherever_the_damage_is(tmp_path):
+    path = tmp_path / "gram.npz"
+    Gram().update(np.eye(3), np.ones(3)).save(path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, len(whole), 4):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        with suppress(ValueError):  # no other kind
+            Gram.load(path)

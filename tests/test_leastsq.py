@@ -294,3 +294,52 @@ def test_a_ridge_lets_no_rounding_of_repeated_rows_through(scale):
     for weights in (min_norm(X, y, ridge=1e-10 * scale**2), MinNorm(X, ridge=1e-10 * scale**2).solve(y)):
         np.testing.assert_allclose(weights, expected, atol=1e-8 * np.abs(expected).max())
     assert MinNorm(X, ridge=1e-10 * scale**2).rank == 2
+
+
+@pytest.mark.parametrize("share", [1e-4, 1e-6, 1e-8])
+def test_float32_with_an_offset_and_a_ridge_is_as_good_as_float64(share):
+    rng = np.random.default_rng(1)
+    X = (1e6 + rng.standard_normal((56, 8))).astype(np.float32)
+    y = rng.standard_normal(56).astype(np.float32)
+    ridge = share * np.linalg.norm(X.astype(float), 2) ** 2
+    augmented = np.vstack((X, np.sqrt(ridge) * np.eye(8))).astype(float)
+    exact = np.linalg.lstsq(augmented, np.r_[y, np.zeros(8)], rcond=0)[0]
+    for weights in (MinNorm(X, ridge=ridge).solve(y), min_norm(X, y, ridge=ridge)):
+        assert np.linalg.norm(weights - exact) < 1e-6 * np.linalg.norm(exact)
+
+
+def test_nearly_equal_columns_are_seen_by_the_condition_estimate():
+    """Their difference is orthogonal to even weights, to signs of them and to what alternates far from them."""
+    X = np.eye(40)[:, :34].copy()
+    X[:, 10] = np.eye(40)[36] + 1e-3 * np.eye(40)[37]
+    X[:, 12] = np.eye(40)[36] - 1e-3 * np.eye(40)[37]
+    X[:, 0] *= 100
+    factor = MinNorm(X, rcond=1e-4)
+    assert factor.rank == lstsq(X, np.ones(40), 1e-4)[2] == 33
+    np.testing.assert_allclose(min_norm(X, np.ones(40), rcond=1e-4)[[10, 12]], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "expected"),
+    [
+        (np.full((1, 2), 1e-96), [1e135], [5e230, 5e230]),
+        (np.full((2, 1), 1e120), [1e200, 1e200], [1e80]),
+        ([[1.0], [1.0]], [1e308, 1e308], [1e308]),
+    ],
+)
+def test_products_that_overflow_do_not_make_nan(X, y, expected):
+    np.testing.assert_allclose(min_norm(X, y), expected, rtol=1e-14)
+
+
+def test_a_coarse_cutoff_costs_no_digits():
+    rng = np.random.default_rng(0)
+    X, y = 1.0 + 1e-7 * rng.standard_normal((400, 120)), rng.standard_normal(400)
+    u, s, vt = np.linalg.svd(X, full_matrices=False)
+    exact = vt[0] * (u[:, 0] @ y) / s[0]
+    assert np.linalg.norm(min_norm(X, y, rcond=1e-3) - exact) < 1e-13 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3), (0, 0)])
+def test_a_factor_of_nothing_solves(shape):
+    factor = MinNorm(np.ones(shape))
+    assert np.array_equal(factor.solve(np.ones(shape[0])), np.zeros(shape[1]))

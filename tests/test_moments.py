@@ -328,3 +328,9 @@ def test_a_ratio_of_contrasts_is_that_of_the_means():
 def test_weights_of_a_ratio_must_fit():
     with pytest.raises(ValueError, match="denominator must have one weight for each of"):
         CoMoments().update(np.eye(3)).ratio([1, 0, 0], [1, 0])
+
+
+def test_comoments_that_overflow_together_are_refused():
+    seen = CoMoments().update([[1e160]])
+    with pytest.raises(ValueError, match="overflow float64"):
+        seen.update([[-1e160]])

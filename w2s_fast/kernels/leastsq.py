@@ -21,6 +21,7 @@ Flags = npt.NDArray[np.bool_]
 GRAM_RCOND = 1e-10  # of the scaled Gram matrix: condition 1e5 of X, where one refinement still gains 6 digits
 GRAM_RCOND_FLOAT32 = 1e-4  # condition 1e2, where one refinement gains 2 digits at least
 CUTOFF_MARGIN = 10.0  # the condition estimate is rarely off by more than 3 (Higham 2002, section 15.3)
+GOLDEN_RATIO = (1 + 5**0.5) / 2
 SMALLEST_SQUARE = 1e-200  # a diagonal entry below this has lost digits to denormal products
 
 
@@ -72,22 +73,27 @@ def cholesky_solve(lower: Matrix, scale: Vector, rhs: Matrix) -> Matrix:
 def inverse_norm(lower: Matrix, scale: Vector) -> float:
     """Estimate the 1-norm of D (L L')^-1 D from below: Hager's method as LAPACK's xLACON (Higham 2002, alg. 15.1)."""
     d = lower.shape[0]
-    vector = np.full(d, 1.0 / d)
-    estimate, best = 0.0, -1
-    for _ in range(5):
-        solve_scaled(lower, scale, vector)
-        size = np.abs(vector).sum()
-        if size <= estimate:
-            break
-        estimate = size
-        gradient = np.sign(vector)
-        solve_scaled(lower, scale, gradient)
-        steepest = int(np.argmax(np.abs(gradient)))
-        if steepest == best:
-            break
-        best = steepest
-        vector[:] = 0.0
-        vector[best] = 1.0
+    vector, best = np.empty(d), -1
+    estimate = 0.0
+    for start in range(2):
+        for i in range(d):  # the same weight everywhere, which twin columns balance out, then all different ones
+            vector[i] = 1.0 / d if start == 0 else ((i + 1) * GOLDEN_RATIO % 1.0 - 0.5) * 4.0 / d
+        largest = 0.0
+        for _ in range(5):
+            solve_scaled(lower, scale, vector)
+            size = np.abs(vector).sum()
+            if size <= largest:
+                break
+            largest = size
+            gradient = np.sign(vector)
+            solve_scaled(lower, scale, gradient)
+            steepest = int(np.argmax(np.abs(gradient)))
+            if steepest == best:
+                break
+            best = steepest
+            vector[:] = 0.0
+            vector[best] = 1.0
+        estimate = max(estimate, largest)
     alternating = np.empty(d)  # Higham's guard against cancellation in the method above
     for i in range(d):
         alternating[i] = (1.0 if i % 2 == 0 else -1.0) * (1.0 + i / max(d - 1, 1))
@@ -140,7 +146,7 @@ def gram_fit(X: Matrix, Xt: Matrix, Y: Matrix, lower: Matrix, scale: Vector, rid
 @kernel
 def clears_cutoff(gram: Matrix, lower: Matrix, scale: Vector, gram_rcond: float, ridge: float, rcond: float) -> bool:
     """Whether every singular value of X is well above ``rcond`` times the largest: ridge hides small ones."""
-    if rcond == 0.0:
+    if rcond == 0.0 or len(scale) == 0:
         return True
     cut = rcond * rcond * np.trace(gram)
     if gram_rcond / (CUTOFF_MARGIN * scale.max() ** 2) - ridge > cut:  # mostly settles it, without a further estimate
@@ -161,3 +167,5 @@ def gram_stack(X: Stack, Y: Stack, rcond: float, ridge: float, coef: Stack, safe
             for i in range(coef.shape[1]):
                 for k in range(coef.shape[2]):
                     coef[b, i, k] = solution[i, k]
+                    if not np.isfinite(solution[i, k]):
+                        safe[b] = False  # X'Y overflowed

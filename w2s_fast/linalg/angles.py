@@ -97,7 +97,8 @@ def correlation_dimension(A: Any, B: Any, *, energy: float | None = None) -> flo
     (a, vectors_a), (b, vectors_b) = (
         _leading(part, share) for part in (squares[:width, :width], squares[width:, width:])
     )
-    cosines = (vectors_a / np.sqrt(a)).T @ squares[:width, width:] @ (vectors_b / np.sqrt(b))
+    product = (vectors_a / np.sqrt(a)).T @ squares[:width, width:] @ (vectors_b / np.sqrt(b))
+    cosines = np.minimum(np.linalg.svd(product, compute_uv=False), 1.0)  # small eigenvalues carry rounding
     return float(np.sum(cosines**2))
 
 

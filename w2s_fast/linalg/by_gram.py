@@ -71,7 +71,7 @@ class GramFactor:
         solution = self._back(self._take(cross(self.Z, Y, Y.dtype)))
 
         def missing() -> FloatArray:
-            moment = residual_moment(self.Z, self._embed(solution.astype(Y.dtype, copy=False)), Y)
+            moment = residual_moment(self.Z, self._embed(solution), Y)  # in float64: what float32 leaves is amplified
             return self._take(moment) - self.ridge * solution
 
         def add(correction: Matrix) -> None:
@@ -85,7 +85,7 @@ class GramFactor:
         weights = self._lift(dual, Y.dtype)
 
         def missing() -> FloatArray:
-            return Y - self._take(cross(self.Z, weights.astype(Y.dtype, copy=False), Y.dtype)) - self.ridge * dual
+            return Y - self._take(cross(self.Z, weights)) - self.ridge * dual
 
         def add(correction: Matrix) -> None:
             np.add(dual, correction, out=dual)
@@ -235,10 +235,11 @@ def _factor_safe(
 
 
 def _factor_spanned(X: FloatArray, product: Matrix, cut: float) -> SpannedFactor | None:
-    """Factor independent columns of Z and express the others by them, if what they miss of them is cut anyway."""
+    """Factor independent columns of Z and express the others by them, if what they miss of them is rounding."""
     from w2s_fast.kernels.leastsq import GRAM_RCOND
 
-    largest = math.sqrt(np.diagonal(product).max())
+    largest = math.sqrt(np.diagonal(product).max(initial=0.0))
+    rounding = max(X.shape) * float(np.finfo(X.dtype).eps)
     if not 0.0 < largest < math.inf:
         return None
     columns = _independent(product)
@@ -248,6 +249,6 @@ def _factor_spanned(X: FloatArray, product: Matrix, cut: float) -> SpannedFactor
         return None
     Z = base.Z
     W = replace(base, X=Z).coordinates(Z[:, others])
-    if W is None or math.sqrt(misfit(Z[:, columns], W, Z[:, others])) > cut * largest:
+    if W is None or math.sqrt(misfit(Z[:, columns], W, Z[:, others])) > min(cut, rounding) * largest:
         return None
     return SpannedFactor(base, others, W)

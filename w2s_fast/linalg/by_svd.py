@@ -43,9 +43,10 @@ class SvdFactor:
 
 
 def factor(X: FloatArray, ridge: float, cut: float) -> SvdFactor:
+    if ridge:  # lets small singular values through, and rounding with them where they are none: float64's is below all
+        X = X.astype(np.float64, copy=False)
+        cut = max(cut, float(np.finfo(np.float64).eps) * max(X.shape))
     with blas_threads(X):
         u, s, vt = np.linalg.svd(X, full_matrices=False)
-    if ridge:  # lets small singular values through, and rounding with them where they are none
-        cut = max(cut, float(np.finfo(X.dtype).eps) * max(X.shape))
     rank = int(np.count_nonzero(s > cut * s.max(initial=0.0)))
     return SvdFactor(u[:, :rank], s[:rank], vt[:rank], ridge)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import zipfile
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -20,6 +19,7 @@ Matrix = npt.NDArray[np.float64]
 Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels
 DOWNDATE_ROUNDING = 1e-12  # of the largest diagonal: below zero by more than this is no rounding
 FILE_KIND = "w2s_fast.Gram 1"
+FILE_PARTS = {"centred", "n_rows", "columns", "label_shape", "joint", "mean", "peak"}
 
 
 class Gram:
@@ -240,13 +240,13 @@ class Gram:
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what :meth:`save` wrote; ValueError where it is anything else."""
         name = os.fspath(path)
-        try:
-            with open(path, "rb") as stream:
+        with open(path, "rb") as stream:
+            try:
                 file = np.load(stream, allow_pickle=False)
                 content = dict(file) if isinstance(file, np.lib.npyio.NpzFile) else {}
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{name!r} cannot be read as a saved Gram: {error}") from None
-        if str(content.get("kind")) != FILE_KIND:
+            except Exception as error:  # zipfile, zlib and NumPy have many for what is damaged
+                raise ValueError(f"{name!r} cannot be read as a saved Gram: {error}") from None
+        if str(content.get("kind")) != FILE_KIND or not FILE_PARTS <= content.keys():
             raise ValueError(f"{name!r} is not a saved Gram of this version")
         loaded = cls(centred=bool(content["centred"]))
         loaded.n_rows = int(content["n_rows"])

@@ -225,7 +225,10 @@ class CoMoments(_Streaming):
     def _join(self, more: int, mean: Matrix, product: Matrix) -> None:
         total = _total(self.count, more)
         if more:
-            mean, product = merge_scatter(self.count, self._mean, self._scatter, more, mean, product)
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean, product = merge_scatter(self.count, self._mean, self._scatter, more, mean, product)
+            if not np.isfinite(np.diagonal(product)).all():
+                raise ValueError("the squares of all rows together overflow float64: scale them down first")
         elif self.count:
             mean, product = self._mean, self._scatter
         self._shape, self._mean, self._scatter, self.count = mean.shape, mean, product, total
