@@ -434,3 +434,15 @@ def test_a_damaged_file_is_a_value_error_wherever_the_damage_is(tmp_path):
         path.write_bytes(damaged)
         with suppress(ValueError):  # no other kind
             Gram.load(path)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_centred_downdate_knows_how_well_the_means_are_known(seed):
+    rng = np.random.default_rng(seed)
+    X = 1e6 + rng.standard_normal((1000, 1))
+    Gram(centred=True).update(X).downdate(Gram(centred=True).update(X[1:]))  # no false accusation
+    X = 1e8 + rng.standard_normal((20_000, 2))
+    Y = X @ [1.0, 2.0]
+    left = Gram(centred=True).update(X, Y).downdate(Gram(centred=True).update(X[3:], Y[3:]))
+    with pytest.raises(LinAlgError, match="too ill-conditioned"):
+        left.solve()

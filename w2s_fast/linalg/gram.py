@@ -273,6 +273,9 @@ class Gram:
         if not np.isfinite(np.diagonal(new)).all():
             raise ValueError("the squares of X or Y overflow float64: scale them down first")
         highest = np.maximum(np.maximum(self._peak, peak), np.diagonal(new))
+        if self.centred and total and n_rows < 0:  # rounding of the means, times the distance that they moved
+            moved = np.abs(mean - self._mean) * (self.n_rows * abs(n_rows) / total)
+            highest = np.maximum(highest, (np.abs(self._mean) + np.abs(mean)) * moved)
         if np.any(np.diagonal(new) < -DOWNDATE_ROUNDING * highest):
             raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
         if isinstance(new, np.ndarray):
