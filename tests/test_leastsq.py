@@ -297,7 +297,7 @@ def test_a_ridge_lets_no_rounding_of_repeated_rows_through(scale):
     assert MinNorm(X, ridge=1e-10 * scale**2).rank == 2
 
 
-@pytest.mark.parametrize("share", [1e-4, 1e-6, 1e-8])
+@pytest.mark.parametrize("share", [1e-4, 1e-6, 1e-8, 1e-10])
 def test_float32_with_an_offset_and_a_ridge_is_as_good_as_float64(share):
     rng = np.random.default_rng(1)
     X = (1e6 + rng.standard_normal((56, 8))).astype(np.float32)
@@ -306,6 +306,7 @@ def test_float32_with_an_offset_and_a_ridge_is_as_good_as_float64(share):
     augmented = np.vstack((X, np.sqrt(ridge) * np.eye(8))).astype(float)
     exact = np.linalg.lstsq(augmented, np.r_[y, np.zeros(8)], rcond=0)[0]
     for weights in (MinNorm(X, ridge=ridge).solve(y), min_norm(X, y, ridge=ridge)):
+        assert weights.dtype == np.float32
         assert np.linalg.norm(weights - exact) < 1e-6 * np.linalg.norm(exact)
 
 

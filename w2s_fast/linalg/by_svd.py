@@ -36,10 +36,11 @@ class SvdFactor:
         return largest / smallest
 
     def solve(self, Y: FloatArray) -> FloatArray:
-        """Weights (n, k) for labels Y (m, k)."""
+        """Weights (n, k) for labels Y (m, k), in their dtype."""
         filters = 1.0 / (self.s + self.ridge / self.s)  # s / (s^2 + ridge) without overflow
         with single_threaded_blas():
-            return self.vt.T @ (filters[:, None] * (self.u.T @ Y))
+            weights: FloatArray = self.vt.T @ (filters[:, None] * (self.u.T @ Y))
+        return weights.astype(Y.dtype, copy=False)
 
 
 def factor(X: FloatArray, ridge: float, cut: float) -> SvdFactor:

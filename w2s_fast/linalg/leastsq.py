@@ -28,7 +28,7 @@ class MinNorm:
         Features, any m and n, any rank. Kept, not copied: do not write to it.
     rcond : float, optional
         Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, eps that of the
-        input's precision; 0 with ridge.
+        input's precision; with ridge the rounding of float64 alone.
     ridge : float
         Absolute, as scikit-learn's ``Ridge(alpha)``.
 
@@ -194,7 +194,7 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     Y : (..., m) or (..., m, k) array_like
     rcond : float, optional
         Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, eps that of the
-        input's precision; 0 with ridge.
+        input's precision; with ridge the rounding of float64 alone.
     ridge : float
         Absolute, as scikit-learn's ``Ridge(alpha)``.
 
