@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from w2s_fast.cuda import arrays, kernels
 from w2s_fast.cuda._shim import array_library, explained, to_host
 from w2s_fast.cuda.accumulate import Gram, ScaledFactor, parts_of
 from w2s_fast.linalg.blocks import Rows
+from w2s_fast.linalg.cutoff import Cutoff, arithmetic, column_norms
 from w2s_fast.linalg.dimension import rank_for_energy
-from w2s_fast.linalg.leastsq import settings
+from w2s_fast.linalg.scale import exponent_of, exponents, scaled, scaled_back
 from w2s_fast.linalg.subspace import Subspace
 
 SKETCH_PART_ROWS, MOST_SKETCH_PARTS = 2_048, 64
@@ -37,42 +39,51 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     -------
     (n,) or (n, k) array on the GPU
     """
-    from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, GRAM_RCOND
-
     features, labels = arrays.floats(X, "X", ndim=2), arrays.floats(Y, "Y")
     _check.same_rows(X=features, Y=labels)
     if labels.ndim not in (1, 2):
         raise ValueError(f"Y must have 1 or 2 dimensions, got shape {labels.shape}")
     dtype = np.result_type(features.dtype, labels.dtype)
-    ridge, cut = settings(dtype, features.shape, rcond, ridge)
+    ridge = _check.real(ridge, "ridge")
+    cut = Cutoff.of(features.dtype, features.shape, rcond, ridge)
     columns = labels if labels.ndim == 2 else labels[:, None]
-    X, Y = (array.astype(np.float64, copy=False) for array in (features, columns))
-    m, n = X.shape
-    coef = np.zeros_like(X, shape=(n, Y.shape[1]))
-    if 0 not in (m, n):
-        with explained():
-            tall = m >= n
-            product = X.T @ X if tall else X @ X.T
-            factor = ScaledFactor.of(product, ridge)
-            smallest = factor.rcond / (CUTOFF_MARGIN * float(factor.scale.max()) ** 2) - ridge
-            if factor.rcond > GRAM_RCOND and (cut == 0.0 or smallest > cut * cut * float(np.trace(product))):
-                coef = factor.solve(X.T @ Y) if tall else X.T @ factor.solve(Y)
-                residual = Y - X @ coef
-                if tall:
-                    coef = coef + factor.solve(X.T @ residual - ridge * coef)
-                else:
-                    dual = factor.solve(Y)
-                    coef = coef + X.T @ factor.solve(residual - ridge * dual)
-            else:
-                coef = _by_svd(X, Y, ridge, cut)
-    return coef.astype(dtype, copy=False).reshape(n, *labels.shape[1:])
+    with explained():
+        x_shift, y_shift = int(exponents(features)), exponents(columns, axis=0)
+        if x_shift and ridge:
+            x_shift = max(x_shift, exponent_of(ridge) // 2)
+        X, Y = (array.astype(np.float64, copy=False) for array in (features, columns))
+        coef = _solve(scaled(X, -x_shift), scaled(Y, -y_shift), math.ldexp(ridge, -2 * x_shift), cut, ridge > 0.0)
+        coef = scaled_back(coef, y_shift - x_shift, dtype, "the weights")
+    return coef.reshape(X.shape[1], *labels.shape[1:])
 
 
-def _by_svd(X: Any, Y: Any, ridge: float, cut: float) -> Any:
+def _solve(X: Any, Y: Any, ridge: float, cut: Cutoff, ridged: bool) -> Any:
+    """Weights (n, k) of features and labels in float64, of a moderate scale."""
+    from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, GRAM_RCOND
+
+    if 0 in X.shape:
+        return np.zeros_like(X, shape=(X.shape[1], Y.shape[1]))
+    tall = X.shape[0] >= X.shape[1]
+    product = X.T @ X if tall else X @ X.T
+    factor = ScaledFactor.of(product, ridge)
+    smallest = factor.rcond / (CUTOFF_MARGIN * float(factor.scale.max()) ** 2) - ridge
+    least = cut.relative**2 * float(np.trace(product))
+    if not (factor.rcond > GRAM_RCOND and (cut.relative == 0.0 or smallest > least)):
+        return _by_svd(X, Y, ridge, Cutoff(max(cut.relative, arithmetic(X.shape))) if ridged else cut)
+    if tall:
+        coef = factor.solve(X.T @ Y)
+        return coef + factor.solve(X.T @ (Y - X @ coef) - ridge * coef)
+    dual = factor.solve(Y)
+    coef = X.T @ dual
+    return coef + X.T @ factor.solve(Y - X @ coef - ridge * dual)
+
+
+def _by_svd(X: Any, Y: Any, ridge: float, cut: Cutoff) -> Any:
     u, s, vt = np.linalg.svd(X, full_matrices=False)
-    keep = s > cut * s[0]
-    inverse = np.where(keep, s / np.where(keep, s * s + ridge, 1.0), 0.0)
-    return vt.T @ (inverse[:, None] * (u.T @ Y))
+    tall = X.shape[0] >= X.shape[1]
+    keep = cut.keeps(s, vt.T if tall else u, column_norms(X if tall else X.T))
+    filters = np.where(keep, 1.0 / np.where(keep, s + ridge / np.where(keep, s, 1.0), 1.0), 0.0)
+    return vt.T @ (filters[:, None] * (u.T @ Y))
 
 
 def sketch(X: Any, width: int, *, random_state: Any = None) -> Any:

@@ -22,7 +22,8 @@ GRAM_RCOND = 1e-10  # of the scaled Gram matrix: condition 1e5 of X, where one r
 GRAM_RCOND_FLOAT32 = 1e-4  # condition 1e2, where one refinement gains 2 digits at least
 CUTOFF_MARGIN = 10.0  # the condition estimate is rarely off by more than 3 (Higham 2002, section 15.3)
 GOLDEN_RATIO = (1 + 5**0.5) / 2
-SMALLEST_SQUARE = 1e-200  # a diagonal entry below this has lost digits to denormal products
+SMALLEST_SQUARE = 1e-200  # of the length of a column: of shorter ones products lose digits to denormal numbers,
+LARGEST_SQUARE = 1e200  # and of longer ones they overflow, with labels between the roots of both
 
 
 @kernel
@@ -115,7 +116,7 @@ def factor_gram(gram: Matrix, ridge: float) -> tuple[Matrix, Vector, float]:
         return scaled, scale, 1.0
     for i in range(d):
         scaled[i, i] += ridge
-        if not (SMALLEST_SQUARE < scaled[i, i] < np.inf):
+        if not (SMALLEST_SQUARE < scaled[i, i] < LARGEST_SQUARE):
             return scaled, scale, 0.0
         scale[i] = 1.0 / np.sqrt(scaled[i, i])
     for i in range(d):
@@ -152,6 +153,21 @@ def clears_cutoff(gram: Matrix, lower: Matrix, scale: Vector, gram_rcond: float,
 
 
 @kernel
+def moderate(columns: Matrix) -> bool:
+    """Whether the largest number of every column is 0, or can be squared without overflow or loss of digits."""
+    for k in range(columns.shape[1]):
+        largest = 0.0
+        for i in range(columns.shape[0]):
+            size = abs(columns[i, k])
+            if size != size:
+                return False
+            largest = max(largest, size)
+        if largest != 0.0 and not (SMALLEST_SQUARE < largest * largest < LARGEST_SQUARE):
+            return False
+    return True
+
+
+@kernel
 def gram_stack(X: Stack, Y: Stack, rcond: float, ridge: float, coef: Stack, safe: Flags) -> None:
     """Solve every problem of the stacks X (b, m, n) and Y (b, m, k) for which that is safe, into ``coef`` (b, n, k)."""
     for b in range(X.shape[0]):
@@ -159,10 +175,28 @@ def gram_stack(X: Stack, Y: Stack, rcond: float, ridge: float, coef: Stack, safe
         gram = np.dot(Xt, X[b]) if X.shape[1] >= X.shape[2] else np.dot(X[b], Xt)
         lower, scale, gram_rcond = factor_gram(gram, ridge)
         safe[b] = gram_rcond > GRAM_RCOND and clears_cutoff(gram, lower, scale, gram_rcond, ridge, rcond)
+        safe[b] = safe[b] and moderate(Y[b])
         if safe[b]:
-            solution = gram_fit(X[b], Xt, Y[b], lower, scale, ridge)
-            for i in range(coef.shape[1]):
-                for k in range(coef.shape[2]):
-                    coef[b, i, k] = solution[i, k]
-                    if not np.isfinite(solution[i, k]):
-                        safe[b] = False  # X'Y overflowed
+            coef[b] = gram_fit(X[b], Xt, Y[b], lower, scale, ridge)
+
+
+@kernel
+def svd_stack(X: Stack, Y: Stack, relative: float, stored: float, ridge: float, coef: Stack, solved: Flags) -> None:
+    """Solve every problem of a moderate scale by singular values, cut as :mod:`w2s_fast.linalg.cutoff` says."""
+    for b in range(X.shape[0]):
+        wide = X.shape[1] < X.shape[2]
+        Z = X[b].T.copy() if wide else X[b]
+        solved[b] = moderate(Z.copy().reshape(-1, 1)) and moderate(Y[b])
+        if not solved[b]:
+            continue
+        left, s, right = np.linalg.svd(Z, False)
+        squares = (Z * Z).sum(axis=0)
+        filters = np.zeros(s.size)
+        for i in range(s.size):
+            blur = stored * np.sqrt((squares * right[i] * right[i]).sum())
+            if s[i] > max(relative * s[0], blur):
+                filters[i] = 1.0 / (s[i] + ridge / s[i])
+        if wide:
+            coef[b] = np.dot(left, filters.reshape(-1, 1) * np.dot(right, Y[b]))
+        else:
+            coef[b] = np.dot(right.T.copy(), filters.reshape(-1, 1) * np.dot(left.T.copy(), Y[b]))

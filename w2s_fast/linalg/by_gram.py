@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
+from w2s_fast.linalg.cutoff import Cutoff, blur, column_norms
 from w2s_fast.linalg.products import cross, gram, misfit, residual_moment, times
+from w2s_fast.linalg.scale import exponents, scaled_back
 
 Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -26,6 +28,7 @@ SAMPLED_ROWS_LATER = 6  # or that many once float32 has failed, which makes fail
 SAMPLE_MARGIN = 100.0  # by which a sample may underrate the reciprocal condition
 MOST_REFINEMENTS = 10  # the limits of condition leave 3 or 4; they are estimates
 PIVOT_TOLERANCE = 1e-13  # of a unit diagonal, times its size: what rounding leaves of a dependent column's square
+SMALLEST_IN_FLOAT32 = 1e-28  # square of a column: of smaller ones float32 has not all digits of all products
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +57,13 @@ class GramFactor:
         return math.sqrt(largest * inverse_norm(self.lower, self.scale))
 
     def solve(self, Y: FloatArray) -> FloatArray | None:
-        """Weights (n, k) for labels Y (m, k), or for those of the rows taken; None where refinement stalls."""
-        with single_threaded_blas():
+        """Weights (n, k) for labels Y (m, k), or for those of the rows taken; None where refinement stalls.
+
+        None too where labels are so large or small that products with them may overflow or vanish.
+        """
+        if exponents(Y, axis=0).any():
+            return None
+        with single_threaded_blas(), np.errstate(over="ignore", invalid="ignore"):  # what overflows never settles
             return self._shortest(Y) if self.wide else self.coordinates(Y)
 
     @property
@@ -77,7 +85,9 @@ class GramFactor:
         def add(correction: Matrix) -> None:
             np.add(solution, correction, out=solution)
 
-        return solution.astype(Y.dtype, copy=False) if self._refine(solution, missing, add, Y.dtype) else None
+        return (
+            scaled_back(solution, 0, Y.dtype, "the weights") if self._refine(solution, missing, add, Y.dtype) else None
+        )
 
     def _shortest(self, Y: FloatArray) -> FloatArray | None:
         """Weights Z (Z'Z + ridge)^-1 Y, refined as such: the dual solution alone would lose digits on the way."""
@@ -91,7 +101,7 @@ class GramFactor:
             np.add(dual, correction, out=dual)
             np.add(weights, self._lift(correction, Y.dtype), out=weights)
 
-        return weights.astype(Y.dtype, copy=False) if self._refine(dual, missing, add, Y.dtype) else None
+        return scaled_back(weights, 0, Y.dtype, "the weights") if self._refine(dual, missing, add, Y.dtype) else None
 
     def _refine(
         self,
@@ -154,16 +164,19 @@ class SpannedFactor:
         return self.base.condition
 
     def solve(self, Y: FloatArray) -> FloatArray | None:
-        """Weights (n, k) for labels Y (m, k); None where refinement stalls."""
+        """Weights (n, k) for labels Y (m, k); None as :meth:`GramFactor.solve`."""
+        if exponents(Y, axis=0).any():
+            return None
         with single_threaded_blas():
             if self.base.wide:
-                return self.base.solve(self._least_squares(Y[self.base.columns] + self.W @ Y[self.others]))
+                moment = self._least_squares(Y[self.base.columns] + self.W @ Y[self.others])
+                return self.base.solve(moment.astype(Y.dtype, copy=False))
             solution = self.base.coordinates(Y)
             if solution is None:
                 return None
             weights = np.zeros((self.base.X.shape[1], Y.shape[1]), Y.dtype)
-            weights[self.base.columns] = kept = self._least_squares(solution)
-            weights[self.others] = self.W.T @ kept
+            kept = self._least_squares(solution)
+            weights[self.base.columns], weights[self.others] = kept, self.W.T @ kept
             return weights
 
     def _least_squares(self, moment: FloatArray) -> FloatArray:
@@ -171,10 +184,11 @@ class SpannedFactor:
         return np.asarray(np.linalg.solve(np.eye(len(self.W), dtype=self.W.dtype) + self.W @ self.W.T, moment))
 
 
-def factor(X: FloatArray, ridge: float, cut: float) -> GramFactor | SpannedFactor | None:
+def factor(X: FloatArray, ridge: float, cut: Cutoff, stored_as: npt.DTypeLike) -> GramFactor | SpannedFactor | None:
     """Factor X in the lowest precision that its condition allows.
 
-    None where none does, or where singular values come near ``cut`` times the largest.
+    None where none does, or where singular values come near the cut. Rows that came ``stored_as`` float32 may be
+    spanned by others to the rounding of that.
     """
     from w2s_fast.kernels.leastsq import GRAM_RCOND, GRAM_RCOND_FLOAT32
 
@@ -191,9 +205,11 @@ def factor(X: FloatArray, ridge: float, cut: float) -> GramFactor | SpannedFacto
             enough = SAMPLED_ROWS_LATER * columns
             if hint > limit:
                 product = gram(Z, precision)
+                if precision == np.float32 and not np.diagonal(product).min(initial=1.0) > SMALLEST_IN_FLOAT32:
+                    continue
                 if found := _factor_safe(X, product, limit, ridge, cut):
                     return found
-        return _factor_spanned(X, product, cut) if hint > GRAM_RCOND and not ridge else None
+        return _factor_spanned(X, product, cut, stored_as) if hint > GRAM_RCOND and not ridge else None
 
 
 def _sampled_rcond(Z: FloatArray, ridge: float) -> float:
@@ -224,23 +240,22 @@ def _independent(product: Matrix) -> Indices:
 
 
 def _factor_safe(
-    X: FloatArray, product: Matrix, limit: float, ridge: float, cut: float, columns: Indices | None = None
+    X: FloatArray, product: Matrix, limit: float, ridge: float, cut: Cutoff, columns: Indices | None = None
 ) -> GramFactor | None:
     from w2s_fast.kernels.leastsq import clears_cutoff, factor_gram
 
     lower, scale, rcond = factor_gram(product, ridge)
-    if rcond > limit and clears_cutoff(product, lower, scale, rcond, ridge, cut):
+    if rcond > limit and clears_cutoff(product, lower, scale, rcond, ridge, cut.relative):
         return GramFactor(X, ridge, product, lower, scale, columns)
     return None
 
 
-def _factor_spanned(X: FloatArray, product: Matrix, cut: float) -> SpannedFactor | None:
+def _factor_spanned(X: FloatArray, product: Matrix, cut: Cutoff, stored_as: npt.DTypeLike) -> SpannedFactor | None:
     """Factor independent columns of Z and express the others by them, if what they miss of them is rounding."""
     from w2s_fast.kernels.leastsq import GRAM_RCOND
 
-    largest = math.sqrt(np.diagonal(product).max(initial=0.0))
-    rounding = max(X.shape) * float(np.finfo(X.dtype).eps)
-    if not 0.0 < largest < math.inf:
+    squares = np.diagonal(product)
+    if not 0.0 < squares.max(initial=0.0) < math.inf:
         return None
     columns = _independent(product)
     others = np.setdiff1d(np.arange(len(product)), columns)
@@ -248,7 +263,13 @@ def _factor_spanned(X: FloatArray, product: Matrix, cut: float) -> SpannedFactor
     if base is None:
         return None
     Z = base.Z
-    W = replace(base, X=Z).coordinates(Z[:, others])
-    if W is None or math.sqrt(misfit(Z[:, columns], W, Z[:, others])) > min(cut, rounding) * largest:
+    rest = Z[:, others].astype(np.float64, copy=False)
+    W = replace(base, X=Z).coordinates(rest)
+    if W is None:
         return None
-    return SpannedFactor(base, others, W)
+    directions, norms = np.vstack((W, np.eye(len(others)))), np.sqrt(squares[np.concatenate((columns, others))])
+    limits = [
+        np.maximum(each.stored * blur(directions, norms), each.relative * norms.max() * column_norms(directions))
+        for each in (cut, Cutoff.of(stored_as, X.shape, None))  # what the caller cuts, and what is rounding
+    ]
+    return SpannedFactor(base, others, W) if np.all(misfit(Z[:, columns], W, rest) <= np.minimum(*limits)) else None

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from w2s_fast._check import FloatArray
-from w2s_fast._threads import ordered_map, single_threaded_blas
-from w2s_fast.linalg.products import SERIAL_SIZE
+from w2s_fast._threads import ordered_map
+from w2s_fast.linalg import by_svd
+from w2s_fast.linalg.cutoff import Cutoff
+from w2s_fast.linalg.products import SERIAL_SIZE, blas_threads
 
 RawQR = tuple[FloatArray, FloatArray]  # reflections, transposed, and their factors tau
 Solution = tuple[FloatArray, FloatArray, Any, FloatArray]  # as NumPy's: x, residuals, rank, singular values
 ELONGATED = 4  # rows a column: from here two blocks on threads beat LAPACK's QR with BLAS threads
 BLOCK_ROWS = 10  # a column, where there are more than two blocks: with fewer, their triangles cost what threads save
 MOST_BLOCKS = 16
-LARGEST_SERIAL = 500  # smaller side: LAPACK's SVD gains nothing from BLAS threads up to here
 WORTH_REDUCING = 1.5  # rows a column: nearer to square, factoring first costs more than it saves
 
 
@@ -39,24 +39,25 @@ def lstsq(a: FloatArray, b: FloatArray, cut: float) -> Solution:
         return reduced.lift(x), residuals, rank, s
 
 
-def solve(X: FloatArray, Y: FloatArray, cut: float) -> FloatArray:
-    """Shortest least-squares weights (n, k) for labels Y (m, k).
+def solve(X: FloatArray, Y: FloatArray, cut: Cutoff) -> FloatArray:
+    """Shortest least-squares weights (n, k) in float64 for labels Y (m, k).
 
     A triangle that keeps clear of the cut is solved as it is; only others pay for singular values.
     """
     with blas_threads(X, Y):
         reduced = _reduce(X, Y) if _worth_reducing(X, WORTH_REDUCING) else None
         if reduced is None:
-            return np.linalg.lstsq(X, Y, cut)[0]
+            return _cut_off(X.astype(np.float64, copy=False), Y.astype(np.float64, copy=False), cut)
         if _clears(reduced, cut):
             return reduced.lift(_solve_triangle(reduced))
-        return reduced.lift(np.linalg.lstsq(reduced.triangle, reduced.moment, cut)[0])
+        return reduced.lift(_cut_off(reduced.triangle, reduced.moment, cut, rows=reduced.lower))
 
 
-def blas_threads(a: FloatArray, *labels: FloatArray) -> AbstractContextManager[None]:
-    """One BLAS thread, for equal bits in all circumstances, unless BLAS keeps to one anyway or that costs too much."""
-    alone = max(array.size for array in (a, *labels)) <= SERIAL_SIZE or min(a.shape) > LARGEST_SERIAL
-    return nullcontext() if alone else single_threaded_blas()
+def _cut_off(X: FloatArray, Y: FloatArray, cut: Cutoff, rows: bool | None = None) -> FloatArray:
+    """LAPACK's driver takes half the time of a decomposition that is kept, and knows cut-offs of one kind."""
+    if cut.stored:
+        return by_svd.factor(X, 0.0, cut, rows).weights(Y)
+    return np.asarray(np.linalg.lstsq(X, Y, cut.relative)[0])
 
 
 def _worth_reducing(a: FloatArray, elongation: float) -> bool:
@@ -65,7 +66,7 @@ def _worth_reducing(a: FloatArray, elongation: float) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Reduced:
-    """A square problem whose solution, lifted, is that of the whole."""
+    """A square problem in float64 whose solution, lifted, is that of the whole."""
 
     triangle: FloatArray
     lower: bool
@@ -87,7 +88,7 @@ def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
         reduced = _Reduced(R[:n, :n], False, R[:n, n:], R[n:, n:], lambda x: x)
     else:
         Q = _Reflections(a.T)
-        reduced = _Reduced(Q.R.T, True, b, np.zeros((0, b.shape[1]), b.dtype), Q.times)
+        reduced = _Reduced(Q.R.T, True, b.astype(np.float64, copy=False), np.zeros((0, b.shape[1])), Q.times)
     return reduced if np.isfinite(reduced.triangle).all() else None
 
 
@@ -101,7 +102,8 @@ def _triangle(a: FloatArray, b: FloatArray) -> FloatArray:
     """R of [a b]."""
 
     def of_rows(block: slice) -> FloatArray:
-        return np.asarray(np.linalg.qr(np.column_stack((a[block], b[block])), mode="r"))
+        rows = np.concatenate((a[block], b[block]), axis=1, dtype=np.float64)
+        return np.asarray(np.linalg.qr(rows, mode="r"))
 
     triangles = list(ordered_map(of_rows, _blocks(*a.shape)))
     return triangles[0] if len(triangles) == 1 else np.asarray(np.linalg.qr(np.concatenate(triangles), mode="r"))
@@ -123,7 +125,7 @@ class _Reflections:
 
 
 def _raw_qr(a: FloatArray) -> RawQR:
-    reflections, tau = np.linalg.qr(a, mode="raw")
+    reflections, tau = np.linalg.qr(a.astype(np.float64, copy=False), mode="raw")
     return np.asarray(reflections), np.asarray(tau)
 
 
@@ -144,16 +146,24 @@ def _reflect(factor: RawQR, x: FloatArray) -> FloatArray:
     return np.asarray(multiply("L", "N", reflections.T, tau, padded, max(64 * x.shape[1], 1), overwrite_c=1)[0])
 
 
-def _clears(reduced: _Reduced, cut: float) -> bool:
-    """Whether every singular value of the triangle is certainly above ``cut`` times the largest."""
-    from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, inverse_norm
-
+def _clears(reduced: _Reduced, cut: Cutoff) -> bool:
+    """Whether every singular value of the triangle is certainly above the cut."""
     if not np.diagonal(reduced.triangle).all():
         return False
     lower = reduced.triangle if reduced.lower else reduced.triangle.T
-    scaled = np.ascontiguousarray(lower / np.abs(lower).max(), np.float64)
-    inverse = CUTOFF_MARGIN * inverse_norm(scaled, np.ones(len(scaled)))
-    return math.isfinite(inverse) and 1.0 / math.sqrt(inverse) > cut * float(np.linalg.norm(scaled))
+    lower = lower / np.abs(lower).max()  # its rows have the norms of the columns, or of the rows, that are fewer
+    units = lower / np.sqrt(np.einsum("ij,ij->i", lower, lower))[:, None]
+    return _surely_above(lower, cut.relative * float(np.linalg.norm(lower))) and (
+        not cut.stored or _surely_above(units, cut.stored)
+    )
+
+
+def _surely_above(lower: FloatArray, least: float) -> bool:
+    """Whether the smallest singular value of a triangle is."""
+    from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, inverse_norm
+
+    inverse = CUTOFF_MARGIN * inverse_norm(np.ascontiguousarray(lower), np.ones(len(lower)))
+    return math.isfinite(inverse) and 1.0 / math.sqrt(inverse) > least
 
 
 def _solve_triangle(reduced: _Reduced) -> FloatArray:

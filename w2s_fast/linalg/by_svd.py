@@ -9,17 +9,23 @@ import numpy as np
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.by_qr import blas_threads
+from w2s_fast.linalg.cutoff import Cutoff, arithmetic, column_norms
+from w2s_fast.linalg.products import blas_threads
+from w2s_fast.linalg.scale import exponent_of, exponents, scaled, scaled_back
 
 
 @dataclass(frozen=True, eq=False)
 class SvdFactor:
-    """Singular value decomposition of X (m, n), without the values that are cut."""
+    """Singular value decomposition of X (m, n) in float64, without the values that are cut.
+
+    X and the root of the ridge are those that came, times 2**-exponent.
+    """
 
     u: FloatArray
     s: FloatArray
     vt: FloatArray
     ridge: float
+    exponent: int = 0
 
     route = "svd"
 
@@ -32,22 +38,33 @@ class SvdFactor:
         """Of X within its rank, extended by the ridge; infinity at rank 0."""
         if not self.rank:
             return math.inf
-        largest, smallest = (math.hypot(s, math.sqrt(self.ridge)) for s in (self.s[0], self.s[-1]))
-        return largest / smallest
+        sizes = np.hypot(self.s, math.sqrt(self.ridge))
+        return float(sizes.max() / sizes.min())
 
     def solve(self, Y: FloatArray) -> FloatArray:
         """Weights (n, k) for labels Y (m, k), in their dtype."""
-        filters = 1.0 / (self.s + self.ridge / self.s)  # s / (s^2 + ridge) without overflow
+        shift = exponents(Y, axis=0)
+        return scaled_back(self.weights(scaled(Y, -shift)), shift - self.exponent, Y.dtype, "the weights")
+
+    def weights(self, Y: FloatArray) -> FloatArray:
+        """Weights in float64 for labels of a moderate scale, short of the factor 2**-exponent."""
+        with np.errstate(over="ignore"):
+            filters = 1.0 / (self.s + self.ridge / self.s)  # s / (s^2 + ridge) without overflow of s^2
         with single_threaded_blas():
-            weights: FloatArray = self.vt.T @ (filters[:, None] * (self.u.T @ Y))
-        return weights.astype(Y.dtype, copy=False)
+            return np.asarray(self.vt.T @ (filters[:, None] * (self.u.T @ Y)))
 
 
-def factor(X: FloatArray, ridge: float, cut: float) -> SvdFactor:
-    if ridge:  # lets small singular values through, and rounding with them where they are none: float64's is below all
-        X = X.astype(np.float64, copy=False)
-        cut = max(cut, float(np.finfo(np.float64).eps) * max(X.shape))
+def factor(X: FloatArray, ridge: float, cut: Cutoff, rows: bool | None = None) -> SvdFactor:
+    """Decompose X; ``rows`` says that its rows are what rounding blurs, by default where they are fewer."""
+    X = X.astype(np.float64, copy=False)
+    shift = int(exponents(X))
+    if ridge:
+        if shift:
+            shift = max(shift, exponent_of(ridge) // 2)
+        cut = Cutoff(max(cut.relative, arithmetic(X.shape)))  # ridge lets the rounding of small values through
+    X, ridge = scaled(X, -shift), math.ldexp(ridge, -2 * shift)
     with blas_threads(X):
         u, s, vt = np.linalg.svd(X, full_matrices=False)
-    rank = int(np.count_nonzero(s > cut * s.max(initial=0.0)))
-    return SvdFactor(u[:, :rank], s[:rank], vt[:rank], ridge)
+    rows = X.shape[0] < X.shape[1] if rows is None else rows
+    keep = cut.keeps(s, u if rows else vt.T, column_norms(X.T if rows else X))
+    return SvdFactor(u[:, keep], s[keep], vt[keep], ridge, shift)

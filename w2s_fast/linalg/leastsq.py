@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,16 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg import by_gram, by_qr, by_svd
+from w2s_fast.linalg.cutoff import Cutoff, arithmetic
 from w2s_fast.linalg.products import serial_blas
+from w2s_fast.linalg.scale import exponents, scaled, scaled_back
 
 Matrix = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+LEAST_STACK = 4  # problems: for fewer, threads and code compiled for stacks alone cost more than they save
 THREADED_WORK = 10**7  # multiplications of X'X over a stack: below, threads cost more than they save
 CALL_WORK = 10**6  # multiplications of one X'X: below, Python's part in a call is too large for threads to share
+SVD_CALL, SVD_WORK = 10_000, 20  # multiplications that a decomposition takes as long as, beside those of X'X
 KERNEL_WORK = 5 * 10**6  # multiplications of one X'X: below, a compiled loop over the stack beats NumPy's calls
 
 
@@ -27,8 +33,9 @@ class MinNorm:
     X : (m, n) array_like
         Features, any m and n, any rank. Kept, not copied: do not write to it.
     rcond : float, optional
-        Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, eps that of the
-        input's precision; with ridge the rounding of float64 alone.
+        Singular values below ``rcond`` times the largest count as zero. By default those that are rounding do, of
+        float64 arithmetic and of the precision that X came in, however many rows there are
+        (:mod:`w2s_fast.linalg.cutoff`); with ridge that of arithmetic alone.
     ridge : float
         Absolute, as scikit-learn's ``Ridge(alpha)``.
 
@@ -56,16 +63,17 @@ class MinNorm:
     (array([1., 2.]), 2, 'gram')
     """
 
-    __slots__ = ("_X", "_factor", "_settings")
+    __slots__ = ("_X", "_cut", "_factor", "_ridge")
 
     def __init__(self, X: Any, *, rcond: float | None = None, ridge: float = 0.0) -> None:
         self._X = _check.floats(X, "X", ndim=2, finite=False)
-        self._settings = settings(self._X.dtype, self._X.shape, rcond, ridge)
-        self._factor = by_gram.factor(self._X, *self._settings) or self._decompose()
+        self._ridge = _check.real(ridge, "ridge")
+        self._cut = Cutoff.of(self._X.dtype, self._X.shape, rcond, self._ridge)
+        self._factor = by_gram.factor(self._X, self._ridge, self._cut, self._X.dtype) or self._decompose()
 
     def _decompose(self) -> by_svd.SvdFactor:
         _check.all_finite(self._X, "X")
-        return by_svd.factor(self._X, *self._settings)
+        return by_svd.factor(self._X, self._ridge, self._cut)
 
     @property
     def route(self) -> str:
@@ -84,18 +92,10 @@ class MinNorm:
         _, labels, vector = _problem(self._X, Y, ("X", "Y"))
         labels = labels.astype(np.result_type(self._X, labels), copy=False)
         coef = self._factor.solve(labels)
-        if coef is None:  # the condition was underestimated
+        if coef is None:  # the condition was underestimated, or the labels are huge or tiny
             self._factor = self._decompose()
             coef = self._factor.solve(labels)
         return coef[:, 0] if vector else coef
-
-
-def settings(dtype: npt.DTypeLike, shape: tuple[int, ...], rcond: float | None, ridge: float) -> tuple[float, float]:
-    """Check ridge and rcond; return ridge and the cut-off."""
-    ridge = _check.real(ridge, "ridge")
-    if rcond is not None:
-        return ridge, _check.cutoff(rcond)
-    return ridge, 0.0 if ridge else float(np.finfo(dtype).eps) * max(shape[-2:])
 
 
 def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatArray, bool]:
@@ -193,8 +193,9 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
         Features, any m and n, any rank. float32 in gives float32 out.
     Y : (..., m) or (..., m, k) array_like
     rcond : float, optional
-        Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, eps that of the
-        input's precision; with ridge the rounding of float64 alone.
+        Singular values below ``rcond`` times the largest count as zero. By default those that are rounding do, of
+        float64 arithmetic and of the precision that X came in, however many rows there are
+        (:mod:`w2s_fast.linalg.cutoff`); with ridge that of arithmetic alone.
     ridge : float
         Absolute, as scikit-learn's ``Ridge(alpha)``.
 
@@ -214,54 +215,90 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     array([1., 1.])
     """
     features, labels, vector = _problem(X, Y, ("X", "Y"))
+    ridge = _check.real(ridge, "ridge")
+    cut = Cutoff.of(features.dtype, features.shape, rcond, ridge)
     m, n = features.shape[-2:]
     lead, right = features.shape[:-2], labels.shape[-1:]
     dtype = np.result_type(features, labels)
-    ridge, cut = settings(dtype, features.shape, rcond, ridge)
     problems = int(np.prod(lead))
     A, B = features.reshape(problems, m, n), labels.reshape(problems, m, *right)
     coef = np.zeros((problems, n, *right), dtype)
 
     def solve(problem: int) -> None:
         X, Y = A[problem].astype(dtype, copy=False), B[problem].astype(dtype, copy=False)
-        factor = None if in_kernel else by_gram.factor(X, ridge, cut)
+        factor = None if in_kernel else by_gram.factor(X, ridge, cut, features.dtype)
         solution = None if factor is None else factor.solve(Y)
         if solution is None:
             _check.all_finite(X, f"X[{problem}]" if lead else "X")
-            solution = by_svd.factor(X, ridge, cut).solve(Y) if ridge else by_qr.solve(X, Y, cut)
+            solution = _by_rows(X, Y, ridge, cut)
         coef[problem] = solution
 
     in_kernel = _gram_work(m, n) < KERNEL_WORK
-    unsolved = _solve_by_kernel(A, B, ridge, cut, coef) if in_kernel else range(problems)
+    unsolved = _solve_by_kernels(A, B, ridge, cut, coef) if in_kernel else range(problems)
     solve_all = ordered_map if len(unsolved) > 1 else map  # a single problem has threads of its own
     for _ in solve_all(solve, unsolved):
         pass
     return coef.reshape(*lead, n, *(() if vector else right))
 
 
-def _solve_by_kernel(A: FloatArray, B: FloatArray, ridge: float, cut: float, coef: FloatArray) -> list[int]:
-    """Solve what is safe by Gram matrices in compiled loops over slices of the stacks; return the other problems."""
-    from w2s_fast.kernels.leastsq import gram_stack
+def _by_rows(X: FloatArray, Y: FloatArray, ridge: float, cut: Cutoff) -> FloatArray:
+    """Solve by orthogonal factorisations, at any scale."""
+    if ridge:
+        return by_svd.factor(X, ridge, cut).solve(Y)
+    x_shift, y_shift = exponents(X), exponents(Y, axis=0)
+    solution = by_qr.solve(scaled(X, -x_shift), scaled(Y, -y_shift), cut)
+    return scaled_back(solution, y_shift - x_shift, Y.dtype, "the weights")
 
-    problems, m, n = A.shape
-    if 0 in (m, n):
+
+def _solve_by_kernels(A: FloatArray, B: FloatArray, ridge: float, cut: Cutoff, coef: FloatArray) -> list[int]:
+    """Solve what compiled loops over slices of the stacks can; return the other problems.
+
+    Gram matrices first; what is deficient or ill-conditioned, if that is more than a few, by singular values.
+    """
+    from w2s_fast.kernels.leastsq import gram_stack, svd_stack
+
+    if 0 in A.shape[1:]:
         return []
-    safe = np.zeros(problems, np.bool_)
+    solved, work = np.zeros(len(A), np.bool_), _gram_work(A.shape[1], A.shape[2])
+
+    def by_gram_matrices(X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
+        gram_stack(X, Y, cut.relative, ridge, solution, done)
+
+    def by_singular_values(X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
+        relative, stored = (max(cut.relative, arithmetic(X.shape)), 0.0) if ridge else (cut.relative, cut.stored)
+        svd_stack(X, Y, relative, stored, ridge, solution, done)
+
+    _over_stack(by_gram_matrices, work, A, B, coef, solved)
+    if len(A) >= LEAST_STACK and np.count_nonzero(~solved) >= LEAST_STACK:
+        _over_stack(by_singular_values, SVD_CALL + SVD_WORK * work, A, B, coef, solved)
+    return np.flatnonzero(~solved).tolist()
+
+
+def _over_stack(
+    solve: Callable[[Matrix, Matrix, Matrix, Flags], None],
+    work: int,
+    A: FloatArray,
+    B: FloatArray,
+    coef: FloatArray,
+    solved: Flags,
+) -> None:
+    """Let ``solve``, of so much ``work`` a problem, solve the others in float64, slice after slice of the stacks."""
+    problems, left = len(A), len(A) - int(np.count_nonzero(solved))
 
     def run(part: slice) -> None:
-        X, Y = (np.ascontiguousarray(array[part], np.float64) for array in (A, B))
-        solution = np.zeros(coef[part].shape)
-        gram_stack(X, Y, cut, ridge, solution, safe[part])
-        coef[part] = solution
+        todo = slice(None) if left == problems else np.flatnonzero(~solved[part])
+        X, Y = (np.ascontiguousarray(array[part][todo], np.float64) for array in (A, B))
+        solution, done = np.zeros((len(X), *coef.shape[1:])), np.zeros(len(X), np.bool_)
+        solve(X, Y, solution, done)
+        coef[part][todo], solved[part][todo] = scaled_back(solution, 0, coef.dtype, "the weights"), done
 
-    if problems >= 4 and problems * _gram_work(m, n) >= THREADED_WORK:
+    if left >= LEAST_STACK and left * work >= THREADED_WORK:
         step = max(1, problems // 32)
         for _ in ordered_map(run, (slice(start, start + step) for start in range(0, problems, step))):
             pass
     else:
-        with serial_blas(_gram_work(m, n)):
+        with serial_blas(work):
             run(slice(None))
-    return np.flatnonzero(~safe).tolist()
 
 
 def _gram_work(m: int, n: int) -> int:

@@ -28,6 +28,7 @@ READING = 16  # multiplications that BLAS does on one thread in the time it take
 BLOCK_WORK = 10**7  # multiplications, 0.2 ms: below, handing a block to a thread costs more than it saves
 SERIAL_SIZE = 8_000  # elements: of a product with a vector, up to where BLAS takes one thread by itself
 SERIAL_WORK = 200_000  # multiplications: of a product of matrices, likewise
+LARGEST_SERIAL = 500  # smaller side: LAPACK's SVD gains nothing from BLAS threads up to here
 
 
 def cuts(rows: int, columns: int, factors: int, longest: int = PRODUCT_ROWS) -> list[slice]:
@@ -157,15 +158,15 @@ def residual_moment(X: FloatArray, V: FloatArray, Y: FloatArray) -> Matrix:
     return _total(product, X, V.shape[1])
 
 
-def misfit(X: FloatArray, V: FloatArray, Y: FloatArray) -> float:
-    """Sum of squares of X V - Y."""
+def misfit(X: FloatArray, V: FloatArray, Y: FloatArray) -> Matrix:
+    """Norms (k,) of the columns of X V - Y, in float64."""
 
     def product(cut: slice) -> FloatArray:
-        image = X[cut] @ V
+        image = X[cut].astype(np.float64, copy=False) @ V
         image -= Y[cut]
-        return np.einsum("ij,ij->", image, image, dtype=np.float64)
+        return np.einsum("ij,ij->j", image, image)
 
-    return float(_total(product, X, V.shape[1]))
+    return np.asarray(np.sqrt(_total(product, X, V.shape[1])))
 
 
 def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
@@ -201,6 +202,12 @@ def merge_scatter(
     delta, share = its_mean - mean, more / (count + more)
     added = its_product if more > 0 else -its_product
     return mean + delta * share, product + added + np.outer(delta, delta * (count * share))
+
+
+def blas_threads(a: FloatArray, *labels: FloatArray) -> AbstractContextManager[None]:
+    """One BLAS thread, for equal bits in all circumstances, unless BLAS keeps to one anyway or that costs too much."""
+    alone = max(array.size for array in (a, *labels)) <= SERIAL_SIZE or min(a.shape) > LARGEST_SERIAL
+    return nullcontext() if alone else single_threaded_blas()
 
 
 def serial_blas(work: int) -> AbstractContextManager[None]:

@@ -1,0 +1,69 @@
+"""The rank policy: which singular values of a matrix its numbers can be trusted to have. The one place that states it.
+
+Two things blur a singular value s_i of X (m, n), with its singular vector v_i on the smaller side:
+
+- Numbers as they are stored. Rounding moves each entry by half a unit in its last place, so that column j carries an
+  error of norm eps |x_j| / 2 at most, .3 eps |x_j| as a rule, and the direction v_i one of that times |D v_i|, for D
+  the diagonal matrix of the norms |x_j| (rows and their norms where these are fewer). Numbers worked out in their own
+  precision, such as products or means, carry a few roundings. Hence s_i counts above ``STORED`` eps |D v_i|. This
+  depends neither on the number of rows, nor on an offset or scale that single columns have.
+- Arithmetic, which is that of float64 whatever comes. Factorisations move singular values by a few eps times the
+  largest, whatever the number of rows: s_i counts above eps max(m, n) s_1 as NumPy has it, where max(m, n) counts up
+  to min(m, n) or ``FEW``, whichever is more.
+
+In float64 the second rule holds the first. float16 and bfloat16 come as float32 and are taken at their word: features
+are rounded to them on purpose, and what that adds is noise like any other, not a loss of rank. With a ridge nothing
+needs to be cut but what arithmetic alone makes. A caller's ``rcond`` replaces all of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast import _check
+from w2s_fast._check import FloatArray
+
+Matrix = npt.NDArray[np.float64]
+STORED = 4.0  # units in the last place: a product of float32 matrices with 1,000 columns between them leaves 2
+EPS32, EPS64 = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)
+FEW = 100  # rows: a QR decomposition of 10^6 and more in blocks leaves twin columns less apart
+
+
+class Cutoff(NamedTuple):
+    """Singular values count above ``relative`` times the largest and above ``stored`` times |D v|."""
+
+    relative: float
+    stored: float = 0.0
+
+    @classmethod
+    def of(cls, dtype: npt.DTypeLike, shape: tuple[int, ...], rcond: float | None, ridge: float = 0.0) -> Self:
+        """Check ``rcond``; state the cut-off for features (..., m, n) that came in ``dtype``."""
+        if rcond is not None:
+            return cls(_check.cutoff(rcond))
+        return cls(0.0) if ridge else cls(arithmetic(shape), STORED * EPS32 if dtype == np.float32 else 0.0)
+
+    def keeps(self, s: FloatArray, directions: FloatArray, norms: FloatArray) -> npt.NDArray[np.bool_]:
+        """Which of the singular values (r,) count, given their vectors (d, r) and the norms (d,) of columns or rows."""
+        least: Any = self.relative * (s.max() if len(s) else 0.0)
+        if self.stored:
+            least = np.maximum(least, self.stored * blur(directions, norms))
+        return s > least
+
+
+def arithmetic(shape: tuple[int, ...]) -> float:
+    """What factorisations in float64 leave of singular values that should be 0, relative to the largest."""
+    short, long = sorted(shape[-2:])
+    return EPS64 * min(long, max(short, FEW))
+
+
+def blur(directions: FloatArray, norms: FloatArray) -> Matrix:
+    """|D v| for each column v of ``directions`` (d, r)."""
+    return np.sqrt(norms**2 @ directions**2)
+
+
+def column_norms(Z: Any) -> Matrix:
+    """Norms of the columns of Z in float64."""
+    return np.sqrt(np.einsum("ij,ij->j", Z, Z, dtype=np.float64))
