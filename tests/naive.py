@@ -30,12 +30,17 @@ def gram(A, B):
     return np.array([[math.fsum(a * b) for b in B.T] for a in A.T]).reshape(A.shape[1], B.shape[1])
 
 
-def min_norm(X, Y, rcond=1e-12, ridge=0.0):
-    """Shortest least-squares (ridge) weights, singular values up to ``rcond`` times the largest cut."""
+def min_norm(X, Y, rcond=1e-12, ridge=0.0, stored=0.0, came=None):
+    """Shortest least-squares (ridge) weights, singular values up to ``rcond`` times the largest cut.
+
+    Cut too is what an error of ``stored`` times each column (row, if there are fewer) of ``came``, by default X, makes.
+    """
     u, s, vt = np.linalg.svd(np.asarray(X, np.float64), full_matrices=False)
+    wide, came = np.shape(X)[0] < np.shape(X)[1], np.asarray(X if came is None else came, np.float64)
     weights = np.zeros((np.shape(X)[1], *np.shape(Y)[1:]))
     for i in range(len(s)):
-        if s[i] > rcond * s[0]:
+        blurred = np.linalg.norm(u[:, i][:, None] * came if wide else vt[i] * came)
+        if s[i] > max(rcond * s[0], stored * blurred):
             weights += np.multiply.outer(vt[i], (u[:, i] @ Y) / (s[i] + ridge / s[i]))
     return weights
 
@@ -128,7 +133,7 @@ def trial(model, n, N, rng, ridge=0.0):
     return [float(np.sum((fit - model.target) ** 2)) for fit in fits]
 
 
-def probe_errors(weak, strong, y, labelled, pseudo, test, ridge, rcond=0.0, intercept=False):
+def probe_errors(weak, strong, y, labelled, pseudo, test, ridge, rcond=0.0, intercept=False, stored=0.0):
     """Test mean squared errors of the four fits on given rows, in float64, from explicit residuals."""
     weak, strong, y = (np.asarray(a, np.float64) for a in (weak, strong, y))
     both = np.concatenate([labelled, pseudo])
@@ -138,7 +143,7 @@ def probe_errors(weak, strong, y, labelled, pseudo, test, ridge, rcond=0.0, inte
         shift = 0.0
         if intercept:
             mean, shift = X.mean(axis=0), labels.mean()
-        weights = min_norm(X - mean, labels - shift, rcond, ridge)
+        weights = min_norm(X - mean, labels - shift, rcond, ridge, stored, X)
         return (features - mean) @ weights + shift
 
     teacher = fitted(weak, labelled, y[labelled])

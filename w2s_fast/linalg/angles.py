@@ -8,19 +8,23 @@ from typing import Any
 import numpy as np
 
 from w2s_fast import _check
+from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
+from w2s_fast.linalg import by_svd
 from w2s_fast.linalg.blocks import LONGEST_BLOCK, Rows
+from w2s_fast.linalg.cutoff import Cutoff
 from w2s_fast.linalg.dimension import rank_for_energy
 from w2s_fast.linalg.products import Matrix, gram_of
 from w2s_fast.linalg.subspace import Subspace
 
 
-def _columns(A: Any, name: str) -> Matrix:
-    array = _check.floats(A.basis if isinstance(A, Subspace) else A, name, ndim=2).astype(np.float64, copy=False)
-    if 0 in array.shape:
-        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
-    return array
+def _basis(A: Any, name: str) -> FloatArray:
+    """Orthonormal basis in float64 of the span of the columns of A, as far as their precision tells it."""
+    columns = _check.floats(A.basis if isinstance(A, Subspace) else A, name, ndim=2)
+    if 0 in columns.shape:
+        raise ValueError(f"{name} must not be empty, got shape {columns.shape}")
+    return by_svd.factor(columns, 0.0, Cutoff.of(columns.dtype, columns.shape, None)).u
 
 
 def principal_angles(A: Any, B: Any) -> Matrix:
@@ -29,7 +33,8 @@ def principal_angles(A: Any, B: Any) -> Matrix:
     Parameters
     ----------
     A, B : (D, k) and (D, l) array_like, or Subspace
-        Any columns; they are orthonormalised first.
+        Any columns; they are orthonormalised first, without directions that they owe to the rounding of their own
+        precision alone (:mod:`w2s_fast.linalg.cutoff`).
 
     Returns
     -------
@@ -44,15 +49,13 @@ def principal_angles(A: Any, B: Any) -> Matrix:
     >>> principal_angles([[1.0], [0.0]], [[1.0], [1.0]]).round(4)
     array([0.7854])
     """
-    from scipy.linalg import orth
-
-    a, b = _columns(A, "A"), _columns(B, "B")
+    a, b = _basis(A, "A"), _basis(B, "B")
     if len(a) != len(b):
         raise ValueError(
             f"A and B must live in the same space: A has {len(a):,} rows, B {len(b):,}. To compare features of "
             "different widths over the same rows, give correlation_dimension the features and energy"
         )
-    larger, smaller = sorted((orth(a), orth(b)), key=lambda basis: -basis.shape[1])
+    larger, smaller = sorted((a, b), key=lambda basis: -basis.shape[1])
     product = larger.T @ smaller
     if product.size == 0:
         return np.zeros(0)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.cutoff import Cutoff, blur, column_norms
+from w2s_fast.linalg.cutoff import Cutoff, arithmetic
 from w2s_fast.linalg.products import cross, gram, misfit, residual_moment, times
 from w2s_fast.linalg.scale import exponents, scaled_back
 
@@ -184,11 +184,10 @@ class SpannedFactor:
         return np.asarray(np.linalg.solve(np.eye(len(self.W), dtype=self.W.dtype) + self.W @ self.W.T, moment))
 
 
-def factor(X: FloatArray, ridge: float, cut: Cutoff, stored_as: npt.DTypeLike) -> GramFactor | SpannedFactor | None:
+def factor(X: FloatArray, ridge: float, cut: Cutoff) -> GramFactor | SpannedFactor | None:
     """Factor X in the lowest precision that its condition allows.
 
-    None where none does, or where singular values come near the cut. Rows that came ``stored_as`` float32 may be
-    spanned by others to the rounding of that.
+    None where none does, or where singular values come near the cut.
     """
     from w2s_fast.kernels.leastsq import GRAM_RCOND, GRAM_RCOND_FLOAT32
 
@@ -209,7 +208,7 @@ def factor(X: FloatArray, ridge: float, cut: Cutoff, stored_as: npt.DTypeLike) -
                     continue
                 if found := _factor_safe(X, product, limit, ridge, cut):
                     return found
-        return _factor_spanned(X, product, cut, stored_as) if hint > GRAM_RCOND and not ridge else None
+        return _factor_spanned(X, product, cut) if hint > GRAM_RCOND and not ridge else None
 
 
 def _sampled_rcond(Z: FloatArray, ridge: float) -> float:
@@ -250,8 +249,8 @@ def _factor_safe(
     return None
 
 
-def _factor_spanned(X: FloatArray, product: Matrix, cut: Cutoff, stored_as: npt.DTypeLike) -> SpannedFactor | None:
-    """Factor independent columns of Z and express the others by them, if what they miss of them is rounding."""
+def _factor_spanned(X: FloatArray, product: Matrix, cut: Cutoff) -> SpannedFactor | None:
+    """Factor independent columns of Z and express the others by them, if they miss no more of them than rounding."""
     from w2s_fast.kernels.leastsq import GRAM_RCOND
 
     squares = np.diagonal(product)
@@ -267,9 +266,6 @@ def _factor_spanned(X: FloatArray, product: Matrix, cut: Cutoff, stored_as: npt.
     W = replace(base, X=Z).coordinates(rest)
     if W is None:
         return None
-    directions, norms = np.vstack((W, np.eye(len(others)))), np.sqrt(squares[np.concatenate((columns, others))])
-    limits = [
-        np.maximum(each.stored * blur(directions, norms), each.relative * norms.max() * column_norms(directions))
-        for each in (cut, Cutoff.of(stored_as, X.shape, None))  # what the caller cuts, and what is rounding
-    ]
-    return SpannedFactor(base, others, W) if np.all(misfit(Z[:, columns], W, rest) <= np.minimum(*limits)) else None
+    rounding = min(cut.relative, arithmetic(X.shape)) * math.sqrt(squares.max())
+    limits = rounding * np.sqrt(1.0 + np.einsum("ij,ij->j", W, W))
+    return SpannedFactor(base, others, W) if np.all(misfit(Z[:, columns], W, rest) <= limits) else None

@@ -54,8 +54,13 @@ class SvdFactor:
             return np.asarray(self.vt.T @ (filters[:, None] * (self.u.T @ Y)))
 
 
-def factor(X: FloatArray, ridge: float, cut: Cutoff, rows: bool | None = None) -> SvdFactor:
-    """Decompose X; ``rows`` says that its rows are what rounding blurs, by default where they are fewer."""
+def factor(
+    X: FloatArray, ridge: float, cut: Cutoff, rows: bool | None = None, norms: FloatArray | None = None
+) -> SvdFactor:
+    """Decompose X; ``rows`` says that its rows are what rounding blurs, by default where they are fewer.
+
+    ``norms`` are those that rows, or columns, had when they were rounded, by default what they have.
+    """
     X = X.astype(np.float64, copy=False)
     shift = int(exponents(X))
     if ridge:
@@ -66,5 +71,6 @@ def factor(X: FloatArray, ridge: float, cut: Cutoff, rows: bool | None = None) -
     with blas_threads(X):
         u, s, vt = np.linalg.svd(X, full_matrices=False)
     rows = X.shape[0] < X.shape[1] if rows is None else rows
-    keep = cut.keeps(s, u if rows else vt.T, column_norms(X.T if rows else X))
+    norms = column_norms(X.T if rows else X) if norms is None else scaled(norms, -shift)
+    keep = cut.keeps(s, u if rows else vt.T, norms)
     return SvdFactor(u[:, keep], s[keep], vt[keep], ridge, shift)

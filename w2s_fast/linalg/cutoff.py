@@ -29,6 +29,7 @@ from w2s_fast._check import FloatArray
 Matrix = npt.NDArray[np.float64]
 STORED = 4.0  # units in the last place: a product of float32 matrices with 1,000 columns between them leaves 2
 EPS32, EPS64 = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)
+SINGLE = ("f4", "f2")  # kinds of numbers, in any order of bytes, that are right to float32's last place at most
 FEW = 100  # rows: a QR decomposition of 10^6 and more in blocks leaves twin columns less apart
 
 
@@ -43,7 +44,8 @@ class Cutoff(NamedTuple):
         """Check ``rcond``; state the cut-off for features (..., m, n) that came in ``dtype``."""
         if rcond is not None:
             return cls(_check.cutoff(rcond))
-        return cls(0.0) if ridge else cls(arithmetic(shape), STORED * EPS32 if dtype == np.float32 else 0.0)
+        kind = np.dtype(dtype)
+        return cls(0.0) if ridge else cls(arithmetic(shape), STORED * EPS32 if kind.str[1:] in SINGLE else 0.0)
 
     def keeps(self, s: FloatArray, directions: FloatArray, norms: FloatArray) -> npt.NDArray[np.bool_]:
         """Which of the singular values (r,) count, given their vectors (d, r) and the norms (d,) of columns or rows."""

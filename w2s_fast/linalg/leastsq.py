@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,13 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg import by_gram, by_qr, by_svd
-from w2s_fast.linalg.cutoff import Cutoff, arithmetic
+from w2s_fast.linalg.cutoff import Cutoff, arithmetic, column_norms
 from w2s_fast.linalg.products import serial_blas
 from w2s_fast.linalg.scale import exponents, scaled, scaled_back
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+FAR_OFF = 4.0  # lengths that centring leaves of a column: from here rounding may be what a Gram matrix calls safe
 LEAST_STACK = 4  # problems: for fewer, threads and code compiled for stacks alone cost more than they save
 THREADED_WORK = 10**7  # multiplications of X'X over a stack: below, threads cost more than they save
 CALL_WORK = 10**6  # multiplications of one X'X: below, Python's part in a call is too large for threads to share
@@ -63,17 +64,35 @@ class MinNorm:
     (array([1., 2.]), 2, 'gram')
     """
 
-    __slots__ = ("_X", "_cut", "_factor", "_ridge")
+    __slots__ = ("_X", "_cut", "_factor", "_norms", "_ridge")
 
     def __init__(self, X: Any, *, rcond: float | None = None, ridge: float = 0.0) -> None:
         self._X = _check.floats(X, "X", ndim=2, finite=False)
         self._ridge = _check.real(ridge, "ridge")
         self._cut = Cutoff.of(self._X.dtype, self._X.shape, rcond, self._ridge)
-        self._factor = by_gram.factor(self._X, self._ridge, self._cut, self._X.dtype) or self._decompose()
+        self._norms: Matrix | None = None  # of columns or rows when they were rounded, where not those of X
+        self._factor: by_gram.GramFactor | by_gram.SpannedFactor | by_svd.SvdFactor = (
+            by_gram.factor(self._X, self._ridge, self._cut) or self._decompose()
+        )
+
+    @classmethod
+    def of_stored(cls, rows: Matrix, ridge: float, dtype: npt.DTypeLike, came: Matrix | None = None) -> Self:
+        """Factor rows that are in float64, and came in ``dtype``: as ``came`` where they were centred since."""
+        made = cls.__new__(cls)
+        made._X, made._ridge, made._cut = rows, ridge, Cutoff.of(dtype, rows.shape, None, ridge)
+        made._norms = None
+        if made._cut.stored and came is not None:
+            wide = rows.shape[0] < rows.shape[1]
+            made._norms, own = (column_norms(X.T if wide else X) for X in (came, rows))
+            if np.any(made._norms > FAR_OFF * own):
+                made._factor = made._decompose()
+                return made
+        made._factor = by_gram.factor(rows, ridge, made._cut) or made._decompose()
+        return made
 
     def _decompose(self) -> by_svd.SvdFactor:
         _check.all_finite(self._X, "X")
-        return by_svd.factor(self._X, self._ridge, self._cut)
+        return by_svd.factor(self._X, self._ridge, self._cut, norms=self._norms)
 
     @property
     def route(self) -> str:
@@ -226,7 +245,7 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
 
     def solve(problem: int) -> None:
         X, Y = A[problem].astype(dtype, copy=False), B[problem].astype(dtype, copy=False)
-        factor = None if in_kernel else by_gram.factor(X, ridge, cut, features.dtype)
+        factor = None if in_kernel else by_gram.factor(X, ridge, cut)
         solution = None if factor is None else factor.solve(Y)
         if solution is None:
             _check.all_finite(X, f"X[{problem}]" if lead else "X")

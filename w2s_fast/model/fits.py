@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast.linalg.cutoff import EPS64, Cutoff
 from w2s_fast.linalg.gram import solve_gram
 from w2s_fast.linalg.leastsq import MinNorm
 from w2s_fast.model.features import Features, Indices, Matrix, blocks
 
-CONSTANT = 8  # units in the last place a row: what varies by less among the rows of a fit is constant there
+CONSTANT = 8  # units in the last place: a column that varies by less among the rows of a fit is constant there
 WORST_CONDITION = 1e7  # beyond, two correct float64 implementations agree to less than 6 digits
 
 
@@ -133,16 +134,24 @@ class Learner:
 
     def _by_rows(self, rows: Matrix, labels: Matrix) -> Fit:
         if not self.intercept:
-            factor = MinNorm(rows, ridge=self.ridge)
-            return Fit(np.asarray(factor.solve(labels), np.float64), not factor.condition <= WORST_CONDITION)
+            return self._fit(MinNorm.of_stored(rows, self.ridge, self.train.values.dtype), labels)
         rows, ones = rows[:, :-1], rows[:, -1]  # rotated, these are ones no more: centring projects them out
         mean, label_mean = ones @ rows / (ones @ ones), ones @ labels / (ones @ ones)
         centred = rows - np.outer(ones, mean)
-        varies = np.linalg.norm(centred, axis=0) > _rounding(len(rows)) * np.linalg.norm(rows, axis=0)
-        centred[:, ~varies] = 0.0
-        factor = MinNorm(centred, ridge=self.ridge)
-        weights = factor.solve(labels - np.outer(ones, label_mean))
-        return Fit(np.vstack((weights, label_mean - mean @ weights)), not factor.condition <= WORST_CONDITION)
+        drift = ones @ centred / (ones @ ones)  # what rounding left in the mean
+        centred -= np.outer(ones, drift)
+        mean += drift
+        came = rows + np.outer(ones, self.train.mean[self.live])  # as they were stored
+        stored = Cutoff.of(self.train.values.dtype, rows.shape, None).stored
+        sizes, as_stored, left = (np.linalg.norm(X, axis=0) for X in (rows, came, centred))
+        centred[:, left <= np.maximum(CONSTANT * EPS64 * sizes, stored * as_stored)] = 0.0
+        factor = MinNorm.of_stored(centred, self.ridge, self.train.values.dtype, came)
+        weights, ill_conditioned = self._fit(factor, labels - np.outer(ones, label_mean))
+        return Fit(np.vstack((weights, label_mean - mean @ weights)), ill_conditioned)
+
+    @staticmethod
+    def _fit(factor: MinNorm, labels: Matrix) -> Fit:
+        return Fit(np.asarray(factor.solve(labels), np.float64), not factor.condition <= WORST_CONDITION)
 
     def scores(self, weights: Matrix, index: Indices, labels: Matrix, keep: bool) -> Scores:
         """Errors of weights (c, p, k) on test rows with labels (m, k), from residuals: sums would cancel small ones."""
@@ -163,4 +172,4 @@ class Learner:
 
 def _rounding(rows: int) -> float:
     """Of a sum over so many rows, relative to the sum of magnitudes."""
-    return CONSTANT * rows * float(np.finfo(np.float64).eps)
+    return CONSTANT * rows * EPS64

@@ -10,6 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast._check import FloatArray
+from w2s_fast.linalg import by_svd
+from w2s_fast.linalg.cutoff import Cutoff
+from w2s_fast.linalg.scale import scaled_back
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_SQUARE = 1e140  # of a label: squared once more for standard errors, and summed, it stays finite
@@ -24,11 +28,13 @@ class Features:
     coordinates: Matrix
 
     @classmethod
-    def of(cls, feature_map: Matrix) -> Features:
-        """Factor a feature map (r, p), cut at NumPy's rank tolerance."""
-        u, s, vt = np.linalg.svd(feature_map, full_matrices=False)
-        rank = int(np.count_nonzero(s > s[0] * (max(feature_map.shape) * np.finfo(float).eps)))
-        return cls(u[:, :rank], s[:rank, None] * vt[:rank])
+    def of(cls, feature_map: FloatArray) -> Features:
+        """Factor a feature map (r, p)."""
+        factor = _factored(feature_map)
+        coordinates = factor.s[:, None] * factor.vt
+        basis = factor.u.astype(np.float64, copy=False)
+        back = scaled_back(coordinates, factor.exponent, np.float64, "the singular values of a map")
+        return cls(basis, back.astype(np.float64, copy=False))
 
     @property
     def rank(self) -> int:
@@ -37,6 +43,18 @@ class Features:
     def outside(self, vectors: Matrix) -> Matrix:
         """What is left of ``vectors`` (r, ...) outside the span of the basis."""
         return vectors - self.basis @ (self.basis.T @ vectors)
+
+
+def _factored(feature_map: FloatArray) -> by_svd.SvdFactor:
+    return by_svd.factor(feature_map, 0.0, Cutoff.of(feature_map.dtype, feature_map.shape, None))
+
+
+def _trusted(feature_map: FloatArray) -> FloatArray:
+    """The map, or the closest one in float64 without directions that rounding to float32 gave it."""
+    factor = _factored(feature_map)
+    if factor.rank == min(feature_map.shape):
+        return feature_map
+    return scaled_back(factor.u * factor.s @ factor.vt, factor.exponent, np.float64, "the entries of a map")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +66,8 @@ class GaussianModel:
     target : (r,) array_like
         The truth f*(z) = <target, z>.
     weak : (r, p) array_like
-        Feature map W of the teacher, one feature a column; any scales, any rank.
+        Feature map W of the teacher, one feature a column; any scales, any rank. Directions that float32 maps owe to
+        rounding alone are left out.
     strong : (r, q) array_like
         Feature map S of the student.
     noise_variance : float
@@ -97,6 +116,7 @@ class GaussianModel:
             if not checked[name].any():
                 raise ValueError(f"{name} must have a feature that is not zero, got shape {checked[name].shape}")
         _check.same_rows(**checked)
+        checked |= {name: _trusted(checked[name]) for name in ("weak", "strong") if checked[name].dtype == np.float32}
         for name, array in checked.items():
             own = array.astype(np.float64)  # a copy: the model does not change with the caller's arrays
             own.flags.writeable = False
