@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg import by_svd
-from w2s_fast.linalg.blocks import LONGEST_BLOCK, Rows
-from w2s_fast.linalg.cutoff import Cutoff
-from w2s_fast.linalg.dimension import rank_for_energy
+from w2s_fast.linalg.blocks import LONGEST_BLOCK, Rows, ScaleError, Tally
+from w2s_fast.linalg.cutoff import EPS64, Cutoff, blur
+from w2s_fast.linalg.dimension import rank_for_energy, trusted_share
 from w2s_fast.linalg.products import Matrix, gram_of
 from w2s_fast.linalg.subspace import Subspace
 
@@ -96,11 +99,9 @@ def correlation_dimension(A: Any, B: Any, *, energy: float | None = None) -> flo
     if energy is None:
         return float(np.sum(np.cos(principal_angles(A, B)) ** 2))
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
-    squares, width = _joint_gram(A, B)
-    (a, vectors_a), (b, vectors_b) = (
-        _leading(part, share) for part in (squares[:width, :width], squares[width:, width:])
-    )
-    product = (vectors_a / np.sqrt(a)).T @ squares[:width, width:] @ (vectors_b / np.sqrt(b))
+    joint = _joint_gram(A, B)
+    (a, vectors_a), (b, vectors_b) = joint.leading(share)
+    product = (vectors_a / np.sqrt(a)).T @ joint.cross @ (vectors_b / np.sqrt(b))
     cosines = np.minimum(np.linalg.svd(product, compute_uv=False), 1.0)  # small eigenvalues carry rounding
     return float(np.sum(cosines**2))
 
@@ -133,46 +134,83 @@ def projected_correlation_dimension(A: Any, B: Any, *, energy: float = 0.99, ran
     """
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
     rng = np.random.default_rng(key64(random_state))
-    squares, width = _joint_gram(A, B)
-    parts = squares[:width, :width], squares[width:, width:]
-    narrowest = min(len(part) for part in parts)
+    joint = _joint_gram(A, B)
+    narrowest = min(len(part) for part in joint.corners)
     bases = []
-    for part in parts:
-        rank = len(_leading(part, share)[0])
+    for part, (values, _) in zip(joint.corners, joint.leading(share), strict=True):
+        rank = len(values)
         projection = rng.standard_normal((len(part), narrowest)) if len(part) > narrowest else np.eye(narrowest)
         bases.append(np.linalg.eigh(projection.T @ part @ projection)[1][:, ::-1][:, :rank])
     return float(np.sum((bases[0].T @ bases[1]) ** 2))
 
 
-def _joint_gram(A: Any, B: Any) -> tuple[Matrix, int]:
-    """[A | B]'[A | B] in float64, and the width of A, from one pass over both."""
+@dataclass(frozen=True, eq=False)
+class _JointGram:
+    """[A | B]'[A | B] in float64 of rows that came in two precisions, each times a power of two."""
+
+    squares: Matrix
+    width: int  # of A
+    dtypes: tuple[npt.DTypeLike, npt.DTypeLike]
+
+    @property
+    def corners(self) -> tuple[Matrix, Matrix]:
+        """A'A and B'B."""
+        return self.squares[: self.width, : self.width], self.squares[self.width :, self.width :]
+
+    @property
+    def cross(self) -> Matrix:
+        return self.squares[: self.width, self.width :]
+
+    def leading(self, share: float) -> list[tuple[Matrix, Matrix]]:
+        """Leading eigenpairs of A'A and of B'B that hold a share of their energy."""
+        return [_leading(part, share, dtype) for part, dtype in zip(self.corners, self.dtypes, strict=True)]
+
+
+def _joint_gram(A: Any, B: Any) -> _JointGram:
+    """Read both once, and once more at scales of their own where squares of either overflow or vanish."""
     a, b = Rows.of(A, "A"), Rows.of(B, "B")
     if a.shape is not None and b.shape is not None and a.shape[0] != b.shape[0]:
         raise ValueError(f"these must have the same number of rows: A has {a.shape[0]:,}, B has {b.shape[0]:,}")
-    pairs = zip_longest(a.blocks(LONGEST_BLOCK), b.blocks(LONGEST_BLOCK))
-    widths: list[int] = []
+    try:
+        return _one_pass(a, b)
+    except ScaleError:
+        if a.once or b.once:
+            raise
+        return _one_pass(a.rescaled(), b.rescaled())
 
-    def joined() -> Any:
+
+def _one_pass(a: Rows, b: Rows) -> _JointGram:
+    tallies = Tally(), Tally()
+    pairs = zip_longest(*(part.count(rows.blocks(LONGEST_BLOCK)) for part, rows in zip(tallies, (a, b), strict=True)))
+
+    def joined() -> Iterator[tuple[FloatArray, FloatArray]]:
         for number, (left, right) in enumerate(pairs):
             if left is None or right is None or len(left) != len(right):
                 came = [0 if block is None else len(block) for block in (left, right)]
                 raise ValueError(f"block {number} has {came[0]:,} rows in A and {came[1]:,} in B: cut both alike")
-            widths[:] = [left.shape[1], right.shape[1]]
-            yield np.hstack((left, right))
+            yield left, right
 
     blocks = joined()
     first = next(blocks)
+    width, other = (block.shape[1] for block in first)
     with single_threaded_blas():
-        squares = gram_of((block for part in ([first], blocks) for block in part), first.shape[1])
-    for rows, corner in ((a, squares[: widths[0], : widths[0]]), (b, squares[widths[0] :, widths[0] :])):
+        squares = gram_of(map(np.hstack, chain([first], blocks)), width + other)
+    found = _JointGram(squares, width, (first[0].dtype, first[1].dtype))
+    for rows, tally, corner in zip((a, b), tallies, found.corners, strict=True):
         rows.refuse_not_finite(corner)
-    return squares, widths[0]
+        rows.refuse_vanishing(float(np.trace(corner)), tally.nonzero)
+    return found
 
 
-def _leading(squares: Matrix, share: float) -> tuple[Matrix, Matrix]:
-    """Leading eigenpairs that hold ``share`` of the trace, without directions that are rounding beside the first."""
+def _leading(squares: Matrix, share: float, dtype: npt.DTypeLike) -> tuple[Matrix, Matrix]:
+    """Leading eigenpairs that hold ``share`` of the trace, without directions that are rounding.
+
+    Of the arithmetic of the squares, beside the first, or of rows that came in ``dtype``.
+    """
     values, vectors = np.linalg.eigh(squares)
     values, vectors = values[::-1], vectors[:, ::-1]
-    rounding = len(values) * np.finfo(float).eps * max(values[:1].max(initial=0.0), 0.0)
-    k = min(rank_for_energy(np.maximum(values, 0.0), share), int(np.sum(values > rounding)))
-    return values[:k], vectors[:, :k]
+    stored = Cutoff.of(dtype, squares.shape, None).stored
+    least = len(values) * EPS64 * max(values[:1].max(initial=0.0), 0.0)
+    told = values > np.maximum(least, (stored * blur(vectors, np.sqrt(np.diagonal(squares)))) ** 2)
+    held = np.arange(len(values)) < rank_for_energy(np.maximum(values, 0.0), trusted_share(share, dtype))
+    return values[told & held], vectors[:, told & held]

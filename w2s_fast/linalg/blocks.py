@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from os import PathLike
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +16,15 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg import files
 
+Result = TypeVar("Result")
 Progress = Callable[[int, int], object]  # told (rows done, rows in all)
-BLOCK_BYTES = 16 << 20  # of float64: past the caches, yet little beside the data
+SMALLEST_ENERGY = 1e-270  # sum of squares in float64: of a smaller one eigenvalues have lost digits
 LONGEST_BLOCK, LARGEST_BLOCK = 4_096, 64 << 20  # rows, and bytes of float64, for products: BLAS wants long sums
 
 
 def is_array(X: Any) -> bool:
     """Tell a matrix, held or mapped, from an iterable of blocks."""
     return hasattr(X, "shape") or (isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) < 2)
-
-
-def rows_per_block(columns: int) -> int:
-    return max(1, BLOCK_BYTES // (8 * max(columns, 1)))
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,15 @@ class Rows:
         Where it is known before reading.
     once : bool
         Whether the source is an iterator, gone after one pass.
+    exponent : int
+        Rows are read times 2**-exponent.
     """
 
     source: Any
     name: str
     shape: tuple[int, int] | None
     once: bool = False
+    exponent: int = 0
 
     @classmethod
     def of(cls, X: Any, name: str) -> Rows:
@@ -61,20 +62,24 @@ class Rows:
         return cls(X, name, None, once=isinstance(X, Iterator))
 
     def blocks(self, step: int | None = None) -> Iterator[FloatArray]:
-        """Yield float32 or float64 blocks of one width in order.
+        """Yield float32 or float64 blocks of one width in order, none of which changes later.
 
         ``step`` is their number of rows where the shape is known. NaN and infinity in arrays and files are left for
         the sums of the reader to show, see :meth:`refuse_not_finite`.
         """
-        if self.shape is not None:
-            step = step or max(1, min(LONGEST_BLOCK, LARGEST_BLOCK // (8 * max(self.shape[1], 1))))
-            if isinstance(self.source, files.MatrixFile):
-                yield from self.source.blocks(step)
-            else:
-                for start in range(0, max(self.shape[0], 1), step):
-                    yield self.source[start : start + step]
-            return
-        width = None
+        blocks = self._given_blocks() if self.shape is None else self._cut_blocks(self.shape, step)
+        return blocks if self.exponent == 0 else (np.ldexp(block, -self.exponent) for block in blocks)
+
+    def _cut_blocks(self, shape: tuple[int, int], step: int | None) -> Iterator[FloatArray]:
+        step = step or max(1, min(LONGEST_BLOCK, LARGEST_BLOCK // (8 * max(shape[1], 1))))
+        if isinstance(self.source, files.MatrixFile):
+            yield from self.source.blocks(step)
+        else:
+            for start in range(0, max(shape[0], 1), step):
+                yield self.source[start : start + step]
+
+    def _given_blocks(self) -> Iterator[FloatArray]:
+        width, kept = None, isinstance(self.source, list | tuple)
         for number, source in enumerate(self.source):
             block = _check.floats(source, f"block {number} of {self.name}", ndim=2)
             if width is not None and block.shape[1] != width:
@@ -82,7 +87,8 @@ class Rows:
                     f"block {number} of {self.name} has {block.shape[1]} columns, the ones before have {width}"
                 )
             width = block.shape[1]
-            yield block
+            # Threads still read a block when the next one is asked for, which may come in the same memory.
+            yield block if kept else block.copy()
         if width is None:
             raise ValueError(f"{self.name} holds no row blocks")
 
@@ -94,6 +100,10 @@ class Rows:
         """Whether this is an array in memory, or mapped, of at most ``most_rows`` rows, and more columns."""
         held = self.shape is not None and not isinstance(self.source, files.MatrixFile)
         return held and self.shape[0] <= most_rows and self.shape[0] < self.shape[1]  # type: ignore[index]
+
+    def whole(self) -> FloatArray:
+        """All rows of an array."""
+        return self.source if self.exponent == 0 else np.ldexp(self.source, -self.exponent)
 
     def opened(self) -> tuple[int, npt.DTypeLike, Iterator[FloatArray]]:
         """Columns, dtype of the first block, and the blocks of one pass, the first one included."""
@@ -107,30 +117,56 @@ class Rows:
             return
         for block in () if self.once else self.blocks():
             _check.all_finite(block, self.name)
-        raise ValueError(f"the squares of {self.name} overflow: scale it down first")
+        raise ScaleError(f"the squares of {self.name} overflow: scale it down first")
+
+    def refuse_vanishing(
+        self, energy: float, nonzero: bool, smallest: float = SMALLEST_ENERGY, largest: float = math.inf
+    ) -> None:
+        """Refuse rows that are not all zero and whose sum of squares tells that products overflow or vanish."""
+        if self.exponent == 0 and nonzero and not smallest < energy < largest:
+            raise ScaleError(f"the squares of {self.name} {'overflow' if energy > 1 else 'vanish'}: scale it first")
+
+    def rescaled(self) -> Rows:
+        """The rows with their largest number brought near to 1, by a power of two that a pass over them tells."""
+        largest = 0.0
+        for block in self.blocks():
+            largest = max(largest, float(block.max(initial=0.0)), -float(block.min(initial=0.0)))
+        return replace(self, exponent=math.frexp(largest)[1])
 
 
-def row_blocks(X: Any, name: str) -> Iterator[FloatArray]:
-    """Yield float32 or float64 blocks of one width with the rows of ``X`` in order, checked for NaN and infinity."""
-    rows = Rows.of(X, name)
-    for block in rows.blocks(None if rows.shape is None else rows_per_block(rows.shape[1])):
-        if rows.shape is not None:  # blocks of iterables were checked, by number
-            _check.all_finite(block, name)
-        yield block
+class ScaleError(ValueError):
+    """Rows are of a scale at which products overflow or vanish."""
+
+
+def at_any_scale(rows: Rows, work: Callable[[Rows], Result]) -> tuple[Result, int]:
+    """``work`` on the rows, once more at a scale of its own where theirs does not do, and the exponent of that.
+
+    Rows that come by once have one scale to be read at: it is refused by name.
+    """
+    try:
+        return work(rows), 0
+    except ScaleError:
+        if rows.once:
+            raise
+        moderate = rows.rescaled()
+        return work(moderate), moderate.exponent
 
 
 class Tally:
     """Counts the rows and the energy of the blocks that pass, and tells ``progress`` of the rows so far.
 
+    ``nonzero`` says whether there was a number other than 0.
+
     ``total`` is 0 where the number of rows is not known.
     """
 
     def __init__(self, progress: Progress | None = None, total: int = 0) -> None:
-        self.rows, self.energy = 0, 0.0
+        self.rows, self.energy, self.nonzero = 0, 0.0, False
         self._progress, self._total = progress, total
 
     def count(self, blocks: Iterable[FloatArray], energy: bool = False) -> Iterator[FloatArray]:
         for block in blocks:
+            self.nonzero = self.nonzero or bool(block.any())
             if energy:
                 with np.errstate(over="ignore", invalid="ignore"):
                     self.energy += float(np.einsum("ij,ij->", block, block, dtype=np.float64))

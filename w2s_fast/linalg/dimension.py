@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast.linalg.blocks import Progress, Rows, Tally
+from w2s_fast.linalg.cutoff import EPS64, Cutoff
 from w2s_fast.linalg.krylov import Ritz
 from w2s_fast.linalg.products import GRAM_ROWS, Matrix, cuts, gram, gram_of
 
@@ -16,11 +19,12 @@ POWER = 2  # of H in the bound on its norm: one application is loose by the root
 
 def dual_gram(rows: Rows, progress: Progress | None) -> Matrix:
     """X X' (N, N) in float64, by blocks of columns, of which ``progress`` is told."""
-    columns = Rows.of(rows.source.T, rows.name)
+    columns = replace(Rows.of(rows.source.T, rows.name), exponent=rows.exponent)
     D, N = rows.source.T.shape
     tally, step = Tally(progress, D), cuts(D, N, N, GRAM_ROWS)[0].stop
     squares = gram_of(tally.count(columns.blocks(step)), N)
     rows.refuse_not_finite(squares)
+    rows.refuse_vanishing(float(np.trace(squares)), tally.nonzero)
     return squares
 
 
@@ -29,11 +33,17 @@ def gram_of_rows(rows: Rows, columns: int, blocks: Any, progress: Progress | Non
     tally = Tally(progress, rows.shape[0] if rows.shape else 0)
     squares = gram_of(tally.count(blocks), columns)
     rows.refuse_not_finite(squares)
+    rows.refuse_vanishing(float(np.trace(squares)), tally.nonzero)
     return squares, tally.rows
 
 
 def eigenvalues(squares: Matrix) -> Matrix:
     return np.maximum(np.linalg.eigvalsh(squares)[::-1], 0.0)
+
+
+def trusted_share(share: float, dtype: npt.DTypeLike) -> float:
+    """Share of the energy of rows in ``dtype`` that is surely no rounding of theirs."""
+    return share * (1.0 - Cutoff.of(dtype, (1, 1), None).stored ** 2)
 
 
 def rank_for_energy(eigenvalues: Matrix, energy: float, total: float | None = None) -> int:
@@ -45,7 +55,7 @@ def rank_for_energy(eigenvalues: Matrix, energy: float, total: float | None = No
     total = (float(cumulative[-1]) if eigenvalues.size else 0.0) if total is None else total
     if total == 0:
         return 0
-    rounding = eigenvalues.size * np.finfo(np.float64).eps
+    rounding = eigenvalues.size * EPS64
     return int(np.searchsorted(cumulative, energy * total * (1 - rounding))) + 1
 
 

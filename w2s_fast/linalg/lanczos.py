@@ -9,16 +9,21 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast._threads import ordered_map
+from w2s_fast.linalg.blocks import ScaleError
 from w2s_fast.linalg.krylov import expansion
 from w2s_fast.linalg.orthonormal import leading_eigenvectors, span_basis
-from w2s_fast.linalg.products import Matrix, cross, cuts, gram, gram_times, joined_times, times
+from w2s_fast.linalg.products import Matrix, cross, gram, gram_times, joined_times, times
 
 NEGLIGIBLE = 0.05  # of what may be left to gain: a block that adds less is the last, however the gains fall
 ROUNDING = 100  # units in the last place of all energy, by which its parts may be off
+MODERATE = {  # sums of squares of X whose own squares, and those of singular values that count, are in range
+    np.dtype(np.float32): (1e-15, 1e30),
+    np.dtype(np.float64): (1e-130, 1e130),
+}
 PANEL = 64  # columns: of a multiple of it BLAS makes products at nine tenths of its best speed, of others less
 MOST_BLOCKS = 24  # of a space; noise at k = 200 takes 17
 
@@ -29,14 +34,15 @@ def block_columns(width: int) -> int:
 
 
 def leading_directions(
-    X: FloatArray, start: FloatArray, k: int, left_to_gain: float, rng: np.random.Generator
+    X: FloatArray, start: FloatArray, k: int, left_to_gain: float, energy: float, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray] | None:
-    """Leading Ritz vectors V (D, k) in the space that ``start`` (D, b) makes, and X V (N, k); None if squares fail."""
-    space, judge = _Space(X, start, rng), _Judge(X, k, left_to_gain)
+    """Leading Ritz vectors V (D, k) in the space that ``start`` (D, b) makes, and X V (N, k); None if squares fail.
+
+    ``energy`` is the sum of squares of X.
+    """
+    space, judge = _Space(X, start, rng), _Judge(X.dtype, k, left_to_gain, energy)
     while space.newest.shape[1] and len(space.images) < MOST_BLOCKS:
         applied = space.look(apply=not judge.expects_the_last)
-        if not squares_serve(space.squares, X):
-            return None
         if len(space.squares) >= k:
             values = space.ritz_values(judge.expects_the_last)
             if not space.is_whole and values[k - 1] <= np.finfo(X.dtype).eps * values[0]:
@@ -50,10 +56,9 @@ def leading_directions(
 class _Judge:
     """Judges whether more blocks would reduce the squared error by more than a share of it."""
 
-    def __init__(self, X: FloatArray, k: int, share: float) -> None:
-        self._k, self._share = k, share
-        self._total = sum(ordered_map(lambda cut: float(np.linalg.norm(X[cut])) ** 2, cuts(len(X), X.shape[1], 1)))
-        self._rounding = ROUNDING * float(np.finfo(X.dtype).eps) * self._total
+    def __init__(self, precision: npt.DTypeLike, k: int, share: float, energy: float) -> None:
+        self._k, self._share, self._total = k, share, energy
+        self._rounding = ROUNDING * float(np.finfo(precision).eps) * self._total
         self._held: list[float] = []  # energy of the first k Ritz pairs, after each whole block
         self.expects_the_last = False  # of the next block, which then has no need of X'(X V)
 
@@ -135,10 +140,11 @@ class _Space:
         return times(self.basis[:, : len(vectors)], vectors), joined_times(self.images, vectors)
 
 
-def squares_serve(squares: Matrix, X: FloatArray) -> bool:
-    """Whether squares of X neither overflowed nor vanished; NaN and infinity in X are refused."""
-    limits = np.finfo(X.dtype)
-    if not np.isfinite(squares).all():
-        _check.all_finite(X, "M")
-        return False
-    return bool(np.diagonal(squares).max() > limits.tiny / limits.eps**2)
+def require_moderate(energy: float, X: FloatArray) -> None:
+    """Refuse rows whose sum of squares tells that squares overflow or vanish; refuse NaN and infinity by name."""
+    smallest, largest = MODERATE[X.dtype]
+    if smallest < energy < largest:
+        return
+    _check.all_finite(X, "M")
+    if energy or X.any():
+        raise ScaleError("the squares of M overflow or vanish")

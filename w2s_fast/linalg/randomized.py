@@ -11,11 +11,13 @@ The routes, for X with N rows and D <= N columns, k components, l = k + oversamp
 
 Gram and Krylov work with squares, and cannot tell singular values below the square root of their precision, times the
 largest, from rounding; Gram from ten times that, and then squares float32 in float64. Where the k-th one is smaller
-yet, where squares overflow or vanish, for sparse matrices, for no iterations and for more than 7 the route is Power.
+yet, for sparse matrices and for no iterations the route is Power. Where squares would overflow or vanish, X is brought
+to a moderate scale first.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any, Literal
 
@@ -25,13 +27,15 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import ordered_map, single_threaded_blas
-from w2s_fast.linalg.lanczos import block_columns, leading_directions, squares_serve
+from w2s_fast.linalg.blocks import ScaleError
+from w2s_fast.linalg.lanczos import block_columns, leading_directions, require_moderate
 from w2s_fast.linalg.orthonormal import householder, leading_eigenvectors, resolves, thin_svd
 from w2s_fast.linalg.products import cuts, gram, gram_times, times
+from w2s_fast.linalg.scale import scaled_back
 
 Triple = tuple[FloatArray, FloatArray, FloatArray]
-FEW_ITERATIONS = 7  # than which the routes by squares are no less accurate
-MODEST = 4  # iterations of the peer's "auto" where components are many, else 7
+MANY_ITERATIONS = 7  # of the peer's "auto" where components are few
+MODEST = 4  # and where they are many
 MANY = 0.1  # of min(N, D) components
 SMALL = 256  # columns whose eigenvectors take less time than the calls of Krylov
 EXTRA_BLOCKS = 3  # of a Krylov space beside those that make ``width`` columns; fewer for steep spectra, more for slow
@@ -61,8 +65,8 @@ def randomized_svd(
         Extra directions that make the ones asked for accurate.
     n_iter : int or "auto"
         Power iterations. "auto" takes the fastest route to the error of the peer's "auto" (4 or 7 iterations), which
-        may be exact; 1 to 7 is no less accurate, and takes the same; other numbers are followed, and so are all for
-        sparse matrices.
+        may be exact; 1 and more take the same routes, further for more than 7, until little of the error is left to
+        gain; 0 is followed, and so is every number for sparse matrices.
     power_iteration_normalizer : {"auto", "QR", "LU", "none"}
         Taken for compatibility. Every iteration is normalised by QR, the most accurate of the choices; here it works
         on the short side and costs little.
@@ -115,15 +119,15 @@ def randomized_svd(
     wide = X.shape[0] < X.shape[1] if transpose == "auto" else bool(transpose)
     tall: Any = X.T if wide else X
     key = key64(random_state)
-    accuracy = (MODEST if k >= MANY * min(X.shape) else FEW_ITERATIONS) if iterations is None else iterations
-
-    found = None
+    if iterations is None:
+        iterations = MODEST if k >= MANY * min(X.shape) else MANY_ITERATIONS
     with single_threaded_blas():  # threads of BLAS that wait for work would slow those of the passes
-        if not _is_sparse(tall) and (iterations is None or 1 <= iterations <= FEW_ITERATIONS):
-            found = _by_squares(tall, k, width, accuracy, key, svd_lapack_driver)
-        if found is None:
-            found = _by_power(tall, width, accuracy, key, svd_lapack_driver)
-    U, s, Vt = found[0][:, :k], found[1][:k], found[2][:k]
+        try:
+            U, s, Vt = _decomposed(tall, k, width, iterations, key, svd_lapack_driver)
+        except ScaleError:
+            shift = _exponent(tall)
+            U, s, Vt = _decomposed(_times_power(tall, -shift), k, width, iterations, key, svd_lapack_driver)
+            s = scaled_back(s, shift, s.dtype, "the singular values")
     if wide:
         U, Vt = Vt.T, U.T
     if flip_sign:
@@ -163,9 +167,9 @@ def left_to_gain(k: int, iterations: int) -> float:
     It grows with the square root of k, as oversamples become fewer beside the components: of singular values 1/i the
     peer leaves 0.004, 0.007 and 0.010 after 4 iterations for k = 120, 200 and 500, more where they fall more slowly.
     With this errors are 0.989 to 1.0005 of the peer's for 1/i, 1/sqrt(i), i^-1/4, 0.98^i, a step and noise, k = 10 to
-    500 of 1,000 to 4,096.
+    500 of 1,000 to 4,096. Beyond 7, every iteration takes it to a tenth.
     """
-    return (6e-4 if iterations <= MODEST else 1e-4) * k**0.5
+    return (6e-4 if iterations <= MODEST else 1e-4 * 0.1 ** max(iterations - MANY_ITERATIONS, 0)) * k**0.5
 
 
 def gram_is_cheaper(N: int, D: int, width: int) -> bool:
@@ -179,35 +183,81 @@ def gram_is_cheaper(N: int, D: int, width: int) -> bool:
     return D <= max(SMALL, 3 * width) or D * (N + EIGENVECTORS * D) <= (4 * blocks - 2) * N * block
 
 
-def _by_squares(tall: FloatArray, k: int, width: int, iterations: int, key: int, driver: str) -> Triple | None:
-    """Take the Gram or the Krylov route; None where squares do not resolve the k-th singular value."""
-    N, D = tall.shape
-    if gram_is_cheaper(N, D, width):
-        found, resolved = _by_gram(tall, k), 0.0
-    else:
-        start, rng = _sketch(tall, block_columns(width), key), np.random.default_rng(key)
-        found = leading_directions(tall, start, k, left_to_gain(k, iterations), rng)
-        resolved = float(np.finfo(tall.dtype).eps) ** 0.5
+def _decomposed(tall: Any, k: int, width: int, iterations: int, key: int, driver: str) -> Triple:
+    """U, s, Vt of k components, by the first route that serves; ScaleError where squares overflow or vanish."""
+    by_gram = not _is_sparse(tall) and iterations > 0 and gram_is_cheaper(tall.shape[0], tall.shape[1], width)
+    energy = 0.0 if by_gram else _energy(tall)
+    found = None
+    if by_gram:
+        found = _by_gram(tall, k, driver)
+    elif not _is_sparse(tall) and iterations > 0:
+        found = _by_krylov(tall, k, width, left_to_gain(k, iterations), energy, key, driver)
     if found is None:
-        return None
-    V, images = found
-    U, s, vt = thin_svd(images, driver)
-    if not s[-1] > resolved * s[0]:
-        return None
-    return U, s.astype(tall.dtype), vt.astype(tall.dtype) @ V.T
+        found = _by_power(tall, width, iterations, key, driver)
+    return found[0][:, :k], found[1][:k], found[2][:k]
 
 
-def _by_gram(tall: FloatArray, k: int) -> tuple[FloatArray, FloatArray] | None:
-    """Singular vectors V (D, k) and X V, from products in float64 where float32 does not serve, if those do."""
+def _energy(tall: Any) -> float:
+    """Sum of squares; NaN and infinity are refused, and scales at which squares overflow or vanish."""
+    X = _numbers(tall)
+
+    def of_rows(cut: slice) -> float:
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return float(np.linalg.norm(X[cut]) ** 2)
+
+    found = sum(ordered_map(of_rows, cuts(len(X), X.shape[1], 1)))
+    require_moderate(found, X)
+    return found
+
+
+def _numbers(tall: Any) -> FloatArray:
+    """The entries of a dense matrix, or those that a sparse one holds, as a column."""
+    return np.asarray(tall.data)[:, None] if _is_sparse(tall) else tall
+
+
+def _exponent(tall: Any) -> int:
+    """Exponent of two of the largest magnitude."""
+    X = _numbers(tall)
+    largest = ordered_map(lambda cut: max(float(X[cut].max()), -float(X[cut].min())), cuts(len(X), X.shape[1], 1))
+    return math.frexp(max(largest))[1]
+
+
+def _times_power(tall: Any, exponent: int) -> Any:
+    """A copy of the matrix times 2**exponent."""
+    if not _is_sparse(tall):
+        return np.ldexp(tall, exponent)
+    copy = tall.copy()
+    copy.data = np.ldexp(copy.data, exponent)
+    return copy
+
+
+def _by_gram(tall: FloatArray, k: int, driver: str) -> Triple | None:
+    """From X'X, in float64 where float32 does not serve; None where squares do not resolve the k-th singular value."""
     for precision in dict.fromkeys((tall.dtype, np.dtype(np.float64))):
         squares = gram(tall, precision)
-        if not squares_serve(squares, tall):
-            return None
+        require_moderate(float(np.trace(squares)), tall)
         values, vectors = leading_eigenvectors(squares, k, precision)
         if resolves(precision, values[-1], values[0]):
             V = vectors.astype(tall.dtype, copy=False)
-            return V, times(tall, V)
+            return _from_images(V, times(tall, V), 0.0, driver)
     return None
+
+
+def _by_krylov(
+    tall: FloatArray, k: int, width: int, share: float, energy: float, key: int, driver: str
+) -> Triple | None:
+    """From a Krylov space of X'X; None as :func:`_by_gram`."""
+    start, rng = _sketch(tall, block_columns(width), key), np.random.default_rng(key)
+    found = leading_directions(tall, start, k, share, energy, rng)
+    return None if found is None else _from_images(*found, float(np.finfo(tall.dtype).eps) ** 0.5, driver)
+
+
+def _from_images(V: FloatArray, images: FloatArray, resolved: float, driver: str) -> Triple | None:
+    """SVD of X from that of X V = ``images``, if singular values are above ``resolved`` times the largest."""
+    U, s, vt = thin_svd(images, driver)
+    if not s[-1] > resolved * s[0]:
+        return None
+    return U, s.astype(V.dtype), vt.astype(V.dtype) @ V.T
 
 
 def _sketch(tall: Any, width: int, key: int) -> FloatArray:
@@ -232,13 +282,9 @@ def _by_power(tall: Any, width: int, iterations: int, key: int, driver: str) -> 
     """Iterate V <- orth(X'(X V)), then project: with Q = orth(X V) the result is Q (Q'X), as the peer's."""
     import scipy.linalg
 
-    if not _is_sparse(tall):
-        _check.all_finite(tall, "M")
-    start = _sketch(tall, width, key)
-    size = np.abs(start).max() or 1.0  # of X's entries: X'(X V) holds their squares, which could overflow or vanish
-    V = householder(start)
+    V = householder(_sketch(tall, width, key))
     for _ in range(iterations):
-        V = householder(_gram_times(tall, V / size))
+        V = householder(_gram_times(tall, V))
     images = np.asarray(tall @ V)
     if iterations == 0:  # the plain range finder, which is asked for to be cheap
         Q, R = np.linalg.qr(images)

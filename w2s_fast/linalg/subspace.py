@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -14,7 +14,7 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.blocks import Progress, Rows, Tally
+from w2s_fast.linalg.blocks import SMALLEST_ENERGY, Progress, Rows, Tally, at_any_scale
 from w2s_fast.linalg.dimension import (
     LARGEST_GRAM,
     POWER,
@@ -24,6 +24,7 @@ from w2s_fast.linalg.dimension import (
     largest_rest,
     rank_bounds,
     rank_for_energy,
+    trusted_share,
 )
 from w2s_fast.linalg.krylov import Ritz, block_krylov, nystrom
 from w2s_fast.linalg.orthonormal import leading_eigenvectors, span_basis, thin_svd
@@ -34,6 +35,10 @@ APPLICATIONS = 3  # passes of a Krylov basis, after the one that starts it
 CERTIFIED_FROM = 2_048  # columns: below, all eigenvalues of X'X take less time than a proof without them
 FIRST_RANK = 128  # tried for a share of energy, then doubled
 ONE_VIEW_FACTOR = 2  # test vectors a component where the rows come by once
+MODERATE = {  # energies of which products, and squares of these, neither overflow nor lose digits
+    np.dtype(np.float32): (1e-16, 1e16),
+    np.dtype(np.float64): (1e-130, 1e130),
+}
 PROBES = 10  # Gaussian vectors that bound what a basis leaves out
 
 
@@ -125,29 +130,48 @@ class Subspace:
         if rank is not None:
             rank = _check.integer(rank, "rank", minimum=1, **rows.largest_rank())
         _check.callback(progress, "progress")
+        key = key64(random_state)
         with single_threaded_blas():
-            if rows.is_wide_array(LARGEST_GRAM):
-                return cls._of_wide_array(rows, rank, share, progress)
-            columns, dtype, blocks = rows.opened()
-            job = _Passes(rows, columns, dtype, np.random.default_rng(key64(random_state)), progress)
-            if rank is None and not rows.once and columns >= CERTIFIED_FROM:
-                small = columns <= LARGEST_GRAM
-                found = cls._of_certified(job, share, 0 if small else min(columns, job.rows_at_least()) // 4)
-                if found.certificate != "bracketed" or not small:
-                    return found
-            if columns <= LARGEST_GRAM:
-                return cls._of_gram(gram_of_rows(rows, columns, blocks, progress), rank, share)
-            if rank is None:
-                raise ValueError(
-                    f"X is an iterator over rows of {columns:,} columns: energy needs several passes beyond "
-                    f"{LARGEST_GRAM:,}. Give rank, or a list, an array or a path that can be read again"
-                )
-            if rows.once:
-                return cls._of_one_view(job, blocks, rank)
-            ritz = job.ritz(rank)
-            _check.integer(rank, "rank", minimum=1, maximum=min(job.n_rows, columns))
-            values, vectors = job.completed(ritz.values, ritz.vectors, rank)
-            return cls._of_pairs(job, values, vectors, (rank, rank), "exact")
+            found, exponent = at_any_scale(rows, lambda rows: cls._of_rows(rows, rank, share, key, progress))
+        return found._rescaled(exponent)
+
+    @classmethod
+    def _of_rows(cls, rows: Rows, rank: int | None, share: float, key: int, progress: Progress | None) -> Self:
+        if rows.is_wide_array(LARGEST_GRAM):
+            return cls._of_wide_array(rows, rank, trusted_share(share, rows.source.dtype), progress)
+        columns, dtype, blocks = rows.opened()
+        share = trusted_share(share, dtype)
+        job = _Passes(rows, columns, dtype, np.random.default_rng(key), progress)
+        if rank is None and not rows.once and columns >= CERTIFIED_FROM:
+            small = columns <= LARGEST_GRAM
+            found = cls._of_certified(job, share, 0 if small else min(columns, job.rows_at_least()) // 4)
+            if found.certificate != "bracketed" or not small:
+                return found
+        if columns <= LARGEST_GRAM:
+            return cls._of_gram(gram_of_rows(rows, columns, blocks, progress), rank, share)
+        if rank is None:
+            raise ValueError(
+                f"X is an iterator over rows of {columns:,} columns: energy needs several passes beyond "
+                f"{LARGEST_GRAM:,}. Give rank, or a list, an array or a path that can be read again"
+            )
+        if rows.once:
+            return cls._of_one_view(job, blocks, rank)
+        ritz = job.ritz(rank)
+        _check.integer(rank, "rank", minimum=1, maximum=min(job.n_rows, columns))
+        values, vectors = job.completed(ritz.values, ritz.vectors, rank)
+        return cls._of_pairs(job, values, vectors, (rank, rank), "exact")
+
+    def _rescaled(self, exponent: int) -> Self:
+        """Eigenvalues of the rows as they came, from those of the rows times 2**-exponent."""
+        if exponent == 0 or self.rank == 0:
+            return self
+        with np.errstate(over="ignore", under="ignore"):
+            values = np.ldexp(self.eigenvalues, 2 * exponent)
+        if not SMALLEST_ENERGY < values[0] < np.inf:
+            raise ValueError(
+                f"the eigenvalues of X'X, near 2**{2 * exponent}, are beyond float64: scale X by 2**{-exponent} first"
+            )
+        return replace(self, eigenvalues=values)
 
     @classmethod
     def _of_gram(cls, gram_and_rows: tuple[Matrix, int], rank: int | None, share: float) -> Self:
@@ -167,9 +191,12 @@ class Subspace:
     @classmethod
     def _of_wide_array(cls, rows: Rows, rank: int | None, share: float, progress: Progress | None) -> Self:
         """By the eigenvectors of X X', which are fewer."""
-        X = rows.source
-        dual = cls._of_gram((dual_gram(rows, progress), len(X)), rank, share)
+        X = rows.whole()
         precise = X.dtype if X.shape[1] > LARGEST_GRAM else np.dtype(np.float64)
+        squares = dual_gram(rows, progress)
+        energy = float(np.trace(squares))
+        rows.refuse_vanishing(energy, energy > 0.0, *MODERATE[precise])
+        dual = cls._of_gram((squares, len(X)), rank, share)
         images = times(X.T, dual.basis.astype(precise))
         basis = thin_svd(images)[0] if dual.rank else images
         return cls(basis, dual.eigenvalues, dual.energy, 0.0, dual.rank_bounds, "exact")
@@ -246,12 +273,9 @@ def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | No
     _check.callback(progress, "progress")
     rows = Rows.of(X, "X")
     with single_threaded_blas():
-        if rows.is_wide_array(LARGEST_GRAM):
-            return rank_for_energy(eigenvalues(dual_gram(rows, progress)), share)
-        columns, _, blocks = rows.opened()
-        if columns < CERTIFIED_FROM or (rows.once and columns <= LARGEST_GRAM):
-            squares, count = gram_of_rows(rows, columns, blocks, progress)
-            return rank_for_energy(eigenvalues(squares)[:count], share)
+        known, _ = at_any_scale(rows, lambda rows: _by_all_eigenvalues(rows, share, progress))
+    if known is not None:
+        return known
     found = Subspace.fit(X, energy=share, random_state=0, progress=progress)
     low, high = found.rank_bounds
     if found.certificate == "bracketed":
@@ -261,6 +285,17 @@ def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | No
             stacklevel=2,
         )
     return high
+
+
+def _by_all_eigenvalues(rows: Rows, share: float, progress: Progress | None) -> int | None:
+    """Intrinsic dimension from one pass where that is the cheapest way; None elsewhere."""
+    if rows.is_wide_array(LARGEST_GRAM):
+        return rank_for_energy(eigenvalues(dual_gram(rows, progress)), trusted_share(share, rows.source.dtype))
+    columns, dtype, blocks = rows.opened()
+    if columns >= CERTIFIED_FROM and not (rows.once and columns <= LARGEST_GRAM):
+        return None
+    squares, count = gram_of_rows(rows, columns, blocks, progress)
+    return rank_for_energy(eigenvalues(squares)[:count], trusted_share(share, dtype))
 
 
 class _Passes:
@@ -283,6 +318,7 @@ class _Passes:
         images = gram_times_of(tally.count(self.rows.blocks() if blocks is None else blocks, energy=first), V)
         self.rows.refuse_not_finite(images)
         if first:
+            self.rows.refuse_vanishing(tally.energy, tally.nonzero, *MODERATE[np.dtype(self.dtype)])
             self.n_rows, self.total = tally.rows, tally.energy
         return images
 
