@@ -9,8 +9,8 @@ import pytest
 from tests import naive
 from tests.test_subspace import assert_leading, assert_orthonormal, matrix, random
 from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, projected_correlation_dimension
-from w2s_fast.linalg import blocks, subspace
-from w2s_fast.linalg.blocks import row_blocks
+from w2s_fast.linalg import subspace
+from w2s_fast.linalg.blocks import Rows
 from w2s_fast.linalg.dimension import rank_bounds
 from w2s_fast.linalg.krylov import Ritz, nystrom
 
@@ -40,11 +40,10 @@ def files(folder, X):
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i4"])
-def test_files_hold_the_rows_of_arrays(dtype, tmp_path, monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 8 * 4 * 3)  # three rows
+def test_files_hold_the_rows_of_arrays(dtype, tmp_path):
     X = np.rint(10 * random(10, 4)).astype(dtype)
     for file in files(tmp_path, X):
-        parts = list(row_blocks(file, "X"))
+        parts = list(Rows.of(file, "X").blocks(3))
         assert [len(part) for part in parts] == [3, 3, 3, 1]
         assert parts[0].dtype == (np.float32 if dtype in ("f2", "f4") else np.float64)
         assert np.array_equal(np.concatenate(parts), X)
@@ -55,7 +54,7 @@ def test_files_hold_the_rows_of_arrays(dtype, tmp_path, monkeypatch):
 def test_bfloat16_is_the_upper_half_of_float32(tmp_path):
     X = np.rint(random(5, 3) * 8).astype(np.float32)
     save_safetensors(tmp_path / "X.safetensors", X=(X.view(np.uint32) >> 16).astype(np.uint16))
-    (found,) = row_blocks(tmp_path / "X.safetensors", "X")
+    (found,) = Rows.of(tmp_path / "X.safetensors", "X").blocks()
     assert np.array_equal(found, X)
 
 
@@ -101,16 +100,15 @@ def test_archives_of_several_arrays_want_a_name(tmp_path):
 
 
 @pytest.mark.parametrize("early", [True, False])
-def test_a_file_that_is_cut_or_changes_is_refused(early, tmp_path, monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", 8 * 4 * 3)
+def test_a_file_that_is_cut_or_changes_is_refused(early, tmp_path):
     path = write_npy(tmp_path / "X.npy", random(9, 4))
     whole = path.read_bytes()
     if early:
         path.write_bytes(whole[:-8])
         with pytest.raises(ValueError, match=r"X.npy' ends early: 9 x 4 float64 expected"):
-            list(row_blocks(path, "X"))
+            list(Rows.of(path, "X").blocks(3))
         return
-    reading = row_blocks(path, "X")
+    reading = Rows.of(path, "X").blocks(3)
     next(reading)
     path.write_bytes(whole + b"more")
     with pytest.raises(ValueError, match=r"X.npy' changed while it was read"):
