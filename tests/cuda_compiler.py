@@ -16,9 +16,9 @@ SIGNATURES = {  # numba's types of the arguments; where a kernel takes float32 a
     "fill_words": "u, u, i, i, u[::1]",
     "add_sketch:float32": "f[:, ::1], i, u, i, i, f[:, :, ::1]",
     "add_sketch:float64": "d[:, ::1], i, u, i, i, d[:, :, ::1]",
-    "part_moments:float32": "f[:, ::1], i, m, m",
-    "part_moments:float64": "m, i, m, m",
-    "merge_parts": "i, i, m, m, i, v, v",
+    "part_moments:float32": "f[:, ::1], i, d[:, :, ::1]",
+    "part_moments:float64": "m, i, d[:, :, ::1]",
+    "merge_parts": "i, i, d[:, :, ::1], i, m",
 }
 
 

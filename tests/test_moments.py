@@ -1,6 +1,9 @@
 """Moments and CoMoments: partial results form an algebra, whatever the split, order and grouping."""
 
 import copy
+import functools
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests import naive
-from w2s_fast import CoMoments, Moments
+from w2s_fast import CoMoments, Gram, Moments
 from w2s_fast.kernels.moments import TILE_COLUMNS, TILE_ROWS
 
 EPS = np.finfo(float).eps
@@ -335,3 +338,104 @@ def test_comoments_that_overflow_together_are_refused():
     seen = CoMoments().update([[1e160]])
     with pytest.raises(ValueError, match="overflow float64"):
         seen.update([[-1e160]])
+
+
+# Any offset
+
+
+def exact_moments(x):
+    """Mean and variance in whole fractions, rounded once."""
+    fractions = [Fraction(float(value)) for value in x]
+    mean = sum(fractions) / len(fractions)
+    return float(mean), float(sum((value - mean) ** 2 for value in fractions) / len(fractions))
+
+
+WAYS = {
+    "one block": lambda kind, X: kind().update(X),
+    "row by row": lambda kind, X: fold(kind, X, len(X), lambda total, part: total.update(part)),
+    "blocks": lambda kind, X: fold(kind, X, 37, lambda total, part: total.update(part)),
+    "merges": lambda kind, X: fold(kind, X, 37, lambda total, part: total.merge(kind().update(part))),
+    "a tree": lambda kind, X: tree([kind().update(part) for part in np.array_split(X, 32)]),
+    "backwards": lambda kind, X: fold(kind, X[::-1], 11, lambda total, part: kind().update(part).merge(total)),
+}
+
+
+def fold(kind, X, parts, join):
+    total = kind()
+    for part in np.array_split(X, parts):
+        total = join(total, part)
+    return total
+
+
+def tree(parts):
+    return parts[0] if len(parts) == 1 else tree([a.merge(b) for a, b in zip(parts[::2], parts[1::2], strict=True)])
+
+
+KINDS_OF_VARIANCE = {
+    "Moments": (Moments, lambda moments: (moments.mean, moments.variance())),
+    "CoMoments": (CoMoments, lambda moments: (moments.mean, moments.covariance())),
+    "Gram": (functools.partial(Gram, centred=True), lambda gram: (gram.x_mean, gram.xtx / gram.n_rows)),
+}
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, -1e9, 1e12, 3e15])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", KINDS_OF_VARIANCE)
+def test_no_offset_costs_digits_whatever_the_blocks_and_merges(kind, way, offset):
+    """A sum of n squares in any order is right to n eps, and that of its parts to a few: no offset is in that."""
+    make, read = KINDS_OF_VARIANCE[kind]
+    rng = np.random.default_rng(1)
+    x = offset + rng.standard_normal(1_500)
+    mean, variance = exact_moments(x)
+    found_mean, found = (float(np.ravel(part)[0]) for part in read(WAYS[way](make, x[:, None])))
+    assert abs(found_mean - mean) <= EPS * (abs(mean) + variance**0.5)
+    assert abs(found / variance - 1) <= (20 if kind == "Moments" else 200) * EPS
+
+
+def test_an_offset_that_changes_costs_no_digits():
+    x = np.concatenate([10.0**power + np.random.default_rng(power).standard_normal(300) for power in (9, 3, 12, 0)])
+    mean, variance = exact_moments(x)
+    for way in WAYS.values():
+        moments = way(Moments, x)
+        assert abs(moments.mean / mean - 1) <= 4 * EPS
+        assert abs(moments.variance() / variance - 1) <= 20 * EPS
+
+
+@pytest.mark.jit_speed
+def test_a_million_rows_of_float32_at_an_offset_are_those_of_float64():
+    X = (1e4 + np.random.default_rng(0).standard_normal((1_000_000, 3))).astype(np.float32)
+    mean = [math.fsum(map(float, column)) / len(X) for column in X.T]
+    variance = [math.fsum((float(x) - m) ** 2 for x in column) / len(X) for column, m in zip(X.T, mean, strict=True)]
+    for moments in (Moments().update(X), fold(Moments, X, 10_000, lambda total, part: total.update(part))):
+        np.testing.assert_allclose(moments.mean, mean, rtol=2 * EPS)
+        np.testing.assert_allclose(moments.variance(), variance, rtol=1e-12)  # fsum's own terms hold a rounded mean
+
+
+@pytest.mark.parametrize("scale", [1e-160, 1e-200, 1e-310])
+@pytest.mark.parametrize("kind", [Moments, CoMoments, Gram, functools.partial(Gram, centred=True)])
+def test_squares_that_vanish_are_refused_by_name(kind, scale):
+    X = unequal(6, 3)
+    tiny = X.copy()
+    tiny[:, 1] *= scale
+    for block in (tiny, X * scale):
+        with pytest.raises(ValueError, match=r"the squares of (block|X) vanish in float64: scale it up first"):
+            kind().update(block)
+
+
+def test_equal_samples_have_no_variance_at_any_scale():
+    for value in (0.0, 0.1, 1e-200, 5e-324, 1e100):
+        moments = Moments().update(np.full((70, 1), value)).update([[value]])
+        assert moments.mean == value
+        assert moments.variance() <= (1e-16 * value) ** 2
+    with pytest.raises(ValueError, match="the squares of block vanish"):
+        Moments().update([1e-200]).update([3e-200])
+
+
+@pytest.mark.parametrize("scale", [1e-144, 1e-120, 1e120, 1e150])
+@pytest.mark.parametrize("settings", [{}, {"rcond": 1e-6}, {"ridge": 0.5}, {"ridge": [0.5, 2.0]}], ids=str)
+def test_gram_solves_follow_the_scale_of_features_and_labels(scale, settings):
+    X, y = unequal(40, 6), unequal(40, 2, seed=1)
+    expected = Gram().update(X, y).solve(**settings)
+    ridge = {"ridge": np.multiply(settings["ridge"], scale**2)} if "ridge" in settings else {}
+    found = Gram().update(X * scale, y / scale**0.5).solve(**(settings | ridge))
+    np.testing.assert_allclose(found * scale * scale**0.5, expected, rtol=1e-10, atol=1e-12)

@@ -41,26 +41,26 @@ class Moments(moments.Moments):
     _samples = staticmethod(arrays.floats)
 
     @staticmethod
-    def _add(rows: FloatArray, count: int, mean: Matrix, m2: Matrix) -> None:
+    def _add(rows: FloatArray, count: int, state: Matrix) -> None:
         xp = array_library()
         step, parts = parts_of(len(rows), PART_ROWS, MOST_PARTS)
         blocks = -(-rows.shape[1] // THREADS)
         with explained():
-            means, m2s = xp.empty((parts, rows.shape[1])), xp.empty((parts, rows.shape[1]))
-            block = xp.ascontiguousarray(rows)
-            kernels.part_moments[(blocks, parts), THREADS, 0, 2 * 8 * THREADS](block, step, means, m2s)
-            kernels.merge_parts[blocks, THREADS](len(rows), step, means, m2s, count, mean, m2)
+            states = xp.empty((parts, 4, rows.shape[1]))
+            kernels.part_moments[(blocks, parts), THREADS](xp.ascontiguousarray(rows), step, states)
+            kernels.merge_parts[blocks, THREADS](len(rows), step, states, count, state)
 
     @staticmethod
-    def _merge(count: int, mean: Matrix, m2: Matrix, more: int, its_mean: Matrix, its_m2: Matrix) -> None:
-        blocks = -(-len(mean) // THREADS)
-        kernels.merge_parts[blocks, THREADS](more, more, its_mean[None], its_m2[None], count, mean, m2)
+    def _merge(count: int, state: Matrix, more: int, other: Matrix) -> None:
+        blocks = -(-state.shape[1] // THREADS)
+        kernels.merge_parts[blocks, THREADS](more, more, other[None], count, state)
 
     def to_host(self) -> moments.Moments:
         """Copy to the CPU's class."""
-        if self._shape is None:
-            return moments.Moments()
-        return moments.Moments.of_state(self.count, to_host(self._mean), to_host(self._m2))
+        copy = moments.Moments()
+        if self._shape is not None:
+            copy.count, copy._shape, copy._state = self.count, self._shape, to_host(self._state)
+        return copy
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,7 @@ _run_trial = on_device(lanes.run_trial)
 _fill_normals = on_device(philox.fill_normals)
 _fill_words = on_device(philox.fill_words)
 _sparse_signs = on_device(sketch.sparse_signs)
-_merge_moments = on_device(moments.merge_moments)
+_merged = on_device(moments.merged)
 
 
 @kernel
@@ -156,42 +156,53 @@ def add_sketch(
 
 
 @kernel
-def part_moments(block: FloatArray, part_rows: int, means: Matrix, m2s: Matrix) -> None:
-    """Mean and centred second moment of each column of ``block`` (n, d) over each part of its rows, (parts, d).
+def part_moments(block: FloatArray, part_rows: int, states: npt.NDArray[np.float64]) -> None:
+    """State (4,) of each column of ``block`` (n, d) over each part of its rows, into ``states`` (parts, 4, d).
 
     Threads are columns, blocks (columns, parts). Tile by tile: a sum, then squared deviations from its mean.
     """
     column, part = cuda.grid(1), cuda.blockIdx.y
-    tile = cuda.shared.array(0, FLOAT64)
-    tile_mean = tile[cuda.threadIdx.x : cuda.threadIdx.x + 1]
-    tile_m2 = tile[cuda.blockDim.x + cuda.threadIdx.x : cuda.blockDim.x + cuda.threadIdx.x + 1]
     if column < block.shape[1]:
-        mean, m2 = means[part, column : column + 1], m2s[part, column : column + 1]
-        mean[0], m2[0] = 0.0, 0.0
+        mean, mean_rest, m2, m2_rest = 0.0, 0.0, 0.0, 0.0
         first = part * part_rows
         last = min(first + part_rows, block.shape[0])
         for top in range(first, last, TILE_ROWS):
             bottom = min(top + TILE_ROWS, last)
+            height = bottom - top
             total, drift, squares = 0.0, 0.0, 0.0
             for i in range(top, bottom):
                 total += np.float64(block[i, column])
-            center = total / (bottom - top)
+            center = total / height
             for i in range(top, bottom):
                 deviation = np.float64(block[i, column]) - center
                 drift += deviation
                 squares += deviation * deviation
-            tile_mean[0] = center + drift / (bottom - top)
-            tile_m2[0] = squares - drift * drift / (bottom - top)
-            _merge_moments(top - first, mean, m2, bottom - top, tile_mean, tile_m2)
+            squares -= drift * drift / height
+            mean, mean_rest, m2, m2_rest = _merged(
+                top - first, mean, mean_rest, m2, m2_rest, height, center, drift / height, squares, 0.0
+            )
+        states[part, 0, column], states[part, 1, column] = mean, mean_rest
+        states[part, 2, column], states[part, 3, column] = m2, m2_rest
 
 
 @kernel
-def merge_parts(rows: int, part_rows: int, means: Matrix, m2s: Matrix, count: int, mean: Vector, m2: Vector) -> None:
-    """Merge the moments of all parts into ``mean`` and ``m2`` (d,) of ``count`` samples, in order."""
+def merge_parts(rows: int, part_rows: int, states: npt.NDArray[np.float64], count: int, state: Matrix) -> None:
+    """Merge the states of all parts into ``state`` (4, d) of ``count`` samples, in order."""
     column = cuda.grid(1)
-    if column < mean.size:
-        here = slice(column, column + 1)
-        for part in range(means.shape[0]):
+    if column < state.shape[1]:
+        mean, mean_rest, m2, m2_rest = state[0, column], state[1, column], state[2, column], state[3, column]
+        for part in range(states.shape[0]):
             first = part * part_rows
-            more = min(first + part_rows, rows) - first
-            _merge_moments(count + first, mean[here], m2[here], more, means[part, here], m2s[part, here])
+            mean, mean_rest, m2, m2_rest = _merged(
+                count + first,
+                mean,
+                mean_rest,
+                m2,
+                m2_rest,
+                min(first + part_rows, rows) - first,
+                states[part, 0, column],
+                states[part, 1, column],
+                states[part, 2, column],
+                states[part, 3, column],
+            )
+        state[0, column], state[1, column], state[2, column], state[3, column] = mean, mean_rest, m2, m2_rest

@@ -14,6 +14,7 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.products import gram, joint_gram, merge_scatter, scatter
+from w2s_fast.linalg.scale import exponent_of, exponents, refuse_vanishing, scaled, scaled_back
 
 Matrix = npt.NDArray[np.float64]
 Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels
@@ -59,7 +60,7 @@ class Gram:
         self.centred = bool(centred)
         self.n_rows = 0
         self._joint: Matrix = np.zeros((0, 0))  # [X | Y]'[X | Y], of deviations if centred
-        self._mean: Matrix = np.zeros(0)
+        self._mean: Matrix = np.zeros((2, 0))  # and what rounding left of it
         self._peak: Matrix = np.zeros(0)  # largest diagonal there ever was: what downdates leave is relative to it
         self._columns: int | None = None
         self._label_shape: tuple[int, ...] | None = None
@@ -82,13 +83,13 @@ class Gram:
 
     @property
     def x_mean(self) -> Matrix:
-        return self._mean[: self._columns]
+        return self._mean[0, : self._columns]
 
     @property
     def y_mean(self) -> Matrix | None:
         if self._columns is None or self._label_shape is None:
             return None
-        return self._mean[self._columns :].reshape(self._label_shape)
+        return self._mean[0, self._columns :].reshape(self._label_shape)
 
     # What a device does its own way.
     _place = "the host"
@@ -119,7 +120,7 @@ class Gram:
         shape = rows.shape[1], None if labels is None else np.shape(Y)[1:]
         self._expect(*shape)
         width = rows.shape[1] + (0 if labels is None else labels.shape[1])
-        mean, joint = (np.zeros_like(rows, np.float64, shape=size) for size in (width, (width, width)))
+        mean, joint = (np.zeros_like(rows, np.float64, shape=(size, width)) for size in (2, width))
         if len(rows) and width:
             arrays = (rows,) if labels is None else (rows, labels)
             if self.centred:
@@ -130,6 +131,9 @@ class Gram:
             _check.all_finite(rows, "X")
             if labels is not None:
                 _check.all_finite(labels, "Y")
+        for name, columns, part in (("X", rows, slice(rows.shape[1])), ("Y", labels, slice(rows.shape[1], None))):
+            if columns is not None:
+                refuse_vanishing(columns, np.diagonal(joint)[part], mean[0, part], name)
         self._join(joint, mean, len(rows), np.diagonal(joint), shape)
         return self
 
@@ -213,11 +217,20 @@ class Gram:
             rcond = _check.cutoff(rcond)
         many = np.ndim(ridge) > 0
         ridges = [_check.real(value, "ridge") for value in (_check.floats(ridge, "ridge", ndim=1) if many else [ridge])]
+        shift, label_shift = int(exponents(np.diagonal(self.xtx))), int(exponents(xty))
+        if shift:
+            shift = max(shift, exponent_of(max(ridges, default=0.0)))
+        ridges = [math.ldexp(value, -shift) for value in ridges]
+        xtx, xty, peak = (
+            scaled(part, -power) for part, power in ((self.xtx, shift), (xty, label_shift), (peak, shift))
+        )
         with single_threaded_blas():
             if not many and rcond is None:
-                return self._solve(self.xtx, xty, ridges[0], peak)
-            weights = solve_spectral(self.xtx, xty, ridges, rcond, peak)
-        return weights if many else weights[0]
+                weights = self._solve(xtx, xty, ridges[0], peak)
+            else:
+                weights = solve_spectral(xtx, xty, ridges, rcond, peak)
+                weights = weights if many else weights[0]
+        return scaled_back(weights, label_shift - shift, np.float64, "the weights")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a .npz file that :meth:`load` reads."""
@@ -232,7 +245,8 @@ class Gram:
                 columns=columns,
                 label_shape=label_shape,
                 joint=self._joint,
-                mean=self._mean,
+                mean=self._mean[0],
+                mean_rest=self._mean[1],
                 peak=self._peak,
             )
 
@@ -253,7 +267,8 @@ class Gram:
         loaded._columns = None if content["columns"] < 0 else int(content["columns"])
         if content["label_shape"].ndim:
             loaded._label_shape = tuple(int(size) for size in content["label_shape"])
-        loaded._joint, loaded._mean, loaded._peak = content["joint"], content["mean"], content["peak"]
+        loaded._joint, loaded._peak, mean = content["joint"], content["peak"], content["mean"]
+        loaded._mean = np.stack((mean, content.get("mean_rest", np.zeros_like(mean))))
         loaded._joint.flags.writeable = False
         return loaded
 
@@ -274,8 +289,8 @@ class Gram:
             raise ValueError("the squares of X or Y overflow float64: scale them down first")
         highest = np.maximum(np.maximum(self._peak, peak), np.diagonal(new))
         if self.centred and total and n_rows < 0:  # rounding of the means, times the distance that they moved
-            moved = np.abs(mean - self._mean) * (self.n_rows * abs(n_rows) / total)
-            highest = np.maximum(highest, (np.abs(self._mean) + np.abs(mean)) * moved)
+            moved = np.abs(mean[0] - self._mean[0]) * (self.n_rows * abs(n_rows) / total)
+            highest = np.maximum(highest, (np.abs(self._mean[0]) + np.abs(mean[0])) * moved)
         if np.any(np.diagonal(new) < -DOWNDATE_ROUNDING * highest):
             raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
         if isinstance(new, np.ndarray):

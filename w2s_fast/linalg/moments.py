@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.products import merge_scatter, scatter
+from w2s_fast.linalg.scale import SMALLEST_SUM, refuse_vanishing
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_EXACT = 2**53  # counts stay exact in float64 up to here
@@ -25,19 +27,13 @@ def _total(count: int, more: int) -> int:
 
 
 class _Streaming:
-    """Count and mean; what :class:`Moments` and :class:`CoMoments` share."""
+    """Count and shape of the samples; what :class:`Moments` and :class:`CoMoments` share."""
 
-    __slots__ = ("_mean", "_shape", "count")
+    __slots__ = ("_shape", "count")
 
     def __init__(self) -> None:
         self.count = 0
         self._shape: tuple[int, ...] | None = None  # of a sample, once one was seen
-        self._mean: Matrix = np.zeros(())
-
-    @property
-    def mean(self) -> Matrix:
-        """Mean of the samples; NaN before the first one."""
-        return self._mean.copy() if self.count else np.full_like(self._mean, np.nan)
 
     def _expect(self, shape: tuple[int, ...], what: str) -> None:
         """Refuse samples of another shape than the first ones had."""
@@ -69,44 +65,51 @@ class Moments(_Streaming):
     (3, 3.0, 7.0)
     """
 
-    __slots__ = ("_m2",)
+    __slots__ = ("_state",)
 
     def __init__(self) -> None:
         super().__init__()
-        self._m2: Matrix = np.zeros(())
+        self._state: Matrix = np.zeros((4, 1))  # as kernels.moments has it, of samples laid flat
 
     # What a device does its own way.
     _place = "the host"
     _samples = staticmethod(_check.floats)
 
     @staticmethod
-    def _add(rows: FloatArray, count: int, mean: Matrix, m2: Matrix) -> None:
-        _add_rows(rows, count, mean, m2)
+    def _add(rows: FloatArray, count: int, state: Matrix) -> None:
+        _add_rows(rows, count, state)
 
     @staticmethod
-    def _merge(count: int, mean: Matrix, m2: Matrix, more: int, its_mean: Matrix, its_m2: Matrix) -> None:
+    def _merge(count: int, state: Matrix, more: int, other: Matrix) -> None:
         from w2s_fast.kernels.moments import merge_moments
 
-        merge_moments(count, mean, m2, more, its_mean, its_m2)
+        merge_moments(count, state, 0, state.shape[1], more, other)
 
-    def _state(self, shape: tuple[int, ...], like: FloatArray) -> tuple[Matrix, Matrix]:
-        """Copies of mean and m2 to add samples of a shape to; zeros before the first."""
+    def _copied(self, shape: tuple[int, ...], like: FloatArray) -> Matrix:
+        """A state to add samples of a shape to; zeros before the first."""
         if self._shape is None:
-            return np.zeros_like(like, np.float64, shape=shape), np.zeros_like(like, np.float64, shape=shape)
-        return self._mean.copy(), self._m2.copy()
+            return np.zeros_like(like, np.float64, shape=(4, math.prod(shape)))
+        return self._state.copy()
 
     @classmethod
     def of_state(cls, count: int, mean: Matrix, m2: Matrix) -> Self:
-        """Take up moments where ``count``, ``mean`` and ``m2`` of others left them, bit for bit."""
+        """Take up moments where ``count``, ``mean`` and ``m2`` of others left them, to the last digit of these."""
         moments = cls()
         moments.count, moments._shape = count, mean.shape
-        moments._mean, moments._m2 = mean.astype(np.float64), m2.astype(np.float64)
+        nothing = np.zeros(mean.size)
+        moments._state = np.stack((mean.reshape(-1), nothing, m2.reshape(-1), nothing)).astype(np.float64)
         return moments
+
+    @property
+    def mean(self) -> Matrix:
+        """Mean of the samples; NaN before the first one."""
+        mean = self._state[0].reshape(self._shape or ()).copy()
+        return mean if self.count else np.full_like(mean, np.nan)
 
     @property
     def m2(self) -> Matrix:
         """Sum of squared deviations from the mean."""
-        return self._m2.copy()
+        return self._state[2].reshape(self._shape or ()).copy()
 
     def update(self, block: Any, *, finite: bool = True) -> Self:
         """Add the samples ``block[0], block[1], ...`` and return ``self``.
@@ -124,16 +127,25 @@ class Moments(_Streaming):
         shape = samples.shape[1:]
         self._expect(shape, "block")
         total = _total(self.count, len(samples))
-        mean, m2 = self._state(shape, samples)
-        rows = samples.reshape(len(samples), mean.size)
+        state = self._copied(shape, samples)
+        rows = samples.reshape(len(samples), state.shape[1])
         if rows.size:
             with np.errstate(over="ignore", invalid="ignore"):
-                self._add(rows, self.count, mean.reshape(-1), m2.reshape(-1))
-            if finite and not np.isfinite(m2).all():  # tells of any NaN or infinity without a pass of its own
-                _check.all_finite(samples, "block")
-                raise ValueError("the squares of block overflow float64: scale it down first")
-        self._shape, self._mean, self._m2, self.count = shape, mean, m2, total
+                self._add(rows, self.count, state)
+            if finite:
+                self._refuse_untold(rows, state)
+        self._shape, self._state, self.count = shape, state, total
         return self
+
+    def _refuse_untold(self, rows: FloatArray, state: Matrix) -> None:
+        """Refuse NaN and infinity, and rows whose squares overflow or vanish, as the new state tells of them."""
+        mean, m2 = state[0], state[2]
+        if not np.isfinite(m2).all():  # tells of any NaN or infinity without a pass of its own
+            _check.all_finite(rows, "block")
+            raise ValueError("the squares of block overflow float64: scale it down first")
+        if (m2 < SMALLEST_SUM).any():
+            seen = np.concatenate((rows, self._state[:1])) if self.count else rows
+            refuse_vanishing(seen, m2, mean, "block")
 
     def merge(self, other: Moments) -> Self:
         """Add the samples that ``other`` has seen and return ``self``; ``other`` stays as it is."""
@@ -143,24 +155,24 @@ class Moments(_Streaming):
         if other._shape is not None:
             self._expect(other._shape, "other")
             total = _total(self.count, other.count)
-            mean, m2 = self._state(other._shape, other._mean)
+            state = self._copied(other._shape, other._state)
             if other.count:
-                its_mean, its_m2 = other._mean.reshape(-1), other._m2.reshape(-1)
-                self._merge(self.count, mean.reshape(-1), m2.reshape(-1), other.count, its_mean, its_m2)
-            self._shape, self._mean, self._m2, self.count = other._shape, mean, m2, total
+                self._merge(self.count, state, other.count, other._state)
+            self._shape, self._state, self.count = other._shape, state, total
         return self
 
     def variance(self, ddof: int = 0) -> Matrix:
         """Variance with divisor ``count - ddof``; NaN where that is not positive."""
-        return np.divide(self._m2, self._divisor(ddof), out=np.empty_like(self._m2))
+        m2 = self.m2
+        return np.divide(m2, self._divisor(ddof), out=m2)
 
 
-def _add_rows(rows: FloatArray, count: int, mean: Matrix, m2: Matrix) -> None:
-    """Merge rows (k, d) into the moments of ``count`` samples: tile by tile over threads, in an order of its own."""
+def _add_rows(rows: FloatArray, count: int, state: Matrix) -> None:
+    """Merge rows (k, d) into the state of ``count`` samples: tile by tile over threads, in an order of its own."""
     from w2s_fast.kernels.moments import add_rows, merge_moments
 
     if rows.size <= TILE_SIZE:
-        add_rows(np.ascontiguousarray(rows), count, mean, m2)
+        add_rows(np.ascontiguousarray(rows), count, state)
         return
     columns = rows.shape[1]
     height = max(1, TILE_SIZE // min(columns, TILE_COLUMNS))
@@ -170,15 +182,15 @@ def _add_rows(rows: FloatArray, count: int, mean: Matrix, m2: Matrix) -> None:
         for top in range(0, len(rows), height)
     ]
 
-    def moments_of(tile: tuple[slice, slice]) -> tuple[Matrix, Matrix]:
+    def state_of(tile: tuple[slice, slice]) -> Matrix:
         part = np.ascontiguousarray(rows[tile])
-        tile_mean, tile_m2 = np.zeros(part.shape[1]), np.zeros(part.shape[1])
-        add_rows(part, 0, tile_mean, tile_m2)
-        return tile_mean, tile_m2
+        found = np.zeros((4, part.shape[1]))
+        add_rows(part, 0, found)
+        return found
 
-    for (tops, lefts), (tile_mean, tile_m2) in zip(tiles, ordered_map(moments_of, tiles), strict=True):
+    for (tops, lefts), found in zip(tiles, ordered_map(state_of, tiles), strict=True):
         more = min(tops.stop, len(rows)) - tops.start
-        merge_moments(count + tops.start, mean[lefts], m2[lefts], more, tile_mean, tile_m2)
+        merge_moments(count + tops.start, state, lefts.start, found.shape[1], more, found)
 
 
 class CoMoments(_Streaming):
@@ -193,11 +205,17 @@ class CoMoments(_Streaming):
            [4., 8.]])
     """
 
-    __slots__ = ("_scatter",)
+    __slots__ = ("_mean", "_scatter")
 
     def __init__(self) -> None:
         super().__init__()
+        self._mean: Matrix = np.zeros((2,))  # and what rounding left of it
         self._scatter: Matrix = np.zeros(())
+
+    @property
+    def mean(self) -> Matrix:
+        """Mean of the rows; NaN before the first one."""
+        return self._mean[0].copy() if self.count else np.full_like(self._mean[0], np.nan)
 
     def update(self, block: Any) -> Self:
         """Add the rows of ``block`` (k, d), k >= 0, and return ``self``."""
@@ -205,11 +223,12 @@ class CoMoments(_Streaming):
         self._expect(rows.shape[1:], "block")
         if len(rows):
             mean, product = scatter(rows)
+            refuse_vanishing(rows, np.diagonal(product), mean[0], "block")
             if not np.isfinite(np.diagonal(product)).all():  # tells of any NaN or infinity without a pass of its own
                 _check.all_finite(rows, "block")
                 raise ValueError("the squares of block overflow float64: scale it down first")
         else:
-            mean, product = np.zeros(rows.shape[1]), np.zeros(2 * rows.shape[1:])
+            mean, product = np.zeros((2, rows.shape[1])), np.zeros(2 * rows.shape[1:])
         self._join(len(rows), mean, product)
         return self
 
@@ -231,7 +250,7 @@ class CoMoments(_Streaming):
                 raise ValueError("the squares of all rows together overflow float64: scale them down first")
         elif self.count:
             mean, product = self._mean, self._scatter
-        self._shape, self._mean, self._scatter, self.count = mean.shape, mean, product, total
+        self._shape, self._mean, self._scatter, self.count = mean.shape[1:], mean, product, total
 
     def covariance(self, ddof: int = 0) -> Matrix:
         """Covariance matrix with divisor ``count - ddof``; NaN where that is not positive."""
@@ -265,15 +284,13 @@ class CoMoments(_Streaming):
             _check.floats(a, name, ndim=1) for a, name in ((numerator, "numerator"), (denominator, "denominator"))
         )
         for name, weights in (("numerator", above), ("denominator", below)):
-            if weights.shape != self._mean.shape:
-                raise ValueError(
-                    f"{name} must have one weight for each of {self._mean.shape} columns, got {weights.shape}"
-                )
+            if weights.shape != self._shape:
+                raise ValueError(f"{name} must have one weight for each of {self._shape} columns, got {weights.shape}")
         if self.count == 0:
             return np.nan, np.nan
-        size = float(below @ self._mean)
+        size = float(below @ self._mean[0])
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.float64(above @ self._mean) / size
+            ratio = np.float64(above @ self._mean[0]) / size
             tangent = above - ratio * below
             variance = tangent @ self.covariance(ddof=1) @ tangent / self.count
             return float(ratio), float(np.sqrt(np.maximum(variance, 0.0)) / abs(size))

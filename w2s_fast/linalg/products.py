@@ -170,7 +170,7 @@ def misfit(X: FloatArray, V: FloatArray, Y: FloatArray) -> Matrix:
 
 
 def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
-    """Mean of the joint rows of arrays (m, n_i), m >= 1, and Z'Z of their deviations Z from it."""
+    """Mean, as a sum (2, n) of two numbers, of the rows of arrays (m, n_i) joined, and Z'Z of their deviations Z."""
 
     def moments(cut: slice) -> tuple[int, Matrix, Matrix]:
         rows = np.concatenate([array[cut].astype(np.float64, copy=False) for array in arrays], axis=1)
@@ -179,7 +179,7 @@ def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
     width = sum(array.shape[1] for array in arrays)
     count, mean, product = 0, np.zeros(()), np.zeros(())
     for more, *part in _over_rows(moments, arrays[0], width, GRAM_ROWS):
-        mean, product = merge_scatter(count, mean, product, more, *part) if count else part
+        mean, product = merge_scatter(count, mean, product, more, *part)
         count += more
     return mean, product
 
@@ -188,8 +188,8 @@ def scatter_of_block(rows: Matrix) -> tuple[Matrix, Matrix]:
     """Mean of ``rows`` (m, n), m >= 1, and Z'Z of their deviations Z from it, which take their place."""
     mean = rows.mean(axis=0)
     rows -= mean
-    drift = rows.mean(axis=0)  # what rounding left in the mean
-    return mean + drift, rows.T @ rows - len(rows) * np.outer(drift, drift)
+    drift = rows.mean(axis=0)  # what rounding left of the mean
+    return np.stack(two_sum(mean, drift)), rows.T @ rows - len(rows) * np.outer(drift, drift)
 
 
 def merge_scatter(
@@ -197,11 +197,24 @@ def merge_scatter(
 ) -> tuple[Matrix, Matrix]:
     """Mean and scatter of two sets of rows together, or, with ``more`` < 0, of the first without the second.
 
-    Chan, Golub and LeVeque (1983).
+    Chan, Golub and LeVeque (1983). Means are sums (2, n) of two numbers, as in :mod:`w2s_fast.kernels.moments`.
     """
-    delta, share = its_mean - mean, more / (count + more)
+    if count == 0:
+        return its_mean, its_product
+    share = more / (count + more)
+    apart, rest = two_sum(its_mean[0], -mean[0])
+    delta = apart + (rest + (its_mean[1] - mean[1]))
     added = its_product if more > 0 else -its_product
-    return mean + delta * share, product + added + np.outer(delta, delta * (count * share))
+    moved, left = two_sum(mean[0], delta * share)
+    together = np.stack(two_sum(moved, left + mean[1]))
+    return together, product + added + np.outer(delta, delta * (count * share))
+
+
+def two_sum(a: Matrix, b: Matrix) -> tuple[Matrix, Matrix]:
+    """A + b as a float64 and what rounding took from it (Knuth 1969)."""
+    total = a + b
+    of_b = total - a
+    return total, (a - (total - of_b)) + (b - of_b)
 
 
 def blas_threads(a: FloatArray, *labels: FloatArray) -> AbstractContextManager[None]:

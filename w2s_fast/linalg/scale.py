@@ -17,6 +17,19 @@ Exponents = npt.NDArray[np.intc]
 MODERATE = 330  # bits: numbers within 2**-330 (1e-99) and 2**330, or 0, multiply three times within float64
 
 
+SMALLEST_SUM = 1e-290  # of squares: of a smaller one not all squares have all their digits
+ROUNDING = 1e-15  # of a mean, in numbers that all equal it
+
+
+def refuse_vanishing(rows: FloatArray, sums: FloatArray, mean: FloatArray | float, name: str) -> None:
+    """Refuse rows (m, d) that differ from ``mean``, though float64 holds next to nothing of the ``sums`` of squares."""
+    few = sums < SMALLEST_SUM
+    if few.any():
+        middle = mean[few] if isinstance(mean, np.ndarray) else mean
+        if (np.abs(rows[:, few] - middle) > ROUNDING * np.abs(middle)).any():
+            raise ValueError(f"the squares of {name} vanish in float64: scale it up first")
+
+
 def exponents(A: npt.NDArray[Any], axis: int | None = None) -> Exponents:
     """Exponents of two of the largest magnitudes in A, or along an axis; 0 where these are moderate, or 0."""
     if A.size == 0:
@@ -31,7 +44,7 @@ def exponent_of(number: float) -> int:
     return math.frexp(number)[1] if number else -1_075
 
 
-def scaled(A: FloatArray, exponent: int | Exponents) -> FloatArray:
+def scaled(A: npt.NDArray[Any], exponent: int | Exponents) -> npt.NDArray[Any]:
     """A times 2**exponent, in float64 where that changes anything."""
     if not np.any(exponent):
         return A
@@ -39,7 +52,7 @@ def scaled(A: FloatArray, exponent: int | Exponents) -> FloatArray:
         return np.ldexp(A.astype(np.float64, copy=False), exponent)
 
 
-def scaled_back(A: FloatArray, exponent: int | Exponents, dtype: npt.DTypeLike, what: str) -> FloatArray:
+def scaled_back(A: npt.NDArray[Any], exponent: int | Exponents, dtype: npt.DTypeLike, what: str) -> npt.NDArray[Any]:
     """A times 2**exponent in ``dtype``; refuse what does not fit."""
     if (
         type(exponent) is int and exponent == 0 and A.dtype == dtype

@@ -43,8 +43,9 @@ class Record:
         """Add the next trials of a place; return its moments."""
         before = self.require(seed)[place]
         moments = Moments().merge(before)
-        for row in values:
+        for row in values:  # each leaves what a file holds, so that it does not matter where a run was cut
             moments.update(row[None], finite=False)
+            moments = Moments.of_state(moments.count, moments.mean, moments.m2)
         if self.kept is not None:
             self.kept[seed][place].append(values)
         self.moments[seed][place] = moments
