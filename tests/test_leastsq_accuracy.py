@@ -140,7 +140,7 @@ def gelsd(A, b):
 
 SOLVERS = {
     "min_norm": min_norm,
-    "lstsq": lambda A, b: lstsq(A, b)[0],
+    "lstsq": lambda A, b: lstsq(A, b, cutoff(A))[0],
     "MinNorm": lambda A, b: MinNorm(A).solve(b),
 }
 

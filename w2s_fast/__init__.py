@@ -13,7 +13,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from w2s_fast.linalg.angles import correlation_dimension, principal_angles, projected_correlation_dimension
     from w2s_fast.linalg.gram import Gram
-    from w2s_fast.linalg.leastsq import MinNorm, lstsq, min_norm
+    from w2s_fast.linalg.leastsq import MinNorm, min_norm
+    from w2s_fast.linalg.lstsq import lstsq
     from w2s_fast.linalg.moments import CoMoments, Moments
     from w2s_fast.linalg.randomized import randomized_svd
     from w2s_fast.linalg.subspace import Subspace, intrinsic_dimension
@@ -42,7 +43,7 @@ _HOME = {
     "correlation_dimension": "linalg.angles",
     "expected_risks": "model.theory",
     "intrinsic_dimension": "linalg.subspace",
-    "lstsq": "linalg.leastsq",
+    "lstsq": "linalg.lstsq",
     "min_norm": "linalg.leastsq",
     "paper_bounds": "model.theory",
     "paper_ratio_bounds": "model.theory",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 import operator
 from typing import Any
@@ -13,8 +14,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 LARGEST_COUNT = 2**62
 
 
-def numbers(value: Any, name: str, *, ndim: int | None = None) -> npt.NDArray[Any]:
-    """View ``value`` as an array of real numbers, in whatever type it came."""
+def numbers(value: Any, name: str, *, ndim: int | None = None, kinds: str = "fiub") -> npt.NDArray[Any]:
+    """View ``value`` as an array of numbers, in whatever type it came: real ones, unless ``kinds`` has "c"."""
     if hasattr(value, "tocsr"):
         raise TypeError(f"{name} must be dense here, got a sparse matrix: call its toarray()")
     if np.ma.is_masked(value):
@@ -23,8 +24,8 @@ def numbers(value: Any, name: str, *, ndim: int | None = None) -> npt.NDArray[An
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"{name} must hold {'' if 'c' in kinds else 'real '}numbers, got dtype {array.dtype}")
     if ndim is not None and array.ndim != ndim:
         hint = {1: " Pass one number a row.", 2: " Reshape one feature with [:, None]."}.get(ndim, "")
         raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}.{hint}")
@@ -38,8 +39,8 @@ def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = Tru
     infinity unless ``finite=False``.
     """
     array = numbers(value, name, ndim=ndim)
-    if array.dtype not in (np.float32, np.float64):
-        array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    if array.dtype not in (np.float32, np.float64):  # which no other byte order equals
+        array = array.astype(np.float32 if array.dtype.type in (np.float16, np.float32) else np.float64)
     if finite:
         all_finite(array, name)
     return array
@@ -48,7 +49,7 @@ def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = Tru
 def all_finite(array: npt.NDArray[Any], name: str) -> None:
     """Refuse NaN and infinity."""
     with np.errstate(all="ignore"):  # one pass without a temporary settles most arrays
-        if math.isfinite(array.sum(dtype=np.float64)):
+        if cmath.isfinite(array.sum(dtype=np.result_type(array, np.float64))):
             return
     bad = ~np.isfinite(array)
     if bad.any():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
@@ -20,23 +21,43 @@ from w2s_fast.linalg.cutoff import Cutoff
 from w2s_fast.linalg.products import SERIAL_SIZE, blas_threads
 
 RawQR = tuple[FloatArray, FloatArray]  # reflections, transposed, and their factors tau
-Solution = tuple[FloatArray, FloatArray, Any, FloatArray]  # as NumPy's: x, residuals, rank, singular values
+Array = npt.NDArray[Any]  # real or complex
+Solution = tuple[Array, Array, Any, Array]  # as NumPy's: x, residuals, rank, singular values
 ELONGATED = 4  # rows a column: from here two blocks on threads beat LAPACK's QR with BLAS threads
 BLOCK_ROWS = 10  # a column, where there are more than two blocks: with fewer, their triangles cost what threads save
 MOST_BLOCKS = 16
+ROUNDING = 10.0  # times eps, the root of the columns and the largest: more than singular values err by
+LARGE = 2.0**500  # entries: beyond, squares overflow, and below its inverse they vanish
 WORTH_REDUCING = 1.5  # rows a column: nearer to square, factoring first costs more than it saves
 
 
-def lstsq(a: FloatArray, b: FloatArray, cut: float) -> Solution:
-    """:func:`numpy.linalg.lstsq` of a (m, n) and b (m, k)."""
+def lstsq(a: Array, b: Array, cut: float) -> Solution:
+    """:func:`numpy.linalg.lstsq` of a (m, n) and b (m, k), each float32, float64, complex64 or complex128."""
     with blas_threads(a, b):
-        reduced = _reduce(a, b) if _worth_reducing(a, ELONGATED) else None
-        if reduced is None:
-            return np.linalg.lstsq(a, b, cut)
-        x, residuals, rank, s = np.linalg.lstsq(reduced.triangle, reduced.moment, cut)
-        if a.shape[0] > rank == a.shape[1]:
-            residuals = np.sum(reduced.outside**2, axis=0)
-        return reduced.lift(x), residuals, rank, s
+        return _by_triangle(a, b, cut) or np.linalg.lstsq(a, b, cut)
+
+
+def _by_triangle(a: Array, b: Array, cut: float) -> Solution | None:
+    """Solve long real problems; None where rounding decides on the rank, which LAPACK's driver is then to do."""
+    if not _worth_reducing(a, ELONGATED) or np.iscomplexobj(a) or np.iscomplexobj(b):
+        return None
+    reduced = _reduce(a, b)
+    if reduced is None:
+        return None
+    x, residuals, rank, s = np.linalg.lstsq(reduced.triangle, reduced.moment, cut)
+    if _near_the_cut(s, cut):
+        return None
+    if a.shape[0] > rank == a.shape[1]:
+        residuals = np.sum(reduced.outside**2, axis=0)
+    dtype = np.result_type(a, b)
+    return reduced.lift(x).astype(dtype), residuals.astype(dtype), rank, s.astype(dtype)
+
+
+def _near_the_cut(s: FloatArray, cut: float) -> bool:
+    """Whether two stable algorithms may count different numbers of singular values s above ``cut`` times the first."""
+    eps = float(np.finfo(np.float64).eps)
+    limit = cut if 0 < cut < 1 else eps / 2  # as LAPACK takes it
+    return bool(np.any(np.abs(s - limit * s[0]) <= ROUNDING * eps * len(s) ** 0.5 * s[0]))
 
 
 def solve(X: FloatArray, Y: FloatArray, cut: Cutoff) -> FloatArray:
@@ -60,7 +81,7 @@ def _cut_off(X: FloatArray, Y: FloatArray, cut: Cutoff, rows: bool | None = None
     return np.asarray(np.linalg.lstsq(X, Y, cut.relative)[0])
 
 
-def _worth_reducing(a: FloatArray, elongation: float) -> bool:
+def _worth_reducing(a: Array, elongation: float) -> bool:
     return a.size > SERIAL_SIZE and max(a.shape) >= elongation * min(a.shape)
 
 
@@ -76,9 +97,10 @@ class _Reduced:
 
 
 def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
-    """Reduce by QR of [a b] (tall) or of a' (wide).
+    """Reduce by QR in float64 of [a b] (tall) or of a' (wide).
 
-    None where more labels than columns would make that long, or sums overflow, before which LAPACK's driver scales.
+    None where more labels than columns would make that long, or squares might overflow or vanish, before which LAPACK's
+    driver scales.
     """
     n = a.shape[1]
     if a.shape[0] >= n:
@@ -89,7 +111,12 @@ def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
     else:
         Q = _Reflections(a.T)
         reduced = _Reduced(Q.R.T, True, b.astype(np.float64, copy=False), np.zeros((0, b.shape[1])), Q.times)
-    return reduced if np.isfinite(reduced.triangle).all() else None
+    return reduced if _in_range(reduced.triangle) and _in_range(reduced.moment, reduced.outside) else None
+
+
+def _in_range(*arrays: FloatArray) -> bool:
+    largest = float(np.max([np.abs(array).max(initial=0.0) for array in arrays]))
+    return largest == 0.0 or 1 / LARGE <= largest <= LARGE
 
 
 def _blocks(m: int, n: int) -> list[slice]:
@@ -99,7 +126,7 @@ def _blocks(m: int, n: int) -> list[slice]:
 
 
 def _triangle(a: FloatArray, b: FloatArray) -> FloatArray:
-    """R of [a b]."""
+    """R of [a b], in float64 whatever they are."""
 
     def of_rows(block: slice) -> FloatArray:
         rows = np.concatenate((a[block], b[block]), axis=1, dtype=np.float64)
@@ -114,7 +141,7 @@ class _Reflections:
 
     def __init__(self, a: FloatArray) -> None:
         m, n = a.shape
-        self._factors = list(ordered_map(lambda block: _raw_qr(a[block]), _blocks(m, n)))
+        self._factors = list(ordered_map(lambda block: _raw_qr(a[block].astype(np.float64, copy=False)), _blocks(m, n)))
         self._merge = _raw_qr(np.concatenate([_upper(factor) for factor in self._factors]))
         self.R = _upper(self._merge)
 

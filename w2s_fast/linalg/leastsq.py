@@ -1,4 +1,4 @@
-"""Least squares: NumPy's ``lstsq`` for single problems and stacks, and the fastest safe minimum-norm solution."""
+"""Least squares: the minimum-norm solution by the fastest route that is safe, for single problems and stacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ Flags = npt.NDArray[np.bool_]
 FAR_OFF = 4.0  # lengths that centring leaves of a column: from here rounding may be what a Gram matrix calls safe
 LEAST_STACK = 4  # problems: for fewer, threads and code compiled for stacks alone cost more than they save
 THREADED_WORK = 10**7  # multiplications of X'X over a stack: below, threads cost more than they save
-CALL_WORK = 10**6  # multiplications of one X'X: below, Python's part in a call is too large for threads to share
 SVD_CALL, SVD_WORK = 10_000, 20  # multiplications that a decomposition takes as long as, beside those of X'X
 KERNEL_WORK = 5 * 10**6  # multiplications of one X'X: below, a compiled loop over the stack beats NumPy's calls
 
@@ -134,68 +133,6 @@ def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatA
             f"shape {X.shape}, got {np.shape(b)}"
         )
     return X, Y, vector
-
-
-def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
-    """Least-squares solution of minimal norm by the SVD: :func:`numpy.linalg.lstsq`, for stacks too.
-
-    Parameters
-    ----------
-    a : (..., m, n) array_like
-    b : (..., m) or (..., m, k) array_like
-        Labels; a vector a problem where it has one dimension fewer than ``a``.
-    rcond : float, optional
-        Singular values below ``rcond`` times the largest count as zero: eps * max(m, n) by default, eps / 2 for -1
-        (LAPACK's machine precision).
-
-    Returns
-    -------
-    x : (..., n) or (..., n, k) ndarray
-    residuals : (..., k) ndarray
-        Sums of squared residuals; empty, as NumPy's, unless m > n and every problem has rank n.
-    rank : int, or (...) ndarray of int for a stack
-    s : (..., min(m, n)) ndarray
-        Singular values of ``a``, falling.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Shapes that do not fit, NaN or infinity, complex numbers or objects.
-
-    Examples
-    --------
-    >>> from w2s_fast import lstsq
-    >>> x, residuals, rank, s = lstsq([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]], [1.0, 3.0, 5.0])
-    >>> x.round(12), int(rank)
-    (array([1., 2.]), 2)
-    """
-    X, Y, vector = _problem(a, b, ("a", "b"))
-    _check.all_finite(X, "a")
-    m, n = X.shape[-2:]
-    dtype = np.result_type(X, Y)
-    eps = float(np.finfo(dtype).eps)
-    cut = eps * max(m, n) if rcond is None else eps / 2 if rcond == -1 else _check.cutoff(rcond)
-    if X.ndim == 2:
-        x, residuals, rank, s = by_qr.lstsq(X.astype(dtype, copy=False), Y.astype(dtype, copy=False), cut)
-        return x[:, 0] if vector else x, residuals, rank, s
-    lead, k = X.shape[:-2], Y.shape[-1]
-    problems = int(np.prod(lead))
-    A = X.astype(dtype, copy=False).reshape(problems, m, n)
-    B = Y.astype(dtype, copy=False).reshape(problems, m, k)
-
-    def solve(problem: int) -> tuple[FloatArray, FloatArray, Any, FloatArray]:
-        return by_qr.lstsq(A[problem], B[problem], cut)
-
-    solve_all = ordered_map if problems > 1 and _gram_work(m, n) >= CALL_WORK else map
-    coef, residuals = np.zeros((problems, n, k), dtype), np.zeros((problems, k), dtype)
-    ranks, singular_values = np.zeros(problems, np.int64), np.zeros((problems, min(m, n)), dtype)
-    for problem, (x, squares, rank, s) in enumerate(solve_all(solve, range(problems))):
-        coef[problem], ranks[problem], singular_values[problem] = x, rank, s
-        residuals[problem] = squares if squares.size else np.nan
-    full = m > n and bool(np.all(ranks == n))
-    residuals = residuals.reshape(*lead, k) if full else np.zeros((0,), dtype)
-    solution = coef.reshape(*lead, n) if vector else coef.reshape(*lead, n, k)
-    return solution, residuals, ranks.reshape(lead), singular_values.reshape(*lead, min(m, n))
 
 
 def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) -> FloatArray:
