@@ -11,7 +11,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests import naive
-from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, principal_angles, randomized_svd
+from w2s_fast import (
+    Subspace,
+    correlation_dimension,
+    intrinsic_dimension,
+    principal_angles,
+    projected_correlation_dimension,
+    randomized_svd,
+)
 from w2s_fast.kernels.sketch import NONZEROS, TILE_COLUMNS, add_sketch
 from w2s_fast.linalg import lanczos, products, randomized
 from w2s_fast.linalg.orthonormal import leading_eigenvectors
@@ -345,11 +352,53 @@ def test_the_callers_matrix_is_left_alone():
         assert np.array_equal(same, M), name
 
 
+@pytest.mark.parametrize("shape", [(8, 5), (5, 8), (1, 6), (6, 1), (1, 1)], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"n_iter": 0}, {"n_iter": 9}, {"n_oversamples": 0}, {"transpose": True}], ids=str
+)
+def test_more_components_than_there_are_give_all(shape, settings):
+    M = random(*shape)
+    for kind in (np.asarray, scipy.sparse.csr_array):
+        for components in (min(shape), min(shape) + 1, 100 * max(shape)):
+            U, s, Vt = randomized_svd(kind(M), components, random_state=0, **settings)
+            assert (U.shape, s.shape, Vt.shape) == ((shape[0], min(shape)), (min(shape),), (min(shape), shape[1]))
+            np.testing.assert_allclose(U * s @ Vt, M, atol=1e-12)
+
+
+@pytest.fixture
+def global_state():
+    """NumPy's global RandomState, as it was once the test is over."""
+    state = np.random.mtrand._rand
+    before = state.get_state()
+    yield state
+    state.set_state(before)
+
+
+@pytest.mark.parametrize("name", ["None", "np.random", "RandomState"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda M, state: randomized_svd(M, 3, n_iter=0, random_state=state)[1][0],
+        lambda M, state: projected_correlation_dimension(M[:, :20], M, energy=0.6, random_state=state),
+    ],
+    ids=["randomized_svd", "projected_correlation_dimension"],
+)
+def test_numpys_global_seed_is_followed(call, name, global_state):
+    M, state = random(60, 50), {"None": None, "np.random": np.random, "RandomState": global_state}[name]
+    global_state.seed(5)
+    first, second = call(M, state), call(M, state)
+    assert first != second
+    global_state.seed(5)
+    assert (call(M, state), call(M, state)) == (first, second)
+    global_state.seed(6)
+    assert call(M, state) != first
+
+
 @pytest.mark.parametrize(
     ("M", "settings", "error", "message"),
     [
-        (np.eye(3), {"n_components": 0}, ValueError, "n_components must be at least 1 and at most 3, got 0"),
-        (np.ones((9, 4)), {"n_components": 5}, ValueError, "n_components must be at least 1 and at most 4, got 5"),
+        (np.eye(3), {"n_components": 0}, ValueError, "n_components must be at least 1, got 0"),
+        (np.eye(3), {"n_components": -1}, ValueError, "n_components must be at least 1, got -1"),
         (np.eye(3), {"n_components": 1.0}, TypeError, "n_components must be a whole number, got 1.0"),
         (np.eye(3), {"n_oversamples": -1}, ValueError, "n_oversamples must be at least 0, got -1"),
         (np.eye(3), {"n_iter": -1}, ValueError, "n_iter must be at least 0, got -1"),
@@ -362,7 +411,11 @@ def test_the_callers_matrix_is_left_alone():
         ),
         (np.eye(3), {"svd_lapack_driver": "no"}, ValueError, "svd_lapack_driver must be one of 'gesdd', 'gesvd', got"),
         (np.eye(3), {"random_state": "seed"}, TypeError, "random_state"),
+        (np.eye(3), {"random_state": -1}, ValueError, "random_state must be at least 0"),
         (np.eye(3), {"transpose": "maybe"}, ValueError, "transpose must be"),
+        (np.eye(3), {"transpose": 1}, ValueError, "transpose must be True or False, got 1"),
+        (np.eye(3), {"flip_sign": "no"}, TypeError, "flip_sign must be True or False, got 'no'"),
+        (np.eye(3).astype(str), {}, ValueError, "M must hold real numbers"),
         (np.ones((0, 3)), {}, ValueError, r"M must not be empty, got shape (0, 3)"),
         (np.ones(3), {}, ValueError, "M must have 2 dimension(s), got shape (3,)"),
         (np.eye(3) * np.nan, {}, ValueError, "M holds 9 NaN or infinite value(s)"),

@@ -102,3 +102,4 @@ def test_any_random_state_makes_a_key():
     assert key64(np.random.default_rng(1)) == key64(np.random.default_rng(1))
     assert key64(np.random.RandomState(1)) == key64(np.random.RandomState(1))
     assert key64(None) != key64(None)
+    assert key64(np.random) != key64(np.random)

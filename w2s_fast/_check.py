@@ -14,6 +14,10 @@ FloatArray = npt.NDArray[np.floating[Any]]
 LARGEST_COUNT = 2**62
 
 
+class ArgumentError(TypeError, ValueError):
+    """An argument of a wrong type, for callers who catch either class: scikit-learn's error is both, too."""
+
+
 def numbers(value: Any, name: str, *, ndim: int | None = None, kinds: str = "fiub") -> npt.NDArray[Any]:
     """View ``value`` as an array of numbers, in whatever type it came: real ones, unless ``kinds`` has "c"."""
     if hasattr(value, "tocsr"):
@@ -25,7 +29,7 @@ def numbers(value: Any, name: str, *, ndim: int | None = None, kinds: str = "fiu
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
     if array.dtype.kind not in kinds:
-        raise TypeError(f"{name} must hold {'' if 'c' in kinds else 'real '}numbers, got dtype {array.dtype}")
+        raise ArgumentError(f"{name} must hold {'' if 'c' in kinds else 'real '}numbers, got dtype {array.dtype}")
     if ndim is not None and array.ndim != ndim:
         hint = {1: " Pass one number a row.", 2: " Reshape one feature with [:, None]."}.get(ndim, "")
         raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}.{hint}")
@@ -63,11 +67,11 @@ def all_finite(array: npt.NDArray[Any], name: str) -> None:
 def integer(value: Any, name: str, *, minimum: int = 0, maximum: int = LARGEST_COUNT) -> int:
     """A whole number in ``minimum..maximum``."""
     if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
+        raise ArgumentError(f"{name} must be a whole number, got {value!r}")
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be a whole number, got {value!r} of type {type(value).__name__}") from None
+        raise ArgumentError(f"{name} must be a whole number, got {value!r} of type {type(value).__name__}") from None
     if not minimum <= number <= maximum:
         upper = f" and at most {maximum:,}" if maximum != LARGEST_COUNT or number > maximum else ""
         raise ValueError(f"{name} must be at least {minimum:,}{upper}, got {number:,}")
@@ -109,6 +113,13 @@ def choice(value: Any, name: str, *allowed: str) -> None:
     """Refuse anything but the strings allowed."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
+def boolean(value: Any, name: str) -> bool:
+    """True or False, and nothing that merely counts as either."""
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def sizes(value: Any, name: str) -> npt.NDArray[np.int64]:

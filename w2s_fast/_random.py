@@ -32,8 +32,13 @@ def stream(seed: int, point: tuple[int, ...], trial: int) -> np.random.Generator
 
 
 def key64(random_state: Any) -> int:
-    """A 64-bit key from what NumPy and scikit-learn take as ``random_state``."""
+    """A 64-bit key from what NumPy and scikit-learn take as ``random_state``.
+
+    None and ``np.random`` itself draw it from NumPy's global state, which ``np.random.seed`` sets.
+    """
+    if random_state is None or random_state is np.random:
+        return int.from_bytes(np.random.bytes(8), "little")  # noqa: NPY002  the global state is what is asked for
     if isinstance(random_state, np.random.RandomState | np.random.Generator):
         return int.from_bytes(random_state.bytes(8), "little")
-    seed = None if random_state is None else _check.integer(random_state, "random_state", maximum=2**128)
+    seed = _check.integer(random_state, "random_state", maximum=2**128)
     return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])

@@ -96,7 +96,7 @@ def sketch(X: Any, width: int, *, random_state: Any = None) -> Any:
     X : (n, d) array on the GPU
     width : int
         Rows of the sketch, at least 1.
-    random_state : int, RandomState, Generator or None
+    random_state : int, RandomState, Generator, np.random or None
     """
     rows = arrays.floats(X, "X", ndim=2)
     return _sketch(rows, _check.integer(width, "width", minimum=1), key64(random_state))
@@ -133,14 +133,14 @@ def randomized_svd(
     ----------
     M : (m, n) array on the GPU
     n_components : int
-        From 1 to min(m, n).
+        At least 1; more than min(m, n) give that many.
     n_oversamples, n_iter : int
-    random_state : int, RandomState, Generator or None
+    random_state : int, RandomState, Generator, np.random or None
     """
     X = arrays.floats(M, "M", ndim=2)
     if 0 in X.shape:
         raise ValueError(f"M must not be empty, got shape {X.shape}")
-    k = _check.integer(n_components, "n_components", minimum=1, maximum=min(X.shape))
+    k = min(_check.integer(n_components, "n_components", minimum=1), *X.shape)
     width = min(k + _check.integer(n_oversamples, "n_oversamples"), *X.shape)
     iterations = _check.integer(n_iter, "n_iter")
     wide = X.shape[0] < X.shape[1]

@@ -121,7 +121,7 @@ def projected_correlation_dimension(A: Any, B: Any, *, energy: float = 0.99, ran
         Features over the same rows, of any widths.
     energy : float
         In (0, 1]. The dimensions are those of the features before projection, at most D.
-    random_state : int, RandomState, Generator or None
+    random_state : int, RandomState, Generator, np.random or None
 
     Examples
     --------

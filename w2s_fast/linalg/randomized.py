@@ -60,7 +60,7 @@ def randomized_svd(
     ----------
     M : (m, n) array_like, memmap or scipy sparse matrix
     n_components : int
-        From 1 to min(m, n).
+        At least 1; more than min(m, n) give that many.
     n_oversamples : int
         Extra directions that make the ones asked for accurate.
     n_iter : int or "auto"
@@ -74,7 +74,8 @@ def randomized_svd(
         Decompose M' instead; "auto" where M is wider than tall. The result is that of M either way.
     flip_sign : bool
         Make each component's largest entry in U positive.
-    random_state : int, RandomState, Generator or None
+    random_state : int, RandomState, Generator, np.random or None
+        None follows ``np.random.seed``, as ``np.random`` itself does.
     svd_lapack_driver : {"gesdd", "gesvd"}
 
     Returns
@@ -87,7 +88,7 @@ def randomized_svd(
     Raises
     ------
     ValueError, TypeError
-        NaN or infinity, ``n_components`` out of range, unknown options.
+        NaN or infinity, ``n_components`` below 1, unknown options.
 
     Examples
     --------
@@ -109,13 +110,16 @@ def randomized_svd(
     X = _sparse_floats(M) if scipy.sparse.issparse(M) else _check.floats(M, "M", ndim=2, finite=False)
     if 0 in X.shape:
         raise ValueError(f"M must not be empty, got shape {X.shape}")
-    k = _check.integer(n_components, "n_components", minimum=1, maximum=min(X.shape))
+    k = min(_check.integer(n_components, "n_components", minimum=1), *X.shape)
     width = min(k + _check.integer(n_oversamples, "n_oversamples"), *X.shape)
     iterations = None if n_iter == "auto" else _check.integer(n_iter, "n_iter")
     _check.choice(power_iteration_normalizer, "power_iteration_normalizer", "auto", "QR", "LU", "none")
     _check.choice(svd_lapack_driver, "svd_lapack_driver", "gesdd", "gesvd")
-    if not isinstance(transpose, bool | np.bool_):
+    if isinstance(transpose, str):
         _check.choice(transpose, "transpose", "auto")
+    else:
+        _check.boolean(transpose, "transpose")
+    flip_sign = _check.boolean(flip_sign, "flip_sign")
     wide = X.shape[0] < X.shape[1] if transpose == "auto" else bool(transpose)
     tall: Any = X.T if wide else X
     key = key64(random_state)

@@ -103,7 +103,7 @@ class Subspace:
             From 1 to min(N, D).
         energy : float, optional
             In (0, 1]; 0.99 if neither is given.
-        random_state : int, RandomState, Generator or None
+        random_state : int, RandomState, Generator, np.random or None
             Used where the method is randomized.
         progress : callable, optional
             Called with (rows done, rows in all) during each pass; 0 in all where that is not known. Columns count in
