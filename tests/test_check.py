@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 from tests import naive
-from w2s_fast import _check
+from w2s_fast import GaussianModel, Gram, Moments, _check, probe, randomized_svd, w2s_variance
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -53,6 +53,60 @@ def test_floats_takes_every_layout():
 def test_floats_refuses_what_is_no_array_of_reals(value, ndim, error, message):
     with pytest.raises(error, match=re.escape(message)):
         _check.floats(value, "X", ndim=ndim)
+
+
+@pytest.mark.parametrize("code", ["f4", "f8", "f2", "i4"])
+def test_floats_keeps_the_precision_of_foreign_byte_orders(code):
+    array = np.array([1, 2, 3], code)
+    swapped = array.astype(array.dtype.newbyteorder())
+    found = _check.floats(swapped, "X")
+    assert found.dtype == _check.floats(array, "X").dtype
+    assert found.tolist() == [1.0, 2.0, 3.0]
+
+
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [MASKED, [MASKED, MASKED], (MASKED, [3.0, 4.0]), [[MASKED], [MASKED]], [[[1.0, 2.0]], [MASKED]]],
+    ids=["array", "list", "tuple", "lists", "deep"],
+)
+def test_no_mask_is_dropped(value):
+    for check in (_check.floats, _check.numbers, _check.sizes, _check.sizes_or_limit):
+        with pytest.raises(ValueError, match="X has masked values: fill or drop them first"):
+            check(value, "X")
+
+
+def test_masked_arrays_without_masked_values_are_arrays():
+    rows = [np.ma.array([1.0, 2.0]), np.ma.array([3.0, 4.0], mask=False)]
+    assert _check.floats(rows, "X").tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+@pytest.mark.parametrize("value", [np.ma.masked, np.ma.array(3, mask=True), np.ma.array(3.0, mask=True)], ids=repr)
+def test_a_masked_number_is_none(value):
+    with pytest.raises(TypeError, match="n must be a whole number"):
+        _check.integer(value, "n")
+    with pytest.raises(TypeError, match="n must be a number"):
+        _check.real(value, "n")
+
+
+@pytest.mark.parametrize("flag", [True, False, np.True_, np.False_])
+def test_boolean_takes_booleans(flag):
+    assert _check.boolean(flag, "flag") is bool(flag)
+
+
+@pytest.mark.parametrize("value", [0, 1, None, "False", "", np.nan, [True], np.array([True]), np.array(True)], ids=repr)
+def test_boolean_takes_nothing_that_merely_counts_as_one(value):
+    with pytest.raises(TypeError, match=re.escape(f"flag must be True or False, got {value!r}")):
+        _check.boolean(value, "flag")
+
+
+def test_errors_of_type_are_caught_as_either_class():
+    for check in (_check.integer, _check.boolean, _check.floats):
+        for kind in (TypeError, ValueError):
+            with pytest.raises(kind):
+                check("text", "X")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -196,3 +250,22 @@ def test_same_rows_returns_the_length_or_names_all_of_them():
     message = "these must have the same number of rows: weak has 1,200, strong has 3, y has 3"
     with pytest.raises(ValueError, match=message):
         _check.same_rows(weak=np.ones((1200, 2)), strong=np.ones((3, 2)), y=np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: Gram(centred="False"),
+        lambda: Gram.prefixes(np.eye(2), sizes=[1], centred="no"),
+        lambda: Moments().update([1.0], finite="no"),
+        lambda: randomized_svd(np.eye(3), 1, flip_sign="no"),
+        lambda: randomized_svd(np.eye(3), 1, transpose=0),
+        lambda: w2s_variance(GaussianModel.paper(), n=2000, N=4000, population="no"),
+        lambda: probe(np.eye(9), np.eye(9), np.arange(9.0), n=2, N=2, trials=1, intercept="no"),
+        lambda: probe(np.eye(9), np.eye(9), np.arange(9.0), n=2, N=2, trials=1, nested=1),
+        lambda: probe(np.eye(9), np.eye(9), np.arange(9.0), n=2, N=2, trials=1, decompose="no"),
+    ],
+)
+def test_text_is_no_flag_of_a_public_function(call):
+    with pytest.raises(TypeError, match=r"\w+ must be True or False, got"):
+        call()

@@ -22,8 +22,7 @@ def numbers(value: Any, name: str, *, ndim: int | None = None, kinds: str = "fiu
     """View ``value`` as an array of numbers, in whatever type it came: real ones, unless ``kinds`` has "c"."""
     if hasattr(value, "tocsr"):
         raise TypeError(f"{name} must be dense here, got a sparse matrix: call its toarray()")
-    if np.ma.is_masked(value):
-        raise ValueError(f"{name} has masked values: fill or drop them first")
+    _refuse_masked(value, name)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -34,6 +33,19 @@ def numbers(value: Any, name: str, *, ndim: int | None = None, kinds: str = "fiu
         hint = {1: " Pass one number a row.", 2: " Reshape one feature with [:, None]."}.get(ndim, "")
         raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}.{hint}")
     return array
+
+
+def _has_masked(value: Any) -> bool:
+    """Whether anything is masked, in arrays within lists too, whose masks NumPy drops without a word."""
+    if not isinstance(value, list | tuple):
+        return isinstance(value, np.ma.MaskedArray) and bool(np.ma.is_masked(value))
+    holders = (list, tuple, np.ma.MaskedArray)
+    return any(issubclass(kind, holders) for kind in set(map(type, value))) and any(map(_has_masked, value))
+
+
+def _refuse_masked(value: Any, name: str) -> None:
+    if _has_masked(value):
+        raise ValueError(f"{name} has masked values: fill or drop them first")
 
 
 def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = True) -> FloatArray:
@@ -66,7 +78,7 @@ def all_finite(array: npt.NDArray[Any], name: str) -> None:
 
 def integer(value: Any, name: str, *, minimum: int = 0, maximum: int = LARGEST_COUNT) -> int:
     """A whole number in ``minimum..maximum``."""
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, bool | np.bool_) or _has_masked(value):
         raise ArgumentError(f"{name} must be a whole number, got {value!r}")
     try:
         number = operator.index(value)
@@ -80,7 +92,7 @@ def integer(value: Any, name: str, *, minimum: int = 0, maximum: int = LARGEST_C
 
 def real(value: Any, name: str, *, minimum: float = 0.0, maximum: float = math.inf, open_left: bool = False) -> float:
     """A finite number in ``minimum..maximum``, without ``minimum`` itself if ``open_left``."""
-    if isinstance(value, str | bytes | bool | np.bool_ | np.complexfloating) or value is np.ma.masked:
+    if isinstance(value, str | bytes | bool | np.bool_ | np.complexfloating) or _has_masked(value):
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
         number = float(value)
@@ -126,6 +138,7 @@ def sizes(value: Any, name: str) -> npt.NDArray[np.int64]:
     """One sample size or an array of them, each at least 1."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = integer(value, name, minimum=1)
+    _refuse_masked(value, name)
     expected = f"{name} must be a whole number or a non-empty array of them, got {value!r}"
     try:
         array = np.asarray(value)
@@ -140,6 +153,7 @@ def sizes(value: Any, name: str) -> npt.NDArray[np.int64]:
 
 def sizes_or_limit(value: Any, name: str) -> npt.NDArray[np.float64]:
     """Sample sizes as :func:`sizes` takes them, or infinity, as floats."""
+    _refuse_masked(value, name)
     try:
         array = np.asarray(value)
     except ValueError:

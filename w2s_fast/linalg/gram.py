@@ -57,7 +57,7 @@ class Gram:
     __slots__ = ("_columns", "_joint", "_label_shape", "_mean", "_peak", "centred", "n_rows")
 
     def __init__(self, *, centred: bool = False) -> None:
-        self.centred = bool(centred)
+        self.centred = _check.boolean(centred, "centred")
         self.n_rows = 0
         self._joint: Matrix = np.zeros((0, 0))  # [X | Y]'[X | Y], of deviations if centred
         self._mean: Matrix = np.zeros((2, 0))  # and what rounding left of it

@@ -121,6 +121,7 @@ class Moments(_Streaming):
         finite : bool
             Refuse NaN and infinity; ``False`` lets them through into the moments they touch.
         """
+        finite = _check.boolean(finite, "finite")
         samples = self._samples(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")

@@ -48,7 +48,7 @@ class Design:
     def of(cls, task: Task, n: Any, N: Any, seed: int, decompose: bool = False) -> Design:
         """Split the rows; refuse points that ask for more of them than there are."""
         seed = _check.integer(seed, "seed")
-        _check.instance(decompose, bool, "decompose")
+        decompose = _check.boolean(decompose, "decompose")
         labelled, pseudo = _check.broadcast(n=_check.sizes(n, "n"), N=_check.sizes(N, "N"))
         pool, test, index = task.split(seed)
         teachers, students = (

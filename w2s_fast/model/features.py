@@ -212,8 +212,7 @@ class Task:
         """Check the arguments of :func:`w2s_fast.probe` that describe the data."""
         rows = Rows.checked(weak, strong, y)
         rows.refuse_constant()
-        for name, flag in (("intercept", intercept), ("nested", nested)):
-            _check.instance(flag, bool, name)
+        intercept, nested = _check.boolean(intercept, "intercept"), _check.boolean(nested, "nested")
         ridge, label_noise = _check.real(ridge, "ridge"), _check.real(label_noise, "label_noise", maximum=LARGEST_LABEL)
         return cls(rows, _checked_test(test, rows), ridge, intercept, nested, label_noise)
 

@@ -129,7 +129,7 @@ def w2s_variance(model: GaussianModel, n: Any, N: Any, *, population: bool = Fal
     d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
     inherited = _noise_energy(model.noise_variance, d_shared, labelled, d_weak)
     discrepant = _noise_energy(model.noise_variance, d_weak - d_shared, labelled, d_weak)
-    if population:
+    if _check.boolean(population, "population"):
         return inherited, _noise_energy(discrepant, d_strong, pseudo, d_strong)
     with np.errstate(invalid="ignore"):
         reduced = np.where(np.isinf(discrepant), np.inf, discrepant * d_strong / pseudo)
