@@ -43,5 +43,5 @@ raise SystemExit(peer_tests.main())
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert done.returncode == 1
-    for name in ("test_sq_cases", "test_nonsq_cases", "TestBatch::test_lstsq"):
+    for name in ("test_sq_cases", "test_nonsq_cases", "test_every_case", "TestBatch::test_lstsq"):
         assert name in done.stdout

@@ -365,6 +365,28 @@ def test_more_components_than_there_are_give_all(shape, settings):
             np.testing.assert_allclose(U * s @ Vt, M, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "f4", "f8", "?"])
+@pytest.mark.parametrize("kind", ["coo", "csr"])
+def test_sparse_entries_of_equal_place_are_added_without_overflow(kind, dtype):
+    entries, (rows, columns) = np.array([100, 100, 100, 3, 50], dtype), ([0, 0, 0, 1, 2], [0, 0, 0, 1, 2])
+    M = scipy.sparse.coo_array((entries, (rows, columns)), shape=(5, 4))
+    if kind == "csr":
+        M = scipy.sparse.csr_array((entries, columns, [0, 3, 4, 5, 5, 5]), shape=(5, 4))
+    dense = np.zeros(M.shape)
+    np.add.at(dense, (rows, columns), entries.astype(float))
+    s = randomized_svd(M, 2, random_state=0)[1]
+    np.testing.assert_allclose(s, np.linalg.svd(dense, compute_uv=False)[:2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "f4", "f8", "?"])
+@pytest.mark.parametrize("kind", ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"])
+@pytest.mark.filterwarnings("ignore:Calculating SVD:scipy.sparse.SparseEfficiencyWarning")
+def test_every_kind_of_sparse_matrix(kind, dtype):
+    M = np.diag([5, 4, 0, 2]).astype(dtype)
+    s = randomized_svd(scipy.sparse.coo_array(M).asformat(kind), 2, random_state=0)[1]
+    np.testing.assert_allclose(s, np.linalg.svd(M.astype(float), compute_uv=False)[:2], rtol=1e-6)
+
+
 @pytest.fixture
 def global_state():
     """NumPy's global RandomState, as it was once the test is over."""
@@ -420,6 +442,7 @@ def test_numpys_global_seed_is_followed(call, name, global_state):
         (np.ones(3), {}, ValueError, "M must have 2 dimension(s), got shape (3,)"),
         (np.eye(3) * np.nan, {}, ValueError, "M holds 9 NaN or infinite value(s)"),
         (scipy.sparse.csr_array([[np.inf, 0.0]]), {}, ValueError, "M holds 1 NaN or infinite value(s)"),
+        (scipy.sparse.coo_array(np.ones(3)), {}, ValueError, "M must have 2 dimension(s), got shape (3,)"),
         (np.eye(3) * 1j, {}, TypeError, "M must hold real numbers, got dtype complex128"),
         (scipy.sparse.csr_array([[1j, 0.0]]), {}, TypeError, "M must hold real numbers, got dtype complex128"),
     ],

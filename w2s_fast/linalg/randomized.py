@@ -146,9 +146,13 @@ def _is_sparse(X: Any) -> bool:
 
 
 def _sparse_floats(M: Any) -> Any:
+    if M.ndim != 2:
+        raise ValueError(f"M must have 2 dimension(s), got shape {M.shape}")
+    dtype = _check.floats(np.zeros(0, M.dtype), "M").dtype
+    M = M.astype(dtype, copy=False)  # before entries of equal place are added up: short integers would overflow
     M = M if M.format in ("csr", "csc") else M.tocsr()
-    data = _check.floats(M.data, "M")
-    return M if data is M.data else M.astype(data.dtype)
+    _check.all_finite(M.data, "M")
+    return M
 
 
 def _signs(columns: FloatArray) -> FloatArray:
