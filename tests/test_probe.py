@@ -238,7 +238,7 @@ OUT_OF_CORE = """
 
     rng = np.random.default_rng(0)
     folder, kind = sys.argv[1:]
-    strong = folder + "/strong.npy" if kind == "path" else np.load(folder + "/strong.npy", mmap_mode="r")
+    strong = folder + "/strong.npy" if kind != "memmap" else np.load(folder + "/strong.npy", mmap_mode="r")
     small = rng.standard_normal((300, 5))
     probe(small, small, small[:, 0] + rng.standard_normal(300), n=20, N=30, trials=2)  # compiles
     weak, y = rng.standard_normal((200_000, 3)), rng.standard_normal(200_000)
@@ -250,10 +250,10 @@ OUT_OF_CORE = """
 
 @pytest.mark.jit_speed
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts resident memory as Linux does")
-@pytest.mark.parametrize("kind", ["path", "memmap"])
+@pytest.mark.parametrize("kind", ["path", "memmap", "transpose"])
 def test_features_in_files_take_memory_for_blocks_alone(tmp_path, kind):
     with (tmp_path / "strong.npy").open("wb") as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (200_000, 320)}
+        header = {"descr": "<f4", "fortran_order": kind == "transpose", "shape": (200_000, 320)}
         np.lib.format.write_array_header_1_0(file, header)
         for block in range(40):
             file.write(np.random.default_rng(block).standard_normal((5_000, 320), np.float32).tobytes())

@@ -19,6 +19,7 @@ from w2s_fast.linalg import files
 Result = TypeVar("Result")
 Progress = Callable[[int, int], object]  # told (rows done, rows in all)
 SMALLEST_ENERGY = 1e-270  # sum of squares in float64: of a smaller one eigenvalues have lost digits
+FEW_ROWS = 128  # of a wide matrix, which are held: sketches of its columns would take more room than they do
 LONGEST_BLOCK, LARGEST_BLOCK = 4_096, 64 << 20  # rows, and bytes of float64, for products: BLAS wants long sums
 
 
@@ -53,7 +54,9 @@ class Rows:
         """Look at ``X`` without reading its rows."""
         if isinstance(X, str | PathLike):
             file = files.MatrixFile.open(X, name)
-            return cls(file, name, (file.shape[0], file.shape[1]))
+            rows, columns = file.shape
+            few = rows <= min(FEW_ROWS, columns)
+            return cls(next(file.blocks(max(rows, 1))) if few else file, name, (rows, columns))
         if is_array(X):
             array = _check.floats(X, name, ndim=2, finite=False)
             return cls(array, name, (array.shape[0], array.shape[1]))

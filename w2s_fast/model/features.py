@@ -61,9 +61,15 @@ class Features:
         if _map_of(self.values) is None:
             return self.values.take(index, axis=0)
         rows = np.empty((len(index), self.values.shape[1]), self.values.dtype)
-        for start in range(0, len(index), SCATTERED):
-            part = slice(start, start + SCATTERED)
-            rows[part] = self.values[index[part]]
+        # By rows, or by columns where these lie together, as those of a saved transpose do.
+        scattered = self.values.flags.f_contiguous and not self.values.flags.c_contiguous
+        step = max(1, BLOCK_SIZE // len(self.values)) if scattered else SCATTERED
+        for start in range(0, rows.shape[scattered], step):
+            part = slice(start, start + step)
+            if scattered:
+                rows[:, part] = self.values[:, part][index]
+            else:
+                rows[part] = self.values[index[part]]
             let_go(self.values)
         return rows
 

@@ -1,0 +1,41 @@
+"""Arrays in .npz archives, stored or deflated, which zip guards by a CRC-32 each."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from w2s_fast.linalg.files import npy
+from w2s_fast.linalg.files.header import Header, pick
+
+DEFLATED = 1_032  # a byte of DEFLATE makes at most this many
+SUFFIX = ".npy"
+
+
+def read(path: Path, entry: str) -> Header:
+    """Look at one array of an archive."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(SUFFIX) for name in archive.namelist() if name.endswith(SUFFIX)]
+        member = pick(names, entry) + SUFFIX
+        with opened(archive, member, path.stat().st_size) as stream:
+            return npy.header(stream, archive.getinfo(member).file_size, member)
+
+
+@contextmanager
+def opened(archive: zipfile.ZipFile, member: str, size: int) -> Iterator[IO[bytes]]:
+    """Open an entry of an archive of ``size`` bytes; refuse one that cannot be as large as it says."""
+    info = archive.getinfo(member)
+    if info.flag_bits & 1:
+        raise ValueError(f"its array {member!r} is encrypted: save it without a password")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(
+            f"its array {member!r} is compressed by another method than numpy.savez_compressed has, save it by that"
+        )
+    most = info.compress_size * (DEFLATED if info.compress_type == zipfile.ZIP_DEFLATED else 1)
+    if info.file_size > most or info.header_offset + info.compress_size > size:
+        raise ValueError(f"its array {member!r} cannot have the {info.file_size:,} bytes that it says")
+    with archive.open(info) as stream:
+        yield stream
