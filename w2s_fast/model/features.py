@@ -30,6 +30,19 @@ def blocks(rows: int, columns: int) -> Iterator[slice]:
     return (slice(top, min(top + step, rows)) for top in range(0, rows, step))
 
 
+def _lies_by_columns(values: Array) -> bool:
+    """Whether columns lie together and rows do not, as in a saved transpose."""
+    return values.flags.f_contiguous and not values.flags.c_contiguous
+
+
+def _slabs(values: Array) -> Iterator[tuple[slice, slice]]:
+    """Cut a matrix into rows and columns of blocks that lie together."""
+    if _lies_by_columns(values):
+        yield from ((slice(None), columns) for columns in blocks(*values.shape[::-1]))
+    else:
+        yield from ((rows, slice(None)) for rows in blocks(*values.shape))
+
+
 @dataclass(frozen=True, eq=False)
 class Features:
     """Features (rows, d) of any real type, in memory or mapped, with the range and mean of each column."""
@@ -45,13 +58,17 @@ class Features:
         values = _loaded(X, name, (2,))
         if values.size == 0:
             raise ValueError(f"{name} must not be empty, got shape {values.shape}")
-        low, high, total = values[0], values[0], np.zeros(values.shape[1])
-        for block in blocks(*values.shape):
-            rows = values[block]
-            low, high = np.minimum(low, rows.min(axis=0)), np.maximum(high, rows.max(axis=0))
-            if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        low, high = np.empty((2, values.shape[1]), values.dtype)
+        total = np.zeros(values.shape[1])
+        for rows, columns in _slabs(values):
+            slab = values[rows, columns]
+            least, most = slab.min(axis=0), slab.max(axis=0)
+            if not (np.isfinite(least).all() and np.isfinite(most).all()):
                 _check.all_finite(values, name)
-            total += rows.sum(axis=0, dtype=np.float64)
+            first = not rows.start
+            low[columns] = least if first else np.minimum(low[columns], least)
+            high[columns] = most if first else np.maximum(high[columns], most)
+            total[columns] += slab.sum(axis=0, dtype=np.float64)
             let_go(values)
         mean = np.where(low == high, low, total / len(values))  # exact for constant columns
         return cls(values, low, high, mean)
@@ -61,15 +78,14 @@ class Features:
         if _map_of(self.values) is None:
             return self.values.take(index, axis=0)
         rows = np.empty((len(index), self.values.shape[1]), self.values.dtype)
-        # By rows, or by columns where these lie together, as those of a saved transpose do.
-        scattered = self.values.flags.f_contiguous and not self.values.flags.c_contiguous
-        step = max(1, BLOCK_SIZE // len(self.values)) if scattered else SCATTERED
-        for start in range(0, rows.shape[scattered], step):
-            part = slice(start, start + step)
-            if scattered:
-                rows[:, part] = self.values[:, part][index]
-            else:
-                rows[part] = self.values[index[part]]
+        if _lies_by_columns(self.values):
+            for _, columns in _slabs(self.values):
+                rows[:, columns] = self.values[:, columns][index]
+                let_go(self.values)
+            return rows
+        for start in range(0, len(index), SCATTERED):
+            part = slice(start, start + SCATTERED)
+            rows[part] = self.values[index[part]]
             let_go(self.values)
         return rows
 
