@@ -396,6 +396,94 @@ def test_files_that_are_no_saved_gram_are_refused(tmp_path):
         Gram.load(tmp_path / "none.npz")
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"n_rows": -1}, "n_rows must be at least 0"),
+        ({"n_rows": 3.0}, "n_rows must be whole numbers"),
+        ({"n_rows": [3]}, "n_rows must be whole numbers"),
+        ({"n_rows": np.uint64(2**64 - 1)}, "n_rows must be at least 0"),
+        ({"n_rows": True}, "n_rows must be whole numbers"),
+        ({"columns": -2}, "columns must be at least -1"),
+        ({"columns": -1}, "there are rows or labels, and no columns"),
+        ({"columns": 3}, r"joint must be float64 of shape \(5, 5\)"),
+        ({"columns": 2**40}, "joint must be float64 of shape"),
+        ({"centred": 1}, "centred must be one truth value"),
+        ({"centred": [True]}, "centred must be one truth value"),
+        ({"centred": "yes"}, "centred must be one truth value"),
+        ({"label_shape": 5}, "label_shape must be a list or -1, got 5"),
+        ({"label_shape": [-2]}, "label_shape must be at least 0"),
+        ({"label_shape": [1, 2]}, "label_shape has shape"),
+        ({"label_shape": [2**62]}, "joint must be float64 of shape"),
+        ({"joint": np.zeros((4, 4), np.float32)}, "joint must be float64"),
+        ({"joint": np.zeros((4, 4), complex)}, "cannot be read as a saved Gram"),
+        ({"joint": np.zeros(16)}, "joint must be float64"),
+        ({"joint": -np.eye(4)}, "squares of joint are below 0"),
+        ({"joint": 1e9 * np.eye(4)}, "squares of joint are below 0 or above peak"),
+        ({"joint": np.diag([1, 1, 1, np.nan])}, "joint holds NaN"),
+        ({"joint": np.eye(4, k=1)}, "joint is not symmetric"),
+        ({"mean": np.ones(3)}, "mean must be float64 of shape"),
+        ({"mean": np.full(4, np.inf)}, "mean holds NaN or infinity"),
+        ({"mean": np.ones(4)}, "mean must be 0 of rows that are not centred"),
+        ({"peak": np.ones((4, 1))}, "peak must be float64 of shape"),
+        ({"peak": np.full(4, np.nan)}, "peak holds NaN"),
+        ({"peak": np.full(4, -1.0)}, "squares of joint are below 0 or above peak"),
+        ({"kind": "w2s_fast.Gram 2"}, "is not a saved Gram of this version"),
+        ({"kind": ["w2s_fast.Gram 1"]}, "is not a saved Gram of this version"),
+        ({"kind": 1}, "is not a saved Gram of this version"),
+        ({"kind": "x" * 1000}, "is not a saved Gram of this version"),
+    ],
+)
+def test_parts_of_a_saved_gram_that_disagree_are_refused(changes, words, tmp_path):
+    X, Y = problem(labels=(2,))
+    path = tmp_path / "gram.npz"
+    Gram().update(X[:, :2], Y).save(path)
+    with np.load(path) as file:
+        content = dict(file)
+    np.savez(path, **(content | changes))
+    with pytest.raises(ValueError, match=words) as caught:
+        Gram.load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1_000
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_every_state_of_a_gram_matrix_is_believed(centred, tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "gram.npz"
+
+    def back(gram):
+        gram.save(path)
+        assert np.array_equal(Gram.load(path).xtx, gram.xtx)
+        return Gram.load(path)
+
+    for scale in (1e-150, 1e-5, 1.0, 1e5, 1e150):
+        X, Y = rng.standard_normal((600, 5)) * [scale, 1.0, 1e-150, 0.0, 1.0], rng.standard_normal((600, 2)) / scale
+        first, second = (Gram(centred=centred).update(X[part], Y[part]) for part in (slice(400), slice(400, 600)))
+        both = back(back(first).merge(back(second)))
+        left = back(back(both).downdate(second))
+        back(left.downdate(first))
+    back(Gram(centred=centred))
+    back(Gram(centred=centred).update(np.zeros((0, 3))))
+    back(Gram(centred=centred).update(np.zeros((2, 0)), np.zeros((2, 0))))
+
+
+def test_a_save_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
+    path = tmp_path / "gram.npz"
+    Gram().update(np.eye(3)).save(path)
+
+    def full(*arguments, **arrays):
+        arguments[0].write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        Gram().update(np.ones((2, 3))).save(path)
+    assert np.array_equal(Gram.load(path).xtx, np.eye(3))
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize("labels", [(), (2,)])
 @pytest.mark.parametrize("rcond", [None, 1e-5])
 def test_many_ridges_are_solved_at_once(labels, rcond):

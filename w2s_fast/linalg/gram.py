@@ -13,14 +13,13 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
+from w2s_fast.linalg import gram_file
+from w2s_fast.linalg.gram_file import DOWNDATE_ROUNDING
 from w2s_fast.linalg.products import gram, joint_gram, merge_scatter, scatter
 from w2s_fast.linalg.scale import exponent_of, exponents, refuse_vanishing, scaled, scaled_back
 
 Matrix = npt.NDArray[np.float64]
 Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels
-DOWNDATE_ROUNDING = 1e-12  # of the largest diagonal: below zero by more than this is no rounding
-FILE_KIND = "w2s_fast.Gram 1"
-FILE_PARTS = {"centred", "n_rows", "columns", "label_shape", "joint", "mean", "peak"}
 
 
 class Gram:
@@ -233,43 +232,17 @@ class Gram:
         return scaled_back(weights, label_shift - shift, np.float64, "the weights")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to a .npz file that :meth:`load` reads."""
-        label_shape = np.array(-1 if self._label_shape is None else self._label_shape, np.int64)
-        columns = -1 if self._columns is None else self._columns
-        with open(path, "wb") as file:
-            np.savez(
-                file,
-                kind=FILE_KIND,
-                centred=self.centred,
-                n_rows=self.n_rows,
-                columns=columns,
-                label_shape=label_shape,
-                joint=self._joint,
-                mean=self._mean[0],
-                mean_rest=self._mean[1],
-                peak=self._peak,
-            )
+        """Write to a .npz file that :meth:`load` reads; it appears whole, or what was there stays."""
+        parts = self.centred, self.n_rows, self._columns, self._label_shape, self._joint, self._mean, self._peak
+        gram_file.save(path, gram_file.Parts(*parts))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what :meth:`save` wrote; ValueError where it is anything else."""
-        name = os.fspath(path)
-        with open(path, "rb") as stream:
-            try:
-                file = np.load(stream, allow_pickle=False)
-                content = dict(file) if isinstance(file, np.lib.npyio.NpzFile) else {}
-            except Exception as error:  # zipfile, zlib and NumPy have many for what is damaged
-                raise ValueError(f"{name!r} cannot be read as a saved Gram: {error}") from None
-        if str(content.get("kind")) != FILE_KIND or not FILE_PARTS <= content.keys():
-            raise ValueError(f"{name!r} is not a saved Gram of this version")
-        loaded = cls(centred=bool(content["centred"]))
-        loaded.n_rows = int(content["n_rows"])
-        loaded._columns = None if content["columns"] < 0 else int(content["columns"])
-        if content["label_shape"].ndim:
-            loaded._label_shape = tuple(int(size) for size in content["label_shape"])
-        loaded._joint, loaded._peak, mean = content["joint"], content["peak"], content["mean"]
-        loaded._mean = np.stack((mean, content.get("mean_rest", np.zeros_like(mean))))
-        loaded._joint.flags.writeable = False
+        parts = gram_file.load(path)
+        loaded = cls(centred=parts.centred)
+        loaded.n_rows, loaded._columns, loaded._label_shape = parts.n_rows, parts.columns, parts.label_shape
+        loaded._joint, loaded._mean, loaded._peak = parts.joint, parts.mean, parts.peak
         return loaded
 
     def _join(self, joint: Matrix, mean: Matrix, n_rows: int, peak: Matrix, shape: Shape) -> None:

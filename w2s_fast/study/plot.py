@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._files import whole_file
 from w2s_fast.model.trials import Estimate
-from w2s_fast.study.files import whole_file
 from w2s_fast.study.lines import Line
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.

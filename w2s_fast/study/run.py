@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._devices import CPU, TRIALS
+from w2s_fast._files import whole_file
 from w2s_fast._threads import default_workers
 from w2s_fast.model.simulate import Device
 from w2s_fast.model.trials import (
@@ -30,7 +31,6 @@ from w2s_fast.model.trials import (
     summary_of,
 )
 from w2s_fast.study import store
-from w2s_fast.study.files import whole_file
 from w2s_fast.study.lines import Line, lines_of
 from w2s_fast.study.progress import progress_bar
 from w2s_fast.study.record import Record

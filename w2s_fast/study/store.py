@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._files import whole_file
 from w2s_fast.linalg.moments import Moments
 from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.study.files import whole_file
 from w2s_fast.study.record import Record
 from w2s_fast.study.setting import Chunk, Setting
 

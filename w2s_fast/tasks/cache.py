@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.study.files import whole_file
+from w2s_fast._files import whole_file
 
 Features = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[Any]], Features]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from w2s_fast.linalg.files import npy
 from w2s_fast.linalg.files.header import Header, pick
@@ -24,9 +29,26 @@ def read(path: Path, entry: str) -> Header:
             return npy.header(stream, archive.getinfo(member).file_size, member)
 
 
+def load(file: IO[bytes], names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+    """Read the named arrays whole, of numbers or text; KeyError where one is missing."""
+    found = {}
+    size = file.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(file) as archive:
+        for name in names:
+            with opened(archive, name + SUFFIX, size) as stream:
+                header = npy.header(stream, archive.getinfo(name + SUFFIX).file_size)
+                if header.dtype.kind not in "fiubU" or header.nbytes != header.room:
+                    raise ValueError(f"its array {name!r} has other bytes than its header says")
+                content = np.frombuffer(stream.read(), np.uint8)  # to the end, where the checksum is compared
+            found[name] = content.view(header.dtype).reshape(header.shape, order="F" if header.fortran else "C")
+    return found
+
+
 @contextmanager
 def opened(archive: zipfile.ZipFile, member: str, size: int) -> Iterator[IO[bytes]]:
     """Open an entry of an archive of ``size`` bytes; refuse one that cannot be as large as it says."""
+    if Counter(archive.namelist())[member] > 1:
+        raise ValueError(f"it holds several arrays of the name {member!r}")
     info = archive.getinfo(member)
     if info.flag_bits & 1:
         raise ValueError(f"its array {member!r} is encrypted: save it without a password")

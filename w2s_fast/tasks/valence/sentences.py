@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from w2s_fast.study.files import whole_file
+from w2s_fast._files import whole_file
 
 SOURCES = ("tweets", "movieReviewSnippets", "amazonReviewSnippets", "nytEditorialSnippets")
 PACKAGE = "vaderSentiment==3.3.2"

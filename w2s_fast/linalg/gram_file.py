@@ -1,0 +1,139 @@
+"""Gram matrices in .npz files: written whole or not at all, and believed only where every part fits the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast._check import LARGEST_COUNT
+from w2s_fast._files import whole_file
+from w2s_fast.linalg.files import npz
+from w2s_fast.linalg.files.header import explained, shown
+
+Matrix = npt.NDArray[np.float64]
+KIND = "w2s_fast.Gram 1"
+REST = "mean_rest"  # what rounding left of the means
+DOWNDATE_ROUNDING = 1e-12  # of the largest diagonal: below zero by more than this is no rounding
+ASYMMETRY = 1e-9  # likewise, of products that are summed in one order
+ROWS = 512  # compared with columns at a time
+
+
+class Parts(NamedTuple):
+    """All that a Gram matrix is made of.
+
+    Attributes
+    ----------
+    columns, label_shape : int, tuple of int
+        None before the first rows, and where they came without labels.
+    joint, mean, peak : ndarray
+        Of the columns and the labels behind them: products, means as sums (2, n) of two numbers, the largest squares
+        there ever were.
+    """
+
+    centred: bool
+    n_rows: int
+    columns: int | None
+    label_shape: tuple[int, ...] | None
+    joint: Matrix
+    mean: Matrix
+    peak: Matrix
+
+
+def save(path: str | os.PathLike[str], parts: Parts) -> None:
+    """Write a file that takes the place of one of before only once it is whole."""
+    content = parts._asdict() | {
+        "kind": KIND,
+        "columns": -1 if parts.columns is None else parts.columns,
+        "label_shape": np.array(-1 if parts.label_shape is None else parts.label_shape, np.int64),
+        "mean": parts.mean[0],
+        REST: parts.mean[1],
+    }
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **content)
+
+
+def load(path: str | os.PathLike[str]) -> Parts:
+    """Read what :func:`save` wrote; ValueError where it is anything else."""
+    name = os.fspath(path)
+    with open(path, "rb") as file, explained(f"{name!r} cannot be read as a saved Gram"):
+        content = _content(file)
+    if content.get("kind", np.array("")).tolist() != KIND:
+        raise ValueError(f"{name!r} is not a saved Gram of this version")
+    with explained(f"{name!r} is damaged, its parts disagree"):
+        return _checked(content)
+
+
+def _content(file: IO[bytes]) -> Mapping[str, npt.NDArray[Any]]:
+    """The arrays of a saved Gram matrix, also of one saved before means were sums; nothing if it is something else."""
+    for names in (("kind", *Parts._fields, REST), ("kind", *Parts._fields)):
+        try:
+            content = npz.load(file, names)
+        except KeyError:
+            continue
+        return {REST: np.zeros_like(content["mean"])} | content
+    return {}
+
+
+def _checked(content: Mapping[str, npt.NDArray[Any]]) -> Parts:
+    """Refuse parts of other types, shapes, signs or sizes than a Gram matrix has."""
+    if content["centred"].dtype != np.bool_ or content["centred"].shape != ():
+        raise ValueError("centred must be one truth value")
+    n_rows, columns = (_whole(content, name, (), least) for name, least in (("n_rows", 0), ("columns", -1)))
+    labels = content["label_shape"]
+    if labels.shape not in ((), (0,), (1,)):
+        raise ValueError(f"label_shape has shape {labels.shape}")
+    sizes = [int(size) for size in _whole(content, "label_shape", labels.shape, 0 if labels.ndim else -1).ravel()]
+    label_shape = tuple(sizes) if labels.ndim else None
+    if label_shape is None and sizes != [-1]:
+        raise ValueError(f"label_shape must be a list or -1, got {shown(sizes[0])}")
+    empty = int(columns) < 0
+    if empty and (n_rows or label_shape is not None):
+        raise ValueError("there are rows or labels, and no columns")
+    width = 0 if empty else int(columns) + (0 if label_shape is None else int(np.prod(label_shape)))
+    centred = bool(content["centred"])
+    joint = _numbers(content, "joint", (width, width))
+    *means, peak = (_numbers(content, name, (width,)) for name in ("mean", REST, "peak"))
+    mean = np.stack(means)
+    _require_products(joint, peak)
+    if mean.any() and not centred:
+        raise ValueError("mean must be 0 of rows that are not centred")
+    return Parts(centred, int(n_rows), None if empty else int(columns), label_shape, joint, mean, peak)
+
+
+def _whole(content: Mapping[str, npt.NDArray[Any]], name: str, shape: tuple[int, ...], least: int) -> npt.NDArray[Any]:
+    array = content[name]
+    if array.dtype.kind not in "iu" or array.shape != shape:
+        raise ValueError(f"{name} must be whole numbers of shape {shape}, got {array.dtype} of shape {array.shape}")
+    if array.size and not least <= int(array.min()) <= int(array.max()) <= LARGEST_COUNT:
+        raise ValueError(f"{name} must be at least {least}, got {shown(array.tolist())}")
+    return array
+
+
+def _numbers(content: Mapping[str, npt.NDArray[Any]], name: str, shape: tuple[int, ...]) -> Matrix:
+    array = content[name]
+    if array.dtype != np.float64 or array.shape != shape:
+        raise ValueError(f"{name} must be float64 of shape {shape}, got {array.dtype} of shape {array.shape}")
+    if not all(np.isfinite(part).all() for part in _parts(array)):
+        raise ValueError(f"{name} holds NaN or infinity")
+    return array
+
+
+def _parts(array: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Cut it so that what is computed of a part takes little room."""
+    return (array[first : first + ROWS] for first in range(0, len(array), ROWS))
+
+
+def _require_products(joint: Matrix, peak: Matrix) -> None:
+    """Refuse a matrix that is not symmetric, or has squares below zero or above the largest there ever were."""
+    squares = np.diagonal(joint)
+    if np.any(squares < -DOWNDATE_ROUNDING * peak) or np.any(squares > peak):
+        raise ValueError("squares of joint are below 0 or above peak")
+    heights = np.sqrt(np.maximum(peak, np.finfo(np.float64).tiny))
+    for number, rows in enumerate(_parts(joint)):
+        there = slice(number * ROWS, number * ROWS + len(rows))
+        if np.any(np.abs(rows - joint[:, there].T) > ASYMMETRY * heights[there, None] * heights):
+            raise ValueError("joint is not symmetric")
