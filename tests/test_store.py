@@ -2,11 +2,14 @@
 
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -230,6 +233,62 @@ def test_merges_that_cannot_be(tmp_path, finished):
         merge_files([finished.path], finished.path)
     assert finished.path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["study.sqlite"]
+
+
+def killed(folder, path):
+    """Copy a study file as it is amid a run, with its log, as a kill would leave it."""
+
+    def copy(done, total):
+        if done > 20:
+            folder.mkdir()
+            for file in path.parent.glob(f"{path.name}*"):
+                shutil.copy(file, folder)
+            raise StopError
+
+    with pytest.raises(StopError):
+        made(path).run(copy)
+    assert sorted(file.name for file in folder.iterdir()) == [path.name, f"{path.name}-wal"]
+    return folder / path.name
+
+
+def test_a_killed_run_is_read_where_nothing_can_be_written(tmp_path, monkeypatch):
+    path = killed(tmp_path / "killed", tmp_path / "study.sqlite")
+    Path(f"{path}-shm").symlink_to(tmp_path / "none" / "index")  # the index of the log cannot be made
+    before = {file: file.read_bytes() for file in path.parent.iterdir() if file.is_file()}
+    assert table(Study.open(path)) == table(Study.open(tmp_path / "study.sqlite"))
+    assert Study.open(path).counts.sum() > 20
+    merge_files([path], tmp_path / "merged.sqlite")
+    assert table(Study.open(tmp_path / "merged.sqlite")) == table(Study.open(path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(StudyFileError, match=r"study.sqlite was left by a run that was killed.*copy it and .*-wal to"):
+        Study.open(path)
+    assert before == {file: file.read_bytes() for file in path.parent.iterdir() if file.is_file()}
+
+
+def test_a_run_into_a_file_that_cannot_be_written_says_so(finished, monkeypatch):
+    connected = store._connected
+    monkeypatch.setattr(store, "_connected", lambda name, mode: connected(name, "ro"))
+    with pytest.raises(StudyFileError, match=r"study.sqlite cannot be written to \(attempt to write a readonly"):
+        made(finished.path, trials=9).run(progress=False)
+
+
+def test_a_kill_amid_a_change_of_the_file_itself_is_read_too(tmp_path, finished, reference):
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    with closing(sqlite3.connect(finished.path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")  # pages go to the file before the commit
+        connection.execute("BEGIN")
+        connection.execute("UPDATE points SET moments = zeroblob(2000)")
+        for file in tmp_path.glob("study.sqlite*"):
+            shutil.copy(file, folder)
+        connection.execute("ROLLBACK")
+    path = folder / "study.sqlite"
+    assert path.read_bytes() != finished.path.read_bytes()
+    assert Path(f"{path}-journal").exists()
+    before = path.read_bytes()
+    assert table(Study.open(path)) == table(reference)
+    assert path.read_bytes() == before
+    assert table(made(path).run(progress=False)) == table(reference)
 
 
 def test_a_second_writer_and_a_reader_are_told_to_wait(finished):

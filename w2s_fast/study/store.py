@@ -12,10 +12,12 @@ import io
 import itertools
 import json
 import os
+import shutil
 import sqlite3
+import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ PathLike = str | os.PathLike[str]
 APPLICATION = 0x77327366  # "w2sf", in SQLite's header
 SCHEMA = 2
 SMALLEST = 512  # bytes; SQLite takes less for a new file
+LOGS = ("-wal", "-journal")  # neighbours of a file whose run was killed, without which it is not whole
+UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 BUSY_SECONDS = 1.0  # readers hold a file for less
 TABLES = {
     "spec": "id INTEGER PRIMARY KEY, content TEXT",
@@ -200,20 +204,59 @@ def opened(path: PathLike, *, write: bool = False) -> Iterator[Store]:
         raise FileNotFoundError(f"there is no study file {name}")
     if os.path.isfile(name) and os.path.getsize(name) < SMALLEST:
         raise StudyFileError(f"{name} is empty or nearly so, not a study: it may be truncated; name another file")
-    with _explained(path):
-        uri = f"{Path(name).absolute().as_uri()}?mode={'rw' if write else 'ro'}"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    with _explained(path), nullcontext(name) if write else _recovered(name) as found:
+        connection = _connected(found, "ro" if found == name and not write else "rw")
         try:
             if write:
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                 connection.execute("BEGIN EXCLUSIVE")
                 connection.execute("COMMIT")  # the lock stays
-            _check_file(connection, name)
+            _check_file(connection, found)
             store = Store(connection)
             yield store
             store.finish()
         finally:
             connection.close()
+
+
+def _connected(name: str, mode: str) -> sqlite3.Connection:
+    uri = f"{Path(name).absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+@contextmanager
+def _recovered(name: str) -> Iterator[str]:
+    """Yield a study file for reading, or a copy with its log taken in where that cannot be done in place.
+
+    What a killed run left beside the file has to be written into it, or at least indexed in a third file: neither can
+    be on a disk that is full or in a folder that is read-only.
+    """
+    logs = [suffix for suffix in LOGS if os.path.exists(name + suffix)]
+    if not logs or _reads_in_place(name):
+        yield name
+        return
+    with ExitStack() as stack:
+        try:
+            copy = os.path.join(stack.enter_context(tempfile.TemporaryDirectory(prefix="w2s-")), "study.sqlite")
+            for suffix in ("", *logs):
+                shutil.copyfile(name + suffix, copy + suffix)
+        except OSError as error:
+            raise StudyFileError(
+                f"was left by a run that was killed, where nothing can be written, nor is there room for a copy of it "
+                f"({error}): copy it and {', '.join(name + suffix for suffix in logs)} to a folder that has room"
+            ) from None
+        yield copy
+
+
+def _reads_in_place(name: str) -> bool:
+    with closing(_connected(name, "ro")) as connection:
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF in UNWRITABLE:
+                return False
+            raise
+    return True
 
 
 def _check_file(connection: sqlite3.Connection, name: str) -> None:
@@ -246,6 +289,8 @@ def _explained(path: PathLike) -> Iterator[None]:
             message = "is in use by another run: wait for it to end, or name another file"
         elif code == sqlite3.SQLITE_NOTADB:
             message = "is not a study file"
+        elif code in UNWRITABLE[:2] or (code in UNWRITABLE and not os.access(os.path.dirname(name) or ".", os.W_OK)):
+            message = f"cannot be written to ({error}): give yourself the right to write it and its folder, or copy it"
         elif code == sqlite3.SQLITE_CORRUPT:
             message = f"is damaged or truncated: {error}"
         else:
