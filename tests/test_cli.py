@@ -1,5 +1,6 @@
 """The command line: the main job, and one line for whatever goes wrong."""
 
+import io
 import json
 import os
 import re
@@ -93,6 +94,61 @@ def test_the_whole_job_at_toy_size(capsys, monkeypatch, tmp_path):
     status, out, err = run(capsys, *arguments, monkeypatch=monkeypatch)
     assert (status, err) == (0, "")
     assert json.loads(out)["agreement"]["means"] == 4 * (6 + 2 + 6 + 6)
+
+
+def ascii_stream():
+    return io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+
+
+def test_the_whole_job_on_a_terminal_of_few_signs(monkeypatch, tmp_path):
+    monkeypatch.setattr(paper, "RISKS", {1e-2: (1, 2), 4e-4: (2,)})
+    monkeypatch.setattr(paper, "RATIOS", {1e-2: ((0, 1), (2,)), 0.1: ((0, 1, 2),)})
+    monkeypatch.setattr(job, "job", lambda **options: toy_job())
+    monkeypatch.setattr(job, "SHOWN", (1,))
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, ascii_stream())
+    monkeypatch.setattr(sys, "argv", ["w2s-fast", "reproduce", "--out", str(tmp_path / "é")])
+    cli.main()
+    out = sys.stdout.buffer.getvalue().decode("ascii")
+    assert "+-" in out
+    assert r"\xe9" in out.splitlines()[-1]  # the folder in "Written"
+    assert {path.suffix for path in (tmp_path / "é").iterdir()} == {".png", ".csv", ".json", ".html"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+)
+def test_every_encoding_and_backend_of_a_notebook_is_borne(changes, files):
+    """Titles with pairs of dollars, which are no formulas, included."""
+    title = r"from $5 to $7: \frac{$ ü" + "\N{SNOWMAN}"
+    family = partial(GaussianModel.paper, d_weak=6, d_strong=4, d_target=9)
+    Study(family, n=12, N=[9, 20], d_shared=[1, 3], trials=3, title=title, path=files / "$a$.sqlite").run(
+        progress=False
+    )
+    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "PYTHONWARNINGS": "error"}
+    environment |= {"PYTHONPATH": str(Path(cli.__file__).parents[2])} | changes
+    grid = ["--n=20", "--N=20,40", "--trials=3"]
+    probed = ["--weak", "w.npy", "--strong", "s.npy", "--labels", "y.npy", *grid]
+    swept = ["--d-weak=6", "--d-strong=4", "--d-target=9", "--d-shared=1", *grid, "--out", "b.sqlite", "--title", title]
+    for command in (["report", "$a$.sqlite"], ["probe", *probed], ["sweep", *swept], ["report", "b.sqlite"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "w2s_fast.cli", *command],
+            cwd=files,
+            env=environment,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"+-" in done.stdout or b"\xb1" in done.stdout
+    for stem in ("$a$", "b"):
+        for suffix in ("csv", "json", "html", "png", "svg"):
+            assert (files / f"{stem}.{suffix}").stat().st_size > 1_000
+        assert json.loads((files / f"{stem}.json").read_text(encoding="utf-8"))["title"] == title
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ except ImportError:
 
 from w2s_fast import __version__
 from w2s_fast.cli.info import info
+from w2s_fast.cli.output import say, write_what_the_terminal_can
 from w2s_fast.cli.plan import plan
 from w2s_fast.cli.probe import probe
 from w2s_fast.cli.report import merge, report
@@ -22,6 +23,7 @@ INTERRUPTED = 130  # the shell's exit status after Ctrl-C
 
 def main() -> None:
     """Run the command; whatever a user can cause ends in one line on standard error and a non-zero exit status."""
+    write_what_the_terminal_can()
     try:
         commands.main(standalone_mode=False)
     except click.ClickException as error:
@@ -32,7 +34,7 @@ def main() -> None:
         message, status = str(error) or type(error).__name__, 1
     else:
         return
-    click.echo(f"w2s-fast: error: {' '.join(message.split())}", err=True)
+    say(f"w2s-fast: error: {' '.join(message.split())}", err=True)
     raise SystemExit(status)
 
 

@@ -22,6 +22,7 @@ from w2s_fast.cli.options import (
     trials_option,
     workers_option,
 )
+from w2s_fast.cli.output import say
 
 if TYPE_CHECKING:
     from w2s_fast.study.plan import Answer, RunTime
@@ -63,9 +64,9 @@ def plan(pilot: Path | None, **options: Any) -> None:
         print_json({"pgr": options["pgr"], "answers": [asdict(answer) for answer in answers], "run_time": run_time})
         return
     for answer in answers:
-        click.echo(in_words(answer, options["pgr"]))
+        say(in_words(answer, options["pgr"]))
     if time is not None:
-        click.echo(
+        say(
             f"The grid: {time.trials:,} trials take about {duration(time.seconds)} on {time.workers} thread(s) "
             f"({BASES[time.basis]})."
         )

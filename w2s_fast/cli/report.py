@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from w2s_fast.cli.options import json_option, print_json, quiet_option
+from w2s_fast.cli.output import say
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FORMATS = ("csv", "json", "png", "svg", "html")
@@ -49,8 +50,8 @@ def report(file: Path, out: Path | None, formats: tuple[str, ...], as_json: bool
 
         print_lines(study.lines(), study.title)
         if not study.is_complete:
-            click.echo(f"Not finished: {study.counts.sum():,} of {study.trials * study.counts.size:,} trials.")
-        click.echo("Written: " + ", ".join(map(str, written)))
+            say(f"Not finished: {study.counts.sum():,} of {study.trials * study.counts.size:,} trials.")
+        say("Written: " + ", ".join(map(str, written)))
 
 
 @click.command()
@@ -71,4 +72,4 @@ def merge(files: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> Non
     if as_json:
         print_json(study.describe())
     elif not quiet:
-        click.echo(f"{out}: seeds {', '.join(map(str, study.seeds))}; {study.trials:,} trials a point.")
+        say(f"{out}: seeds {', '.join(map(str, study.seeds))}; {study.trials:,} trials a point.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from w2s_fast.cli.options import job_options, print_json, require_figures_in
+from w2s_fast.cli.output import say
 
 
 @click.command()
@@ -39,8 +40,8 @@ def reproduce(out: Path, trials: int, seed: int, workers: int | None, quick: boo
         from w2s_fast.cli.table import print_lines
 
         print_lines(task.shown(job), "Weak-to-strong studies")
-        click.echo(
+        say(
             f"{agreement.means:,} mean risks against the exact theory: largest |z| {agreement.largest:.2f}, "
             f"root mean square {agreement.root_mean_square:.2f} (1 if only chance is at work)."
         )
-        click.echo(f"{seconds:.1f} s. Written: " + ", ".join(map(str, paths)))
+        say(f"{seconds:.1f} s. Written: " + ", ".join(map(str, paths)))

@@ -19,6 +19,7 @@ from w2s_fast.cli.options import (
     trials_option,
     workers_option,
 )
+from w2s_fast.cli.output import say
 
 
 @click.command()
@@ -82,4 +83,4 @@ def run_study(options: dict[str, Any], source: Any, axes: dict[str, Any]) -> Non
         from w2s_fast.cli.table import print_lines
 
         print_lines(study.lines(), study.title)
-        click.echo(f"{options['out']}: {study.trials:,} trials a point. Next: w2s-fast report {options['out']}")
+        say(f"{options['out']}: {study.trials:,} trials a point. Next: w2s-fast report {options['out']}")

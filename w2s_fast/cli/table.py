@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich import markup
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from w2s_fast._text import printable
 from w2s_fast.model.trials import METRICS, RISKS, Decomposition, Trials
 from w2s_fast.study.lines import Line
 from w2s_fast.study.report import NO_GAP, cell, cells, column_name, probe_rows, scale_of, shown_metrics, whole
 
 SHOWN = 6  # points of a line; files hold all
 UNLIMITED = 10_000  # characters
+
+
+def escape(text: str) -> str:
+    """Take brackets for no markup, and steer no terminal."""
+    return markup.escape(printable(text))
 
 
 def print_lines(lines: Sequence[Line], title: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from w2s_fast.cli.options import job_options, print_json, require_figures_in
+from w2s_fast.cli.output import say
 
 TASKS = ("valence", "solar")
 
@@ -47,7 +48,7 @@ def task(
         return progress_bar(title, not quiet)
 
     def notify(message: str) -> None:
-        click.echo(f"w2s-fast: {message}", err=True)
+        say(f"w2s-fast: {message}", err=True)
 
     folder = cache.cache_folder(chosen.name)
     features = cache.collect(folder, chosen.extractors, chosen.read_items, show, notify)
@@ -68,4 +69,4 @@ def task(
         print_cells(report.DIMENSION_HEAD, report.dimension_cells(chosen, runs), "Dimensions")
         print_cells(report.VARIANCE_HEAD, report.variance_cells(variances), "Variance")
         print_cells(report.CLAIM_HEAD, report.claim_cells(found), "Claims")
-        click.echo(f"{seconds:.1f} s. Written: " + ", ".join(map(str, paths)))
+        say(f"{seconds:.1f} s. Written: " + ", ".join(map(str, paths)))

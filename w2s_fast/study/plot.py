@@ -6,8 +6,12 @@ import importlib.util
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import wraps
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +20,8 @@ from w2s_fast._files import whole_file
 from w2s_fast.model.trials import Estimate
 from w2s_fast.study.lines import Line
 
+P = ParamSpec("P")
+R = TypeVar("R")
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 FITS = {
     "weak": ("#D55E00", "weak teacher"),
@@ -28,7 +34,9 @@ LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 CURVE_POINTS = 240
 FOOT = 0.03, 0.15  # of a panel's height: where the crosses of ratios in doubt lie
 LOWEST_PGR = -1.0  # below it a figure shows nothing else
-STYLE = {"svg.hashsalt": "w2s_fast", "font.size": 10}  # a fixed salt: the same study, the same file
+# A fixed salt: the same study, the same file. TeX, where a user has chosen it, would read titles as its own.
+STYLE = {"svg.hashsalt": "w2s_fast", "font.size": 10, "text.usetex": False}
+BACKEND = "MPLBACKEND"
 
 
 def require_matplotlib() -> None:
@@ -47,6 +55,36 @@ def draw_comparison(lines: Sequence[Line], path: str | os.PathLike[str]) -> None
     _write(comparison(lines), path)
 
 
+def _styled(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function make or write a figure in our style."""
+
+    @wraps(function)
+    def styled(*arguments: P.args, **options: P.kwargs) -> R:
+        with _matplotlib().rc_context(STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # of a title: a box stands for it
+            return function(*arguments, **options)
+
+    return styled
+
+
+def _matplotlib() -> Any:
+    """Import matplotlib, also where the environment names a backend that is not installed: we use none.
+
+    A notebook hands its own down to the commands that it starts.
+    """
+    require_matplotlib()
+    named = os.environ.pop(BACKEND, None) if "matplotlib" not in sys.modules else None
+    try:
+        import matplotlib as mpl
+    finally:
+        if named is not None:
+            os.environ[BACKEND] = named
+    if named:
+        with suppress(ValueError):
+            mpl.rcParams["backend"] = named  # for whoever else draws
+    return mpl
+
+
 class Panel(NamedTuple):
     """A quantity of several names, to be drawn against another; with a value that theory expects of each."""
 
@@ -55,6 +93,7 @@ class Panel(NamedTuple):
     expected: Mapping[str, float] | None = None
 
 
+@_styled
 def draw_against(x: Mapping[str, float], label: str, panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
     """Draw panels side by side, a point a name, into a PNG, SVG or PDF file; what theory expects as a line."""
     figure, axes = _figure((5.0 * len(panels), 4.4), 1, len(panels))
@@ -73,6 +112,7 @@ def draw_against(x: Mapping[str, float], label: str, panels: Sequence[Panel], pa
     _write(figure, path)
 
 
+@_styled
 def panels(lines: Sequence[Line]) -> Any:
     """Figure with a column of panels a line, risks above ratios."""
     columns = len(lines) if len(lines) <= 3 else 2
@@ -89,6 +129,7 @@ def panels(lines: Sequence[Line]) -> Any:
     return figure
 
 
+@_styled
 def comparison(lines: Sequence[Line]) -> Any:
     """Figure of PGR above OPR, a colour a setting, a column an axis."""
     columns: dict[str, list[Line]] = {}
@@ -109,18 +150,26 @@ def comparison(lines: Sequence[Line]) -> Any:
     return figure
 
 
+@_styled
 def svg(figure: Any) -> str:
     """Render a figure as SVG text."""
-    import matplotlib as mpl
-
     buffer = io.StringIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    _take_words_as_they_are(figure)
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 
+def _take_words_as_they_are(figure: Any) -> None:
+    """Keep titles and names from being read as formulas, which a pair of dollars would make of them."""
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes)]
+    words = [text for legend in legends if legend is not None for text in legend.get_texts()]
+    for axes in figure.axes:
+        words += [axes.title, axes.xaxis.label, axes.yaxis.label]
+    for text in words:
+        text.set_parse_math(False)
+
+
 def _figure(size: tuple[float, float], rows: int, columns: int, **options: Any) -> tuple[Any, Any]:
-    require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -129,13 +178,13 @@ def _figure(size: tuple[float, float], rows: int, columns: int, **options: Any) 
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
+@_styled
 def _write(figure: Any, path: str | os.PathLike[str]) -> None:
-    import matplotlib as mpl
-
+    _take_words_as_they_are(figure)
     suffix = os.path.splitext(path)[1].lstrip(".").lower()
     if suffix not in figure.canvas.get_supported_filetypes():
         raise ValueError(f"cannot draw {os.fspath(path)!r}: end it in .png, .svg or .pdf")
-    with whole_file(path) as temporary, mpl.rc_context(STYLE):
+    with whole_file(path) as temporary:
         figure.savefig(temporary, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
 
 

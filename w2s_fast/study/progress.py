@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from w2s_fast._text import printable
+
 
 @contextmanager
 def progress_bar(title: str, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
@@ -20,7 +22,7 @@ def progress_bar(title: str, shown: bool) -> Iterator[Callable[[int, int], None]
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(True, True))
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(escape(title), total=None)
+        task = bar.add_task(escape(printable(title)), total=None)
 
         def update(done: int, total: int) -> None:
             if bar.tasks[task].total is None:  # the first call tells what was there: no part of the speed

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._devices import CPU, TRIALS
 from w2s_fast._files import whole_file
+from w2s_fast._text import printable
 from w2s_fast._threads import default_workers
 from w2s_fast.model.simulate import Device
 from w2s_fast.model.trials import (
@@ -121,7 +122,7 @@ class Study:
             setting.require(self.points, self.seed)
 
     def _set_up(self, spec: store.Spec, settings: list[Setting]) -> None:
-        self.title, self.settings, self._spec = spec.title, settings, spec
+        self.title, self.settings, self._spec = printable(spec.title), settings, spec
         self.n, self.N = np.array(spec.n), np.array(spec.N)
         self.runs: list[dict[str, Any]] = []
         self._record = self._nothing()
