@@ -345,6 +345,72 @@ def test_a_report_needs_results_but_not_all(capsys, monkeypatch, in_folder):
     assert not list(in_folder.glob("none.[!s]*"))
 
 
+@pytest.mark.parametrize("suffix", ["csv", "json", "png", "svg", "html"])
+def test_a_report_never_takes_the_place_of_its_study(capsys, monkeypatch, in_folder, suffix):
+    path = in_folder / f"mine.{suffix}"
+    study = Study(GaussianModel.paper(6, 4, 2, d_target=9), n=12, N=[9, 30], trials=3, path=path).run(progress=False)
+    before = path.read_bytes()
+    for more in ([], ["--overwrite"], ["--out", "."], ["--format", suffix, "--overwrite"]):
+        status, out, err = run(capsys, "report", path.name, *more, monkeypatch=monkeypatch)
+        assert (status, out) == (1, "")
+        assert "is the study that is reported" in err
+        assert list(in_folder.iterdir()) == [path]
+    (in_folder / "other").symlink_to(path)
+    (in_folder / f"other.{suffix}").hardlink_to(path)
+    assert run(capsys, "report", "other", "--overwrite", monkeypatch=monkeypatch)[0] == 1
+    for write in (study.to_csv, study.to_json, study.to_html, study.plot, study.plot_comparison):
+        with pytest.raises(ValueError, match="is the study file: name another"):
+            write(path)
+    assert path.read_bytes() == before
+
+
+def test_another_files_place_is_taken_only_when_told(capsys, monkeypatch, in_folder):
+    model = GaussianModel.paper(6, 4, 2, d_target=9)
+    study = Study(model, n=12, N=[9, 30], noise_variance=[0.1, 0.2], trials=3, path="data.sqlite").run(progress=False)
+    others = [f"data{more}.{suffix}" for suffix in ("csv", "json", "png", "svg", "html") for more in ("",)]
+    for name in (*others, "data-compared.png"):
+        for content in (
+            b"",
+            b"age,height\n1,2\n",
+            b'{"title": 5}',
+            b"[" * 10_000,
+            b"\x89PNG\r\n\x1a\n",
+            b"<svg></svg>",
+        ):
+            Path(name).write_bytes(content)
+            status, out, err = run(capsys, "report", "data.sqlite", monkeypatch=monkeypatch)
+            assert (status, out, err.count("\n")) == (1, "", 1)
+            assert f"{name} is there and was not made by this command" in err
+            assert Path(name).read_bytes() == content
+            assert {path.name for path in in_folder.iterdir()} == {"data.sqlite", name}
+        status, _, err = run(capsys, "report", "data.sqlite", "--overwrite", "-q", monkeypatch=monkeypatch)
+        assert (status, err) == (0, "")
+        study.run(progress=False)
+        assert run(capsys, "report", "data.sqlite", "-q", monkeypatch=monkeypatch) == (0, "", "")  # in its own place
+        for path in in_folder.glob("data*.[!s]*"):
+            path.unlink()
+        Path("data.svg").unlink()
+        Path("data-compared.svg").unlink()
+
+
+def test_the_main_job_asks_before_it_works(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(paper, "RISKS", {1e-2: (1, 2), 4e-4: (2,)})
+    monkeypatch.setattr(paper, "RATIOS", {1e-2: ((0, 1), (2,)), 0.1: ((0, 1, 2),)})
+    monkeypatch.setattr(job, "job", lambda **options: toy_job())
+    monkeypatch.setattr(job, "SHOWN", (1,))
+    arguments = ["reproduce", "--out", str(tmp_path), "-q"]
+    for name in ("valence.csv", "far.png", "report.html", "reproduce.json"):
+        (tmp_path / name).write_text("mine")
+        with monkeypatch.context() as patch:
+            patch.setattr(job, "run", lambda *more: pytest.fail("the work had begun"))
+            status, _, err = run(capsys, *arguments, monkeypatch=monkeypatch)
+        assert (status, f"{name} is there and was not made" in err) == (1, True)
+        (tmp_path / name).unlink()
+    assert run(capsys, *arguments, monkeypatch=monkeypatch) == (0, "", "")
+    assert {path.name for path in tmp_path.iterdir()} == set(job.files(toy_job()))
+    assert run(capsys, *arguments, monkeypatch=monkeypatch) == (0, "", "")
+
+
 @pytest.mark.jit_speed
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_ctrl_c_keeps_what_was_done(in_folder):

@@ -3,8 +3,10 @@
 import base64
 import csv
 import errno
+import hashlib
 import json
 import os
+import re
 import sys
 from html.parser import HTMLParser
 
@@ -476,6 +478,36 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path, real_study):
     assert "Risks are test mean squared errors." in html.page([real_study], "real")
     study.to_html(tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == text
+
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+def test_nothing_of_a_study_runs_in_its_page(model, tmp_path):
+    study = Study(model, n=12, N=[9, 20], trials=2, title=HOSTILE).run(progress=False)
+    study.runs[0] |= {"started": HOSTILE, "versions": {HOSTILE: HOSTILE}}
+    study.seeds = {HOSTILE: 2}
+    study.settings[0].about["kind"] = study.settings[0].about["sha256"] = HOSTILE
+    page = html.page([study, study], HOSTILE)
+    assert "<script" not in page.lower()
+    assert "<img src=x" not in page
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert policy.startswith(
+        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'sha256-"
+    )
+    assert page.index("Content-Security-Policy") < page.index("<title>")
+    style = re.search("<style>(.*?)</style>", page, re.DOTALL)[1]
+    assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in policy
+    assert "style=" not in page
+
+
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@a", "\t=1", "'=1"])
+def test_no_title_is_a_formula(title, model, tmp_path):
+    Study(model, n=12, N=9, trials=2, title=title).run(progress=False).to_csv(tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["study"][0] for row in rows} <= {"'", " "}
+    assert all(float(row["mean"]) or True for row in rows)  # numbers stay such
 
 
 def test_more_rows_than_there_are_is_known_before_anything_is_written(tmp_path, real_study):

@@ -129,6 +129,7 @@ def job_options(quick: str) -> Callable[[Command], Command]:
                 seed_option,
                 workers_option,
                 click.option("--quick", is_flag=True, help=quick),
+                overwrite_option,
                 json_option,
                 quiet_option,
             ],
@@ -166,6 +167,11 @@ def seed_option(command: Command) -> Command:
 def json_option(command: Command) -> Command:
     """--json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines, and no table.")(command)
+
+
+def overwrite_option(command: Command) -> Command:
+    """--overwrite."""
+    return click.option("--overwrite", is_flag=True, help="Write over files that this command did not make.")(command)
 
 
 def quiet_option(command: Command) -> Command:

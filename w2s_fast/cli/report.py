@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from w2s_fast.cli.options import json_option, print_json, quiet_option
+from w2s_fast.cli.options import json_option, overwrite_option, print_json, quiet_option
 from w2s_fast.cli.output import say
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -17,10 +17,13 @@ FORMATS = ("csv", "json", "png", "svg", "html")
 @click.argument("file", type=FILE)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder.  [default: that of FILE]")
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, help="May be repeated.  [default: all]")
+@overwrite_option
 @json_option
 @quiet_option
-def report(file: Path, out: Path | None, formats: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+def report(file: Path, out: Path | None, formats: tuple[str, ...], overwrite: bool, as_json: bool, quiet: bool) -> None:
     """Write tables, figures and one self-contained page of a study, finished or not.
+
+    A report takes the place of an earlier one; another's file of that name stays, unless --overwrite is given.
 
     \b
     Examples:
@@ -28,21 +31,22 @@ def report(file: Path, out: Path | None, formats: tuple[str, ...], as_json: bool
       w2s-fast report study.sqlite --format html --out reports
       w2s-fast report study.sqlite --json --format csv
     """  # noqa: D301  click wants the character
+    from w2s_fast.study.made import require_ours
     from w2s_fast.study.run import Study
 
     study = Study.open(file)
     study.summary()  # says so if there is nothing to report
     folder = out or file.parent
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for suffix in formats or FORMATS:
-        path = folder / f"{file.stem}.{suffix}"
-        write = {"csv": study.to_csv, "json": study.to_json, "html": study.to_html}.get(suffix, study.plot)
+    figures = {"png": study.plot, "svg": study.plot}
+    writers = {"csv": study.to_csv, "json": study.to_json, **figures, "html": study.to_html}
+    written = {folder / f"{file.stem}.{suffix}": writers[suffix] for suffix in formats or FORMATS}
+    if len(study.settings) > 1:
+        compared = [suffix for suffix in formats or FORMATS if suffix in figures]
+        written |= {folder / f"{file.stem}-compared.{suffix}": study.plot_comparison for suffix in compared}
+    require_ours(written, overwrite, file)
+    for path, write in written.items():
         write(path)
-        written.append(path)
-        if suffix in ("png", "svg") and len(study.settings) > 1:
-            written.append(folder / f"{file.stem}-compared.{suffix}")
-            study.plot_comparison(written[-1])
     if as_json:
         print_json(study.describe())
     elif not quiet:

@@ -13,7 +13,16 @@ from w2s_fast.cli.output import say
 
 @click.command()
 @job_options("Few points and trials: to see that everything works.")
-def reproduce(out: Path, trials: int, seed: int, workers: int | None, quick: bool, as_json: bool, quiet: bool) -> None:
+def reproduce(
+    out: Path,
+    trials: int,
+    seed: int,
+    workers: int | None,
+    quick: bool,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Run a study on real features and all synthetic figures of the paper, with N to 10^12 besides.
 
     Prints a table and leaves figures (PNG), tables (CSV), one page with everything (HTML), and a record of seeds,
@@ -24,12 +33,14 @@ def reproduce(out: Path, trials: int, seed: int, workers: int | None, quick: boo
       w2s-fast reproduce --out results
       w2s-fast reproduce --quick --seed 7
     """  # noqa: D301  click wants the character
+    from w2s_fast.study.made import require_ours
     from w2s_fast.study.progress import progress_bar
     from w2s_fast.tasks import reproduce as task
 
     started = time.perf_counter()
     require_figures_in(out)
     job = task.job(trials=trials, seed=seed, quick=quick)
+    require_ours((out / name for name in task.files(job)), overwrite)
     task.run(job.studies, lambda title: progress_bar(title, not quiet), workers)
     paths = list(task.write(job, out, started))
     seconds = time.perf_counter() - started

@@ -18,7 +18,15 @@ TASKS = ("valence", "solar")
 @click.argument("name", type=click.Choice(TASKS))
 @job_options("Few teachers, points and trials. Features are made in full.")
 def task(
-    name: str, out: Path, trials: int, seed: int, workers: int | None, quick: bool, as_json: bool, quiet: bool
+    name: str,
+    out: Path,
+    trials: int,
+    seed: int,
+    workers: int | None,
+    quick: bool,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Run a study on a real data set with features of real pretrained models.
 
@@ -35,6 +43,7 @@ def task(
       w2s-fast task valence --out results
       w2s-fast task solar --quick
     """  # noqa: D301  click wants the character
+    from w2s_fast.study.made import require_ours
     from w2s_fast.study.progress import progress_bar
     from w2s_fast.tasks import cache, claims, real, report, variance
 
@@ -43,6 +52,8 @@ def task(
     chosen: real.RealTask = import_module(f"w2s_fast.tasks.{name}.task").TASK
     if quick:
         chosen, trials = chosen.quick(), min(trials, 5)
+
+    require_ours((out / file for file in report.files(chosen)), overwrite)
 
     def show(title: str) -> cache.Progress:
         return progress_bar(title, not quiet)

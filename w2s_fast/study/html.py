@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -49,6 +50,12 @@ nav a { color: var(--accent); text-decoration: none; margin-right: 18px; white-s
 @media print { details { break-inside: avoid; } main { padding: 0; } }
 """
 
+# Nothing runs, nothing is fetched, and no style is applied but the one above, whatever a study file holds.
+POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
+    f"style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
+)
+
 
 def write_html(
     studies: Sequence[Study],
@@ -80,6 +87,7 @@ def page(
         sections.append(f'<section id="s{number}">{title}{_study(study, drawn)}</section>')
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(heading)}</title><style>{STYLE}</style></head><body><main>"
         f'<h1>{escape(heading)}</h1><p class="soft">Weak-to-strong study, made with w2s_fast {__version__}. Points are '
@@ -135,7 +143,7 @@ def _spec(study: Study) -> str:
     grid = [("n", _sizes(study.n.tolist())), ("N", _sizes(study.N.tolist()))]
     seeds = ", ".join(f"{seed} ({trials:,} trials)" for seed, trials in study.seeds.items())
     rows = "".join(
-        f'<tr><th>{name}</th><td class="wide">{value}</td></tr>' for name, value in [*grid, ("seeds", seeds)]
+        f'<tr><th>{name}</th><td class="wide">{escape(value)}</td></tr>' for name, value in [*grid, ("seeds", seeds)]
     )
     names = list(study.settings[0].about)
     settings = "".join(_row([_value(setting.about[name]) for name in names]) for setting in study.settings)
@@ -150,10 +158,10 @@ def _runs(study: Study) -> str:
     rows = [
         _row(
             [
-                run["started"],
+                str(run["started"]),
                 f"{run['seconds']:.1f}",
                 f"{run['trials']:,}",
-                *(run["versions"].get(x, "") for x in names),
+                *(str(run["versions"].get(x, "")) for x in names),
             ]
         )
         for run in study.runs

@@ -36,6 +36,7 @@ FOOT = 0.03, 0.15  # of a panel's height: where the crosses of ratios in doubt l
 LOWEST_PGR = -1.0  # below it a figure shows nothing else
 # A fixed salt: the same study, the same file. TeX, where a user has chosen it, would read titles as its own.
 STYLE = {"svg.hashsalt": "w2s_fast", "font.size": 10, "text.usetex": False}
+METADATA = {"svg": {"Date": None, "Title": "w2s_fast"}, "png": {"Software": "w2s_fast"}}  # the maker, not the time
 BACKEND = "MPLBACKEND"
 
 
@@ -155,7 +156,7 @@ def svg(figure: Any) -> str:
     """Render a figure as SVG text."""
     buffer = io.StringIO()
     _take_words_as_they_are(figure)
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    figure.savefig(buffer, format="svg", metadata=METADATA["svg"])
     return buffer.getvalue()
 
 
@@ -185,7 +186,7 @@ def _write(figure: Any, path: str | os.PathLike[str]) -> None:
     if suffix not in figure.canvas.get_supported_filetypes():
         raise ValueError(f"cannot draw {os.fspath(path)!r}: end it in .png, .svg or .pdf")
     with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
+        figure.savefig(temporary, dpi=150, metadata=METADATA.get(suffix))
 
 
 def _axis_label(line: Line) -> str:

@@ -19,6 +19,7 @@ from w2s_fast.model.trials import ACCURACIES, METRICS, Trials
 from w2s_fast.study.lines import Line
 
 Row = dict[str, Any]
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # begin one
 NO_GAP = " No gap: the ceiling is not better than the teacher by 3 standard errors, so that PGR means nothing."
 
 
@@ -27,7 +28,12 @@ def write_csv(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _as_text(value) for name, value in row.items()} for row in rows)
+
+
+def _as_text(value: Any) -> Any:
+    """Keep a spreadsheet from reading words as a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def probe_rows(trials: Trials, weak: str, strong: str) -> list[Row]:

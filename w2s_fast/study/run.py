@@ -379,25 +379,31 @@ class Study:
             "table": self.table(),
         }
 
+    def _beside(self, path: PathLike) -> PathLike:
+        """Refuse to write over the study itself."""
+        if self.path is not None and os.path.exists(path) and os.path.samefile(path, self.path):
+            raise ValueError(f"{os.fsdecode(path)} is the study file: name another")
+        return path
+
     def to_frame(self) -> Any:
         """:meth:`table` as a pandas DataFrame; pandas must be installed."""
         return data_frame(self.table())
 
     def to_csv(self, path: PathLike) -> Self:
         """Write :meth:`table` and return ``self``; the file appears whole or not at all."""
-        write_csv(self.table(), path)
+        write_csv(self.table(), self._beside(path))
         return self
 
     def to_json(self, path: PathLike) -> Self:
         """Write :meth:`describe` and return ``self``."""
-        write_json(self.describe(), path)
+        write_json(self.describe(), self._beside(path))
         return self
 
     def to_html(self, path: PathLike) -> Self:
         """Write one self-contained page: figures, tables, spec, versions, seeds (needs the extra ``plot``)."""
         from w2s_fast.study.html import write_html
 
-        write_html([self], path)
+        write_html([self], self._beside(path))
         return self
 
     def plot(self, path: PathLike) -> Self:
@@ -407,14 +413,14 @@ class Study:
         """
         from w2s_fast.study.plot import draw
 
-        draw(self.lines(), path)
+        draw(self.lines(), self._beside(path))
         return self
 
     def plot_comparison(self, path: PathLike) -> Self:
         """Draw PGR and OPR of all settings in one panel for each axis, and return ``self``."""
         from w2s_fast.study.plot import draw_comparison
 
-        draw_comparison(self.lines(), path)
+        draw_comparison(self.lines(), self._beside(path))
         return self
 
 

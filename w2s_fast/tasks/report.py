@@ -22,6 +22,16 @@ DIMENSION_HEAD = ("pair", "d_weak", "d_strong", "d_shared", OVERLAP, "PGR", "OPR
 VARIANCE_HEAD = ("teacher", "variance in its error", f"{OVERLAP}, all columns", "student sheds", "by the theorem")
 
 
+FIGURES = ("risks", "teachers", "others", "noise", "overlap")
+TABLES = ("studies", "dimensions", "variance", "claims")
+
+
+def files(task: RealTask) -> list[str]:
+    """Names of all files that :func:`write` may leave."""
+    parts = [f"-{name}.png" for name in FIGURES] + [f"-{name}.csv" for name in TABLES]
+    return [f"{task.name}{part}" for part in (*parts, ".html", ".json")]
+
+
 def write(
     task: RealTask,
     runs: Sequence[Run],

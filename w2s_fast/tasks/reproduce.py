@@ -66,9 +66,9 @@ def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
     """
     drawn: list[list[Path]] = [[] for _ in work.studies]
     for number, study in enumerate(work.studies):
-        for name, lines, draw_lines in figures(work, study):
+        for name, group, draw_lines in figures(work, study):
             path = folder / f"{name}.png"
-            draw_lines(lines, path)
+            draw_lines(study.lines() if group is None else _lines(study, group), path)
             drawn[number].append(path)
             yield path
     for name, studies in (("valence", [work.real]), ("synthetic", work.studies[1:])):
@@ -85,19 +85,24 @@ def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
     yield folder / "reproduce.json"
 
 
-def figures(work: Job, study: Study) -> Iterator[tuple[str, list[Line], Draw]]:
-    """Name the figures of a study, what they show and how."""
+def files(work: Job) -> list[str]:
+    """Names of all files that :func:`write` leaves."""
+    drawn = [f"{name}.png" for study in work.studies for name, *_ in figures(work, study)]
+    return [*drawn, "valence.csv", "synthetic.csv", "report.html", "reproduce.json"]
+
+
+def figures(work: Job, study: Study) -> Iterator[tuple[str, tuple[int, ...] | None, Draw]]:
+    """Name the figures of a study, the values of d_shared they show (None for all there is) and how."""
     if study is work.real:
-        yield "valence", study.lines(), draw
+        yield "valence", None, draw
     elif study is work.far:
-        yield "far", study.lines(), draw
+        yield "far", None, draw
     else:
         noise = study.settings[0].about["noise_variance"]
         for d_shared in paper.RISKS.get(noise, ()):
-            yield f"risk_d{d_shared}_noise{noise:g}", _lines(study, (d_shared,)), draw
+            yield f"risk_d{d_shared}_noise{noise:g}", (d_shared,), draw
         for group in paper.RATIOS.get(noise, ()):
-            name = f"pgr_opr_d{'-'.join(map(str, group))}_noise{noise:g}"
-            yield name, _lines(study, group), draw_comparison
+            yield f"pgr_opr_d{'-'.join(map(str, group))}_noise{noise:g}", group, draw_comparison
 
 
 class Agreement(NamedTuple):
