@@ -26,7 +26,7 @@ OWNERS = {
     "numba_cuda": "cuda/_shim.py",
     "cupy": "cuda/_shim.py",
     "matplotlib": "study/plot.py",
-    "sqlite3": "study/store.py",
+    "sqlite3": "study/database.py",
     "pandas": "study/report.py",
     "click": "cli/",
 }

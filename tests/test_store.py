@@ -266,8 +266,8 @@ def test_a_killed_run_is_read_where_nothing_can_be_written(tmp_path, monkeypatch
 
 
 def test_a_run_into_a_file_that_cannot_be_written_says_so(finished, monkeypatch):
-    connected = store._connected
-    monkeypatch.setattr(store, "_connected", lambda name, mode: connected(name, "ro"))
+    connected = store.connected
+    monkeypatch.setattr(store, "connected", lambda name, mode: connected(name, "ro"))
     with pytest.raises(StudyFileError, match=r"study.sqlite cannot be written to \(attempt to write a readonly"):
         made(finished.path, trials=9).run(progress=False)
 
@@ -336,11 +336,11 @@ def test_files_of_other_kinds_are_refused(tmp_path):
         made(tmp_path / "none" / "study.sqlite").run(progress=False)
 
 
-@pytest.mark.parametrize(("schema", "advice"), [(3, "upgrade w2s_fast"), (1, "it has no flags for fits in doubt")])
+@pytest.mark.parametrize(("schema", "advice"), [(4, "upgrade w2s_fast"), (1, "it has no flags for fits in doubt")])
 def test_other_schemas_are_refused(finished, schema, advice):
     with closing(sqlite3.connect(finished.path)) as connection:
         connection.execute(f"PRAGMA user_version = {schema}")
-    refused(finished.path, f"has schema {schema}, this version reads 2: {advice}")
+    refused(finished.path, f"has schema {schema}, this version reads 2 and 3: {advice}")
 
 
 def test_no_flipped_bit_goes_unseen(finished, reference):

@@ -32,6 +32,7 @@ from w2s_fast.model.trials import (
     summary_of,
 )
 from w2s_fast.study import store
+from w2s_fast.study.database import require_no_logs
 from w2s_fast.study.lines import Line, lines_of
 from w2s_fast.study.progress import progress_bar
 from w2s_fast.study.record import Record
@@ -225,6 +226,7 @@ class Study:
             store.create(self.path, self._spec, self.settings, self.seeds)
         with store.opened(self.path, write=True) as file:
             self._require_same(file.spec, f"{os.fsdecode(self.path)} holds another study")
+            file.settings()  # refuses models that are damaged, though it has its own
             there = file.seeds()
             if not self.seeds.keys() <= there.keys():
                 raise ValueError(
@@ -427,6 +429,7 @@ class Study:
 def merge_files(paths: Sequence[PathLike], out: PathLike) -> Study:
     """Join study files of disjoint seeds in a new file, which appears whole and in no other's place."""
     first, *others = paths
+    require_no_logs(out)
     with whole_file(out, replace=False) as temporary:
         with store.opened(first) as file:
             file.copy(temporary)

@@ -2,8 +2,7 @@
 
 A run holds the file to itself and commits each chunk of trials with the moments it led to, so that whatever moment a
 process dies at, the file holds whole chunks (a write-ahead log makes a commit cost 10 microseconds; the log is the
-file's neighbour NAME-wal until the run ends or the file is next opened). Every row carries a checksum, since SQLite's
-own checks see pages but not what is in them.
+file's neighbour NAME-wal until the run ends or the file is next opened).
 """
 
 from __future__ import annotations
@@ -12,44 +11,41 @@ import io
 import itertools
 import json
 import os
-import shutil
-import sqlite3
-import tempfile
-import zlib
+import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._files import whole_file
+from w2s_fast.linalg.files import npz
 from w2s_fast.linalg.moments import Moments
 from w2s_fast.model.gaussian import GaussianModel
+from w2s_fast.study import fields
+from w2s_fast.study.database import (
+    PLAIN_SEALS,
+    SMALLEST,
+    Connection,
+    PathLike,
+    StudyFileError,
+    connected,
+    explained,
+    make,
+    recovered,
+    require_no_logs,
+    require_study,
+    rows,
+    sound,
+    write,
+)
 from w2s_fast.study.record import Record
-from w2s_fast.study.setting import Chunk, Setting
+from w2s_fast.study.setting import USUAL, Chunk, Setting
 
-PathLike = str | os.PathLike[str]
-APPLICATION = 0x77327366  # "w2sf", in SQLite's header
-SCHEMA = 2
-SMALLEST = 512  # bytes; SQLite takes less for a new file
-LOGS = ("-wal", "-journal")  # neighbours of a file whose run was killed, without which it is not whole
-UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
-BUSY_SECONDS = 1.0  # readers hold a file for less
-TABLES = {
-    "spec": "id INTEGER PRIMARY KEY, content TEXT",
-    "models": "setting INTEGER PRIMARY KEY, arrays BLOB",
-    "seeds": "seed INTEGER PRIMARY KEY, trials INTEGER",
-    "runs": "run INTEGER PRIMARY KEY, content TEXT",
-    "points": "seed INTEGER, place INTEGER, trials INTEGER, moments BLOB, PRIMARY KEY (seed, place)",
-    "trials": "seed INTEGER, place INTEGER, first INTEGER, risks BLOB, PRIMARY KEY (seed, place, first)",
-}
-
-
-class StudyFileError(OSError):
-    """A file that is no study, damaged, of a newer version, or in use."""
+KEYS = {"models": 1, "seeds": 1, "runs": 1, "points": 2, "trials": 3}  # columns that name a row, in tables that grow
+Totals = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,45 +74,87 @@ class Spec:
 class Store:
     """An open study file; see :func:`opened`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection, self._name = connection, os.path.abspath(name)
+        self._file = self._identity()
         self._logging = False
-        rows = self._rows("spec", "id", "content")
-        if not rows:
-            raise StudyFileError("is damaged: it holds no spec")
-        self.spec = Spec(**json.loads(rows[0][1]))
+        self._fresh: dict[str, set[tuple[Any, ...]]] = {table: set() for table in KEYS}  # keys of rows not yet there
+        with sound():
+            about = self._rows("spec", "id", "content")
+            if len(about) != connection.schema - 1:  # the spec, and from schema 3 on the totals
+                raise StudyFileError("is damaged: it holds no spec")
+            self.spec = Spec(**fields.spec(about[0][1]))
+            self._keys = {table: set(connection.keys(table, KEYS[table])) for table in KEYS}
+            if connection.schema != PLAIN_SEALS:
+                self._take_totals(json.loads(about[1][1]))
+
+    def _take_totals(self, totals: Totals) -> None:
+        self._connection.key = fields.text(totals["key"], "key")
+        for table, keys in self._keys.items():
+            if totals["rows"][table] != len(keys):
+                raise StudyFileError(f"is damaged: rows of its table {table} are missing, or there are too many")
 
     def settings(self) -> list[Setting]:
         """Settings with the Gaussian models built anew; real features are not in the file."""
-        arrays = dict(self._rows("models", "setting", "arrays"))
-        return [_restored(about, arrays.get(index)) for index, about in enumerate(self.spec.settings)]
+        with sound():
+            arrays = dict(self._rows("models", "setting", "arrays"))
+            if arrays and list(arrays) != list(range(len(self.spec.settings))):
+                raise ValueError("its models are not those of its settings")
+            return [_restored(about, arrays.get(index)) for index, about in enumerate(self.spec.settings)]
 
     def seeds(self) -> dict[int, int]:
         """Trials wanted of each seed."""
-        return dict(self._rows("seeds", "seed", "trials"))
+        with sound():
+            found = self._rows("seeds", "seed", "trials")
+            if not 0 < len(found) * self._places <= fields.MOST_PLACES:
+                raise ValueError(f"it has {len(found):,} seeds")
+            return {fields.whole(seed, "seed"): fields.whole(trials, "trials", 1) for seed, trials in found}
 
     def runs(self) -> list[dict[str, Any]]:
-        return [json.loads(content) for _, content in self._rows("runs", "run", "content")]
+        with sound():
+            found = self._rows("runs", "run", "content")
+            if [number for number, _ in found] != list(range(len(found))):
+                raise ValueError("some of its runs are missing")
+            return [fields.run(content) for _, content in found]
 
     def record(self) -> Record:
         """Read all that was measured."""
-        columns = self.spec.columns
-        record = Record(len(self.spec.settings) * len(self.spec.n), columns, self.spec.keep_trials)
-        for seed in self.seeds():
+        columns, seeds = self.spec.columns, self.seeds()
+        record = Record(self._places, columns, self.spec.keep_trials)
+        for seed in seeds:
             record.require(seed)
-        for seed, place, trials, blob in self._rows("points", "seed, place", "trials, moments"):
-            mean, m2 = np.frombuffer(blob, "<f8").reshape(2, len(columns))
-            record.require(seed)[place] = Moments.of_state(trials, mean, m2)
-        if record.kept is not None:
-            for seed, place, _, blob in self._rows("trials", "seed, place, first", "risks"):
-                record.kept[seed][place].append(np.frombuffer(blob, "<f8").reshape(-1, len(columns)))
+        with sound():
+            points = self._rows("points", "seed, place", "trials, moments")
+            if points and not self._keys["runs"]:
+                raise ValueError("it has results of no run")
+            for seed, place, trials, blob in points:
+                fields.place(seed, place, seeds, self._places)
+                mean, m2 = fields.values(blob, columns, "moments")
+                if np.any(m2 < 0):
+                    raise ValueError("squares of its moments are below 0")
+                record.require(seed)[place] = Moments.of_state(fields.whole(trials, "trials", 1), mean, m2)
+            self._read_trials(record, seeds)
         return record
+
+    def _read_trials(self, record: Record, seeds: dict[int, int]) -> None:
+        """Read every trial, where they are kept: as many as went into the moments, one after the other."""
+        for seed, place, first, blob in self._rows("trials", "seed, place, first", "risks"):
+            fields.place(seed, place, seeds, self._places)
+            if record.kept is None or first != sum(map(len, record.kept[seed][place])):
+                raise ValueError("its trials are not one after the other")
+            record.kept[seed][place].append(fields.values(blob, self.spec.columns, "risks"))
+        for seed, places in (record.kept or {}).items():
+            if [sum(map(len, chunks)) for chunks in places] != record.done(seed):
+                raise ValueError("its trials are not as many as its moments say")
+
+    @property
+    def _places(self) -> int:
+        return len(self.spec.settings) * len(self.spec.n)
 
     def copy(self, path: PathLike) -> None:
         """Copy the file, what its log holds included, over an empty one."""
-        target = sqlite3.connect(path)
-        self._connection.backup(target)
-        target.close()
+        with closing(connected(path, "rw")) as target:
+            self._connection.backup(target)
 
     def save_seeds(self, seeds: dict[int, int]) -> None:
         """Write how many trials are wanted of each seed."""
@@ -126,22 +164,22 @@ class Store:
     def save_chunk(self, seed: int, chunk: Chunk, record: Record, runs: Sequence[dict[str, Any]]) -> None:
         """Write a chunk that ``record`` has taken in and the last of the runs, both or neither."""
         with self._transaction():
-            _write(self._connection, "runs", len(runs) - 1, json.dumps(runs[-1]))
+            self._put("runs", len(runs) - 1, json.dumps(runs[-1]))
             for place, first, values in chunk:
                 self._write_moments(seed, place, record.moments[seed][place])
                 if record.kept is not None:
-                    _write(self._connection, "trials", seed, place, first, _blob(values))
+                    self._put("trials", seed, place, first, _blob(values))
 
     def save_merged(self, seeds: dict[int, int], other: Record, runs: Sequence[dict[str, Any]]) -> None:
         """Write the seeds of another record and all runs, or nothing."""
         with self._transaction():
             self._write_seeds(seeds)
             for number, run in enumerate(runs):
-                _write(self._connection, "runs", number, json.dumps(run))
+                self._put("runs", number, json.dumps(run))
             for seed, place in itertools.product(other.moments, range(other.places)):
                 self._write_moments(seed, place, other.moments[seed][place])
                 if self.spec.keep_trials and other.kept is not None and other.kept[seed][place]:
-                    _write(self._connection, "trials", seed, place, 0, _blob(np.concatenate(other.kept[seed][place])))
+                    self._put("trials", seed, place, 0, _blob(np.concatenate(other.kept[seed][place])))
 
     def finish(self) -> None:
         """Fold the log into the file."""
@@ -154,46 +192,66 @@ class Store:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._logging = True
+        if self._identity() != self._file:
+            raise FileNotFoundError(
+                f"{self._name} was deleted or replaced while a run went on into it: what it did since is lost"
+            )
+        self._fresh = {table: set() for table in KEYS}
         self._connection.execute("BEGIN IMMEDIATE")
         with self._connection:  # commits, or rolls back
             yield
+            if self._connection.schema != PLAIN_SEALS:
+                totals = {table: len(keys) + len(self._fresh[table]) for table, keys in self._keys.items()}
+                _write_totals(self._connection, totals)
+        for table, keys in self._fresh.items():
+            self._keys[table] |= keys
+
+    def _put(self, table: str, *values: Any) -> None:
+        _write(self._connection, table, *values)
+        key = values[: KEYS[table]]
+        if key not in self._keys[table]:
+            self._fresh[table].add(key)
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._name)
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
 
     def _write_seeds(self, seeds: dict[int, int]) -> None:
         for seed, trials in seeds.items():
-            _write(self._connection, "seeds", seed, trials)
+            self._put("seeds", seed, trials)
 
     def _write_moments(self, seed: int, place: int, moments: Moments) -> None:
         if moments.count:
             blob = _blob(np.concatenate((moments.mean, moments.m2)))
-            _write(self._connection, "points", seed, place, moments.count, blob)
+            self._put("points", seed, place, moments.count, blob)
 
     def _rows(self, table: str, keys: str, others: str) -> list[tuple[Any, ...]]:
-        """Read a table in the order of its keys."""
-        rows = self._connection.execute(f"SELECT {keys}, {others}, seal FROM {table} ORDER BY {keys}").fetchall()
-        for *values, seal in rows:
-            if _seal(values) != seal:
-                raise StudyFileError(f"is damaged: a row of its table {table} fails its checksum")
-        return [row[:-1] for row in rows]
+        return rows(self._connection, table, keys, others)
 
 
 def create(path: PathLike, spec: Spec, settings: Sequence[Setting], seeds: dict[int, int]) -> None:
     """Make a study file without results; it appears whole, and never in the place of another."""
-    with whole_file(path, replace=False) as temporary, _explained(path):
-        connection = sqlite3.connect(temporary, isolation_level=None)
-        try:
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA}")
-            for table, columns in TABLES.items():
-                body, _, key = columns.partition(", PRIMARY KEY")
-                connection.execute(f"CREATE TABLE {table} ({body}, seal INTEGER{key and ', PRIMARY KEY' + key})")
-            _write(connection, "spec", 0, json.dumps(asdict(spec)))
-            for index, setting in enumerate(settings):
-                if isinstance(setting.source, GaussianModel):
-                    _write(connection, "models", index, _packed(setting.source))
-            for seed, trials in seeds.items():
-                _write(connection, "seeds", seed, trials)
-        finally:
-            connection.close()
+    require_no_logs(path)
+    content = json.dumps(asdict(spec))
+    fields.spec(content)  # what could not be read again
+    sources = ((index, setting.source) for index, setting in enumerate(settings))
+    models = {index: source for index, source in sources if isinstance(source, GaussianModel)}
+    with (
+        whole_file(path, replace=False) as temporary,
+        explained(path),
+        closing(connected(temporary, "rw")) as connection,
+    ):
+        make(connection)
+        connection.key = secrets.token_hex(8)
+        _write(connection, "spec", 0, content)
+        for index, model in models.items():
+            _write(connection, "models", index, _packed(model))
+        for seed, trials in seeds.items():
+            _write(connection, "seeds", seed, trials)
+        _write_totals(connection, dict.fromkeys(KEYS, 0) | {"models": len(models), "seeds": len(seeds)})
 
 
 @contextmanager
@@ -202,113 +260,35 @@ def opened(path: PathLike, *, write: bool = False) -> Iterator[Store]:
     name = os.fsdecode(path)
     if not os.path.exists(name):
         raise FileNotFoundError(f"there is no study file {name}")
-    if os.path.isfile(name) and os.path.getsize(name) < SMALLEST:
+    if not os.path.isfile(name):  # a pipe would be waited for
+        raise StudyFileError(f"{name} cannot be used: it is a folder or a device, not a file")
+    if os.path.getsize(name) < SMALLEST:
         raise StudyFileError(f"{name} is empty or nearly so, not a study: it may be truncated; name another file")
-    with _explained(path), nullcontext(name) if write else _recovered(name) as found:
-        connection = _connected(found, "ro" if found == name and not write else "rw")
-        try:
-            if write:
-                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-                connection.execute("BEGIN EXCLUSIVE")
-                connection.execute("COMMIT")  # the lock stays
-            _check_file(connection, found)
-            store = Store(connection)
-            yield store
-            store.finish()
-        finally:
-            connection.close()
-
-
-def _connected(name: str, mode: str) -> sqlite3.Connection:
-    uri = f"{Path(name).absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-
-
-@contextmanager
-def _recovered(name: str) -> Iterator[str]:
-    """Yield a study file for reading, or a copy with its log taken in where that cannot be done in place.
-
-    What a killed run left beside the file has to be written into it, or at least indexed in a third file: neither can
-    be on a disk that is full or in a folder that is read-only.
-    """
-    logs = [suffix for suffix in LOGS if os.path.exists(name + suffix)]
-    if not logs or _reads_in_place(name):
-        yield name
-        return
-    with ExitStack() as stack:
-        try:
-            copy = os.path.join(stack.enter_context(tempfile.TemporaryDirectory(prefix="w2s-")), "study.sqlite")
-            for suffix in ("", *logs):
-                shutil.copyfile(name + suffix, copy + suffix)
-        except OSError as error:
-            raise StudyFileError(
-                f"was left by a run that was killed, where nothing can be written, nor is there room for a copy of it "
-                f"({error}): copy it and {', '.join(name + suffix for suffix in logs)} to a folder that has room"
-            ) from None
-        yield copy
-
-
-def _reads_in_place(name: str) -> bool:
-    with closing(_connected(name, "ro")) as connection:
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in UNWRITABLE:
-                return False
-            raise
-    return True
-
-
-def _check_file(connection: sqlite3.Connection, name: str) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (schema,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION:
-        raise StudyFileError("is an SQLite file, but not a study")
-    if schema != SCHEMA:
-        advice = "upgrade w2s_fast" if schema > SCHEMA else "it has no flags for fits in doubt; run it again elsewhere"
-        raise StudyFileError(f"has schema {schema}, this version reads {SCHEMA}: {advice}")
-    (pages,), (size,) = (connection.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "page_size"))
-    if os.path.getsize(name) < pages * size and not os.path.exists(f"{name}-wal"):  # a log may hold the last pages
-        raise StudyFileError("is truncated: its last pages are missing")
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise StudyFileError(f"is damaged: {verdict}")
-
-
-@contextmanager
-def _explained(path: PathLike) -> Iterator[None]:
-    """Say in terms of studies what SQLite reports."""
-    name = os.fsdecode(path)
-    try:
-        yield
-    except StudyFileError as error:
-        raise StudyFileError(f"{name} {error}; nothing was written to it") from None
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_BUSY:
-            message = "is in use by another run: wait for it to end, or name another file"
-        elif code == sqlite3.SQLITE_NOTADB:
-            message = "is not a study file"
-        elif code in UNWRITABLE[:2] or (code in UNWRITABLE and not os.access(os.path.dirname(name) or ".", os.W_OK)):
-            message = f"cannot be written to ({error}): give yourself the right to write it and its folder, or copy it"
-        elif code == sqlite3.SQLITE_CORRUPT:
-            message = f"is damaged or truncated: {error}"
-        else:
-            message = f"cannot be used: {error}"
-        raise StudyFileError(f"{name} {message}") from error
+    with (
+        explained(path),
+        nullcontext(name) if write else recovered(name) as found,
+        closing(connected(found, "rw" if write or found != name else "ro")) as connection,
+    ):
+        if write:
+            connection.hold()
+        with sound():
+            require_study(connection, found)
+        store = Store(connection, found)
+        yield store
+        store.finish()
 
 
 def _blob(values: npt.NDArray[np.float64]) -> bytes:
     return values.astype("<f8").tobytes()
 
 
-def _write(connection: sqlite3.Connection, table: str, *values: Any) -> None:
-    holes = ", ".join("?" * (len(values) + 1))
-    connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({holes})", (*values, _seal(values)))
+def _write(connection: Connection, table: str, *values: Any) -> None:
+    write(connection, table, *values)
 
 
-def _seal(values: Sequence[Any]) -> int:
-    return zlib.crc32(b"|".join(v if isinstance(v, bytes) else str(v).encode() for v in values))
+def _write_totals(connection: Connection, totals: dict[str, int]) -> None:
+    """Write how many rows each table has, and what they are sealed with: none can be missing, or another study's."""
+    _write(connection, "spec", 1, json.dumps({"key": connection.key, "rows": totals}))
 
 
 def _packed(model: GaussianModel) -> bytes:
@@ -317,8 +297,13 @@ def _packed(model: GaussianModel) -> bytes:
     return buffer.getvalue()
 
 
-def _restored(about: dict[str, Any], arrays: bytes | None) -> Setting:
-    if arrays is None:
+def _restored(about: dict[str, Any], arrays: Any) -> Setting:
+    if about["kind"] != "gaussian" or arrays is None:
+        if about["kind"] == "gaussian" or arrays is not None:
+            raise ValueError("a setting has no model, or one that it should not have")
         return Setting(None, about)
-    with np.load(io.BytesIO(arrays), allow_pickle=False) as data:
-        return Setting(GaussianModel(**data, noise_variance=about["noise_variance"]), about)
+    data = npz.load(io.BytesIO(arrays), ("target", "weak", "strong"))
+    model = GaussianModel(**data, noise_variance=about["noise_variance"])
+    if Setting.of_model(model, about["ridge"], USUAL).about["sha256"] != about["sha256"]:
+        raise ValueError("a model is not the one that its setting names")
+    return Setting(model, about)
