@@ -1,6 +1,7 @@
 """Probes on real features: the numbers of a plain implementation, whatever the shape of the sweep."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -261,6 +262,33 @@ def test_features_in_files_take_memory_for_blocks_alone(tmp_path, kind):
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 112  # of the file's 244; a block of rows takes 16, twice that while it is converted
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["path", "memmap"])
+@pytest.mark.parametrize("change", ["in place", "saved anew", "replaced", "deleted"])
+def test_a_file_that_changes_amid_a_probe_is_refused(tmp_path, order, kind, change):
+    weak, strong, y = features()
+    path = tmp_path / "strong.npy"
+    np.save(path, np.asarray(strong, order=order))
+
+    def spoil(done, total):
+        if done != 2:
+            return
+        if change == "in place":
+            os.utime(path, ns=(0, 0))  # a clock may tick less often than this test
+            np.load(path, mmap_mode="r+")[:] = 0.0
+        elif change == "saved anew":
+            np.save(path, strong[:3])  # shorter: to read what was mapped would end the process
+        elif change == "replaced":
+            np.save(tmp_path / "other.npy", strong)
+            os.replace(tmp_path / "other.npy", path)
+        else:
+            path.unlink()
+
+    given = path if kind == "path" else np.load(path, mmap_mode="r")
+    with pytest.raises(ValueError, match=r"strong.npy' changed while it was read: start again"):
+        probe(weak, given, y, n=20, N=[30, 90], trials=40, workers=1, progress=spoil)
 
 
 def test_doubts_in_words():

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._random import stream
-from w2s_fast.linalg.files import MatrixFile
+from w2s_fast.linalg.files import MatrixFile, require_same, stamp_of
 
 Array = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]
@@ -43,6 +44,23 @@ def _slabs(values: Array) -> Iterator[tuple[slice, slice]]:
         yield from ((rows, slice(None)) for rows in blocks(*values.shape))
 
 
+class Watched(NamedTuple):
+    """A mapped file, whose numbers are those of the study only as long as nobody writes to it."""
+
+    path: str | PathLike[str]
+    stamp: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, values: Array) -> Self | None:
+        """Look at the file of a mapped array that is only read; None where there is none, or no name of it."""
+        owner = _owner_of(values)
+        name = getattr(owner, "filename", None)
+        return None if name is None or owner.mode != "r" else cls(name, stamp_of(os.stat(name)))
+
+    def require_same(self) -> None:
+        require_same(self.path, self.stamp)
+
+
 @dataclass(frozen=True, eq=False)
 class Features:
     """Features (rows, d) of any real type, in memory or mapped, with the range and mean of each column."""
@@ -51,11 +69,13 @@ class Features:
     low: Array
     high: Array
     mean: Matrix
+    watched: Watched | None  # the file that the values are mapped from
 
     @classmethod
     def of(cls, X: Any, name: str) -> Self:
         """Read everything once; refuse NaN, infinity and emptiness."""
         values = _loaded(X, name, (2,))
+        watched = Watched.of(values)
         if values.size == 0:
             raise ValueError(f"{name} must not be empty, got shape {values.shape}")
         low, high = np.empty((2, values.shape[1]), values.dtype)
@@ -70,8 +90,10 @@ class Features:
             high[columns] = most if first else np.maximum(high[columns], most)
             total[columns] += slab.sum(axis=0, dtype=np.float64)
             let_go(values)
+            if watched is not None:
+                watched.require_same()
         mean = np.where(low == high, low, total / len(values))  # exact for constant columns
-        return cls(values, low, high, mean)
+        return cls(values, low, high, mean, watched)
 
     def take(self, index: Indices) -> Array:
         """Copy rows."""
@@ -79,27 +101,36 @@ class Features:
             return self.values.take(index, axis=0)
         rows = np.empty((len(index), self.values.shape[1]), self.values.dtype)
         if _lies_by_columns(self.values):
-            for _, columns in _slabs(self.values):
-                rows[:, columns] = self.values[:, columns][index]
-                let_go(self.values)
-            return rows
-        for start in range(0, len(index), SCATTERED):
-            part = slice(start, start + SCATTERED)
-            rows[part] = self.values[index[part]]
+            parts = [(slice(None), index, columns) for _, columns in _slabs(self.values)]
+        else:
+            cuts = (slice(start, start + SCATTERED) for start in range(0, len(index), SCATTERED))
+            parts = [(cut, index[cut], slice(None)) for cut in cuts]
+        for place, wanted, columns in parts:
+            self._require_same()  # a file that was cut would end the process where it was mapped
+            rows[place, columns] = self.values[:, columns][wanted]
             let_go(self.values)
+        self._require_same()
         return rows
+
+    def _require_same(self) -> None:
+        if self.watched is not None:
+            self.watched.require_same()
 
     @property
     def is_constant(self) -> bool:
         return bool(np.all(self.low == self.high))
 
 
-def _map_of(values: Array) -> Any:
+def _owner_of(values: Array) -> Any:
     """The memory map that holds an array; None where there is none, or one with changes of its own (mode "c")."""
     owner: Any = values
     while owner is not None and not isinstance(owner, np.memmap):
         owner = getattr(owner, "base", None)
-    return None if owner is None or owner.mode == "c" else getattr(owner, "_mmap", None)
+    return None if owner is None or owner.mode == "c" else owner
+
+
+def _map_of(values: Array) -> Any:
+    return getattr(_owner_of(values), "_mmap", None)
 
 
 def let_go(values: Array) -> None:
@@ -130,12 +161,16 @@ class Rows:
             for name, called, X in _named(given, kind):
                 models[kind][name] = Features.of(X, called + whose)
                 lengths[called + whose] = models[kind][name].values
-        labels = lengths[f"y{whose}"] = _check.floats(_loaded(y, f"y{whose}", (1, 2)), f"y{whose}")
+        loaded = _loaded(y, f"y{whose}", (1, 2))
+        watched = Watched.of(loaded)
+        labels = lengths[f"y{whose}"] = _check.floats(loaded, f"y{whose}")
         if labels.size == 0:
             raise ValueError(f"y{whose} must not be empty, got shape {labels.shape}")
         _check.same_rows(**lengths)
         has_columns = labels.ndim == 2
         matrix = labels.astype(np.float64).reshape(len(labels), -1)
+        if watched is not None:
+            watched.require_same()
         return cls(models["weak"], models["strong"], matrix, has_columns)
 
     def __len__(self) -> int:

@@ -50,6 +50,16 @@ def stamp_of(status: os.stat_result) -> Stamp:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
+def require_same(path: str | os.PathLike[str], stamp: Stamp) -> None:
+    """Refuse a file that is no longer what it was when ``stamp`` was taken."""
+    try:
+        same = stamp_of(os.stat(path)) == stamp
+    except FileNotFoundError:
+        same = False
+    if not same:
+        raise ValueError(f"{os.fspath(path)!r} changed while it was read: start again when it is complete")
+
+
 @dataclass(frozen=True)
 class MatrixFile:
     """One array in a file, 2-D unless asked for otherwise: ``path``, or ``path#name`` where it holds several."""
@@ -131,7 +141,7 @@ class MatrixFile:
         if header.entry is None and not header.bfloat16 and self.dtype.kind != "b" and 0 not in self.shape:
             order = "F" if scattered else "C"
             mapped = np.memmap(self.path, self.dtype, "r", header.start, self.shape, order)  # type: ignore[call-overload]
-            self._require_same(self.path.stat())
+            require_same(self.path, self.stamp)
             return mapped
         whole: npt.NDArray[Any] = np.empty(self.shape[::-1] if scattered else self.shape, self.dtype)
         with self._stream() as stream:
@@ -157,7 +167,7 @@ class MatrixFile:
         return block.T
 
     def _decoded(self, block: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        self._require_same(self.path.stat())
+        require_same(self.path, self.stamp)
         if self.header.bfloat16:  # the upper half of a float32
             return (block.astype(np.uint32) << 16).view(np.float32)
         # A byte of a stranger may be more than 1, which NumPy takes for true here and for a number there.
@@ -168,7 +178,7 @@ class MatrixFile:
         """Open the file, or the entry of the archive, at the first number."""
         start, entry = self.header.start, self.header.entry
         with self.path.open("rb", buffering=0) as file:
-            self._require_same(os.fstat(file.fileno()))
+            require_same(self.path, self.stamp)
             if entry is None:
                 file.seek(start)
                 yield file
@@ -195,10 +205,6 @@ class MatrixFile:
 
     def _explained(self) -> AbstractContextManager[None]:
         return explained(f"cannot read {str(self.path)!r}")
-
-    def _require_same(self, status: os.stat_result) -> None:
-        if stamp_of(status) != self.stamp:
-            raise ValueError(f"{str(self.path)!r} changed while it was read: start again when it is complete")
 
     def _expected(self) -> str:
         return f"{' x '.join(f'{size:,}' for size in self.shape)} {self.dtype}"
