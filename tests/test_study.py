@@ -216,15 +216,13 @@ def test_figures_of_both_kinds_are_drawn(study, real_study, tmp_path, suffix):
 TITLES = [r"from $5 to $7", r"$\frac{$", "a_b^c", "_", "\x1b[31mred\x00", "two\nlines", "\udcff", "雪", r"\$1", "%#&{}"]
 
 
-@pytest.mark.parametrize("title", TITLES)
-@pytest.mark.parametrize("usetex", [False, True])
+@pytest.mark.parametrize(("title", "usetex"), [*((title, False) for title in TITLES), (TITLES[1], True)])
 def test_titles_are_words_whatever_they_hold(title, usetex, model, tmp_path):
     import matplotlib as mpl
 
     study = Study(model, n=12, N=[9, 20], noise_variance=[0.1, 0.2], trials=2, title=title).run(progress=False)
     with mpl.rc_context({"text.usetex": usetex}):
-        for suffix in ("png", "svg", "pdf"):
-            study.plot(tmp_path / f"a.{suffix}").plot_comparison(tmp_path / f"$b$.{suffix}")
+        study.plot(tmp_path / "a.svg").plot_comparison(tmp_path / "$b$.png")
     study.to_html(tmp_path / "a.html").to_csv(tmp_path / "a.csv").to_json(tmp_path / "a.json")
     for suffix in ("svg", "html", "csv", "json"):
         text = (tmp_path / f"a.{suffix}").read_text(encoding="utf-8")
