@@ -190,7 +190,7 @@ def explained(path: PathLike) -> Iterator[None]:
     try:
         yield
     except StudyFileError as error:
-        raise StudyFileError(f"{name} {error}; nothing was written to it") from None
+        raise StudyFileError(f"{name} {one_line(error)}; nothing was written to it") from None
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_BUSY:
@@ -203,4 +203,4 @@ def explained(path: PathLike) -> Iterator[None]:
             message = f"is damaged or truncated: {error}"
         else:
             message = f"cannot be used: {error}"
-        raise StudyFileError(f"{name} {message}") from error
+        raise StudyFileError(f"{name} {' '.join(message.split())}") from error
