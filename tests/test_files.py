@@ -11,7 +11,7 @@ import pytest
 
 from tests.test_subspace_sources import save_safetensors
 from w2s_fast import Subspace, intrinsic_dimension, probe
-from w2s_fast.linalg.blocks import Rows, row_blocks
+from w2s_fast.linalg.blocks import Rows
 from w2s_fast.linalg.files import MatrixFile, split_name
 
 X = np.arange(12.0).reshape(4, 3)
@@ -21,7 +21,7 @@ DATA = X.tobytes()
 def refused(path, *words):
     """Whatever reads a matrix refuses the file in one line that names the argument and the file."""
     for read in (
-        lambda: list(row_blocks(path, "X")),
+        lambda: list(Rows.of(path, "X").blocks()),
         lambda: MatrixFile.open(path, "X").array(),
         lambda: Subspace.fit(path, rank=1),
     ):
@@ -122,8 +122,8 @@ def test_safetensors_that_are_cut_anywhere_are_refused(tmp_path):
 def test_a_sound_safetensors_file_is_read_whatever_else_it_says(tmp_path):
     header = {"__metadata__": {"format": "pt"}, "Y": tensor(data_offsets=[96, 192], more=1), "X": tensor()}
     path = safetensors(tmp_path, header, X.tobytes() + (2 * X).tobytes())
-    assert np.array_equal(next(row_blocks(f"{path}#Y", "X")), 2 * X)
-    assert np.array_equal(next(row_blocks(f"{path}#X", "X")), X)
+    assert np.array_equal(next(Rows.of(f"{path}#Y", "X").blocks()), 2 * X)
+    assert np.array_equal(next(Rows.of(f"{path}#X", "X").blocks()), X)
 
 
 def npy(header, data=DATA, version=(1, 0)):
@@ -206,9 +206,9 @@ def test_headers_of_python_2_and_of_every_version_are_read(tmp_path):
     path = tmp_path / "X.npy"
     for version in ((1, 0), (2, 0), (3, 0)):
         path.write_bytes(npy(said(shape="(4L, 3L)"), version=version))
-        assert np.array_equal(next(row_blocks(path, "X")), X)
+        assert np.array_equal(next(Rows.of(path, "X").blocks()), X)
     path.write_bytes(npy(said(descr="'>f8'"), X.astype(">f8").tobytes()))
-    assert np.array_equal(next(row_blocks(path, "X")), X)
+    assert np.array_equal(next(Rows.of(path, "X").blocks()), X)
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -225,7 +225,10 @@ def test_no_flipped_bit_of_an_archive_goes_unseen(compression, tmp_path):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
-        for read in (lambda: np.concatenate(list(row_blocks(path, "X"))), lambda: MatrixFile.open(path, "X").array()):
+        for read in (
+            lambda: np.concatenate(list(Rows.of(path, "X").blocks())),
+            lambda: MatrixFile.open(path, "X").array(),
+        ):
             try:
                 found = read()
             except ValueError as error:
@@ -262,7 +265,7 @@ def test_archives_of_other_kinds_are_refused(tmp_path, recwarn):
     larger[central + 24 : central + 28] = struct.pack("<I", 2**31)
     path.write_bytes(larger)
     refused(path, "cannot have the 2,147,483,648 bytes")
-    assert np.array_equal(next(row_blocks(archive(path, ("a/X.npy", sound)), "X")), X)
+    assert np.array_equal(next(Rows.of(archive(path, ("a/X.npy", sound)), "X").blocks()), X)
 
 
 def test_an_array_without_rows_or_columns_is_read_as_one(tmp_path):
@@ -270,7 +273,7 @@ def test_an_array_without_rows_or_columns_is_read_as_one(tmp_path):
         np.save(tmp_path / "X.npy", np.zeros(shape))
         np.savez(tmp_path / "X.npz", np.zeros(shape))
         for path in (tmp_path / "X.npy", tmp_path / "X.npz"):
-            assert sum(map(len, row_blocks(path, "X"))) == shape[0]
+            assert sum(map(len, Rows.of(path, "X").blocks())) == shape[0]
             assert MatrixFile.open(path, "X").array().shape == shape
 
 
@@ -301,7 +304,7 @@ def test_the_name_follows_the_last_mark_that_leaves_a_file(tmp_path, monkeypatch
         (f"{folder}/X.safetensors#a#b", 1),
         (f"{folder}/X.safetensors#b", 2),
     ):
-        assert np.array_equal(np.concatenate(list(row_blocks(path, "X"))), factor * X)
+        assert np.array_equal(np.concatenate(list(Rows.of(path, "X").blocks())), factor * X)
     with pytest.raises(FileNotFoundError, match=r"X: there is no file '.*X.npz#one'"):
         Rows.of(folder / "X.npz#one", "X")  # a path object is all path
     with pytest.raises(FileNotFoundError, match=r"X: there is no file '.*none.npz#one'"):
@@ -369,5 +372,5 @@ def test_truth_values_are_labels_and_features(suffix, tmp_path):
 
 def test_any_byte_but_0_is_true(tmp_path):
     path = safetensors(tmp_path, one(dtype="BOOL", shape=[2, 2], data_offsets=[0, 4]), bytes([0, 1, 2, 255]))
-    assert next(row_blocks(path, "X")).tolist() == [[0, 1], [1, 1]]
+    assert next(Rows.of(path, "X").blocks()).tolist() == [[0, 1], [1, 1]]
     assert MatrixFile.open(path, "X").array().astype(float).tolist() == [[0, 1], [1, 1]]
