@@ -1,4 +1,4 @@
-"""How good a least-squares solution is: its backward error, its sensitivity, its correct digits."""
+"""What rounding may do, and how good a least-squares solution is: backward error, sensitivity, correct digits."""
 
 import math
 from fractions import Fraction
@@ -8,6 +8,16 @@ import numpy as np
 Extended = np.longdouble  # 11 bits more than float64, and exponents to 4,932
 EXTENDED_WORK = 10**6  # multiplications of A'A: above, an extended factorisation takes seconds
 SMALL_RESIDUAL = 1e-6  # of |A| |x|
+STEPS = 10.0  # that a decomposition may lose beyond one product
+
+
+def rounding(dtype, size):
+    """What decompositions and products of matrices (m, n), ``size`` the larger of the two, lose relative to norms.
+
+    A sum of m products is off by sqrt(m) * eps of the product of the vectors' lengths, but for a probability that
+    nothing meets (Higham and Mary 2019), and stable algorithms make few of them one after the other.
+    """
+    return STEPS * math.sqrt(size) * float(np.finfo(dtype).eps)
 
 
 def backward_error(A, b, x, svd=None):
