@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+HANG = 600.0  # seconds: no work of a test takes that long, on however slow and busy a machine
 
 # Compilation happens inside the first example, so there is no deadline; failures must repeat, so nothing is random.
 settings.register_profile(

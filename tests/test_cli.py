@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import HANG
 from w2s_fast import GaussianModel, Study, cli
 from w2s_fast.cli.options import sizes
 from w2s_fast.model.features import Task
@@ -422,12 +423,12 @@ def test_ctrl_c_keeps_what_was_done(in_folder):
     command = [sys.executable, "-c", program, "sweep", "--N", "lin:400:4000:20", "--trials", "100000"]
     environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANG
     while time.monotonic() < deadline and not Path("study.sqlite-wal").exists():
         time.sleep(0.05)
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG)
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "w2s-fast: error: interrupted"
     assert [path.name for path in in_folder.iterdir()] == ["study.sqlite"]

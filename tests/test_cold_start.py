@@ -10,6 +10,7 @@ import pytest
 
 import w2s_fast
 from bench.first_calls import CALLS, PRELUDE
+from tests.conftest import HANG
 from w2s_fast._jit import _OwnNames
 
 pytestmark = pytest.mark.jit_speed
@@ -37,7 +38,7 @@ def python(program: str, folder: Path | None = None, **environment: str) -> "sub
 
 
 def output(process: "subprocess.Popen[str]") -> str:
-    out, errors = process.communicate(timeout=120)
+    out, errors = process.communicate(timeout=HANG)
     assert process.returncode == 0, errors
     assert errors == ""
     return out

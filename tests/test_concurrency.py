@@ -14,12 +14,11 @@ import pytest
 import scipy.linalg  # noqa: F401  its BLAS must be loaded to be counted
 from threadpoolctl import threadpool_info
 
-from tests.conftest import COMPILED
+from tests.conftest import COMPILED, HANG
 from w2s_fast import CoMoments, Gram, MinNorm, Moments, lstsq, min_norm
 from w2s_fast._threads import ordered_map
 
 THREADS = 32
-TIMEOUT = 60.0  # seconds: only a hang takes that long
 SCALE = 1 if COMPILED else 8  # sizes are divided by it
 
 
@@ -137,7 +136,7 @@ def run_threads(work, count=THREADS):
 
     def run(i):
         try:
-            barrier.wait(TIMEOUT)
+            barrier.wait(HANG)
             work(i)
         except BaseException as error:  # whatever it is, the test must hear of it
             failures.append(error)
@@ -146,7 +145,7 @@ def run_threads(work, count=THREADS):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(TIMEOUT)
+        thread.join(HANG)
     assert not any(thread.is_alive() for thread in threads), "hangs"
     if failures:
         raise failures[0]
@@ -180,7 +179,7 @@ def test_one_object_a_thread_and_the_same_data_for_all(expected):
 
 def test_a_pool_of_threads(expected):
     with ThreadPoolExecutor(8) as pool:
-        found = dict(zip(CALLS, pool.map(outcome, CALLS, timeout=TIMEOUT), strict=True))
+        found = dict(zip(CALLS, pool.map(outcome, CALLS, timeout=HANG), strict=True))
     assert_same_bits(found, expected)
 
 
@@ -242,7 +241,7 @@ class Child:
 
     def result(self):
         try:
-            assert self._receiver.poll(TIMEOUT), "hangs"
+            assert self._receiver.poll(HANG), "hangs"
             return pickle.loads(self._receiver.recv_bytes())
         finally:
             self._process.join(5)
@@ -264,7 +263,7 @@ def test_processes(method, expected):
 @pytest.mark.parametrize("method", [pytest.param("fork", marks=forks), "spawn"])
 def test_pools_of_processes(method, expected):
     with ProcessPoolExecutor(2, mp_context=get_context(method)) as pool:
-        found = dict(zip(CALLS, pool.map(outcome, CALLS, timeout=TIMEOUT), strict=True))
+        found = dict(zip(CALLS, pool.map(outcome, CALLS, timeout=HANG), strict=True))
     assert_same_bits(found, expected)
 
 
@@ -287,12 +286,12 @@ def test_forks_while_other_threads_are_in_a_map(expected):
         thread.start()
     try:
         for _ in range(4):
-            assert inside.acquire(timeout=TIMEOUT)
+            assert inside.acquire(timeout=HANG)
         reports = [Child("fork").result() for _ in range(2)]
     finally:
         stop.set()
         for thread in busy:
-            thread.join(TIMEOUT)
+            thread.join(HANG)
     assert not any(thread.is_alive() for thread in busy), "the parent hangs"
     for found, threads in reports:
         assert_same_bits(found, expected)
@@ -312,5 +311,5 @@ threading.Thread(target=forever, daemon=True).start()
 min_norm(X, X[..., 0])
 print("done")
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "done"), done.stderr

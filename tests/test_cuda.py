@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests import naive, strict_arrays
+from tests.accuracy import rounding
 from tests.test_lanes import MODELS, SHAPES, values_of
 from tests.test_simulate import GEOMETRIES, RISKS
 from w2s_fast import GaussianModel, Study, cuda, linalg, simulate
@@ -113,9 +114,8 @@ def test_sketch_is_that_of_the_oracle(rows, dtype, width, monkeypatch):
     S = naive.sparse_sign_matrix(key64(4), width, len(rows))
     found = to_host(cuda.sketch(put(rows.astype(dtype)), width, random_state=4))
     assert found.dtype == dtype
-    assert found == pytest.approx(
-        S @ rows.astype(dtype), rel=1e-4 if dtype == np.float32 else 1e-9, abs=0.02 if dtype == np.float32 else 1e-9
-    )
+    rounded = rounding(dtype, len(rows)) * np.abs(S).max() * np.linalg.norm(rows, axis=0).max()
+    np.testing.assert_allclose(found, S @ rows.astype(dtype), rtol=0, atol=rounded)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from bench import peer_tests
+from tests.conftest import HANG
 
 ROOT = Path(__file__).parent.parent
-TIMEOUT = 300.0  # seconds: only a hang takes that long
 
 
 def script(*words):
     command = [sys.executable, "-m", "bench.peer_tests", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False)
 
 
 @pytest.mark.jit_speed
@@ -50,7 +50,7 @@ sys.argv = ["peer_tests", "lstsq"]
 raise SystemExit(peer_tests.main())
 """
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 1
     for name in ("test_sq_cases", "test_nonsq_cases", "test_every_case", "TestLstsqMatrix", "TestLstsq::test_simple"):
         assert name in done.stdout

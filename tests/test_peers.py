@@ -13,6 +13,7 @@ from bench.peers.cases import OURS, Call, Case
 from bench.peers.leastsq import exact
 from bench.peers.measure import measure
 from bench.workloads import features, gaussian
+from tests.conftest import HANG
 
 MACHINE = {"gemm_float32": 2e9, "gemm_float64": 1e9, "bandwidth": 8e9}
 
@@ -20,7 +21,7 @@ MACHINE = {"gemm_float32": 2e9, "gemm_float64": 1e9, "bandwidth": 8e9}
 @pytest.mark.jit_speed
 def test_every_case_runs(tmp_path):
     command = [sys.executable, "-m", "bench.peers", "--quick", "--out", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=300, capture_output=True)
+    subprocess.run(command, cwd=ROOT, check=True, timeout=HANG, capture_output=True)
     found = json.loads((tmp_path / "peers.json").read_text(encoding="utf-8"))
     ours = {(row["what"], row["dtype"]) for row in found["rows"] if row["library"] == OURS}
     assert ours == {(row["what"], row["dtype"]) for row in found["rows"]}

@@ -1,12 +1,14 @@
 """Planning from pilots: fits find the answer of a known law, and say when they guess."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from w2s_fast import GaussianModel, Study, Task, expected_risks, required_labels, required_pseudo_labels
 from w2s_fast.model.trials import Estimate
+from w2s_fast.study import plan
 from w2s_fast.study.plan import answer, fit, run_time
 
 
@@ -74,9 +76,19 @@ def test_too_small_a_pilot_says_so():
     )
 
 
-def test_predicted_time_is_near_the_time_taken(model):
-    study = Study(model, n=[50, 500], N=[40, 400], trials=4_000)
-    predicted = run_time(study, 4_000, workers=1)
-    study.run(progress=False, workers=1)
-    assert predicted.trials == 8_000
-    assert 0.3 < predicted.seconds / study.seconds < 3
+def test_predicted_time_is_that_of_the_trials_timed(model, monkeypatch):
+    """By a clock on which compiling, before anything is timed, takes 100 s and each trial 2 ms."""
+    now = [0.0]
+
+    def exhaust(setting, points, done, trials, workers):
+        now[0] += 2e-3 * trials * len(points) if now[0] else 100.0
+
+    monkeypatch.setattr(plan, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(plan, "_exhaust", exhaust)
+    predicted = run_time(Study(model, n=[50, 500], N=[40, 400], trials=4_000), 4_000, workers=1)
+    assert (predicted.trials, predicted.workers, predicted.basis) == (8_000, 1, "timed")
+    assert predicted.seconds == pytest.approx(2e-3 * 8_000)
+
+
+def test_predicted_time_is_that_of_trials_that_really_ran(model):
+    assert run_time(Study(model, n=[50, 500], N=[40, 400], trials=40), 4_000, workers=1).seconds > 0
