@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from bench import samples
 from bench.peers.cases import MISSING, Case
@@ -59,11 +60,13 @@ def record(rows: list[Row], machine: dict[str, float]) -> dict[str, Any]:
     """Rows with all that they depend on."""
     from w2s_fast._threads import default_workers
 
+    blas = sorted({pool.get("architecture", pool["internal_api"]) for pool in threadpool_info()})
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),
         "cpu": cpu(),
         "threads": default_workers(),
+        "kernels": ", ".join(blas),
         "versions": {"python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES if not {name, name.capitalize()} & set(MISSING)},
         "missing": MISSING,

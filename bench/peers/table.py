@@ -34,8 +34,9 @@ def origin(found: dict[str, Any]) -> str:
     machine = found["machine"]
     missing = f" Not installed, and so left out: {', '.join(found['missing'])}." if found["missing"] else ""
     run = f"{found['date']}, commit {found['commit']}"
+    kernels = f"BLAS with kernels for {found['kernels']}" if "kernels" in found else "BLAS kernels not recorded"
     return (
-        f"{found['threads']} threads of {found['cpu']}, {run}: {versions}.{missing} "
+        f"{found['threads']} threads of {found['cpu']}, {kernels}, {run}: {versions}.{missing} "
         f"Measured in the same run: products of matrices at {machine['gemm_float64'] / 1e9:.0f} (float64) and "
         f"{machine['gemm_float32'] / 1e9:.0f} (float32) GFLOP/s, reading at {machine['bandwidth'] / 1e9:.0f} GB/s."
     )
