@@ -1,10 +1,10 @@
 """Run the tests as other machines would: ``python -m tests.machines [--full] [PYTEST_ARGUMENT ...]``.
 
 OpenBLAS is told to take the kernels of other processors, with one thread and with two, and tests run in random order,
-with other hashes of strings and in other time zones. By default that is the numerical tests, once for each kind of
-kernels; with ``--full`` the whole suite, for every kind with one thread and two, shuffled three times, and with loops
-compiled for the plainest processor. One line says what came of each configuration, and which kernels it had where
-OpenBLAS did not take those asked for; further ones name the tests that failed. Exit status 1 if any did.
+with other hashes of strings and in other time zones. By default that is the numerical tests, on one thread, once for
+each kind of kernels; with ``--full`` the whole suite, for every kind with one thread and two, shuffled three times, and
+with loops compiled for the plainest processor. One line tells each configuration, the kernels that NumPy's and SciPy's
+BLAS really took, and what came of it; further ones name the tests that failed. Exit status 1 if any did.
 
 As a plugin of pytest (``-p tests.machines``) it shuffles files, and the tests within each, by PYTHONHASHSEED.
 """
@@ -78,7 +78,7 @@ def machines(full: bool) -> Iterator[Machine]:
         yield from (Machine(shuffle=seed) for seed in range(1, 4))
         yield Machine(plain=True)
     else:
-        yield from (Machine(kernels, 1 + number % 2, number + 1) for number, kernels in enumerate(KERNELS))
+        yield from (Machine(kernels, 1, number) for number, kernels in enumerate(KERNELS, 1))
 
 
 def kernels_taken(machine: Machine) -> list[str] | str:
@@ -119,7 +119,7 @@ def main() -> int:
     for machine in machines(chosen.full):
         taken = kernels_taken(machine)
         print(f"{machine}, kernels {taken if isinstance(taken, str) else ' and '.join(taken)}", end=": ", flush=True)
-        key = f"{taken}, {machine.threads if chosen.full else 'any'} thread(s)"
+        key = f"{taken}, {machine.threads} thread(s)"
         if isinstance(taken, str) or (machine.kernels is not None and key in seen):
             print("not run" if isinstance(taken, str) else "as above, OpenBLAS has no others for it", flush=True)
             continue
