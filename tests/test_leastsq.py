@@ -117,7 +117,8 @@ def test_scales_whose_squares_overflow_or_vanish_are_no_trouble(m, n, scale):
 @pytest.mark.parametrize("scales", [[1e150, 1, 1, 1, 1e-150], [1e8, 1e4, 1, 1e-4, 1e-8], [1e-150] * 5])
 def test_rows_of_unlike_scales_agree_with_the_singular_value_decomposition(scales):
     X, Y = (a * np.reshape(scales, (-1, *(1,) * (a.ndim - 1))) for a in (random(5, 3), random(5)))
-    np.testing.assert_allclose(min_norm(X, Y), naive.min_norm(X, Y, 5 * EPS), rtol=1e-7)
+    condition = 1e8  # at most, of the three rows that fix the weights, or of the one that the others vanish beside
+    np.testing.assert_allclose(min_norm(X, Y), naive.min_norm(X, Y, 5 * EPS), rtol=50 * EPS * condition)
 
 
 @pytest.mark.parametrize("X", [np.zeros((4, 2)), np.zeros((2, 4)), np.zeros((0, 3)), np.zeros((3, 0))], ids=np.shape)
