@@ -20,8 +20,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy
-from packaging.version import Version
 
 from w2s_fast import lstsq
 
@@ -107,8 +105,6 @@ PEERS = (
     ),
     Peer("scipy: lstsq of stacks", "scipy.linalg.tests.test_batch", ("TestBatch::test_lstsq",), into_scipy),
 )
-if Version(scipy.__version__) < Version("1.16"):  # the first to take stacks, and to test them
-    PEERS = tuple(peer for peer in PEERS if peer.module != "scipy.linalg.tests.test_batch")
 
 
 class Run:

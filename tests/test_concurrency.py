@@ -15,7 +15,7 @@ import scipy.linalg  # noqa: F401  its BLAS must be loaded to be counted
 from threadpoolctl import threadpool_info
 
 from tests.conftest import COMPILED, HANG
-from w2s_fast import CoMoments, Gram, MinNorm, Moments, lstsq, min_norm
+from w2s_fast import CoMoments, Gram, MinNorm, Moments, lstsq, min_norm, principal_angles
 from w2s_fast._threads import ordered_map
 
 THREADS = 32
@@ -72,6 +72,10 @@ CALLS = {
         lambda X, Y: MinNorm(X).solve(Y),
         lambda: (ill_conditioned(400, 300), random(400, 200, seed=1)),
     ),
+    "MinNorm svd, wide and small": (
+        lambda X, Y: MinNorm(X).solve(Y),
+        lambda: (ill_conditioned(60, 120), random(60, 3, seed=1)),
+    ),
     "min_norm ridge, many labels": (
         functools.partial(min_norm, ridge=1e-12),
         lambda: (ill_conditioned(400, 300), random(400, 200, seed=1)),
@@ -83,8 +87,10 @@ CALLS = {
     "lstsq wide": (lstsq, lambda: (random(40, 3000), random(40, seed=1))),
     "lstsq stack": (lstsq, lambda: (random(16, 100, 80), random(16, 100, seed=1))),
     "Gram": (gram_of, lambda: (random(9000, 80), random(9000, 2, seed=1))),
+    "Gram, more labels than columns": (gram_of, lambda: (random(80, 30), random(80, 80, seed=1))),
     "Gram wide": (gram_of, lambda: (random(1200, 500), random(1200, 2, seed=1))),
     "Gram float32": (gram_of, lambda: (random(2000, 50).astype(np.float32), random(2000, seed=1).astype(np.float32))),
+    "principal_angles": (principal_angles, lambda: (random(600, 101), random(600, 21, seed=1))),
     "Moments": (functools.partial(moments_of, Moments), lambda: (random(9000, 200),)),
     "Moments of arrays": (functools.partial(moments_of, Moments), lambda: (random(60, 40, 30),)),
     "CoMoments": (functools.partial(moments_of, CoMoments), lambda: (random(9000, 60),)),

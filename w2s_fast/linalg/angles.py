@@ -18,7 +18,7 @@ from w2s_fast.linalg import by_svd
 from w2s_fast.linalg.blocks import LONGEST_BLOCK, Rows, ScaleError, Tally
 from w2s_fast.linalg.cutoff import EPS64, Cutoff, blur
 from w2s_fast.linalg.dimension import rank_for_energy, trusted_share
-from w2s_fast.linalg.products import Matrix, gram_of
+from w2s_fast.linalg.products import Matrix, blas_threads, gram_of
 from w2s_fast.linalg.subspace import Subspace
 
 
@@ -58,12 +58,13 @@ def principal_angles(A: Any, B: Any) -> Matrix:
             f"A and B must live in the same space: A has {len(a):,} rows, B {len(b):,}. To compare features of "
             "different widths over the same rows, give correlation_dimension the features and energy"
         )
-    larger, smaller = sorted((a, b), key=lambda basis: -basis.shape[1])
-    product = larger.T @ smaller
-    if product.size == 0:
-        return np.zeros(0)
-    cosines = np.linalg.svd(product, compute_uv=False)[::-1]
-    sines = np.linalg.svd(smaller - larger @ product, compute_uv=False)
+    with blas_threads(a, b):
+        larger, smaller = sorted((a, b), key=lambda basis: -basis.shape[1])
+        product = larger.T @ smaller
+        if product.size == 0:
+            return np.zeros(0)
+        cosines = np.linalg.svd(product, compute_uv=False)[::-1]
+        sines = np.linalg.svd(smaller - larger @ product, compute_uv=False)
     return np.where(cosines**2 < 0.5, np.arccos(np.minimum(cosines, 1.0)), np.arcsin(np.minimum(sines, 1.0)))
 
 

@@ -28,6 +28,7 @@ READING = 16  # multiplications that BLAS does on one thread in the time it take
 BLOCK_WORK = 10**7  # multiplications, 0.2 ms: below, handing a block to a thread costs more than it saves
 SERIAL_SIZE = 8_000  # elements: of a product with a vector, up to where BLAS takes one thread by itself
 SERIAL_WORK = 200_000  # multiplications: of a product of matrices, likewise
+SERIAL_FACTORS = 1_000  # elements of a matrix to be factored: older OpenBLAS shares its triangular products from there
 LARGEST_SERIAL = 500  # smaller side: LAPACK's SVD gains nothing from BLAS threads up to here
 
 
@@ -177,8 +178,9 @@ def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
         return len(rows), *scatter_of_block(rows)
 
     width = sum(array.shape[1] for array in arrays)
+    factors = -(-(width**2) // max(1, arrays[0].shape[1]))  # of the first of them, in a product of all with all
     count, mean, product = 0, np.zeros(()), np.zeros(())
-    for more, *part in _over_rows(moments, arrays[0], width, GRAM_ROWS):
+    for more, *part in _over_rows(moments, arrays[0], factors, GRAM_ROWS):
         mean, product = merge_scatter(count, mean, product, more, *part)
         count += more
     return mean, product
@@ -219,7 +221,7 @@ def two_sum(a: Matrix, b: Matrix) -> tuple[Matrix, Matrix]:
 
 def blas_threads(a: FloatArray, *labels: FloatArray) -> AbstractContextManager[None]:
     """One BLAS thread, for equal bits in all circumstances, unless BLAS keeps to one anyway or that costs too much."""
-    alone = max(array.size for array in (a, *labels)) <= SERIAL_SIZE or min(a.shape) > LARGEST_SERIAL
+    alone = max(array.size for array in (a, *labels)) <= SERIAL_FACTORS or min(a.shape) > LARGEST_SERIAL
     return nullcontext() if alone else single_threaded_blas()
 
 
