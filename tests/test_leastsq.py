@@ -10,8 +10,9 @@ from scipy.linalg import hilbert
 from tests import naive
 from tests.conftest import COMPILED
 from w2s_fast import MinNorm, lstsq, min_norm
-from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, factor_gram, inverse_norm
+from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, inverse_norm
 from w2s_fast.linalg import leastsq
+from w2s_fast.linalg.cholesky import factor_gram
 
 EPS = np.finfo(float).eps
 SHAPES = [(1, 1), (1, 4), (4, 1), (3, 7), (7, 3), (5, 5)]

@@ -12,6 +12,8 @@ A Gram matrix squares the condition number. The rank policy:
 
 import numpy as np
 import numpy.typing as npt
+import scipy.linalg.cython_blas
+import scipy.linalg.cython_lapack  # noqa: F401  Numba would import both within a kernel, where Ctrl-C ends the process
 
 from w2s_fast._jit import Matrix, Vector, kernel
 
@@ -62,12 +64,12 @@ def solve_scaled(lower: Matrix, scale: Vector, vector: Vector) -> None:
 
 
 @kernel
-def cholesky_solve(lower: Matrix, scale: Vector, rhs: Matrix) -> Matrix:
-    """D (L L')^-1 D times the columns of ``rhs`` (d, k)."""
+def solve_columns(lower: Matrix, scale: Vector, rhs: Matrix) -> None:
+    """Overwrite the columns of ``rhs`` (d, k) with D (L L')^-1 D times them."""
     columns = rhs.T.copy()
     for k in range(columns.shape[0]):
         solve_scaled(lower, scale, columns[k])
-    return columns.T.copy()
+    rhs[:] = columns.T
 
 
 @kernel
@@ -108,37 +110,47 @@ def largest_column_sum(matrix: Matrix) -> float:
 
 
 @kernel
-def factor_gram(gram: Matrix, ridge: float) -> tuple[Matrix, Vector, float]:
-    """Cholesky factor of D (gram + ridge I) D, the diagonal of D, and the reciprocal condition: 0 without a factor."""
+def factor_scaled(gram: Matrix, ridge: float, lower: Matrix, scale: Vector) -> float:
+    """Reciprocal condition of D (gram + ridge I) D, 0 where it has no Cholesky factor.
+
+    Its factor goes to ``lower``, the diagonal of D to ``scale``.
+    """
     d = gram.shape[0]
-    scaled, scale = gram.copy(), np.ones(d)
+    scaled = gram.copy()
+    scale[:] = 1.0
     if d == 0:
-        return scaled, scale, 1.0
+        return 1.0
     for i in range(d):
         scaled[i, i] += ridge
         if not (SMALLEST_SQUARE < scaled[i, i] < LARGEST_SQUARE):
-            return scaled, scale, 0.0
+            return 0.0
         scale[i] = 1.0 / np.sqrt(scaled[i, i])
     for i in range(d):
         for j in range(d):
             scaled[i, j] *= scale[i] * scale[j]
-    lower, definite = cholesky(scaled)
+    factor, definite = cholesky(scaled)
     if not definite:
-        return lower, scale, 0.0
+        return 0.0
+    lower[:] = factor
     condition = largest_column_sum(scaled) * inverse_norm(lower, np.ones(d))
-    return lower, scale, 1.0 / condition if condition < np.inf else 0.0
+    return 1.0 / condition if condition < np.inf else 0.0
 
 
 @kernel
 def gram_fit(X: Matrix, Xt: Matrix, Y: Matrix, lower: Matrix, scale: Vector, ridge: float) -> Matrix:
     """Solve by the factor of X'X + ridge (tall) or XX' + ridge (wide), refined once."""
     if X.shape[0] >= X.shape[1]:
-        coef = cholesky_solve(lower, scale, np.dot(Xt, Y))
-        residual = Y - np.dot(X, coef)
-        return coef + cholesky_solve(lower, scale, np.dot(Xt, residual) - ridge * coef)
-    dual = cholesky_solve(lower, scale, Y)
+        coef = np.dot(Xt, Y)
+        solve_columns(lower, scale, coef)
+        correction = np.dot(Xt, Y - np.dot(X, coef)) - ridge * coef
+        solve_columns(lower, scale, correction)
+        return coef + correction
+    dual = Y.copy()
+    solve_columns(lower, scale, dual)
     coef = np.dot(Xt, dual)
-    return coef + np.dot(Xt, cholesky_solve(lower, scale, Y - np.dot(X, coef) - ridge * dual))
+    correction = Y - np.dot(X, coef) - ridge * dual
+    solve_columns(lower, scale, correction)
+    return coef + np.dot(Xt, correction)
 
 
 @kernel
@@ -170,10 +182,12 @@ def moderate(columns: Matrix) -> bool:
 @kernel
 def gram_stack(X: Stack, Y: Stack, rcond: float, ridge: float, coef: Stack, safe: Flags) -> None:
     """Solve every problem of the stacks X (b, m, n) and Y (b, m, k) for which that is safe, into ``coef`` (b, n, k)."""
+    d = min(X.shape[1], X.shape[2])
+    lower, scale = np.empty((d, d)), np.empty(d)
     for b in range(X.shape[0]):
         Xt = X[b].T.copy()
         gram = np.dot(Xt, X[b]) if X.shape[1] >= X.shape[2] else np.dot(X[b], Xt)
-        lower, scale, gram_rcond = factor_gram(gram, ridge)
+        gram_rcond = factor_scaled(gram, ridge, lower, scale)
         safe[b] = gram_rcond > GRAM_RCOND and clears_cutoff(gram, lower, scale, gram_rcond, ridge, rcond)
         safe[b] = safe[b] and moderate(Y[b])
         if safe[b]:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.random import Generator
 
 from w2s_fast._jit import Matrix, Vector, kernel, part
+from w2s_fast.kernels.generator import Fields, generator_at
 from w2s_fast.kernels.leastsq import cholesky, solve_gram, solve_lower
 
 GRAM_ASPECT = 2  # with this many rows a column, Gaussian rows have condition ~6: their Gram matrix is safe
@@ -214,7 +215,7 @@ def said_inside(weights: Vector, cos: Vector, touching: int, strong: int) -> Vec
 
 @kernel
 def run_trial(
-    rng: Generator,
+    fields: Fields,
     n: int,
     N: int,
     ridge: float | None,
@@ -236,13 +237,14 @@ def run_trial(
     Risks are those inside the span of the coordinates above. The parts are what label noise alone makes the student
     say, squared: inherited and reduced on the pseudo-labelled rows, then inherited and reduced on new rows.
 
-    ``cos``, ``sin``: of the w_i to V_s, in falling order of ``cos``. ``inside`` of them lie in V_s, ``touching`` have
-    a component there. ``target``: label weights of the columns w, p, t, u, e; ``target_strong``: of the directions of
-    V_s (s_i, t, s_rest); ``target_outside``: of the q_i. ``ridge``: None for none. ``few``: None where n >= d_weak and
-    both n and N are at least GRAM_ASPECT d_strong, or with ridge, else True. None of either compiles a second less.
-    ``weak_root``, ``strong_root``: the features are latent coordinates times these, which matters to ridge and to fits
-    of fewer rows than columns.
+    ``fields``: of the random generator. ``cos``, ``sin``: of the w_i to V_s, in falling order of ``cos``. ``inside``
+    of them lie in V_s, ``touching`` have a component there. ``target``: label weights of the columns w, p, t, u, e;
+    ``target_strong``: of the directions of V_s (s_i, t, s_rest); ``target_outside``: of the q_i. ``ridge``: None for
+    none. ``few``: None where n >= d_weak and both n and N are at least GRAM_ASPECT d_strong, or with ridge, else True.
+    None of either compiles a second less. ``weak_root``, ``strong_root``: the features are latent coordinates times
+    these, which matters to ridge and to fits of fewer rows than columns.
     """
+    rng = generator_at(fields)
     directions, kept, strong = cos.size, target.size, target_strong.size
     rest = strong - touching - (kept - directions - (touching - inside) - 2)
     X, own_rows, hidden_rows = labelled_rows(rng, n, hidden, kept, rest)

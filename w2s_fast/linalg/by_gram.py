@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
+from w2s_fast.linalg.cholesky import cholesky_solve, factor_gram
 from w2s_fast.linalg.cutoff import Cutoff, arithmetic
 from w2s_fast.linalg.products import cross, gram, misfit, residual_moment, times
 from w2s_fast.linalg.scale import exponents, scaled_back
@@ -139,9 +140,7 @@ class GramFactor:
         return weights
 
     def _back(self, moment: FloatArray) -> Matrix:
-        from w2s_fast.kernels.leastsq import cholesky_solve
-
-        return cholesky_solve(self.lower, self.scale, np.ascontiguousarray(moment, np.float64))
+        return cholesky_solve(self.lower, self.scale, moment)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +215,7 @@ def _sampled_rcond(Z: FloatArray, ridge: float) -> float:
 
     Where only some columns are independent and well-conditioned, the least that makes float64 worth it.
     """
-    from w2s_fast.kernels.leastsq import GRAM_RCOND, factor_gram
+    from w2s_fast.kernels.leastsq import GRAM_RCOND
 
     rows, columns = Z.shape
     product = gram(Z[:: rows // (2 * columns)])
@@ -241,7 +240,7 @@ def _independent(product: Matrix) -> Indices:
 def _factor_safe(
     X: FloatArray, product: Matrix, limit: float, ridge: float, cut: Cutoff, columns: Indices | None = None
 ) -> GramFactor | None:
-    from w2s_fast.kernels.leastsq import clears_cutoff, factor_gram
+    from w2s_fast.kernels.leastsq import clears_cutoff
 
     lower, scale, rcond = factor_gram(product, ridge)
     if rcond > limit and clears_cutoff(product, lower, scale, rcond, ridge, cut.relative):

@@ -15,6 +15,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg import gram_file
 from w2s_fast.linalg.gram_file import DOWNDATE_ROUNDING
+from w2s_fast.linalg.cholesky import cholesky_solve, factor_gram
 from w2s_fast.linalg.products import gram, joint_gram, merge_scatter, scatter
 from w2s_fast.linalg.scale import exponent_of, exponents, refuse_vanishing, scaled, scaled_back
 
@@ -298,12 +299,10 @@ def solve_gram(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix | None = Non
 
     ``peak`` is the largest diagonal that ``xtx`` ever had: what was taken away since left rounding relative to it.
     """
-    from w2s_fast.kernels.leastsq import cholesky_solve, factor_gram
-
-    lower, scale, gram_rcond = factor_gram(xtx.copy(), ridge)
+    lower, scale, gram_rcond = factor_gram(xtx, ridge)
     require_trusted(gram_rcond, scale, peak)
     columns = xty.reshape(len(xtx), int(np.prod(xty.shape[1:])))
-    return cholesky_solve(lower, scale, columns.copy()).reshape(xty.shape)
+    return cholesky_solve(lower, scale, columns).reshape(xty.shape)
 
 
 def require_trusted(gram_rcond: float, scale: Matrix, peak: Matrix | None) -> None:

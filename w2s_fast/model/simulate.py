@@ -235,6 +235,7 @@ def _by_one_lane(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N:
 
 def _wishart_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -> TrialRunner:
     """Trials by sufficient statistics: risks less what the features cannot see, and the parts of the variance."""
+    from w2s_fast.kernels.generator import fields_of
     from w2s_fast.kernels.wishart import GRAM_ASPECT, run_trial
 
     fewest_n, fewest_N = min(span.n for span in spans), min(span.N for span in spans)
@@ -245,7 +246,7 @@ def _wishart_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -
 
     def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
         out = np.empty(8)
-        run_trial(rng, n, N, ridge or None, few, *(at_scale if n < model.d_weak else hiding), out)
+        run_trial(fields_of(rng), n, N, ridge or None, few, *(at_scale if n < model.d_weak else hiding), out)
         return out
 
     return run

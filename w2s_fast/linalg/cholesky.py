@@ -1,0 +1,26 @@
+"""Factors of Gram matrices and their solutions, as the kernels write them into arrays made here."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
+
+
+def factor_gram(gram: Matrix, ridge: float) -> tuple[Matrix, Matrix, float]:
+    """Cholesky factor of D (gram + ridge I) D, the diagonal of D, and the reciprocal condition: 0 without a factor."""
+    from w2s_fast.kernels.leastsq import factor_scaled
+
+    matrix = np.array(gram, np.float64, order="C")  # of one type, whatever view it comes as: each is compiled anew
+    lower, scale = np.zeros(matrix.shape), np.empty(len(matrix))
+    return lower, scale, factor_scaled(matrix, ridge, lower, scale)
+
+
+def cholesky_solve(lower: Matrix, scale: Matrix, rhs: npt.NDArray[np.floating]) -> Matrix:
+    """D (L L')^-1 D times the columns of ``rhs`` (d, k), D = diag(scale)."""
+    from w2s_fast.kernels.leastsq import solve_columns
+
+    solution = np.array(rhs, np.float64, order="C")
+    solve_columns(lower, scale, solution)
+    return solution
