@@ -1,9 +1,16 @@
 """Ctrl-C at any moment is KeyboardInterrupt, and leaves nothing behind."""
 
 import ast
+import signal
+import threading
 from pathlib import Path
 
+import pytest
+
 import w2s_fast
+from tests import interrupts
+from tests.conftest import COMPILED
+from w2s_fast._threads import ordered_map
 
 PACKAGE = Path(w2s_fast.__file__).parent
 PLAIN = ("None", "float", "int", "bool")  # what Numba makes a Python object of without running Python
@@ -42,3 +49,38 @@ def test_kernels_that_python_calls_take_and_return_nothing_that_runs_python() ->
                 assert not any(ast.unparse(arg.annotation or node) == "Generator" for arg in node.args.args), name
                 checked += 1
     assert checked > 8
+
+
+on_posix = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+
+
+@on_posix
+@pytest.mark.skipif(not COMPILED, reason="a call must be short beside the campaign")
+def test_interrupts_at_random_moments() -> None:
+    counts = interrupts.campaign(4, seed=1)
+    assert set(counts) <= {f"{kind}: KeyboardInterrupt" for kind in interrupts.KINDS}, counts
+
+
+@on_posix
+def test_a_kept_traceback_holds_no_thread_of_blas() -> None:
+    """As that of the last error does in an interactive session."""
+    before, kept = interrupts.blas(), []
+    for name in ("map", "min_norm Gram", "min_norm stack", "MinNorm", "Gram", "simulate", "study", "probe"):
+        call = interrupts.CALLS[name]
+        call()
+        for step in range(15):
+            with interrupts.timer() as after:
+                try:
+                    after(1e-4 + 2e-4 * step)
+                    while True:
+                        call()
+                except KeyboardInterrupt as error:
+                    kept.append(error)
+            assert interrupts.blas() == before, name
+
+
+def test_maps_of_many_widths_leave_few_threads() -> None:
+    before = threading.active_count()
+    for workers in range(1, 41):
+        assert sum(ordered_map(abs, range(100), workers)) == 4950
+    assert threading.active_count() <= before + 40

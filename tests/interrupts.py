@@ -1,0 +1,168 @@
+"""Thousands of interrupts at random moments: ``python -m tests.interrupts [COUNT] [SEED]``, a count of each kind.
+
+After every one there must have been a KeyboardInterrupt and nothing else, BLAS must be as it was, no thread may be
+left over, and now and then the interrupted call is made again and must give the bits it gave before.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import faulthandler
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import scipy.linalg  # noqa: F401  its BLAS must be loaded to be counted
+from threadpoolctl import ThreadpoolController
+
+from w2s_fast import GaussianModel, Gram, MinNorm, Moments, Study, lstsq, min_norm, probe, randomized_svd, simulate
+from w2s_fast._threads import ordered_map, single_threaded_blas
+
+HANG = 20.0  # seconds
+MOST_THREADS = 16  # of the package, and what other libraries keep
+LIBRARIES = ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def normal(*shape: int) -> Any:
+    return np.random.default_rng(0).standard_normal(shape)
+
+
+SMALL, LARGE, STACK = normal(60, 20), normal(300, 130), normal(16, 100, 80)
+LONG = normal(40_000, 8)
+GRAM = Gram().update(LARGE, LARGE[:, 0])
+MODEL = GaussianModel.paper(d_weak=4, d_strong=3, d_shared=1, d_target=5, ambient=20)
+
+
+def held() -> int:
+    for _ in range(20):
+        with single_threaded_blas(), single_threaded_blas():
+            pass
+    return 0
+
+
+def stopped_early() -> int:
+    results = ordered_map(lambda i: i, range(100), 3)
+    try:
+        return next(results) + next(results)
+    finally:
+        results.close()  # forgotten instead, Python would have to ignore an interrupt of its end
+
+
+CALLS: dict[str, Callable[[], Any]] = {
+    "hold": held,
+    "map": lambda: sum(ordered_map(lambda i: i, range(40), 3)),
+    "map stopped early": stopped_early,
+    "map in a map": lambda: sum(ordered_map(lambda i: sum(ordered_map(abs, range(i), 2)), range(9), 2)),
+    "min_norm": lambda: min_norm(SMALL, SMALL[:, 0]),
+    "min_norm Gram": lambda: min_norm(LARGE, LARGE[:, 0]),
+    "min_norm stack": lambda: min_norm(STACK, STACK[..., 0]),
+    "MinNorm": lambda: MinNorm(LARGE).solve(LARGE[:, 0]),
+    "lstsq": lambda: lstsq(LARGE, LARGE[:, 0])[0],
+    "Gram": lambda: Gram(centred=True).update(LONG, LONG[:, 0]).xtx,
+    "Gram.solve": GRAM.solve,
+    "Moments": lambda: Moments().update(LONG).mean,
+    "randomized_svd": lambda: randomized_svd(LARGE, 3, random_state=0)[1],
+    "simulate": lambda: simulate(MODEL, 9, [8, 40], trials=40, workers=3).w2s,
+    "simulate alone": lambda: simulate(MODEL, 9, 8, trials=40, workers=1).w2s,
+    "simulate philox": lambda: simulate(MODEL, 9, 8, trials=40, method="philox").w2s,
+    "study": lambda: Study(MODEL, n=9, N=[8, 40], trials=20).run(progress=False).result.w2s,
+    "probe": lambda: probe(LONG[:200, :3], LONG[:200, 3:6], LONG[:200, 0], n=20, N=50, trials=4).w2s,
+}
+
+
+def blas() -> list[int]:
+    return [library.num_threads for library in LIBRARIES]
+
+
+def until_interrupted(call: Callable[[], Any], interrupt: Callable[[], None]) -> str:
+    """Name of what a call that goes on for good ends with."""
+    end = time.monotonic() + HANG
+    try:
+        interrupt()
+        while time.monotonic() < end:
+            call()
+    except BaseException as error:  # whatever it is, it is to be counted
+        return type(error).__name__
+    return "no interrupt"
+
+
+@contextmanager
+def timer() -> Iterator[Callable[[float], None]]:
+    """SIGALRM that does what SIGINT does, after so many seconds; none comes later."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        yield lambda delay: signal.setitimer(signal.ITIMER_REAL, delay)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def by_timer(call: Callable[[], Any], delay: float) -> str:
+    with timer() as after:
+        return until_interrupted(call, lambda: after(delay))
+
+
+def by_main(call: Callable[[], Any], delay: float) -> str:
+    """As an IDE does."""
+    waker = threading.Timer(delay, _thread.interrupt_main)
+    try:
+        return until_interrupted(call, waker.start)
+    finally:
+        waker.join()
+
+
+def by_exception(call: Callable[[], Any], delay: float) -> str:
+    """As a notebook or a time limit does, in a thread that is not the main one."""
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(until_interrupted(call, ready.set)), daemon=True)
+    ready = threading.Event()
+    thread.start()
+    ready.wait()
+    time.sleep(delay)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt))
+    thread.join(HANG)
+    return found[0] if found else "hang"
+
+
+KINDS = {"timer": by_timer, "interrupt_main": by_main, "exception": by_exception}
+
+
+def campaign(count: int, seed: int = 0, kinds: tuple[str, ...] = tuple(KINDS)) -> Counter[str]:
+    """Interrupt every call ``count`` times in every way; what happened, by kind, and all faults by name of the call."""
+    rng = np.random.default_rng(seed)
+    counts: Counter[str] = Counter()
+    for name, call in CALLS.items():
+        expected = np.asarray(call()).tobytes()
+        began = time.perf_counter()
+        call()
+        duration = time.perf_counter() - began
+        before, threads = blas(), threading.active_count()
+        for kind in kinds:
+            for step in range(count):
+                what = KINDS[kind](call, 1e-5 + 2 * duration * rng.random())
+                counts[f"{kind}: {what}"] += 1
+                if blas() != before:
+                    counts[f"BLAS lost, {name} by {kind}"] += 1
+                if threading.active_count() > threads + MOST_THREADS:
+                    counts[f"threads left, {name} by {kind}"] += 1
+                if what != "KeyboardInterrupt":
+                    counts[f"{what}, {name} by {kind}"] += 1
+                if step % 50 == 0 and np.asarray(call()).tobytes() != expected:
+                    counts[f"other bits, {name} by {kind}"] += 1
+    return counts
+
+
+if __name__ == "__main__":
+    faulthandler.dump_traceback_later(3600, exit=True)
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    started = time.perf_counter()
+    for line, number in sorted(campaign(*(numbers or [100])).items()):
+        print(f"{number:8,}  {line}")
+    print(f"{time.perf_counter() - started:8.0f}  seconds")
