@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from w2s_fast import _fork  # noqa: F401  before any first call
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ the sums: finite numbers with finite squares cannot make them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import Any
@@ -237,7 +237,7 @@ def _total(product: Callable[[slice], Any], X: FloatArray, factors: int, longest
 
 def _over_rows(
     product: Callable[[slice], Any], X: FloatArray, factors: int, longest: int = PRODUCT_ROWS
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yield the product of each block of rows of X with ``factors`` columns, in order."""
     m, n = X.shape
     pieces = cuts(m, n, factors, longest)
@@ -249,10 +249,13 @@ def _over_rows(
     yield result
 
 
-def _sum(parts: Iterator[Any]) -> Any:
-    total = np.asarray(next(parts), np.float64)
-    for part in parts:
-        _add(total, part)
+def _sum(parts: Generator[Any, None, None]) -> Any:
+    try:
+        total = np.asarray(next(parts), np.float64)
+        for part in parts:
+            _add(total, part)
+    finally:
+        parts.close()  # else the traceback of an interrupt would keep it, and BLAS on one thread
     return total
 
 

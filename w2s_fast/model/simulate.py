@@ -159,9 +159,12 @@ def run_spans(
 
     floors = [model.rho_weak, *(model.rho_strong,) * 3]
     blocks = ordered_map(run_span, (chunk for _, chunk in chunks), workers if device == _devices.CPU else 1)
-    for (index, chunk), block in zip(chunks, blocks, strict=True):
-        block[:, :4] += floors
-        yield index, chunk.start, block
+    try:
+        for (index, chunk), block in zip(chunks, blocks, strict=True):
+            block[:, :4] += floors
+            yield index, chunk.start, block
+    finally:
+        blocks.close()  # else the traceback of an interrupt would keep it, and BLAS on one thread
 
 
 def require_device(method: Method, device: Device) -> None:
