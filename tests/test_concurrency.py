@@ -319,3 +319,76 @@ print("done")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "done"), done.stderr
+
+
+def run_program(program):
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["done"]), done.stderr
+
+
+LATE = """
+import atexit, threading, time
+from w2s_fast import GaussianModel, Gram, Study, lstsq, min_norm, simulate
+import numpy as np
+def late():
+    X, model = np.random.default_rng(0).standard_normal((16, 200, 60)), GaussianModel.paper(4, 3, 1, d_target=5)
+    min_norm(X, X[..., 0]), lstsq(X[0], X[0, :, 0]), Gram().update(X[0], X[0]).solve()
+    simulate(model, 9, 8, trials=300, workers=2), Study(model, n=9, N=8, trials=40).run(progress=False, workers=2)
+    print("done")
+"""
+
+
+@pytest.mark.parametrize(
+    "end", ["atexit.register(late)", "threading.Thread(target=lambda: (time.sleep(0.2), late())).start()"]
+)
+def test_calls_once_the_interpreter_ends(end):
+    """From handlers at exit and from threads that outlive the main one, first calls too."""
+    run_program(LATE + end)
+
+
+@fork_only
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.4])
+def test_forks_while_another_thread_makes_its_first_call(delay):
+    run_program(f"""
+import os, threading, time, warnings
+import numpy as np, w2s_fast
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).standard_normal((300, 130))
+def first():
+    from w2s_fast import min_norm
+    min_norm(X[:60, :20], X[:60, 0]), min_norm(X, X[:, 0])
+thread = threading.Thread(target=first)
+thread.start()
+time.sleep({delay})
+child = os.fork()
+if child == 0:
+    first()
+    os._exit(0)
+end = time.monotonic() + 30
+while not (found := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < end:
+    time.sleep(0.01)
+if not found[0]:
+    os.kill(child, 9)
+thread.join()
+print("done" if found[0] and found[1] == 0 else "hangs")
+""")
+
+
+def test_a_forked_child_may_end_within_a_map():
+    if "fork" not in multiprocessing.get_all_start_methods() or sys.platform == "darwin":
+        pytest.skip("this system does not fork")
+    run_program("""
+import os, sys, warnings
+from w2s_fast._threads import ordered_map
+warnings.simplefilter("ignore")
+results = ordered_map(lambda i: i, range(1000), 3)
+next(results)
+child = os.fork()
+if child == 0:
+    assert next(results) == 1
+    results.close()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert list(results) == list(range(1, 1000))
+print("done")
+""")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _imp
 import concurrent.futures.thread  # noqa: F401
-import importlib
 import logging  # noqa: F401  as the one above takes a lock when the process forks, which late imports want: ours first
 import os
 import sys
@@ -35,7 +34,7 @@ def _hold_locks() -> None:
         _release_locks()
         for name in others:
             with suppress(Exception):  # for the other thread to hear of
-                importlib.import_module(name)  # waits for it
+                __import__(name)  # waits for it
         own |= set(others) & set(_under_way())
 
 

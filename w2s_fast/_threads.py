@@ -90,7 +90,7 @@ class _Job(Generic[Item, Result]):
     def next_result(self) -> Result:
         """Wait for the first task under way."""
         task = self.under_way[0]
-        if self._threads is not _threads:  # they did not come along when this process was forked
+        if self._threads is not _threads and task.over.locked():  # they did not come along when this process forked
             self._run(task)
         with task.over:
             pass

@@ -37,14 +37,16 @@ def info(as_json: bool) -> None:
 
 def gather() -> dict[str, Any]:
     """Collect what there is to tell."""
-    from w2s_fast._threads import default_workers
+    from w2s_fast._cores import threads_and_reason
     from w2s_fast.study.report import versions
 
+    threads, reason = threads_and_reason()
     optional = ("click", "rich", "matplotlib", "pandas")
     return {
         "versions": versions() | {name: metadata.version(name) for name in optional if util.find_spec(name)},
         "processor": platform.processor() or platform.machine(),
-        "threads": default_workers(),
+        "threads": threads,
+        "set by": reason,
         "blas": _blas(),
         "cuda": _cuda(),
         "hints": _hints(),
