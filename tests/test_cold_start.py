@@ -94,3 +94,30 @@ def test_files_of_a_cache_belong_to_one_process():
     from w2s_fast.kernels.moments import add_rows
 
     assert isinstance(add_rows._cache._cache_file._data_name_pattern, _OwnNames)
+
+
+@pytest.mark.parametrize("left", [0, 40])
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+def test_truncated_files_of_a_cache_are_made_anew(tmp_path, suffix, left):
+    program = UPDATE.format("float64")
+    output(python(program, NUMBA_CACHE_DIR=str(tmp_path)))
+    files = list(tmp_path.rglob(f"*{suffix}"))
+    assert files
+    for file in files:
+        file.write_bytes(file.read_bytes()[:left])
+    assert "[1. 1. 1.]" in output(python(program, NUMBA_CACHE_DIR=str(tmp_path)))
+    assert "compiled 0" in output(python(program + COUNT, NUMBA_CACHE_DIR=str(tmp_path))).splitlines()
+
+
+FULL_DISK = """
+import errno
+from numba.core.caching import IndexDataCacheFile
+def full(*arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")
+IndexDataCacheFile._open_for_write = full
+"""
+
+
+def test_a_full_disk_keeps_nothing_and_compiles(tmp_path):
+    assert "[1. 1. 1.]" in output(python(FULL_DISK + UPDATE.format("float64"), NUMBA_CACHE_DIR=str(tmp_path)))
+    assert not list(tmp_path.rglob("*.nbc"))

@@ -8,6 +8,7 @@ cache on the source file of a kernel alone: after editing a kernel that another 
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 import numba
@@ -32,7 +33,35 @@ def kernel(function: F) -> F:
     cache_file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if hasattr(cache_file, "_data_name_pattern"):
         cache_file._data_name_pattern = _OwnNames(cache_file._data_name_pattern)
+        dispatcher._cache = _ForgivingCache(dispatcher._cache)
     return cast(F, dispatcher)
+
+
+class _ForgivingCache:
+    """Numba's cache of a kernel, without which there is only more to compile.
+
+    Files may be truncated or empty after a crash, unreadable, or find no place on a full disk.
+    """
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        try:
+            return self._cache.load_overload(signature, context)
+        except Exception:  # unpickling has many for what is damaged
+            return None
+
+    def save_overload(self, signature: Any, code: Any) -> None:
+        try:
+            self._cache.save_overload(signature, code)
+        except Exception:
+            with suppress(Exception):  # a damaged index has to go first
+                self._cache.flush()
+                self._cache.save_overload(signature, code)
 
 
 class _OwnNames(str):
