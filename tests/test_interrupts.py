@@ -10,6 +10,7 @@ import pytest
 import w2s_fast
 from tests import interrupts
 from tests.conftest import COMPILED
+from w2s_fast import CoMoments, Gram, Moments, Study
 from w2s_fast._threads import ordered_map
 
 PACKAGE = Path(w2s_fast.__file__).parent
@@ -84,3 +85,56 @@ def test_maps_of_many_widths_leave_few_threads() -> None:
     for workers in range(1, 41):
         assert sum(ordered_map(abs, range(100), workers)) == 4950
     assert threading.active_count() <= before + 40
+
+
+@on_posix
+def test_an_interrupted_study_in_memory_goes_on_to_the_same_bits() -> None:
+    def fresh() -> Study:
+        return Study(interrupts.MODEL, n=9, N=[8, 20, 40], trials=60)
+
+    expected = fresh().run(progress=False).result
+    for step in range(60):
+        study = fresh()
+        with interrupts.timer() as after:
+            try:
+                after(2e-4 + 1e-4 * step)
+                study.run(progress=False)
+            except KeyboardInterrupt:
+                pass
+        study.run(progress=False)
+        assert study.is_complete
+        assert set(study.counts.tolist()) == {60}
+        assert study.result.w2s.tobytes() == expected.w2s.tobytes()
+        assert study.seconds >= 0.0
+
+
+def test_a_study_runs_once_at_a_time() -> None:
+    study, errors = Study(interrupts.MODEL, n=9, N=8, trials=20), []
+
+    def again(done: int, total: int) -> None:
+        for call in (lambda: study.run(progress=False), lambda: study.merge(other)):
+            with pytest.raises(RuntimeError, match="is being run or merged already") as caught:
+                call()
+            errors.append(caught)
+
+    other = Study(interrupts.MODEL, n=9, N=8, trials=20, seed=1).run(progress=False)
+    study.run(progress=again)
+    assert errors
+    assert study.merge(other).run(progress=False).is_complete
+
+
+@pytest.mark.parametrize("kind", [Gram, Moments, CoMoments])
+def test_sums_updated_from_many_threads_lose_nothing(kind: type) -> None:
+    total, rows, more = kind(), interrupts.normal(50, 4), kind().update(interrupts.normal(50, 4))
+
+    def update() -> None:
+        for _ in range(100):
+            total.update(rows)
+            total.merge(more)
+
+    threads = [threading.Thread(target=update) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (total.n_rows if kind is Gram else total.count) == 4 * 100 * 2 * 50

@@ -250,6 +250,7 @@ class Gram:
         """Add sums over ``n_rows`` rows (take them away if negative), or leave everything as it was."""
         if self._columns is None:
             self._joint, self._mean, self._peak = (np.zeros_like(array) for array in (joint, mean, np.diagonal(joint)))
+        before = self._joint
         total = self.n_rows + n_rows
         new_mean, new = np.zeros_like(mean), self._joint
         with np.errstate(over="ignore", invalid="ignore"):
@@ -269,6 +270,8 @@ class Gram:
             raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
         if isinstance(new, np.ndarray):
             new.flags.writeable = False  # views of it are handed out
+        if self._joint is not before:  # another thread has joined rows meanwhile
+            return self._join(joint, mean, n_rows, peak, shape)
         self._joint, self._mean, self._peak = new, new_mean, highest
         self._columns, self._label_shape = shape
         self.n_rows = total

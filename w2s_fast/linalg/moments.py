@@ -125,7 +125,7 @@ class Moments(_Streaming):
         samples = self._samples(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")
-        shape = samples.shape[1:]
+        shape, before = samples.shape[1:], self._state
         self._expect(shape, "block")
         total = _total(self.count, len(samples))
         state = self._copied(shape, samples)
@@ -135,6 +135,8 @@ class Moments(_Streaming):
                 self._add(rows, self.count, state)
             if finite:
                 self._refuse_untold(rows, state)
+        if self._state is not before:  # another thread has added samples meanwhile
+            return self.update(block, finite=finite)
         self._shape, self._state, self.count = shape, state, total
         return self
 
@@ -154,11 +156,14 @@ class Moments(_Streaming):
             raise TypeError(f"other must be Moments, got {type(other).__name__}")
         _check.same_place(self._place, other._place)
         if other._shape is not None:
+            before = self._state
             self._expect(other._shape, "other")
             total = _total(self.count, other.count)
             state = self._copied(other._shape, other._state)
             if other.count:
                 self._merge(self.count, state, other.count, other._state)
+            if self._state is not before:  # another thread has added samples meanwhile
+                return self.merge(other)
             self._shape, self._state, self.count = other._shape, state, total
         return self
 
@@ -242,7 +247,8 @@ class CoMoments(_Streaming):
             self._join(other.count, other._mean, other._scatter)
         return self
 
-    def _join(self, more: int, mean: Matrix, product: Matrix) -> None:
+    def _join(self, more: int, its_mean: Matrix, its_product: Matrix) -> None:
+        before, mean, product = self._mean, its_mean, its_product
         total = _total(self.count, more)
         if more:
             with np.errstate(over="ignore", invalid="ignore"):
@@ -251,6 +257,8 @@ class CoMoments(_Streaming):
                 raise ValueError("the squares of all rows together overflow float64: scale them down first")
         elif self.count:
             mean, product = self._mean, self._scatter
+        if self._mean is not before:  # another thread has added rows meanwhile
+            return self._join(more, its_mean, its_product)
         self._shape, self._mean, self._scatter, self.count = mean.shape[1:], mean, product, total
 
     def covariance(self, ddof: int = 0) -> Matrix:

@@ -6,7 +6,7 @@ nothing but how many there are: not on how a run was cut.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -30,26 +30,29 @@ class Record:
         """Moments of a seed, empty at first."""
         if seed not in self.moments:
             nothing = np.zeros(len(self.columns))
-            self.moments[seed] = [Moments.of_state(0, nothing, nothing) for _ in range(self.places)]
             if self.kept is not None:
                 self.kept[seed] = [[] for _ in range(self.places)]
+            self.moments[seed] = [Moments.of_state(0, nothing, nothing) for _ in range(self.places)]
         return self.moments[seed]
 
     def done(self, seed: int) -> list[int]:
         """Trials there are at each place."""
         return [moments.count for moments in self.require(seed)]
 
-    def add(self, seed: int, place: int, values: Matrix) -> Moments:
-        """Add the next trials of a place; return its moments."""
-        before = self.require(seed)[place]
-        moments = Moments().merge(before)
-        for row in values:  # each leaves what a file holds, so that it does not matter where a run was cut
-            moments.update(row[None], finite=False)
-            moments = Moments.of_state(moments.count, moments.mean, moments.m2)
-        if self.kept is not None:
-            self.kept[seed][place].append(values)
-        self.moments[seed][place] = moments
-        return moments
+    def add(self, seed: int, chunk: Iterable[tuple[int, int, Matrix]]) -> None:
+        """Add the next trials of some places: (place, number of the first, values).
+
+        All are taken in at once, or none where an interrupt comes: the two assignments at the end let nothing between.
+        """
+        moments = list(self.require(seed))
+        kept = None if self.kept is None else list(self.kept[seed])
+        for place, _, values in chunk:
+            moments[place] = _followed_by(moments[place], values)
+            if kept is not None:
+                kept[place] = [*kept[place], values]
+        all_moments = self.moments | {seed: moments}
+        all_kept = None if self.kept is None or kept is None else self.kept | {seed: kept}
+        self.moments, self.kept = all_moments, all_kept
 
     def adopt(self, other: Record) -> None:
         """Add the seeds of another record, none of which is here; what either adds later stays its own."""
@@ -82,3 +85,12 @@ class Record:
             raise RuntimeError("this study is not finished: call run() first")
         seeds = sorted(self.kept)
         return np.stack([np.concatenate([c for s in seeds for c in self.kept[s][p]]) for p in range(self.places)])
+
+
+def _followed_by(before: Moments, values: Matrix) -> Moments:
+    """Moments of further trials too, one after the other."""
+    moments = Moments().merge(before)
+    for row in values:  # each leaves what a file holds, so that it does not matter where a run was cut
+        moments.update(row[None], finite=False)
+        moments = Moments.of_state(moments.count, moments.mean, moments.m2)
+    return moments

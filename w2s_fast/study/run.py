@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,8 @@ from w2s_fast.study.report import Row, data_frame, versions, write_csv, write_js
 from w2s_fast.study.setting import AXES, Chunk, Setting, Source, settings_of
 
 PathLike = str | os.PathLike[str]
+_beginning = threading.Lock()
+_last_begun: WeakKeyDictionary[Study, threading.Lock] = WeakKeyDictionary()  # held until the run or merge ends
 
 
 class Study:
@@ -204,7 +208,7 @@ class Study:
         ValueError
             The file holds another study, or this one with other seeds; the device does not run this study.
         RuntimeError
-            What ``device="cuda"`` misses on this machine.
+            What ``device="cuda"`` misses on this machine; this study is being run already.
         """
         if not isinstance(progress, bool):
             _check.callback(progress, "progress")
@@ -212,9 +216,22 @@ class Study:
         workers = _check.workers(workers)
         for setting in self.settings:
             setting.require_device(device)
-        with self._file() as file, progress_bar(self.title, progress is True) as bar:
+        alone = threading.Lock()
+        with alone, self._file_alone(alone) as file, progress_bar(self.title, progress is True) as bar:
             self._run(file, progress if callable(progress) else bar or _silent, device, workers)
         return self
+
+    def _file_alone(self, alone: threading.Lock) -> AbstractContextManager[store.Store | None]:
+        """Give this study's file to a run or merge that holds ``alone``; an error while another holds its own."""
+        with _beginning:
+            last = _last_begun.get(self)
+            if last is not None and last.locked():
+                raise RuntimeError(
+                    f"study {self.title!r} is being run or merged already, by another thread or around the callback "
+                    "progress: wait for that to end, or make a second study"
+                )
+            _last_begun[self] = alone
+        return self._file()
 
     @contextmanager
     def _file(self) -> Iterator[store.Store | None]:
@@ -254,12 +271,12 @@ class Study:
             file.save_seeds(self.seeds)
         with closing(self._missing(device, workers)) as chunks:
             for seed, chunk in chunks:
-                if done == before:
-                    self.runs.append(run)
-                for place, _, values in chunk:
-                    self._record.add(seed, place, values)
-                    done += len(values)
+                first = done == before
+                done += sum(len(values) for _, _, values in chunk)
                 run |= {"seconds": time.perf_counter() - started, "trials": done - before}
+                self._record.add(seed, chunk)
+                if first:
+                    self.runs.append(run)
                 if file is not None:
                     file.save_chunk(seed, chunk, self._record, self.runs)
                 report(done, total)
@@ -292,7 +309,8 @@ class Study:
         leaves_out = other._spec.keep_trials and not self._spec.keep_trials
         spec = replace(other._spec, keep_trials=False) if leaves_out else other._spec
         self._require_same(spec, "other is another study")
-        with self._file() as file:
+        alone = threading.Lock()
+        with alone, self._file_alone(alone) as file:
             shared = sorted(self.seeds.keys() & other.seeds.keys())
             if shared:
                 raise ValueError(
