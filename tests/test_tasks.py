@@ -131,6 +131,24 @@ def test_an_interruption_loses_one_chunk_at_most(folder):
     np.testing.assert_array_equal(resumed, collect(folder, whole)["other"])
 
 
+def test_another_process_finishes_the_same_features_first(folder):
+    """It clears away the chunks that this one is at."""
+    model, extractor = fake("models", {"small": 4, "large": 6})
+    _, others = fake("models", {"small": 4, "large": 6})
+    expected = []
+
+    def embed(items):
+        if model.batches == 1:
+            expected.append(collect(folder, others))
+        return model.embed(items)
+
+    found = collect(folder, extractor._replace(start=lambda: embed))
+    assert len(expected) == 1
+    for name, features in expected[0].items():
+        np.testing.assert_array_equal(found[name], features)
+    assert not [path for path in folder.iterdir() if path.is_dir()]
+
+
 @pytest.mark.parametrize("harm", ["flip", "cut", "empty"])
 def test_a_damaged_chunk_is_made_anew(folder, harm):
     with pytest.raises(KeyboardInterrupt):

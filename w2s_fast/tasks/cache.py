@@ -86,7 +86,12 @@ def extract(
     key = hashlib.sha256(json.dumps([about, CHUNK, repr(items)]).encode()).hexdigest()
     chunks = folder / f"{extractor.name}-{key[:12]}"
     chunks.mkdir(parents=True, exist_ok=True)
-    parts = _chunks(chunks, extractor, items, progress)
+    try:
+        parts = _chunks(chunks, extractor, items, progress)
+    except FileNotFoundError:  # another process makes the same, and has cleared the chunks away at its end
+        if (found := load(folder, extractor)) is None:
+            raise
+        return found
     ends = np.cumsum(list(extractor.widths.values()))[:-1]
     joined = [
         np.concatenate(columns) for columns in zip(*(np.split(part, ends, axis=1) for part in parts), strict=True)
@@ -95,7 +100,7 @@ def extract(
     sums = {name: _write(folder / f"{name}.npy", array) for name, array in features.items()}
     with whole_file(folder / f"{extractor.name}.json") as temporary:
         temporary.write_text(json.dumps(about | {"sha256": sums}, indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(chunks)
+    shutil.rmtree(chunks, ignore_errors=True)  # another process may be at work in there
     return features
 
 
@@ -128,7 +133,7 @@ def _chunk_of_before(folder: Path, start: int) -> Features | None:
         try:
             return _read(path, path.stem.partition("-")[2])
         except ValueError:
-            path.unlink()
+            path.unlink(missing_ok=True)
     return None
 
 
