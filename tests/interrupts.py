@@ -26,6 +26,7 @@ from w2s_fast import GaussianModel, Gram, MinNorm, Moments, Study, lstsq, min_no
 from w2s_fast._threads import ordered_map, single_threaded_blas
 
 HANG = 20.0  # seconds
+IGNORED = "ignored by Python"  # which drops what is raised in callbacks of weak references, such as those of threads
 MOST_THREADS = 16  # of the package, and what other libraries keep
 LIBRARIES = ThreadpoolController().select(user_api="blas").lib_controllers
 
@@ -84,13 +85,17 @@ def blas() -> list[int]:
 def until_interrupted(call: Callable[[], Any], interrupt: Callable[[], None]) -> str:
     """Name of what a call that goes on for good ends with."""
     end = time.monotonic() + HANG
+    ignored: list[Any] = []
+    before, sys.unraisablehook = sys.unraisablehook, ignored.append
     try:
         interrupt()
-        while time.monotonic() < end:
+        while time.monotonic() < end and not ignored:
             call()
     except BaseException as error:  # whatever it is, it is to be counted
         return type(error).__name__
-    return "no interrupt"
+    finally:
+        sys.unraisablehook = before
+    return IGNORED if ignored else "no interrupt"
 
 
 @contextmanager
@@ -152,7 +157,7 @@ def campaign(count: int, seed: int = 0, kinds: tuple[str, ...] = tuple(KINDS)) -
                     counts[f"BLAS lost, {name} by {kind}"] += 1
                 if threading.active_count() > threads + MOST_THREADS:
                     counts[f"threads left, {name} by {kind}"] += 1
-                if what != "KeyboardInterrupt":
+                if what not in ("KeyboardInterrupt", IGNORED):
                     counts[f"{what}, {name} by {kind}"] += 1
                 if step % 50 == 0 and np.asarray(call()).tobytes() != expected:
                     counts[f"other bits, {name} by {kind}"] += 1
