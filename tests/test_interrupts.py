@@ -3,6 +3,7 @@
 import ast
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ def test_kernels_that_python_calls_take_and_return_nothing_that_runs_python() ->
 
 
 on_posix = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
+may_be_dropped = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @on_posix
@@ -64,6 +66,7 @@ def test_interrupts_at_random_moments() -> None:
 
 
 @on_posix
+@may_be_dropped
 def test_a_kept_traceback_holds_no_thread_of_blas() -> None:
     """As that of the last error does in an interactive session."""
     before, kept = interrupts.blas(), []
@@ -74,7 +77,8 @@ def test_a_kept_traceback_holds_no_thread_of_blas() -> None:
             with interrupts.timer() as after:
                 try:
                     after(1e-4 + 2e-4 * step)
-                    while True:
+                    end = time.monotonic() + 1.0  # Python may drop the interrupt in a callback of its own
+                    while time.monotonic() < end:
                         call()
                 except KeyboardInterrupt as error:
                     kept.append(error)
@@ -89,6 +93,7 @@ def test_maps_of_many_widths_leave_few_threads() -> None:
 
 
 @on_posix
+@may_be_dropped
 def test_an_interrupted_study_in_memory_goes_on_to_the_same_bits() -> None:
     def fresh() -> Study:
         return Study(interrupts.MODEL, n=9, N=[8, 20, 40], trials=60)
