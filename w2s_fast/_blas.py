@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 _lock = threading.RLock()
 _holders: set[object] = set()
@@ -52,7 +52,7 @@ def single_threaded_blas() -> AbstractContextManager[None]:
     except BaseException:
         held.close()
         raise
-    return cast(AbstractContextManager[None], hold)
+    return hold  # type: ignore[return-value]  # no call comes in between, which an interrupt could break into
 
 
 def _held(holder: object) -> Generator[None, None, None]:

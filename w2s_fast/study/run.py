@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
@@ -269,7 +269,8 @@ class Study:
         report(done, total)
         if file is not None and file.seeds() != self.seeds:
             file.save_seeds(self.seeds)
-        with closing(self._missing(device, workers)) as chunks:
+        chunks = self._missing(device, workers)
+        try:
             for seed, chunk in chunks:
                 first = done == before
                 done += sum(len(values) for _, _, values in chunk)
@@ -280,6 +281,8 @@ class Study:
                 if file is not None:
                     file.save_chunk(seed, chunk, self._record, self.runs)
                 report(done, total)
+        finally:
+            chunks.close()  # by C code, which no interrupt keeps from it
 
     def _missing(self, device: Device, workers: int | None) -> Generator[tuple[int, Chunk], None, None]:
         """Run what is missing; yield each seed's chunks, with places for points."""
