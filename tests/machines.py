@@ -28,12 +28,15 @@ ROOT = Path(__file__).parent.parent
 KERNELS = ("SkylakeX", "Haswell", "Zen", "Sandybridge", "Nehalem", "Prescott")
 ZONES = ("Pacific/Kiritimati", "America/St_Johns", "Asia/Kathmandu")
 NUMERICAL = (
+    "cutoff",
     "gaussian",
     "gram",
     "leastsq",
     "leastsq_accuracy",
+    "lstsq",
     "moments",
     "probe",
+    "scales",
     "subspace",
     "subspace_sources",
     "theory",
