@@ -132,13 +132,11 @@ def test_every_route_is_orthonormal_and_nearly_optimal(name, k, dtype, krylov, m
 
 
 @pytest.mark.parametrize("krylov", [False, True])
-@pytest.mark.parametrize(("power", "k"), [(1.5, 100), (1.5, 150), (1.25, 150), (2.0, 40)])
+@pytest.mark.parametrize(
+    ("power", "k"), [(1.5, 100), (1.5, 150), (1.25, 150), (2.0, 28), (2.0, 40), (2.0, 50), (3.0, 13)]
+)
 def test_float32_finds_components_far_below_the_first(power, k, krylov, monkeypatch):
-    """Eigenvectors that LAPACK finds in float32 would add 1 to 3 % to the error.
-
-    A Krylov space has X'X in float32 alone, with errors of an ulp of the lengths of its columns, eps / 2 of |X|_F^2
-    together. Leading eigenvectors of a matrix that is off by E miss at most 2 sqrt(k) |E|_F of the energy (Ky Fan).
-    """
+    """Eigenvectors that LAPACK finds in float32 would add 1 to 3 % to the error, squares in float32 up to 8 %."""
     monkeypatch.setattr(randomized, "gram_is_cheaper", lambda *_: not krylov)
     values = np.arange(1.0, 601.0) ** -power
     M = matrix(values, 900).astype("f4")
@@ -147,7 +145,7 @@ def test_float32_finds_components_far_below_the_first(power, k, krylov, monkeypa
         U, s, Vt = (factor.astype(float) for factor in randomized_svd(M, k, random_state=0))
         return np.linalg.norm(M - U * s @ Vt) ** 2
 
-    missed = math.sqrt(k) * np.finfo("f4" if krylov else "f8").eps * np.sum(values**2)
+    missed = math.sqrt(k) * np.finfo("f8").eps * np.sum(values**2)
     found = squared_error()
     assert found <= 1.0005**2 * np.sum(values[k:] ** 2) + missed
     monkeypatch.setattr(orthonormal, "resolves", lambda *_: False)

@@ -1,5 +1,7 @@
 """Leading singular vectors of an array in memory by block Lanczos, grown until little is left to gain.
 
+All is done in the precision of the block that starts it, to which rows of X are cast in cache.
+
 The basis V0, V1, ..., V_{j+1} = orth(X'(X V_j)), is kept orthonormal by projecting each block twice. X'X in it comes
 from products of D rows rather than N, for X (N, D), and from the Gram matrix of each X V_j.
 """
@@ -40,16 +42,16 @@ def leading_directions(
 
     ``energy`` is the sum of squares of X.
     """
-    space, judge = _Space(X, start, rng), _Judge(X.dtype, k, left_to_gain, energy)
+    space, judge = _Space(X, start, rng), _Judge(start.dtype, k, left_to_gain, energy)
     while space.newest.shape[1] and len(space.images) < MOST_BLOCKS:
         applied = space.look(apply=not judge.expects_the_last)
         if len(space.squares) >= k:
             values = space.ritz_values(judge.expects_the_last)
-            if not space.is_whole and values[k - 1] <= np.finfo(X.dtype).eps * values[0]:
+            if not space.is_whole and values[k - 1] <= np.finfo(start.dtype).eps * values[0]:
                 return None  # X is of lower rank
             if judge.finds_little_left(values, space.is_whole):
                 break
-        space.grow(cross(X, space.images[-1], X.dtype) if applied is None else applied)
+        space.grow(cross(X, space.images[-1], start.dtype) if applied is None else applied)
     return space.leading(k) if len(space.squares) >= k else None
 
 
@@ -91,8 +93,8 @@ class _Space:
     """
 
     def __init__(self, X: FloatArray, start: FloatArray, rng: np.random.Generator) -> None:
-        self._X, self._columns, self._rng = X, start.shape[1], rng
-        self.basis = self.newest = span_basis(start, X.dtype).astype(X.dtype)
+        self._X, self._columns, self._rng, self._precision = X, start.shape[1], rng, start.dtype
+        self.basis = self.newest = span_basis(start, start.dtype).astype(start.dtype)
         self.is_whole = True
         self.images: list[FloatArray] = []
         self.squares: Matrix = np.zeros((0, 0))
@@ -102,19 +104,19 @@ class _Space:
     def look(self, apply: bool) -> Matrix | None:
         """Take X V of the newest block V, and return X'(X V) if asked to ``apply``."""
         X, V = self._X, self.newest
-        image = np.empty((len(X), V.shape[1]), X.dtype)
+        image = np.empty((len(X), V.shape[1]), V.dtype)
         applied = gram_times(X, V, keep=image) if apply else None
         if not apply:
             times(X, V, out=image)
         self.images.append(image)
         self._ritz_vectors = None
-        coupling, corner = cross(V, self._applied, X.dtype), gram(image, X.dtype)
+        coupling, corner = cross(V, self._applied, V.dtype), gram(image, V.dtype)
         self.squares = np.block([[self.squares, coupling.T], [coupling, corner]])
         return applied
 
     def grow(self, applied: Matrix) -> None:
         """Add a block: what X'(X V) = ``applied`` of the newest one has that the basis has not."""
-        dtype = self._X.dtype
+        dtype = self._precision
         newest = expansion(self.basis, applied, dtype)
         missing = self._columns - newest.shape[1]
         self.is_whole = missing == 0
@@ -134,9 +136,9 @@ class _Space:
     def leading(self, k: int) -> tuple[FloatArray, FloatArray]:
         """Ritz vectors (D, k) and their images (N, k)."""
         if self._ritz_vectors is None:
-            vectors = leading_eigenvectors(self.squares, k, self._X.dtype)[1]
+            vectors = leading_eigenvectors(self.squares, k, self._precision)[1]
         else:
-            vectors = self._ritz_vectors[:, : -k - 1 : -1].astype(self._X.dtype)
+            vectors = self._ritz_vectors[:, : -k - 1 : -1].astype(self._precision)
         return times(self.basis[:, : len(vectors)], vectors), joined_times(self.images, vectors)
 
 

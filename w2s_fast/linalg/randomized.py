@@ -9,8 +9,8 @@ The routes, for X with N rows and D <= N columns, k components, l = k + oversamp
 - Power: V <- orth(X'(X V)), one pass an iteration, then the SVD of Q'X for Q = orth(X V), by Householder throughout
   (Halko, Martinsson and Tropp 2011).
 
-Gram and Krylov work with squares, and cannot tell singular values below the square root of their precision, times the
-largest, from rounding; Gram from ten times that, and then squares float32 in float64. Where the k-th one is smaller
+Gram and Krylov work with squares, and cannot tell singular values near the square root of their precision, times the
+largest, from rounding; Gram from ten times that. Then they square float32 in float64. Where the k-th one is smaller
 yet, for sparse matrices and for no iterations the route is Power. Where squares would overflow or vanish, X is brought
 to a moderate scale first.
 """
@@ -22,6 +22,7 @@ import warnings
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
@@ -38,6 +39,7 @@ MANY_ITERATIONS = 7  # of the peer's "auto" where components are few
 MODEST = 4  # and where they are many
 MANY = 0.1  # of min(N, D) components
 SMALL = 256  # columns whose eigenvectors take less time than the calls of Krylov
+TOLD = 3.0  # roots of eps, times the largest singular value: below, squares lose up to 8 % of error in a Krylov space
 EXTRA_BLOCKS = 3  # of a Krylov space beside those that make ``width`` columns; fewer for steep spectra, more for slow
 EIGENVECTORS = 10  # D^3 of X'X's N D^2 operations last as long as the k eigenvectors
 
@@ -194,24 +196,25 @@ def gram_is_cheaper(N: int, D: int, width: int) -> bool:
 def _decomposed(tall: Any, k: int, width: int, iterations: int, key: int, driver: str) -> Triple:
     """U, s, Vt of k components, by the first route that serves; ScaleError where squares overflow or vanish."""
     by_gram = not _is_sparse(tall) and iterations > 0 and gram_is_cheaper(tall.shape[0], tall.shape[1], width)
-    energy = 0.0 if by_gram else _energy(tall)
     found = None
     if by_gram:
         found = _by_gram(tall, k, driver)
     elif not _is_sparse(tall) and iterations > 0:
-        found = _by_krylov(tall, k, width, left_to_gain(k, iterations), energy, key, driver)
+        found = _by_krylov(tall, k, width, left_to_gain(k, iterations), key, driver)
+    else:
+        _energy(tall, tall.dtype)
     if found is None:
         found = _by_power(tall, width, iterations, key, driver)
     return found[0][:, :k], found[1][:k], found[2][:k]
 
 
-def _energy(tall: Any) -> float:
+def _energy(tall: Any, precision: npt.DTypeLike) -> float:
     """Sum of squares; NaN and infinity are refused, and scales at which squares overflow or vanish."""
     X = _numbers(tall)
 
     def of_rows(cut: slice) -> float:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return float(np.linalg.norm(X[cut]) ** 2)
+            return float(np.linalg.norm(X[cut].astype(precision, copy=False)) ** 2)
 
     found = sum(ordered_map(of_rows, cuts(len(X), X.shape[1], 1)))
     require_moderate(found, X)
@@ -247,25 +250,31 @@ def _by_gram(tall: FloatArray, k: int, driver: str) -> Triple | None:
         values, vectors = leading_eigenvectors(squares, k, precision)
         if resolves(precision, values[-1], values[0]):
             V = vectors.astype(tall.dtype, copy=False)
-            return _from_images(V, times(tall, V), 0.0, driver)
+            return _from_images(V, times(tall, V), 0.0, driver, tall.dtype)
     return None
 
 
-def _by_krylov(
-    tall: FloatArray, k: int, width: int, share: float, energy: float, key: int, driver: str
+def _by_krylov(tall: FloatArray, k: int, width: int, share: float, key: int, driver: str) -> Triple | None:
+    """From a Krylov space of X'X, in float64 where float32 does not serve; None as :func:`_by_gram`."""
+    for precision in dict.fromkeys((tall.dtype, np.dtype(np.float64))):
+        energy = _energy(tall, precision)
+        first = _sketch(tall, block_columns(width), key).astype(precision, copy=False)
+        found = leading_directions(tall, first, k, share, energy, np.random.default_rng(key))
+        resolved = TOLD * float(np.finfo(precision).eps) ** 0.5
+        if found is not None and (triple := _from_images(*found, resolved, driver, tall.dtype)) is not None:
+            return triple
+    return None
+
+
+def _from_images(
+    V: FloatArray, images: FloatArray, resolved: float, driver: str, dtype: npt.DTypeLike
 ) -> Triple | None:
-    """From a Krylov space of X'X; None as :func:`_by_gram`."""
-    start, rng = _sketch(tall, block_columns(width), key), np.random.default_rng(key)
-    found = leading_directions(tall, start, k, share, energy, rng)
-    return None if found is None else _from_images(*found, float(np.finfo(tall.dtype).eps) ** 0.5, driver)
-
-
-def _from_images(V: FloatArray, images: FloatArray, resolved: float, driver: str) -> Triple | None:
     """SVD of X from that of X V = ``images``, if singular values are above ``resolved`` times the largest."""
     U, s, vt = thin_svd(images, driver)
     if not s[-1] > resolved * s[0]:
         return None
-    return U, s.astype(V.dtype), vt.astype(V.dtype) @ V.T
+    right = vt.astype(V.dtype) @ V.T
+    return U.astype(dtype, copy=False), s.astype(dtype), right.astype(dtype, copy=False)
 
 
 def _sketch(tall: Any, width: int, key: int) -> FloatArray:
