@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from w2s_fast import GaussianModel, correlation_dimension, principal_angles
+from w2s_fast import GaussianModel, correlation_dimension, expected_risks, principal_angles
 from w2s_fast.model.canonical import align_with, canonical
 
 
@@ -111,3 +111,36 @@ def test_canonical_coordinates_keep_the_geometry(d_weak, d_strong, scales_matter
 
 def test_dimensions_of_huge_maps_are_counted():
     assert GaussianModel([1.0, 1.0], np.eye(2) * 1e308, np.eye(2), 0.0).d_weak == 2
+
+
+@pytest.mark.parametrize(("target", "noise_variance"), [(1e-160, 0.1), (1e-71, 0.1), (1.0, 1e-141), (0.0, 5e-324)])
+def test_risks_that_would_vanish_are_refused_by_name(target, noise_variance):
+    with pytest.raises(ValueError, match=r"target and noise_variance must be 0, or .* at least"):
+        GaussianModel(target * np.ones(3), np.eye(3)[:, :1], np.eye(3)[:, 1:], noise_variance)
+
+
+@pytest.mark.parametrize("power", [-200, 0, 200])
+def test_theory_follows_the_scale_of_target_and_noise(power):
+    scale = 2.0**power
+    plain, scaled = (
+        expected_risks(GaussianModel(s * np.ones(6), np.eye(6)[:, 1:], np.eye(6)[:, :4], s * s / 8), n=30, N=60)
+        for s in (1.0, scale)
+    )
+    found = scaled.weak / scale**2, scaled.w2s / scale**2, scaled.pgr
+    assert found == pytest.approx((plain.weak, plain.w2s, plain.pgr), rel=1e-13)
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-200, 1e200, 1e307])
+def test_maps_of_any_scale_see_the_same_spaces(scale):
+    maps = np.random.default_rng(0).integers(-3, 4, (9, 4)).astype(float)
+    maps[:, 3] = maps[:, 0] - maps[:, 1]
+    model = GaussianModel(np.ones(9), maps * scale, np.eye(9)[:, :5], 0.1)
+    assert model.d_weak == 3
+    assert model.d_shared == pytest.approx(GaussianModel(np.ones(9), maps, np.eye(9)[:, :5], 0.1).d_shared)
+
+
+def test_float32_maps_have_the_rank_that_they_had_before_rounding():
+    rng = np.random.default_rng(0)
+    low = (rng.standard_normal((60, 20)) @ rng.standard_normal((20, 40))).astype(np.float32)
+    model = GaussianModel(np.ones(60), low, np.eye(60)[:, :5], 0.1)
+    assert model.d_weak == GaussianModel(model.target, model.weak, model.strong, 0.1).d_weak == 20

@@ -480,3 +480,9 @@ def test_labels_whose_errors_overflow_are_refused_and_huge_features_are_not():
     with pytest.raises(ValueError, match="label_noise must be a finite number"):
         probe(X, X, X[:, 0], n=10, N=20, trials=1, label_noise=1e200)
     assert probe(X * 1e200, X, X[:, 0], n=10, N=20, trials=2).weak.max() < 1e-20
+
+
+def test_labels_whose_errors_vanish_are_refused_by_name():
+    weak, strong, y = features()
+    with pytest.raises(ValueError, match="y varies by less than 1e-70, whose errors vanish: scale it up"):
+        probe(weak, strong, 1e-160 * y, n=20, N=30, trials=2)

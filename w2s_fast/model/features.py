@@ -22,6 +22,7 @@ Indices = npt.NDArray[np.int64]
 TEST = (1,)  # coordinate of the random stream that splits off the test rows
 SCATTERED = 2**9  # rows read from a map at a time: each may bring in 64 KiB of its neighbours
 LARGEST_LABEL = 1e70  # and label noise: mean squared errors of it still have standard errors in float64
+SMALLEST_LABEL = 1e-70  # range of labels, likewise
 BLOCK_SIZE = 2**21  # numbers gathered at a time, 16 MiB of float64
 
 
@@ -217,6 +218,9 @@ class Rows:
                     raise ValueError(f"{called} is constant: all {len(self):,} rows are the same")
         if np.abs(self.labels).max() > LARGEST_LABEL:
             raise ValueError(f"y has labels beyond {LARGEST_LABEL:.0e}, whose errors overflow: scale it down")
+        spread = np.ptp(self.labels, axis=0)
+        if np.any((spread > 0.0) & (spread < SMALLEST_LABEL)):
+            raise ValueError(f"y varies by less than {SMALLEST_LABEL:.0e}, whose errors vanish: scale it up")
         same = np.flatnonzero(self.labels.min(axis=0) == self.labels.max(axis=0))
         if same.size:
             where = f" in column {same[0]}" if self.has_columns else ""

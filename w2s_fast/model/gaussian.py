@@ -17,6 +17,7 @@ from w2s_fast.linalg.scale import scaled_back
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_SQUARE = 1e140  # of a label: squared once more for standard errors, and summed, it stays finite
+SMALLEST_SQUARE = 1e-140  # likewise, of all labels and of their noise, where these are not 0
 ROUNDING = 64 * np.finfo(np.float64).eps  # relative length of a vector that should be zero
 
 
@@ -123,7 +124,13 @@ class GaussianModel:
             object.__setattr__(self, name, own)
         noise_variance = _check.real(self.noise_variance, "noise_variance", maximum=LARGEST_SQUARE)
         object.__setattr__(self, "noise_variance", noise_variance)
-        if np.abs(self.target).max(initial=0.0) > LARGEST_SQUARE**0.5:
+        largest = np.abs(self.target).max(initial=0.0)
+        if 0.0 < largest < SMALLEST_SQUARE**0.5 or 0.0 < noise_variance < SMALLEST_SQUARE:
+            raise ValueError(
+                f"target and noise_variance must be 0, or {SMALLEST_SQUARE**0.5:.0e} and {SMALLEST_SQUARE:.0e} at least: "
+                f"risks of {largest:.1e} and {noise_variance:.1e} vanish, scale them up"
+            )
+        if largest > LARGEST_SQUARE**0.5:
             raise ValueError(
                 f"target has entries beyond {LARGEST_SQUARE**0.5:.0e}, whose risks overflow: scale it down"
             )
