@@ -3,8 +3,9 @@
 OpenBLAS is told to take the kernels of other processors, with one thread and with two, and tests run in random order,
 with other hashes of strings and in other time zones. By default that is the numerical tests, on one thread, once for
 each width of registers; with ``--full`` the whole suite, for every kind of kernels with one thread and two, shuffled
-three times, and with loops compiled for the plainest processor. One line tells each configuration, the kernels that NumPy's and SciPy's
-BLAS really took, and what came of it; further ones name the tests that failed. Exit status 1 if any did.
+three times, and with loops compiled for the plainest processor. One line tells each configuration, the kernels that
+NumPy's and SciPy's BLAS really took, and what came of it; further ones name the tests that failed. Exit status 1 if any
+did.
 
 As a plugin of pytest (``-p tests.machines``) it shuffles files, and the tests within each, by PYTHONHASHSEED.
 """

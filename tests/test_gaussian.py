@@ -115,7 +115,7 @@ def test_dimensions_of_huge_maps_are_counted():
 
 @pytest.mark.parametrize(("target", "noise_variance"), [(1e-160, 0.1), (1e-71, 0.1), (1.0, 1e-141), (0.0, 5e-324)])
 def test_risks_that_would_vanish_are_refused_by_name(target, noise_variance):
-    with pytest.raises(ValueError, match=r"target and noise_variance must be 0, or .* at least"):
+    with pytest.raises(ValueError, match=r"target and noise_variance must be 0 or at least"):
         GaussianModel(target * np.ones(3), np.eye(3)[:, :1], np.eye(3)[:, 1:], noise_variance)
 
 
@@ -126,8 +126,8 @@ def test_theory_follows_the_scale_of_target_and_noise(power):
         expected_risks(GaussianModel(s * np.ones(6), np.eye(6)[:, 1:], np.eye(6)[:, :4], s * s / 8), n=30, N=60)
         for s in (1.0, scale)
     )
-    found = scaled.weak / scale**2, scaled.w2s / scale**2, scaled.pgr
-    assert found == pytest.approx((plain.weak, plain.w2s, plain.pgr), rel=1e-13)
+    found = [float(value) for value in (scaled.weak / scale**2, scaled.w2s / scale**2, scaled.pgr)]
+    assert found == pytest.approx([float(value) for value in (plain.weak, plain.w2s, plain.pgr)], rel=1e-13)
 
 
 @pytest.mark.parametrize("scale", [1e-320, 1e-200, 1e200, 1e307])

@@ -127,8 +127,8 @@ class GaussianModel:
         largest = np.abs(self.target).max(initial=0.0)
         if 0.0 < largest < SMALLEST_SQUARE**0.5 or 0.0 < noise_variance < SMALLEST_SQUARE:
             raise ValueError(
-                f"target and noise_variance must be 0, or {SMALLEST_SQUARE**0.5:.0e} and {SMALLEST_SQUARE:.0e} at least: "
-                f"risks of {largest:.1e} and {noise_variance:.1e} vanish, scale them up"
+                f"target and noise_variance must be 0 or at least {SMALLEST_SQUARE**0.5:.0e} and {SMALLEST_SQUARE:.0e}"
+                f", got {largest:.1e} and {noise_variance:.1e}: their risks vanish, scale them up"
             )
         if largest > LARGEST_SQUARE**0.5:
             raise ValueError(
