@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests import accuracy
@@ -146,6 +146,9 @@ def test_cutoffs_do_not_grow_with_rows():
 
 @pytest.mark.skipif(not COMPILED, reason="as Python, kernels warn of what they then refuse")
 @given(st.integers(-1070, 1000), st.integers(-1070, 1000), st.sampled_from([(6, 3), (3, 6), (4, 4)]), st.booleans())
+@example(-259, 254, (6, 3), True)
+@example(-320, 320, (6, 3), False)
+@example(320, -320, (3, 6), False)
 def test_weights_follow_any_scale_of_features_and_labels(x_power, y_power, shape, deficient):
     """From the smallest normal number to the largest, and beyond, where numbers are whole in few bits."""
     rng = np.random.default_rng(abs(x_power))

@@ -82,6 +82,13 @@ def test_intrinsic_dimensions_follow_any_scale(power, source):
     assert correlation_dimension(other, given, energy=0.999) == pytest.approx(20, abs=1e-6)
 
 
+@pytest.mark.jit_speed
+@pytest.mark.parametrize("power", [-566, 500])
+def test_intrinsic_dimensions_that_are_proved_follow_any_scale(power):
+    X = low_rank(2_200, 2_100)
+    assert intrinsic_dimension(np.ldexp(X, power), 0.999) == 20
+
+
 @pytest.mark.parametrize("power", [-1020, -566, 520, 900])
 def test_eigenvalues_beyond_float64_are_refused_by_name(power):
     with pytest.raises(

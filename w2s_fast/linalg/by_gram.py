@@ -115,12 +115,12 @@ class GramFactor:
 
         Each correction multiplies the error by about the same factor, so the size of the next is known beforehand.
         """
-        size = last = np.linalg.norm(solution, axis=0)
+        size = last = np.abs(solution).max(axis=0, initial=0.0)  # squares of these may overflow or vanish
         for _ in range(MOST_REFINEMENTS):
             correction = self._back(missing())
             add(correction)
-            change = np.linalg.norm(correction, axis=0)
-            if np.all(change * change <= np.finfo(dtype).eps * size * last):
+            change = np.abs(correction).max(axis=0, initial=0.0)
+            if np.all(change <= math.sqrt(np.finfo(dtype).eps) * np.sqrt(size) * np.sqrt(last)):
                 return True
             last = change
         return False
@@ -166,7 +166,7 @@ class SpannedFactor:
         """Weights (n, k) for labels Y (m, k); None as :meth:`GramFactor.solve`."""
         if exponents(Y, axis=0).any():
             return None
-        with single_threaded_blas():
+        with single_threaded_blas(), np.errstate(over="ignore", invalid="ignore"):  # what overflows never settles
             if self.base.wide:
                 moment = self._least_squares(Y[self.base.columns] + self.W @ Y[self.others])
                 return self.base.solve(moment.astype(Y.dtype, copy=False))

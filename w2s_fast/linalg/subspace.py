@@ -130,10 +130,16 @@ class Subspace:
         if rank is not None:
             rank = _check.integer(rank, "rank", minimum=1, **rows.largest_rank())
         _check.callback(progress, "progress")
-        key = key64(random_state)
-        with single_threaded_blas():
-            found, exponent = at_any_scale(rows, lambda rows: cls._of_rows(rows, rank, share, key, progress))
+        found, exponent = cls._at_any_scale(rows, rank, share, key64(random_state), progress)
         return found._rescaled(exponent)
+
+    @classmethod
+    def _at_any_scale(
+        cls, rows: Rows, rank: int | None, share: float, key: int, progress: Progress | None
+    ) -> tuple[Self, int]:
+        """Subspace of the rows times 2**-exponent, and the exponent."""
+        with single_threaded_blas():
+            return at_any_scale(rows, lambda rows: cls._of_rows(rows, rank, share, key, progress))
 
     @classmethod
     def _of_rows(cls, rows: Rows, rank: int | None, share: float, key: int, progress: Progress | None) -> Self:
@@ -276,7 +282,7 @@ def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | No
         known, _ = at_any_scale(rows, lambda rows: _by_all_eigenvalues(rows, share, progress))
     if known is not None:
         return known
-    found = Subspace.fit(X, energy=share, random_state=0, progress=progress)
+    found, _ = Subspace._at_any_scale(Rows.of(X, "X"), None, share, key64(0), progress)
     low, high = found.rank_bounds
     if found.certificate == "bracketed":
         warnings.warn(
