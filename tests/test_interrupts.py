@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 
 import w2s_fast
 from tests import interrupts
@@ -15,6 +16,7 @@ from w2s_fast import CoMoments, Gram, Moments, Study
 from w2s_fast._threads import ordered_map
 
 PACKAGE = Path(w2s_fast.__file__).parent
+TRACED = pytest.mark.skipif(Coverage.current() is not None, reason="an interrupt within coverage leaves its lock taken")
 PLAIN = ("None", "float", "int", "bool")  # what Numba makes a Python object of without running Python
 
 
@@ -59,6 +61,7 @@ may_be_dropped = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExce
 
 @on_posix
 @pytest.mark.skipif(not COMPILED, reason="a call must be short beside the campaign")
+@TRACED
 def test_interrupts_at_random_moments() -> None:
     counts = interrupts.campaign(4, seed=1)
     expected = {f"{kind}: {what}" for kind in interrupts.KINDS for what in ("KeyboardInterrupt", interrupts.IGNORED)}
@@ -67,6 +70,7 @@ def test_interrupts_at_random_moments() -> None:
 
 @on_posix
 @may_be_dropped
+@TRACED
 def test_a_kept_traceback_holds_no_thread_of_blas() -> None:
     """As that of the last error does in an interactive session."""
     before, kept = interrupts.blas(), []
@@ -94,6 +98,7 @@ def test_maps_of_many_widths_leave_few_threads() -> None:
 
 @on_posix
 @may_be_dropped
+@TRACED
 def test_an_interrupted_study_in_memory_goes_on_to_the_same_bits() -> None:
     def fresh() -> Study:
         return Study(interrupts.MODEL, n=9, N=[8, 20, 40], trials=60)
