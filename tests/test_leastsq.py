@@ -9,6 +9,7 @@ from scipy.linalg import hilbert
 
 from tests import naive
 from tests.conftest import COMPILED
+from tests.matrices import random, spectrum
 from w2s_fast import MinNorm, lstsq, min_norm
 from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, inverse_norm
 from w2s_fast.linalg import leastsq
@@ -16,18 +17,6 @@ from w2s_fast.linalg.cholesky import factor_gram
 
 EPS = np.finfo(float).eps
 SHAPES = [(1, 1), (1, 4), (4, 1), (3, 7), (7, 3), (5, 5)]
-
-
-def spectrum(singular_values, m, n, seed=0):
-    """A matrix (m, n) with the given singular values and random singular vectors."""
-    rng = np.random.default_rng(seed)
-    k = len(singular_values)
-    left, right = (np.linalg.qr(rng.standard_normal((size, k)))[0] for size in (m, n))
-    return (left * singular_values) @ right.T
-
-
-def random(*shape, seed=1):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 @pytest.mark.parametrize(("m", "n"), SHAPES)

@@ -10,6 +10,7 @@ import pytest
 import scipy.linalg
 
 from tests import accuracy
+from tests.matrices import random
 from w2s_fast import MinNorm, lstsq, min_norm
 from w2s_fast.linalg import by_gram, by_qr, leastsq
 from w2s_fast.linalg.cutoff import arithmetic
@@ -23,10 +24,6 @@ SMALL = [(40, 20), (20, 40), (20, 20), (21, 20), (20, 21)]
 MIDDLE = [(400, 120), (120, 400)]
 LARGE = [(1400, 410), (410, 1400)]
 LONG = [(9000, 60), (60, 9000)]
-
-
-def random(*shape, seed=1):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def with_spectrum(values, m, n, seed=0):

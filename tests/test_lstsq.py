@@ -6,24 +6,13 @@ import numpy as np
 import pytest
 
 from tests import naive
+from tests.matrices import random, spectrum
 from w2s_fast import lstsq
 from w2s_fast.linalg import by_qr
 
 SHAPES = [(1, 1), (1, 4), (4, 1), (3, 7), (7, 3), (5, 5)]
 LONG = [(3000, 12), (12, 3000), (40_000, 1), (1, 40_000), (9000, 600)]  # go by way of triangles
 CLASSES = (np.linalg.LinAlgError, TypeError, OverflowError, ValueError)  # from the narrowest
-
-
-def spectrum(singular_values, m, n, seed=0):
-    """A matrix (m, n) with the given singular values and random singular vectors."""
-    rng = np.random.default_rng(seed)
-    k = len(singular_values)
-    left, right = (np.linalg.qr(rng.standard_normal((size, k)))[0] for size in (m, n))
-    return (left * singular_values) @ right.T
-
-
-def random(*shape, seed=1):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def assert_same(ours, theirs, rtol, atol=0.0):
