@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests import naive
 from tests.accuracy import rounding
+from tests.matrices import matrix, random
 from w2s_fast import (
     Subspace,
     correlation_dimension,
@@ -33,18 +34,6 @@ SPECTRA = {
     "zeros": np.zeros(20),
 }
 SPARSE = (scipy.sparse.csr_array, scipy.sparse.csc_array, scipy.sparse.csr_matrix, scipy.sparse.coo_array)
-
-
-def matrix(singular_values, m=60, seed=0):
-    """A tall matrix with the given singular values."""
-    rng = np.random.default_rng(seed)
-    n = len(singular_values)
-    left, right = (np.linalg.qr(rng.standard_normal((size, n)))[0] for size in (m, n))
-    return (left * singular_values) @ right.T
-
-
-def random(*shape, seed=1):
-    return np.random.default_rng(seed).standard_normal(shape)
 
 
 def assert_orthonormal(columns, atol=1e-13):

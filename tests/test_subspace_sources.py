@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests import naive
-from tests.test_subspace import assert_leading, assert_orthonormal, matrix, random
+from tests.matrices import matrix, random
+from tests.test_subspace import assert_leading, assert_orthonormal
 from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, projected_correlation_dimension
 from w2s_fast.linalg import subspace
 from w2s_fast.linalg.blocks import Rows
