@@ -13,7 +13,7 @@ from w2s_fast.cuda import arrays, kernels
 from w2s_fast.cuda._shim import array_library, explained, to_host
 from w2s_fast.cuda.accumulate import Gram, ScaledFactor, parts_of
 from w2s_fast.linalg.blocks import Rows
-from w2s_fast.linalg.cutoff import Cutoff, arithmetic, column_norms
+from w2s_fast.linalg.cutoff import Cutoff, column_norms
 from w2s_fast.linalg.dimension import rank_for_energy
 from w2s_fast.linalg.scale import exponent_of, exponents, scaled, scaled_back
 from w2s_fast.linalg.subspace import Subspace
@@ -69,7 +69,7 @@ def _solve(X: Any, Y: Any, ridge: float, cut: Cutoff, ridged: bool) -> Any:
     smallest = factor.rcond / (CUTOFF_MARGIN * float(factor.scale.max()) ** 2) - ridge
     least = cut.relative**2 * float(np.trace(product))
     if not (factor.rcond > GRAM_RCOND and (cut.relative == 0.0 or smallest > least)):
-        return _by_svd(X, Y, ridge, Cutoff(max(cut.relative, arithmetic(X.shape))) if ridged else cut)
+        return _by_svd(X, Y, ridge, cut.of_values(X.shape, ridged))
     if tall:
         coef = factor.solve(X.T @ Y)
         return coef + factor.solve(X.T @ (Y - X @ coef) - ridge * coef)

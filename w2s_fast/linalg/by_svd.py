@@ -9,7 +9,7 @@ import numpy as np
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.cutoff import Cutoff, arithmetic, column_norms
+from w2s_fast.linalg.cutoff import Cutoff, column_norms
 from w2s_fast.linalg.products import blas_threads
 from w2s_fast.linalg.scale import exponent_of, exponents, scaled, scaled_back
 
@@ -63,10 +63,9 @@ def factor(
     """
     X = X.astype(np.float64, copy=False)
     shift = int(exponents(X))
-    if ridge:
-        if shift:
-            shift = max(shift, exponent_of(ridge) // 2)
-        cut = Cutoff(max(cut.relative, arithmetic(X.shape)))  # ridge lets the rounding of small values through
+    if ridge and shift:
+        shift = max(shift, exponent_of(ridge) // 2)
+    cut = cut.of_values(X.shape, ridge)
     X, ridge = scaled(X, -shift), math.ldexp(ridge, -2 * shift)
     with blas_threads(X):
         u, s, vt = np.linalg.svd(X, full_matrices=False)

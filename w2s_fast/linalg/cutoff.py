@@ -47,6 +47,10 @@ class Cutoff(NamedTuple):
         kind = np.dtype(dtype)
         return cls(0.0) if ridge else cls(arithmetic(shape), STORED * EPS32 if kind.str[1:] in SINGLE else 0.0)
 
+    def of_values(self, shape: tuple[int, ...], ridge: float) -> Self:
+        """What to cut where singular values are at hand: a ridge lets the rounding of small ones through."""
+        return self._replace(relative=max(self.relative, arithmetic(shape)), stored=0.0) if ridge else self
+
     def keeps(self, s: FloatArray, directions: FloatArray, norms: FloatArray) -> npt.NDArray[np.bool_]:
         """Which of the singular values (r,) count, given their vectors (d, r) and the norms (d,) of columns or rows."""
         least: Any = self.relative * (s.max() if len(s) else 0.0)

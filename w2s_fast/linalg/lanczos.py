@@ -19,13 +19,10 @@ from w2s_fast.linalg.blocks import ScaleError
 from w2s_fast.linalg.krylov import expansion
 from w2s_fast.linalg.orthonormal import leading_eigenvectors, span_basis
 from w2s_fast.linalg.products import Matrix, cross, gram, gram_times, joined_times, times
+from w2s_fast.linalg.scale import PRODUCTS
 
 NEGLIGIBLE = 0.05  # of what may be left to gain: a block that adds less is the last, however the gains fall
 ROUNDING = 100  # units in the last place of all energy, by which its parts may be off
-MODERATE = {  # sums of squares of X whose own squares, and those of singular values that count, are in range
-    np.dtype(np.float32): (1e-15, 1e30),
-    np.dtype(np.float64): (1e-130, 1e130),
-}
 PANEL = 64  # columns: of a multiple of it BLAS makes products at nine tenths of its best speed, of others less
 MOST_BLOCKS = 24  # of a space; noise at k = 200 takes 17
 
@@ -144,7 +141,7 @@ class _Space:
 
 def require_moderate(energy: float, X: FloatArray) -> None:
     """Refuse rows whose sum of squares tells that squares overflow or vanish; refuse NaN and infinity by name."""
-    smallest, largest = MODERATE[X.dtype]
+    smallest, largest = PRODUCTS[X.dtype]
     if smallest < energy < largest:
         return
     _check.all_finite(X, "M")

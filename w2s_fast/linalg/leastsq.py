@@ -12,7 +12,7 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg import by_gram, by_qr, by_svd
-from w2s_fast.linalg.cutoff import Cutoff, arithmetic, column_norms
+from w2s_fast.linalg.cutoff import Cutoff, column_norms
 from w2s_fast.linalg.products import serial_blas
 from w2s_fast.linalg.scale import exponents, scaled, scaled_back
 
@@ -66,28 +66,26 @@ class MinNorm:
     __slots__ = ("_X", "_cut", "_factor", "_norms", "_ridge")
 
     def __init__(self, X: Any, *, rcond: float | None = None, ridge: float = 0.0) -> None:
-        self._X = _check.floats(X, "X", ndim=2, finite=False)
-        self._ridge = _check.real(ridge, "ridge")
-        self._cut = Cutoff.of(self._X.dtype, self._X.shape, rcond, self._ridge)
-        self._norms: Matrix | None = None  # of columns or rows when they were rounded, where not those of X
-        self._factor: by_gram.GramFactor | by_gram.SpannedFactor | by_svd.SvdFactor = (
-            by_gram.factor(self._X, self._ridge, self._cut) or self._decompose()
-        )
+        features, ridge = _check.floats(X, "X", ndim=2, finite=False), _check.real(ridge, "ridge")
+        self._begin(features, ridge, Cutoff.of(features.dtype, features.shape, rcond, ridge), None)
 
     @classmethod
     def of_stored(cls, rows: Matrix, ridge: float, dtype: npt.DTypeLike, came: Matrix | None = None) -> Self:
         """Factor rows that are in float64, and came in ``dtype``: as ``came`` where they were centred since."""
         made = cls.__new__(cls)
-        made._X, made._ridge, made._cut = rows, ridge, Cutoff.of(dtype, rows.shape, None, ridge)
-        made._norms = None
-        if made._cut.stored and came is not None:
-            wide = rows.shape[0] < rows.shape[1]
-            made._norms, own = (column_norms(X.T if wide else X) for X in (came, rows))
-            if np.any(made._norms > FAR_OFF * own):
-                made._factor = made._decompose()
-                return made
-        made._factor = by_gram.factor(rows, ridge, made._cut) or made._decompose()
+        made._begin(rows, ridge, Cutoff.of(dtype, rows.shape, None, ridge), came)
         return made
+
+    def _begin(self, X: FloatArray, ridge: float, cut: Cutoff, came: Matrix | None) -> None:
+        self._X, self._ridge, self._cut = X, ridge, cut
+        self._norms: Matrix | None = None  # of columns or rows when they were rounded, where not those of X
+        far_off = False
+        if cut.stored and came is not None:
+            self._norms, own = (column_norms(rows.T if X.shape[0] < X.shape[1] else rows) for rows in (came, X))
+            far_off = bool(np.any(self._norms > FAR_OFF * own))
+        self._factor: by_gram.GramFactor | by_gram.SpannedFactor | by_svd.SvdFactor = (
+            None if far_off else by_gram.factor(X, ridge, cut)
+        ) or self._decompose()
 
     def _decompose(self) -> by_svd.SvdFactor:
         _check.all_finite(self._X, "X")
@@ -221,11 +219,10 @@ def _solve_by_kernels(A: FloatArray, B: FloatArray, ridge: float, cut: Cutoff, c
         gram_stack(X, Y, cut.relative, ridge, solution, done)
 
     def by_singular_values(X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
-        relative, stored = (max(cut.relative, arithmetic(X.shape)), 0.0) if ridge else (cut.relative, cut.stored)
-        svd_stack(X, Y, relative, stored, ridge, solution, done)
+        svd_stack(X, Y, *cut.of_values(X.shape, ridge), ridge, solution, done)
 
     _over_stack(by_gram_matrices, work, A, B, coef, solved)
-    if len(A) >= LEAST_STACK and np.count_nonzero(~solved) >= LEAST_STACK:
+    if np.count_nonzero(~solved) >= LEAST_STACK:
         _over_stack(by_singular_values, SVD_CALL + SVD_WORK * work, A, B, coef, solved)
     return np.flatnonzero(~solved).tolist()
 

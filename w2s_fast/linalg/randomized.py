@@ -256,9 +256,10 @@ def _by_gram(tall: FloatArray, k: int, driver: str) -> Triple | None:
 
 def _by_krylov(tall: FloatArray, k: int, width: int, share: float, key: int, driver: str) -> Triple | None:
     """From a Krylov space of X'X, in float64 where float32 does not serve; None as :func:`_by_gram`."""
+    start = _sketch(tall, block_columns(width), key)
     for precision in dict.fromkeys((tall.dtype, np.dtype(np.float64))):
         energy = _energy(tall, precision)
-        first = _sketch(tall, block_columns(width), key).astype(precision, copy=False)
+        first = start.astype(precision, copy=False)
         found = leading_directions(tall, first, k, share, energy, np.random.default_rng(key))
         resolved = TOLD * float(np.finfo(precision).eps) ** 0.5
         if found is not None and (triple := _from_images(*found, resolved, driver, tall.dtype)) is not None:

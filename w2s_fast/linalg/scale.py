@@ -15,8 +15,10 @@ from w2s_fast._check import FloatArray
 
 Exponents = npt.NDArray[np.intc]
 MODERATE = 330  # bits: numbers within 2**-330 (1e-99) and 2**330, or 0, multiply three times within float64
-
-
+PRODUCTS = {  # sums of squares of rows of which products, and squares of these, neither overflow nor lose digits
+    np.dtype(np.float32): (1e-15, 1e16),
+    np.dtype(np.float64): (1e-130, 1e130),
+}
 SMALLEST_SUM = 1e-290  # of squares: of a smaller one not all squares have all their digits
 ROUNDING = 1e-15  # of a mean, in numbers that all equal it
 
@@ -54,9 +56,7 @@ def scaled(A: npt.NDArray[Any], exponent: int | Exponents) -> npt.NDArray[Any]:
 
 def scaled_back(A: npt.NDArray[Any], exponent: int | Exponents, dtype: npt.DTypeLike, what: str) -> npt.NDArray[Any]:
     """A times 2**exponent in ``dtype``; refuse what does not fit."""
-    if (
-        type(exponent) is int and exponent == 0 and A.dtype == dtype
-    ):  # the common case, of which small problems feel the cost
+    if type(exponent) is int and exponent == 0 and A.dtype == dtype:  # asking arrays would cost small problems 5 us
         return A
     with np.errstate(over="ignore", under="ignore"):
         found = scaled(A, exponent).astype(dtype, copy=False)

@@ -29,16 +29,13 @@ from w2s_fast.linalg.dimension import (
 from w2s_fast.linalg.krylov import Ritz, block_krylov, nystrom
 from w2s_fast.linalg.orthonormal import leading_eigenvectors, span_basis, thin_svd
 from w2s_fast.linalg.products import Matrix, cross, gram_times_of, times
+from w2s_fast.linalg.scale import PRODUCTS
 
 OVERSAMPLES = 10
 APPLICATIONS = 3  # passes of a Krylov basis, after the one that starts it
 CERTIFIED_FROM = 2_048  # columns: below, all eigenvalues of X'X take less time than a proof without them
 FIRST_RANK = 128  # tried for a share of energy, then doubled
 ONE_VIEW_FACTOR = 2  # test vectors a component where the rows come by once
-MODERATE = {  # energies of which products, and squares of these, neither overflow nor lose digits
-    np.dtype(np.float32): (1e-16, 1e16),
-    np.dtype(np.float64): (1e-130, 1e130),
-}
 PROBES = 10  # Gaussian vectors that bound what a basis leaves out
 
 
@@ -201,7 +198,7 @@ class Subspace:
         precise = X.dtype if X.shape[1] > LARGEST_GRAM else np.dtype(np.float64)
         squares = dual_gram(rows, progress)
         energy = float(np.trace(squares))
-        rows.refuse_vanishing(energy, energy > 0.0, *MODERATE[precise])
+        rows.refuse_vanishing(energy, energy > 0.0, *PRODUCTS[precise])
         dual = cls._of_gram((squares, len(X)), rank, share)
         images = times(X.T, dual.basis.astype(precise))
         basis = thin_svd(images)[0] if dual.rank else images
@@ -324,7 +321,7 @@ class _Passes:
         images = gram_times_of(tally.count(self.rows.blocks() if blocks is None else blocks, energy=first), V)
         self.rows.refuse_not_finite(images)
         if first:
-            self.rows.refuse_vanishing(tally.energy, tally.nonzero, *MODERATE[np.dtype(self.dtype)])
+            self.rows.refuse_vanishing(tally.energy, tally.nonzero, *PRODUCTS[np.dtype(self.dtype)])
             self.n_rows, self.total = tally.rows, tally.energy
         return images
 
