@@ -2,10 +2,9 @@
 
 OpenBLAS is told to take the kernels of other processors, with one thread and with two, and tests run in random order,
 with other hashes of strings and in other time zones. By default that is the numerical tests, on one thread, once for
-each width of registers; with ``--full`` the whole suite, for every kind of kernels with one thread and two, shuffled
-three times, and with loops compiled for the plainest processor. One line tells each configuration, the kernels that
-NumPy's and SciPy's BLAS really took, and what came of it; further ones name the tests that failed. Exit status 1 if any
-did.
+each width of registers; with ``--full`` the whole suite, for every kind of kernels with one thread and two, and with
+loops compiled for the plainest processor. One line tells each configuration, the kernels that NumPy's and SciPy's BLAS
+really took, and what came of it; further ones name the tests that failed. Exit status 1 if any did.
 
 As a plugin of pytest (``-p tests.machines``) it shuffles files, and the tests within each, by PYTHONHASHSEED.
 """
@@ -13,6 +12,7 @@ As a plugin of pytest (``-p tests.machines``) it shuffles files, and the tests w
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -78,12 +78,10 @@ class Machine(NamedTuple):
 
 
 def machines(full: bool) -> Iterator[Machine]:
+    kinds = itertools.product(KERNELS, (1, 2)) if full else ((kernels, 1) for kernels in UNLIKE)
+    yield from (Machine(kernels, threads, seed) for seed, (kernels, threads) in enumerate(kinds, 1))
     if full:
-        yield from (Machine(kernels, threads) for kernels in KERNELS for threads in (1, 2))
-        yield from (Machine(shuffle=seed) for seed in range(1, 4))
         yield Machine(plain=True)
-    else:
-        yield from (Machine(kernels, 1, number) for number, kernels in enumerate(UNLIKE, 1))
 
 
 def kernels_taken(machine: Machine) -> list[str] | str:
