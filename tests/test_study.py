@@ -2,10 +2,8 @@
 
 import base64
 import csv
-import errno
 import hashlib
 import json
-import os
 import re
 import sys
 from html.parser import HTMLParser
@@ -14,12 +12,9 @@ import numpy as np
 import pytest
 
 from w2s_fast import CoMoments, GaussianModel, Study, Task, expected_risks, paper_bounds, simulate, w2s_variance
-from w2s_fast._files import whole_file
 from w2s_fast.model.probe import probe_task
 from w2s_fast.model.trials import METRICS
 from w2s_fast.study import html, plot, report
-from w2s_fast.study.report import finite
-from w2s_fast.study.run import merge_files
 from w2s_fast.tasks import paper
 
 
@@ -300,98 +295,6 @@ def test_without_rich_a_study_runs_silently(model, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.console", None)
     Study(model, n=12, N=9, trials=2).run()
     assert capsys.readouterr().err == ""
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "file.txt"
-    with whole_file(target) as temporary:
-        temporary.write_text("first")
-        assert not target.exists()
-    with pytest.raises(KeyboardInterrupt), whole_file(target) as temporary:
-        temporary.write_text("half")
-        raise KeyboardInterrupt
-    assert target.read_text() == "first"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_file_needs_its_folder_and_not_to_be_one(tmp_path):
-    with pytest.raises(FileNotFoundError, match="does not exist"), whole_file(tmp_path / "none" / "file.txt"):
-        pass
-    with pytest.raises(IsADirectoryError, match="name a file in it"), whole_file(tmp_path):
-        pass
-    with pytest.raises(ValueError, match="path is empty"), whole_file(""):
-        pass
-    with whole_file(tmp_path / ("x" * 249)):
-        pass
-
-
-def no_links(error):
-    def link(*arguments, **options):
-        raise error
-
-    return link
-
-
-@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EACCES, errno.EMLINK])
-def test_a_new_file_needs_no_hard_links(code, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "link", no_links(OSError(code, "no hard links here")))
-    target = tmp_path / "file.txt"
-    with whole_file(target, replace=False) as temporary:
-        temporary.write_text("first")
-        assert not target.exists()
-    with (
-        pytest.raises(FileExistsError, match="exists: name a new file"),
-        whole_file(target, replace=False) as temporary,
-    ):
-        temporary.write_text("second")
-    assert target.read_text() == "first"
-    late = tmp_path / "late.txt"
-    with pytest.raises(FileExistsError), whole_file(late, replace=False):
-        late.write_text("another's")
-    assert late.read_text() == "another's"
-    broken = tmp_path / "broken.txt"
-    monkeypatch.setattr(os, "replace", no_links(OSError(errno.EIO, "broken")))
-    with pytest.raises(OSError, match="broken"), whole_file(broken, replace=False):
-        pass
-    assert sorted(tmp_path.iterdir()) == [target, late]
-
-
-def test_a_system_that_knows_no_hard_links_makes_studies(tmp_path, monkeypatch, model):
-    monkeypatch.delattr(os, "link")
-    path = tmp_path / "study.sqlite"
-    study = Study(model, n=12, N=9, trials=2, path=path).run(progress=False)
-    assert finite(Study.open(path).table()) == finite(study.table())
-    merge_files([path], tmp_path / "merged.sqlite")
-    with pytest.raises(FileExistsError):
-        merge_files([path], tmp_path / "merged.sqlite")
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["merged.sqlite", "study.sqlite"]
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes links and pipes")
-def test_only_regular_files_are_replaced(tmp_path):
-    (tmp_path / "file.txt").write_text("first")
-    (tmp_path / "link.txt").symlink_to("file.txt")
-    with whole_file(tmp_path / "link.txt") as temporary:
-        temporary.write_text("second")
-    assert (tmp_path / "link.txt").is_symlink()
-    assert (tmp_path / "file.txt").read_text() == "second"
-    with pytest.raises(OSError, match="is no regular file"), whole_file(os.devnull):
-        pass
-    os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(OSError, match="is no regular file"):
-        report.write_csv([{"a": 1}], tmp_path / "pipe.csv")
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["file.txt", "link.txt", "pipe.csv"]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="rights as POSIX has them")
-def test_files_have_the_rights_of_the_process_and_never_more(tmp_path):
-    before = os.umask(0o077)
-    try:
-        with whole_file(tmp_path / "file.txt") as temporary:
-            assert temporary.stat().st_mode & 0o777 == 0o600
-    finally:
-        os.umask(before)
-    assert (tmp_path / "file.txt").stat().st_mode & 0o777 == 0o600
 
 
 def test_json_is_strict(tmp_path):

@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+ANYBODY = 0o666  # less what the process's umask takes
+OPEN_FILES = "/proc/self/fd"  # where Linux shows them, so that one without a name can be given one
+NAMES_ONLY = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)  # what disks say without such files
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str], *, replace: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` that takes its place when the block ends well, and else disappears.
+def whole_file(path: str | os.PathLike[str], *, replace: bool = True) -> Iterator[BinaryIO]:
+    """Yield a new file that takes its place at ``path`` when the block ends well, and else disappears.
 
-    A link is followed to the file that it names. With ``replace=False`` a file that is there already stays:
-    FileExistsError.
+    Where system and disk can, it has no name before it is whole: a process that is killed leaves nothing. It has the
+    rights of the file it replaces. A link is followed to the file that it names. With ``replace=False`` a file that is
+    there already stays: FileExistsError.
     """
+    target = _target(path, replace)
+    rights = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+    temporary = target.with_name(f".w2s-{secrets.token_hex(8)}{target.suffix}")
+    try:
+        with os.fdopen(_new_file(temporary, rights), "w+b") as file:
+            yield file
+            _flush(file)
+            if not temporary.exists():
+                _give_name(file, temporary, rights)
+        if replace:
+            os.replace(temporary, target)
+        else:
+            _take_free_name(temporary, target)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(target)  # a full disk does not say what it had no room for
+        raise
+
+
+def require_regular(path: Path) -> None:
+    """Refuse a device, a pipe or a socket: it cannot be replaced, and reading it may wait for ever."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(f"{path} is no regular file: name another")
+
+
+def _target(path: str | os.PathLike[str], replace: bool) -> Path:
     if not os.fspath(path):
         raise ValueError("path is empty: name a file")
     target = Path(os.fsdecode(path))
@@ -28,43 +63,45 @@ def whole_file(path: str | os.PathLike[str], *, replace: bool = True) -> Iterato
         raise FileNotFoundError(f"the folder {target.parent} does not exist")
     if target.exists():
         require_regular(target)
-    temporary = _new_file(target)
-    try:
-        yield temporary
-        _flush(temporary)
-        if replace:
-            os.replace(temporary, target)
-        else:
-            _take_free_name(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        if replace and not os.access(target, os.W_OK):
+            raise PermissionError(f"{target} is write-protected: name another, or give yourself the right to write it")
+    return target
 
 
-def require_regular(path: Path) -> None:
-    """Refuse a device, a pipe or a socket: it cannot be replaced, and reading it may wait for ever."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(f"{path} is no regular file: name another")
-
-
-def _new_file(target: Path) -> Path:
-    """Make an empty file beside the target, with the rights that the process gives to new files."""
-    while True:
-        name = target.with_name(f".w2s-{secrets.token_hex(8)}{target.suffix}")
+def _new_file(name: Path, rights: int | None) -> int:
+    """Make an empty file in the folder of ``name``; under that name only where it cannot be without."""
+    if hasattr(os, "O_TMPFILE") and os.path.isdir(OPEN_FILES):
         try:
-            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        except FileExistsError:
-            continue
-        return name
+            return _opened(name.parent, os.O_TMPFILE, rights)
+        except OSError as error:
+            if error.errno not in NAMES_ONLY:
+                raise
+    return _opened(name, os.O_CREAT | os.O_EXCL, rights)
 
 
-def _flush(path: Path) -> None:
+def _opened(path: Path, flags: int, rights: int | None) -> int:
+    handle = os.open(path, flags | os.O_RDWR, ANYBODY if rights is None else rights)
+    if rights is not None and hasattr(os, "fchmod"):
+        os.fchmod(handle, rights)  # the umask may have taken some
+    return handle
+
+
+def _flush(file: BinaryIO) -> None:
     """Wait until the disk has it: one that is full, or far away, may say so only now."""
-    handle = os.open(path, os.O_RDWR)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _give_name(file: BinaryIO, name: Path, rights: int | None) -> None:
+    """Name a file that has no name, or a copy of it where it cannot be given one."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        # The folder is of no account, but only with one does the system follow the link that it shows for a file.
+        os.link(f"{OPEN_FILES}/{file.fileno()}", name, src_dir_fd=file.fileno(), follow_symlinks=True)
+    except (OSError, AttributeError):
+        file.seek(0)
+        with os.fdopen(_opened(name, os.O_CREAT | os.O_EXCL, rights), "wb") as copy:
+            shutil.copyfileobj(file, copy)
+            _flush(copy)
 
 
 def _take_free_name(temporary: Path, target: Path) -> None:
@@ -81,7 +118,7 @@ def _take_free_name(temporary: Path, target: Path) -> None:
         return
     # An empty file holds the name, so that what is replaced is nobody else's.
     try:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, ANYBODY))
     except FileExistsError:
         raise taken from None
     try:

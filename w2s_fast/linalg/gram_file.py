@@ -52,7 +52,7 @@ def save(path: str | os.PathLike[str], parts: Parts) -> None:
         "mean": parts.mean[0],
         REST: parts.mean[1],
     }
-    with whole_file(path) as temporary, temporary.open("wb") as file:
+    with whole_file(path) as file:
         np.savez(file, **content)
 
 

@@ -72,6 +72,21 @@ def connected(name: PathLike, mode: str) -> Connection:
     return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, factory=Connection)
 
 
+def in_memory() -> Connection:
+    return sqlite3.connect(":memory:", isolation_level=None, factory=Connection)
+
+
+def image_of(connection: Connection) -> bytes:
+    """Return the file that a connection's content would be."""
+    if hasattr(connection, "serialize"):
+        return connection.serialize()
+    with tempfile.TemporaryDirectory(prefix="w2s-") as scratch:  # some systems build SQLite without
+        path = os.path.join(scratch, "study.sqlite")
+        with closing(sqlite3.connect(path)) as copy:
+            connection.backup(copy)
+        return Path(path).read_bytes()
+
+
 def make(connection: Connection) -> None:
     """Make the tables of a new file."""
     connection.execute(f"PRAGMA application_id = {APPLICATION}")

@@ -70,8 +70,8 @@ def write_html(
     """
     plot.require_matplotlib()
     content = page(studies, heading or studies[0].title, figures, preface)
-    with whole_file(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    with whole_file(path) as file:
+        file.write(content.encode())
 
 
 def page(

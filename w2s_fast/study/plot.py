@@ -185,8 +185,8 @@ def _write(figure: Any, path: str | os.PathLike[str]) -> None:
     suffix = os.path.splitext(path)[1].lstrip(".").lower()
     if suffix not in figure.canvas.get_supported_filetypes():
         raise ValueError(f"cannot draw {os.fspath(path)!r}: end it in .png, .svg or .pdf")
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=150, metadata=METADATA.get(suffix))
+    with whole_file(path) as file:
+        figure.savefig(file, format=suffix, dpi=150, metadata=METADATA.get(suffix))
 
 
 def _axis_label(line: Line) -> str:

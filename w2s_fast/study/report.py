@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import os
@@ -25,10 +26,12 @@ NO_GAP = " No gap: the ceiling is not better than the teacher by 3 standard erro
 
 def write_csv(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
     """Write rows under the header of the first one."""
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows({name: _as_text(value) for name, value in row.items()} for row in rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows({name: _as_text(value) for name, value in row.items()} for row in rows)
+    with whole_file(path) as file:
+        file.write(text.getvalue().encode())
 
 
 def _as_text(value: Any) -> Any:
@@ -65,8 +68,8 @@ def data_frame(rows: Sequence[Row]) -> Any:
 
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     """Write strict JSON: NaN and infinity become null."""
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    with whole_file(path) as file:
+        file.write(json.dumps(finite(content), indent=1, allow_nan=False).encode() + b"\n")
 
 
 def finite(content: Any) -> Any:

@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._devices import CPU, TRIALS
-from w2s_fast._files import whole_file
 from w2s_fast._text import printable
 from w2s_fast._threads import default_workers
 from w2s_fast.model.simulate import Device
@@ -240,7 +239,7 @@ class Study:
             yield None
             return
         if not os.path.exists(self.path):
-            store.create(self.path, self._spec, self.settings, self.seeds)
+            store.create(self.path, self._spec, self.settings, self.seeds, self._nothing(), ())
         with store.opened(self.path, write=True) as file:
             self._require_same(file.spec, f"{os.fsdecode(self.path)} holds another study")
             file.settings()  # refuses models that are damaged, though it has its own
@@ -449,14 +448,12 @@ class Study:
 
 def merge_files(paths: Sequence[PathLike], out: PathLike) -> Study:
     """Join study files of disjoint seeds in a new file, which appears whole and in no other's place."""
-    first, *others = paths
     require_no_logs(out)
-    with whole_file(out, replace=False) as temporary:
-        with store.opened(first) as file:
-            file.copy(temporary)
-        study = Study.open(temporary)
-        for path in others:
-            study.merge(Study.open(path))
+    study, *others = map(Study.open, paths)
+    study.path = None  # merged in memory
+    for other in others:
+        study.merge(other)
+    store.create(out, study._spec, study.settings, study.seeds, study._record, study.runs)
     return Study.open(out)
 
 

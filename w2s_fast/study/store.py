@@ -33,6 +33,8 @@ from w2s_fast.study.database import (
     StudyFileError,
     connected,
     explained,
+    image_of,
+    in_memory,
     make,
     recovered,
     require_no_logs,
@@ -151,11 +153,6 @@ class Store:
     def _places(self) -> int:
         return len(self.spec.settings) * len(self.spec.n)
 
-    def copy(self, path: PathLike) -> None:
-        """Copy the file, what its log holds included, over an empty one."""
-        with closing(connected(path, "rw")) as target:
-            self._connection.backup(target)
-
     def save_seeds(self, seeds: dict[int, int]) -> None:
         """Write how many trials are wanted of each seed."""
         with self._transaction():
@@ -232,26 +229,34 @@ class Store:
         return rows(self._connection, table, keys, others)
 
 
-def create(path: PathLike, spec: Spec, settings: Sequence[Setting], seeds: dict[int, int]) -> None:
-    """Make a study file without results; it appears whole, and never in the place of another."""
+def create(
+    path: PathLike,
+    spec: Spec,
+    settings: Sequence[Setting],
+    seeds: dict[int, int],
+    record: Record,
+    runs: Sequence[dict[str, Any]],
+) -> None:
+    """Make a study file of what ``record`` holds, the results of ``runs``.
+
+    It appears whole, and never in the place of another.
+    """
     require_no_logs(path)
     content = json.dumps(asdict(spec))
     fields.spec(content)  # what could not be read again
     sources = ((index, setting.source) for index, setting in enumerate(settings))
     models = {index: source for index, source in sources if isinstance(source, GaussianModel)}
-    with (
-        whole_file(path, replace=False) as temporary,
-        explained(path),
-        closing(connected(temporary, "rw")) as connection,
-    ):
+    with explained(path), closing(in_memory()) as connection:
         make(connection)
         connection.key = secrets.token_hex(8)
         _write(connection, "spec", 0, content)
         for index, model in models.items():
             _write(connection, "models", index, _packed(model))
-        for seed, trials in seeds.items():
-            _write(connection, "seeds", seed, trials)
-        _write_totals(connection, dict.fromkeys(KEYS, 0) | {"models": len(models), "seeds": len(seeds)})
+        _write_totals(connection, dict.fromkeys(KEYS, 0) | {"models": len(models)})
+        Store(connection, ":memory:").save_merged(seeds, record, runs)
+        image = image_of(connection)
+    with whole_file(path, replace=False) as file:
+        file.write(image)
 
 
 @contextmanager

@@ -98,8 +98,8 @@ def extract(
     ]
     features = dict(zip(extractor.widths, joined, strict=True))
     sums = {name: _write(folder / f"{name}.npy", array) for name, array in features.items()}
-    with whole_file(folder / f"{extractor.name}.json") as temporary:
-        temporary.write_text(json.dumps(about | {"sha256": sums}, indent=1) + "\n", encoding="utf-8")
+    with whole_file(folder / f"{extractor.name}.json") as file:
+        file.write(json.dumps(about | {"sha256": sums}, indent=1).encode() + b"\n")
     shutil.rmtree(chunks, ignore_errors=True)  # another process may be at work in there
     return features
 
@@ -120,8 +120,8 @@ def _chunks(
             if part.shape != (len(batch), columns) or not np.isfinite(part).all():
                 raise ValueError(f"{extractor.name} made no finite features of shape ({len(batch)}, {columns})")
             content = _bytes(part)
-            with whole_file(folder / f"{start:08}-{_sum(content)}.npy") as temporary:
-                temporary.write_bytes(content)
+            with whole_file(folder / f"{start:08}-{_sum(content)}.npy") as file:
+                file.write(content)
         parts.append(part)
         if progress is not None:
             progress(min(start + CHUNK, len(items)), len(items))
@@ -207,8 +207,8 @@ def _sum(content: bytes) -> str:
 
 def _write(path: Path, array: Features) -> str:
     content = _bytes(array)
-    with whole_file(path) as temporary:
-        temporary.write_bytes(content)
+    with whole_file(path) as file:
+        file.write(content)
     return _sum(content)
 
 

@@ -63,8 +63,8 @@ def archive(folder: Path) -> bytes:
         member = outer.extractfile(MEMBER)
         assert member is not None
         content = member.read()
-    with whole_file(kept) as temporary:
-        temporary.write_bytes(content)
+    with whole_file(kept) as file:
+        file.write(content)
     return content
 
 
