@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -100,17 +102,26 @@ def threads_of_blas() -> list[int]:
     return [library.num_threads for library in _blas._libraries()]
 
 
+@pytest.fixture(params=[1, 2, 3])
+def before(request: pytest.FixtureRequest) -> Iterator[list[int]]:
+    """Threads of each BLAS that the caller has set."""
+    outside = threads_of_blas()
+    for library in _blas._libraries():
+        _blas._set_threads(library, request.param)
+    yield threads_of_blas()
+    for library, threads in zip(_blas._libraries(), outside, strict=True):
+        _blas._set_threads(library, threads)
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3])
-def test_limits_begun_and_ended_within(limit: int) -> None:
-    before = threads_of_blas()
+def test_limits_begun_and_ended_within(before: list[int], limit: int) -> None:
     with single_threaded_blas(), threadpool_limits(limit):
         pass
     assert threads_of_blas() == before
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-def test_limits_begun_within_and_ended_later(limit: int) -> None:
-    before = threads_of_blas()
+def test_limits_begun_within_and_ended_later(before: list[int], limit: int) -> None:
     with single_threaded_blas():
         limits = threadpool_limits(limit)
         limits.__enter__()
@@ -120,13 +131,13 @@ def test_limits_begun_within_and_ended_later(limit: int) -> None:
     assert threads_of_blas() == before
 
 
+@pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("limit", [1, 2, 3])
-def test_limits_begun_before_and_ended_within(limit: int) -> None:
-    before = threads_of_blas()
+def test_limits_begun_before_and_ended_within(before: list[int], limit: int, again: bool) -> None:
     limits = threadpool_limits(limit)
     limits.__enter__()
     with single_threaded_blas():
         limits.__exit__(None, None, None)
-        with single_threaded_blas():
-            assert set(threads_of_blas()) == {1}
+        with single_threaded_blas() if again else nullcontext():
+            assert threads_of_blas() == ([1] * len(before) if again else before)
     assert threads_of_blas() == before

@@ -22,7 +22,7 @@ from typing import Any
 _lock = threading.RLock()
 _holders: set[object] = set()
 _found: list[int] = []  # threads of each BLAS before the first holder; empty while nobody holds it
-_setter: Any = None  # the thread that threadpoolctl let set limits then
+_setter: Any = None  # the thread that threadpoolctl let set limits when that was found
 
 
 @cache
@@ -82,11 +82,13 @@ def _take(holder: object) -> None:
     global _setter  # noqa: PLW0603  the limit itself is process-wide
     libraries = _libraries()
     with _lock:
-        if not _found:
+        set_anew = any(library.num_threads != 1 for library in libraries)
+        if not _found or set_anew:
             _setter = _thread_that_limits()
+        if not _found:
             _found[:] = [library.num_threads for library in libraries]
         _holders.add(holder)
-        if any(library.num_threads != 1 for library in libraries):
+        if set_anew:
             _set_one(libraries)
 
 
@@ -109,12 +111,12 @@ def _release(holder: object) -> None:
 
 
 def _give_back() -> None:
-    """Return to what was found, unless somebody has set a limit since: that survives us."""
+    """Return to what was found, unless somebody has set or ended a limit since: what that left survives us."""
     libraries, setter = _libraries(), _thread_that_limits()
     if setter not in (None, _setter) or any(library.num_threads != 1 for library in libraries):
         _correct_what_others_saw()
     for library, threads in zip(libraries, _found, strict=True):
-        if library.num_threads == 1 and setter in (None, _setter):
+        if library.num_threads == 1 and setter is _setter:
             _set_threads(library, threads)
     _found.clear()
 
