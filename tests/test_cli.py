@@ -5,18 +5,15 @@ import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import HANG
 from w2s_fast import GaussianModel, Study, cli
 from w2s_fast.cli.options import sizes
 from w2s_fast.model.features import Task
@@ -415,28 +412,6 @@ def test_the_main_job_asks_before_it_works(capsys, monkeypatch, tmp_path):
     assert run(capsys, *arguments, monkeypatch=monkeypatch) == (0, "", "")
     assert {path.name for path in tmp_path.iterdir()} == set(job.files(toy_job()))
     assert run(capsys, *arguments, monkeypatch=monkeypatch) == (0, "", "")
-
-
-@pytest.mark.jit_speed
-@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_ctrl_c_keeps_what_was_done(in_folder):
-    heeding = (
-        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background does not
-    )
-    program = f"{heeding}from w2s_fast.cli import main\nmain()"
-    command = [sys.executable, "-c", program, "sweep", "--N", "lin:400:4000:20", "--trials", "100000"]
-    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    deadline = time.monotonic() + HANG
-    while time.monotonic() < deadline and not Path("study.sqlite-wal").exists():
-        time.sleep(0.05)
-    time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=HANG)
-    assert (process.returncode, out) == (130, "")
-    assert err.splitlines()[-1] == "w2s-fast: error: interrupted"
-    assert [path.name for path in in_folder.iterdir()] == ["study.sqlite"]
-    assert Study.open("study.sqlite").counts.sum() > 0
 
 
 @pytest.mark.parametrize(

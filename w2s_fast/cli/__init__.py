@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 try:
     import click
 except ImportError:
@@ -9,7 +11,16 @@ except ImportError:
 
 from w2s_fast import __version__
 from w2s_fast.cli.info import info
-from w2s_fast.cli.output import say, write_what_the_terminal_can
+from w2s_fast.cli.output import (
+    OutputError,
+    Stopped,
+    complain,
+    give_up_what_fails,
+    guarded_streams,
+    open_closed_streams,
+    stopped_in_order,
+    write_what_the_terminal_can,
+)
 from w2s_fast.cli.plan import plan
 from w2s_fast.cli.probe import probe
 from w2s_fast.cli.report import merge, report
@@ -23,19 +34,34 @@ INTERRUPTED = 130  # the shell's exit status after Ctrl-C
 
 def main() -> None:
     """Run the command; whatever a user can cause ends in one line on standard error and a non-zero exit status."""
+    open_closed_streams()
     write_what_the_terminal_can()
+    with guarded_streams(), stopped_in_order():
+        status, message = _run()
+        if message:
+            complain(f"w2s-fast: error: {' '.join(message.split())}")
+    give_up_what_fails()
+    if status:
+        raise SystemExit(status)
+
+
+def _run() -> tuple[int, str]:
+    """Run the command; return the exit status and what went wrong."""
     try:
         commands.main(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.ClickException as error:
-        message, status = error.format_message(), error.exit_code
+        return error.exit_code, error.format_message()
     except click.Abort:
-        message, status = "interrupted", INTERRUPTED
+        return INTERRUPTED, "interrupted"
+    except Stopped as error:
+        return error.status, str(error)
+    except OutputError as error:
+        return 1, "" if error.is_unread else str(error)
     except (ValueError, TypeError, OSError, ImportError, MemoryError, ArithmeticError, RuntimeError) as error:
-        message, status = str(error) or type(error).__name__, 1
-    else:
-        return
-    say(f"w2s-fast: error: {' '.join(message.split())}", err=True)
-    raise SystemExit(status)
+        return 1, str(error) or type(error).__name__
+    return 0, ""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -50,6 +76,7 @@ def commands(context: click.Context) -> None:
       1    the work failed: a file, a size or a value that cannot be
       2    the command line was not understood
       130  interrupted by Ctrl-C; what sweep had finished is kept
+      143  likewise by SIGTERM; 129 by a terminal that was closed
 
     \b
     Shell completion:

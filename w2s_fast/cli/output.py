@@ -1,13 +1,21 @@
-"""What commands say, on terminals of every encoding."""
+"""What commands say, on terminals of every encoding, closed ones and full disks."""
 
 from __future__ import annotations
 
 import codecs
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TextIO
 
 import click
 
 from w2s_fast._text import printable
+from w2s_fast.study.progress import Dispensable
 
 SPELLED = {"±": "+-", "…": "...", "–": "-", "—": "-"}  # noqa: RUF001
 READABLE = "w2s_fast.readable"  # what is done with what an encoding does not have
@@ -29,7 +37,112 @@ def write_what_the_terminal_can() -> None:
             stream.reconfigure(errors=READABLE)
 
 
-def say(text: str, *, err: bool = False) -> None:
+def open_closed_streams() -> None:
+    """Keep files from being opened as standard input, output or error, which others would write into."""
+    for handle in range(3):
+        try:
+            os.fstat(handle)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
+class OutputError(Exception):
+    """Standard output takes nothing any more."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"what there was to print is lost, files are not: {error}")
+        self.is_unread = isinstance(error, BrokenPipeError)  # as by head, which has what it wanted
+
+
+class _Watched:
+    """A stream whose own errors are told from those of files."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with _watched():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with _watched():
+            self._stream.flush()
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(error) from error
+
+
+@contextmanager
+def guarded_streams() -> Iterator[None]:
+    """Raise OutputError where standard output cannot be written to; standard error is only lost."""
+    out, err = sys.stdout, sys.stderr
+    sys.stdout = out and _Watched(out)
+    sys.stderr = err and Dispensable(err)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err
+
+
+def give_up_what_fails() -> None:
+    """Let what cannot be written go nowhere: Python would try once more at its end, and fail."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "wb") as nothing:
+                os.dup2(nothing.fileno(), stream.fileno())
+
+
+class Stopped(BaseException):
+    """A signal asked the process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.status = 128 + number  # as shells tell it
+
+
+@contextmanager
+def stopped_in_order() -> Iterator[None]:
+    """Take SIGTERM, and SIGHUP of a terminal that closes, as Ctrl-C is taken: files are left whole.
+
+    Where they are ignored, as by nohup, they stay so.
+    """
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise Stopped(number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    usual = threading.current_thread() is threading.main_thread()
+    ours = [number for number in numbers if usual and signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def say(text: str) -> None:
     """Print a line, in which names of files may be anything."""
-    # By name: left to itself, click writes UTF-8 where a terminal says that it has but ASCII.
-    click.echo(printable(text), file=sys.stderr if err else sys.stdout)
+    _echo(text, sys.stdout)
+
+
+def complain(text: str) -> None:
+    """Say on standard error what went wrong."""
+    _echo(text, sys.stderr)
+
+
+def _echo(text: str, stream: TextIO | None) -> None:
+    if stream is not None:  # it was closed from the start
+        # By name: left to itself, click writes UTF-8 where a terminal says that it has but ASCII.
+        click.echo(printable(text), file=stream)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from w2s_fast.cli.options import job_options, print_json, require_figures_in
-from w2s_fast.cli.output import say
+from w2s_fast.cli.output import complain, say
 
 TASKS = ("valence", "solar")
 
@@ -59,7 +59,7 @@ def task(
         return progress_bar(title, not quiet)
 
     def notify(message: str) -> None:
-        say(f"w2s-fast: {message}", err=True)
+        complain(f"w2s-fast: {message}")
 
     folder = cache.cache_folder(chosen.name)
     features = cache.collect(folder, chosen.extractors, chosen.read_items, show, notify)

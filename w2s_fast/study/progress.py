@@ -1,11 +1,32 @@
-"""A progress bar on standard error, where rich is installed."""
+"""A progress bar on standard error, where rich is installed; work goes on when it cannot be shown."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
 
 from w2s_fast._text import printable
+
+
+class Dispensable:
+    """A stream that takes what it can: a terminal that was closed, or a full disk, stops no work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):  # the latter of a closed stream
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 @contextmanager
@@ -17,11 +38,11 @@ def progress_bar(title: str, shown: bool) -> Iterator[Callable[[int, int], None]
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError:
         shown = False
-    if not shown:
+    if not shown or sys.stderr is None:
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(True, True))
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(file=cast(TextIO, Dispensable(sys.stderr)))) as bar:
         task = bar.add_task(escape(printable(title)), total=None)
 
         def update(done: int, total: int) -> None:
