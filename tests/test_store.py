@@ -1,13 +1,9 @@
 """Study files: a stopped run goes on to the same bits; seeds merge; nothing is ever overwritten."""
 
-import os
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
-import textwrap
 from contextlib import closing
 from pathlib import Path
 
@@ -265,6 +261,23 @@ def test_a_killed_run_is_read_where_nothing_can_be_written(tmp_path, monkeypatch
     assert before == {file: file.read_bytes() for file in path.parent.iterdir() if file.is_file()}
 
 
+def test_nothing_is_left_of_killed_runs_and_their_readers_once_they_are_finished(tmp_path, reference):
+    path = killed(tmp_path / "killed", tmp_path / "study.sqlite")
+    Study.open(path)
+    Path(f"{path}-journal").touch()  # a kill within the end of a run can leave one
+    assert len(list(path.parent.iterdir())) == 4
+    assert table(made(path).run(progress=False)) == table(reference)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_run_killed_before_its_log_was_begun_is_read_where_nothing_can_be_written(finished, reference):
+    with closing(sqlite3.connect(finished.path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    Path(f"{finished.path}-shm").symlink_to(finished.path.parent / "none" / "index")
+    assert not Path(f"{finished.path}-wal").exists()
+    assert table(Study.open(finished.path)) == table(reference)
+
+
 def test_a_run_into_a_file_that_cannot_be_written_says_so(finished, monkeypatch):
     connected = store.connected
     monkeypatch.setattr(store, "connected", lambda name, mode: connected(name, "ro"))
@@ -368,61 +381,3 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(finished, reference):
         file.save_seeds(dict.fromkeys(range(5_000), 1))
     assert table(Study.open(finished.path)) == table(reference)
     assert Study.open(finished.path).seeds == {3: 7}
-
-
-TRIALS = 300  # five chunks a point
-KILLED = """
-    import os, random, signal, sys, time
-    from pathlib import Path
-    from tests.test_store import TRIALS, made
-
-    folder, kills_wanted = Path(sys.argv[1]), int(sys.argv[2])
-    rng = random.Random(0)
-
-    def run(path):
-        made(path, trials=TRIALS, keep_trials=True).run(progress=False, workers=2)
-
-    made(trials=1).run(progress=False, workers=1)  # compiles, and starts no thread that a fork would lose
-    started = time.perf_counter()
-    if os.fork() == 0:
-        run(folder / "whole.sqlite")
-        os._exit(0)
-    assert os.wait()[1] == 0
-    whole = time.perf_counter() - started
-    kills = files = 0
-    while kills < kills_wanted:
-        path = folder / f"{files}.sqlite"
-        child = os.fork()
-        if child == 0:
-            run(path)
-            os._exit(0)
-        time.sleep(rng.uniform(0, 0.5) * whole)
-        os.kill(child, signal.SIGKILL)
-        killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
-        kills += killed
-        files += not killed
-    child = os.fork()
-    if child == 0:
-        run(path)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    print(kills, files + 1)
-"""
-
-
-@pytest.mark.jit_speed
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="children are forked")
-def test_fifty_kills_at_random_moments_change_no_bit(tmp_path):
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    program = [sys.executable, "-W", "error", "-c", textwrap.dedent(KILLED), str(tmp_path), "50"]
-    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    kills, files = map(int, done.stdout.split())
-    assert kills == 50
-    whole = Study.open(tmp_path / "whole.sqlite")
-    assert table(whole) == table(made(trials=TRIALS).run(progress=False))
-    for number in range(files):
-        study = Study.open(tmp_path / f"{number}.sqlite")
-        assert study.is_complete
-        assert table(study) == table(whole)
-        assert all(np.array_equal(getattr(study.result, name), getattr(whole.result, name)) for name in METRICS)

@@ -153,6 +153,47 @@ def test_a_killed_process_leaves_no_litter(tmp_path):
     assert [file.read_text() for file in tmp_path.iterdir()] == ["before"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_process_killed_as_a_file_takes_its_place_leaves_what_the_next_clears(tmp_path, monkeypatch):
+    target = tmp_path / "file.txt"
+    target.write_text("before")
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(os, "replace", lambda *_: os._exit(0))
+        with whole_file(target) as file:
+            file.write(b"killed")
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert (target.read_text(), len(list(tmp_path.iterdir()))) == ("before", 2)
+    with whole_file(target) as file:
+        file.write(b"after")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["after"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_processes_that_replace_one_file_get_in_nobodys_way(tmp_path):
+    target, children = tmp_path / "file.txt", []
+    for number in range(4):
+        children.append(os.fork())
+        if children[-1] == 0:
+            try:
+                for _ in range(300):
+                    with whole_file(target) as file:
+                        file.write(str(number).encode() * 1000)
+                os._exit(0)
+            finally:
+                os._exit(1)
+    while children:
+        if target.exists():
+            assert len(set(target.read_text())) == 1
+        number, status = os.waitpid(-1, os.WNOHANG)
+        if number:
+            assert status == 0
+            children.remove(number)
+    assert len(target.read_text()) == 1000
+    assert list(tmp_path.iterdir()) == [target]
+
+
 @pytest.mark.parametrize("system", ["has no such disk", "knows no such flag", "shows no open files"])
 @pytest.mark.parametrize("replace", [False, True])
 def test_files_need_not_begin_without_a_name(system, replace, tmp_path, monkeypatch):

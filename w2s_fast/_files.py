@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -14,6 +15,8 @@ from typing import BinaryIO
 
 ANYBODY = 0o666  # less what the process's umask takes
 OPEN_FILES = "/proc/self/fd"  # where Linux shows them, so that one without a name can be given one
+TRIES = 100  # to replace a file while other processes replace it too
+TAKEN = "{} exists: name a new file"
 NAMES_ONLY = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)  # what disks say without such files
 
 
@@ -33,7 +36,9 @@ def whole_file(path: str | os.PathLike[str], *, replace: bool = True) -> Iterato
             yield file
             _flush(file)
             if not temporary.exists():
-                _give_name(file, temporary, rights)
+                if _placed(file, target, replace):
+                    return
+                _copy(file, temporary, rights)
         if replace:
             os.replace(temporary, target)
         else:
@@ -92,21 +97,51 @@ def _flush(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _give_name(file: BinaryIO, name: Path, rights: int | None) -> None:
-    """Name a file that has no name, or a copy of it where it cannot be given one."""
+def _placed(file: BinaryIO, target: Path, replace: bool) -> bool:
+    """Give a file that has no name its place; return whether the system can.
+
+    To replace another it must have a name for a moment. That is always the same, so that of a process killed in that
+    moment no more is left than the next one clears away.
+    """
+    name = target.with_name(f".w2s-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}{target.suffix}")
     try:
-        # The folder is of no account, but only with one does the system follow the link that it shows for a file.
-        os.link(f"{OPEN_FILES}/{file.fileno()}", name, src_dir_fd=file.fileno(), follow_symlinks=True)
+        if not replace:
+            _link(file, target)
+            return True
+        for _ in range(TRIES):
+            try:
+                _link(file, name)
+                os.replace(name, target)
+            except FileExistsError:
+                name.unlink(missing_ok=True)
+            except FileNotFoundError:  # another process, which writes the same file, has moved or removed it
+                pass
+            else:
+                return True
+    except FileExistsError:
+        raise FileExistsError(TAKEN.format(target)) from None
     except (OSError, AttributeError):
-        file.seek(0)
-        with os.fdopen(_opened(name, os.O_CREAT | os.O_EXCL, rights), "wb") as copy:
-            shutil.copyfileobj(file, copy)
-            _flush(copy)
+        pass
+    finally:
+        name.unlink(missing_ok=True)
+    return False
+
+
+def _link(file: BinaryIO, name: Path) -> None:
+    # The folder is of no account, but only with one does the system follow the link that it shows for an open file.
+    os.link(f"{OPEN_FILES}/{file.fileno()}", name, src_dir_fd=file.fileno(), follow_symlinks=True)
+
+
+def _copy(file: BinaryIO, name: Path, rights: int | None) -> None:
+    file.seek(0)
+    with os.fdopen(_opened(name, os.O_CREAT | os.O_EXCL, rights), "wb") as copy:
+        shutil.copyfileobj(file, copy)
+        _flush(copy)
 
 
 def _take_free_name(temporary: Path, target: Path) -> None:
     """Give a file its name; unlike renaming, this fails where the name is taken."""
-    taken = FileExistsError(f"{target} exists: name a new file")
+    taken = FileExistsError(TAKEN.format(target))
     try:
         os.link(temporary, target)
     except FileExistsError:

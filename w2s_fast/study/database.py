@@ -12,7 +12,7 @@ import sqlite3
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,13 @@ class Connection(sqlite3.Connection):
         self.execute("PRAGMA locking_mode = EXCLUSIVE")
         self.execute("BEGIN EXCLUSIVE")
         self.execute("COMMIT")  # the lock stays
+
+    def clear(self, name: str) -> None:
+        """Fold the log into the file of that name, held alone, and remove what killed runs and their readers left."""
+        self.execute("PRAGMA journal_mode = DELETE")
+        for suffix in ("-shm", "-journal"):  # what of a journal mattered was taken in when the file was opened
+            with suppress(OSError):
+                os.unlink(name + suffix)
 
 
 def statements() -> dict[str, str]:
@@ -170,10 +177,10 @@ def recovered(name: str) -> Iterator[str]:
     What a killed run left beside the file has to be written into it, or at least indexed in a third file: neither can
     be on a disk that is full or in a folder that is read-only.
     """
-    logs = [suffix for suffix in LOGS if os.path.exists(name + suffix)]
-    if not logs or _reads_in_place(name):
+    if _reads_in_place(name):
         yield name
         return
+    logs = [suffix for suffix in LOGS if os.path.exists(name + suffix)]
     with ExitStack() as stack:
         try:
             copy = os.path.join(stack.enter_context(tempfile.TemporaryDirectory(prefix="w2s-")), "study.sqlite")
@@ -182,7 +189,7 @@ def recovered(name: str) -> Iterator[str]:
         except OSError as error:
             raise StudyFileError(
                 f"was left by a run that was killed, where nothing can be written, nor is there room for a copy of it "
-                f"({error}): copy it and {', '.join(name + suffix for suffix in logs)} to a folder that has room"
+                f"({error}): copy {' and '.join(['it', *(name + suffix for suffix in logs)])} to a folder that has room"
             ) from None
         yield copy
 
@@ -190,7 +197,8 @@ def recovered(name: str) -> Iterator[str]:
 def _reads_in_place(name: str) -> bool:
     with closing(connected(name, "ro")) as connection:
         try:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            with sound():
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF in UNWRITABLE:
                 return False

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from w2s_fast._files import whole_file
 from w2s_fast.linalg.files import npz
-from w2s_fast.linalg.moments import Moments
+from w2s_fast.linalg.moments import LARGEST_EXACT, Moments
 from w2s_fast.model.gaussian import GaussianModel
 from w2s_fast.study import fields
 from w2s_fast.study.database import (
@@ -110,7 +110,10 @@ class Store:
             found = self._rows("seeds", "seed", "trials")
             if not 0 < len(found) * self._places <= fields.MOST_PLACES:
                 raise ValueError(f"it has {len(found):,} seeds")
-            return {fields.whole(seed, "seed"): fields.whole(trials, "trials", 1) for seed, trials in found}
+            seeds = {fields.whole(seed, "seed"): fields.whole(trials, "trials", 1) for seed, trials in found}
+            if sum(seeds.values()) > LARGEST_EXACT:
+                raise ValueError(f"it wants {sum(seeds.values()):,} trials")
+            return seeds
 
     def runs(self) -> list[dict[str, Any]]:
         with sound():
@@ -134,7 +137,9 @@ class Store:
                 mean, m2 = fields.values(blob, columns, "moments")
                 if np.any(m2 < 0):
                     raise ValueError("squares of its moments are below 0")
-                record.require(seed)[place] = Moments.of_state(fields.whole(trials, "trials", 1), mean, m2)
+                if fields.whole(trials, "trials", 1) > seeds[seed]:
+                    raise ValueError(f"it has {trials:,} trials where {seeds[seed]:,} are wanted")
+                record.require(seed)[place] = Moments.of_state(trials, mean, m2)
             self._read_trials(record, seeds)
         return record
 
@@ -177,11 +182,6 @@ class Store:
                 self._write_moments(seed, place, other.moments[seed][place])
                 if self.spec.keep_trials and other.kept is not None and other.kept[seed][place]:
                     self._put("trials", seed, place, 0, _blob(np.concatenate(other.kept[seed][place])))
-
-    def finish(self) -> None:
-        """Fold the log into the file."""
-        if self._logging:
-            self._connection.execute("PRAGMA journal_mode = DELETE")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -280,7 +280,8 @@ def opened(path: PathLike, *, write: bool = False) -> Iterator[Store]:
             require_study(connection, found)
         store = Store(connection, found)
         yield store
-        store.finish()
+        if write:
+            connection.clear(found)
 
 
 def _blob(values: npt.NDArray[np.float64]) -> bytes:

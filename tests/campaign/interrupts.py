@@ -1,4 +1,4 @@
-"""Thousands of interrupts at random moments: ``python -m tests.interrupts [COUNT] [SEED]``, a count of each kind.
+"""Interrupts at random moments.
 
 After every one there must have been a KeyboardInterrupt and nothing else, BLAS must be as it was, no thread may be
 left over, and now and then the interrupted call is made again and must give the bits it gave before.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import _thread
 import ctypes
-import faulthandler
+import functools
 import signal
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from w2s_fast._threads import ordered_map, single_threaded_blas
 
 HANG = 20.0  # seconds
 IGNORED = "ignored by Python"  # which drops what is raised in callbacks of weak references, such as those of threads
+OFTEN = 0.02  # share of calls that are made again
 MOST_THREADS = 16  # of the package, and what other libraries keep
 LIBRARIES = ThreadpoolController().select(user_api="blas").lib_controllers
 
@@ -139,35 +140,31 @@ def by_exception(call: Callable[[], Any], delay: float) -> str:
 KINDS = {"timer": by_timer, "interrupt_main": by_main, "exception": by_exception}
 
 
-def campaign(count: int, seed: int = 0, kinds: tuple[str, ...] = tuple(KINDS)) -> Counter[str]:
-    """Interrupt every call ``count`` times in every way; what happened, by kind, and all faults by name of the call."""
-    rng = np.random.default_rng(seed)
-    counts: Counter[str] = Counter()
-    for name, call in CALLS.items():
-        expected = np.asarray(call()).tobytes()
-        began = time.perf_counter()
-        call()
-        duration = time.perf_counter() - began
-        before, threads = blas(), threading.active_count()
-        for kind in kinds:
-            for step in range(count):
-                what = KINDS[kind](call, 1e-5 + 2 * duration * rng.random())
-                counts[f"{kind}: {what}"] += 1
-                if blas() != before:
-                    counts[f"BLAS lost, {name} by {kind}"] += 1
-                if threading.active_count() > threads + MOST_THREADS:
-                    counts[f"threads left, {name} by {kind}"] += 1
-                if what not in ("KeyboardInterrupt", IGNORED):
-                    counts[f"{what}, {name} by {kind}"] += 1
-                if step % 50 == 0 and np.asarray(call()).tobytes() != expected:
-                    counts[f"other bits, {name} by {kind}"] += 1
-    return counts
+@functools.cache
+def usual(name: str) -> tuple[bytes, float]:
+    """Bits of a call, and the seconds it takes."""
+    bits = np.asarray(CALLS[name]()).tobytes()
+    began = time.perf_counter()
+    CALLS[name]()
+    return bits, time.perf_counter() - began
 
 
-if __name__ == "__main__":
-    faulthandler.dump_traceback_later(3600, exit=True)
-    numbers = [int(argument) for argument in sys.argv[1:]]
-    started = time.perf_counter()
-    for line, number in sorted(campaign(*(numbers or [100])).items()):
-        print(f"{number:8,}  {line}")
-    print(f"{time.perf_counter() - started:8.0f}  seconds")
+def interrupted(name: str, kind: str, rng: np.random.Generator) -> str:
+    """Interrupt a call at a random moment; AssertionError where anything is lost, left over or other than before."""
+    bits, seconds = usual(name)
+    before, threads = blas(), threading.active_count()
+    what = KINDS[kind](CALLS[name], 1e-5 + 2 * seconds * rng.random())
+    assert what in ("KeyboardInterrupt", IGNORED), f"{what}, {name} by {kind}"
+    assert blas() == before, f"BLAS lost, {name} by {kind}"
+    assert threading.active_count() <= threads + MOST_THREADS, f"threads left, {name} by {kind}"
+    if rng.random() < OFTEN:
+        assert np.asarray(CALLS[name]()).tobytes() == bits, f"other bits, {name} by {kind}"
+    return f"{kind}: {what}"
+
+
+def interrupts(rng: np.random.Generator, _: Path) -> str:
+    names, kinds = [*CALLS], [*KINDS]
+    return interrupted(names[int(rng.integers(len(names)))], kinds[int(rng.integers(len(kinds)))], rng)
+
+
+ATTACKS = {"interrupts": interrupts}
