@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from statistics import median
 from time import perf_counter, sleep
 from typing import Any
 
 
-def named(name: str, module: str = "w2s_fast") -> Any:
-    """Look up a name of the package; where a commit has none, asv skips the benchmark."""
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise NotImplementedError(f"this commit has no {module}.{name}") from error
+def named(name: str, *modules: str) -> Any:
+    """Look up a name of the package, in modules that have held it; where a commit has none, asv skips the benchmark."""
+    for module in modules or ("w2s_fast",):
+        with suppress(ImportError, AttributeError):
+            return getattr(importlib.import_module(module), name)
+    raise NotImplementedError(f"this commit has no {name}")
 
 
 class Pinned:

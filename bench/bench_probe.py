@@ -19,7 +19,10 @@ class Valence(Pinned):
 
     def setup(self, tasks: dict[str, Any], size: str, threads: int) -> None:
         self.pin(threads)
-        probe_task, arguments = named("probe_task", "w2s_fast.model.probe"), WORKLOADS[size].probe
+        probe_task, arguments = (
+            named("probe_task", "w2s_fast.probing.probe", "w2s_fast.model.probe"),
+            WORKLOADS[size].probe,
+        )
         self.trials = arguments["trials"]
         self.probe = lambda: probe_task(tasks[size], **arguments)
         self.probe()  # compiles

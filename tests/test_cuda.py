@@ -66,7 +66,7 @@ def test_trials_do_not_depend_on_the_launch(monkeypatch, threads, shared_words):
 def test_simulate_takes_the_device_and_repeats_its_bits(monkeypatch):
     model = GEOMETRIES["any angles"]
     whole = simulate(model, [6, 9], 8, trials=5, seed=5, device="cuda")
-    monkeypatch.setattr("w2s_fast.model.simulate.LARGEST_LAUNCH", 2)
+    monkeypatch.setattr("w2s_fast.gaussian.simulate.LARGEST_LAUNCH", 2)
     alone = simulate(model, 9, 8, trials=3, seed=5, device="cuda")
     cpu = simulate(model, [6, 9], 8, trials=5, seed=5, method="philox")
     for name in RISKS:

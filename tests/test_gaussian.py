@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from w2s_fast import GaussianModel, correlation_dimension, expected_risks, principal_angles
-from w2s_fast.model.canonical import align_with, canonical
+from w2s_fast.gaussian.coordinates import align_with, canonical
 
 
 def random_model(rng, r=8, d_weak=4, d_strong=3, noise_variance=0.5):

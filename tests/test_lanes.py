@@ -9,8 +9,8 @@ from tests.conftest import COMPILED
 from tests.test_simulate import GEOMETRIES, RISKS, random_models, same_distribution, tilted
 from w2s_fast import GaussianModel, expected_risks, simulate, w2s_variance
 from w2s_fast._random import key
-from w2s_fast.model.canonical import canonical
-from w2s_fast.model.simulate import Span, run_spans
+from w2s_fast.gaussian.coordinates import canonical
+from w2s_fast.gaussian.simulate import Span, run_spans
 
 SHAPES = {  # n, N against d_weak = 4, d_strong = 3
     "plenty": (20, 15),

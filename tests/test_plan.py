@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from w2s_fast import GaussianModel, Study, Task, expected_risks, required_labels, required_pseudo_labels
-from w2s_fast.model.trials import Estimate
+from w2s_fast.results.trials import Estimate
 from w2s_fast.study import plan
 from w2s_fast.study.plan import answer, fit, run_time
 

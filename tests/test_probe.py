@@ -13,8 +13,8 @@ from tests import naive
 from w2s_fast import GaussianModel, probe, w2s_variance
 from w2s_fast._random import stream
 from w2s_fast.linalg.cutoff import STORED
-from w2s_fast.model.features import Task
-from w2s_fast.model.probe import SPLITS
+from w2s_fast.probing.data import Task
+from w2s_fast.probing.probe import SPLITS
 
 RISKS = ("weak", "baseline", "ceiling", "w2s")
 
@@ -213,7 +213,7 @@ def test_many_rows_are_shortened_by_rotations_where_sums_fail(monkeypatch, ridge
     doubled = np.hstack((strong, strong))
     arguments = {"n": 60, "N": [70, 90], "trials": 2, "ridge": ridge, "intercept": intercept}
     whole = probe(weak, doubled, y + 3, **arguments)
-    monkeypatch.setattr("w2s_fast.model.features.BLOCK_SIZE", 100)
+    monkeypatch.setattr("w2s_fast.probing.data.BLOCK_SIZE", 100)
     short = probe(weak, doubled, y + 3, **arguments)
     for name in RISKS:
         assert getattr(short, name) == pytest.approx(getattr(whole, name), rel=1e-6)

@@ -11,8 +11,8 @@ from tests import naive
 from tests.conftest import COMPILED
 from tests.test_gaussian import random_model
 from w2s_fast import GaussianModel, expected_risks, simulate, w2s_variance
-from w2s_fast.model.canonical import canonical
-from w2s_fast.model.trials import METRICS, OF_MEANS
+from w2s_fast.gaussian.coordinates import canonical
+from w2s_fast.results.trials import METRICS, OF_MEANS
 
 RISKS = ("weak", "baseline", "ceiling", "w2s")
 REFERENCE = json.loads((Path(__file__).parent / "data" / "authors_synthetic_d10.json").read_text(encoding="utf-8"))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from w2s_fast import GaussianModel, Study, Task
-from w2s_fast.model.simulate import LARGEST_CHUNK
-from w2s_fast.model.trials import METRICS
+from w2s_fast.gaussian.simulate import LARGEST_CHUNK
+from w2s_fast.results.trials import METRICS
 from w2s_fast.study import store
 from w2s_fast.study.report import finite
 from w2s_fast.study.run import merge_files

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from w2s_fast import cli
-from w2s_fast.model.trials import Estimate
+from w2s_fast.results.trials import Estimate
 from w2s_fast.tasks import cache, claims, real
 from w2s_fast.tasks.cache import CHUNK, Extractor
 from w2s_fast.tasks.download import source_distribution

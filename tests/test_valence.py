@@ -5,7 +5,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from w2s_fast.model.probe import probe_task
+from w2s_fast.probing.probe import probe_task
 from w2s_fast.tasks import valence
 from w2s_fast.tasks.valence import extract
 

@@ -13,6 +13,10 @@ from w2s_fast import _fork  # noqa: F401  before any first call
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from w2s_fast.gaussian.model import GaussianModel
+    from w2s_fast.gaussian.planning import best_labels, required_labels, required_pseudo_labels
+    from w2s_fast.gaussian.simulate import simulate
+    from w2s_fast.gaussian.theory import expected_risks, paper_bounds, paper_ratio_bounds, w2s_variance
     from w2s_fast.linalg.angles import correlation_dimension, principal_angles, projected_correlation_dimension
     from w2s_fast.linalg.gram import Gram
     from w2s_fast.linalg.leastsq import MinNorm, min_norm
@@ -20,43 +24,39 @@ if TYPE_CHECKING:
     from w2s_fast.linalg.moments import CoMoments, Moments
     from w2s_fast.linalg.randomized import randomized_svd
     from w2s_fast.linalg.subspace import Subspace, intrinsic_dimension
-    from w2s_fast.model.features import Task
-    from w2s_fast.model.gaussian import GaussianModel
-    from w2s_fast.model.planning import best_labels, required_labels, required_pseudo_labels
-    from w2s_fast.model.probe import probe
-    from w2s_fast.model.risks import Risks
-    from w2s_fast.model.simulate import simulate
-    from w2s_fast.model.theory import expected_risks, paper_bounds, paper_ratio_bounds, w2s_variance
-    from w2s_fast.model.trials import Trials
+    from w2s_fast.probing.data import Task
+    from w2s_fast.probing.probe import probe
+    from w2s_fast.results.risks import Risks
+    from w2s_fast.results.trials import Trials
     from w2s_fast.study.run import Study
 
 _HOME = {
     "CoMoments": "linalg.moments",
-    "GaussianModel": "model.gaussian",
+    "GaussianModel": "gaussian.model",
     "Gram": "linalg.gram",
     "MinNorm": "linalg.leastsq",
     "Moments": "linalg.moments",
-    "Risks": "model.risks",
+    "Risks": "results.risks",
     "Study": "study.run",
     "Subspace": "linalg.subspace",
-    "Task": "model.features",
-    "Trials": "model.trials",
-    "best_labels": "model.planning",
+    "Task": "probing.data",
+    "Trials": "results.trials",
+    "best_labels": "gaussian.planning",
     "correlation_dimension": "linalg.angles",
-    "expected_risks": "model.theory",
+    "expected_risks": "gaussian.theory",
     "intrinsic_dimension": "linalg.subspace",
     "lstsq": "linalg.lstsq",
     "min_norm": "linalg.leastsq",
-    "paper_bounds": "model.theory",
-    "paper_ratio_bounds": "model.theory",
+    "paper_bounds": "gaussian.theory",
+    "paper_ratio_bounds": "gaussian.theory",
     "principal_angles": "linalg.angles",
-    "probe": "model.probe",
+    "probe": "probing.probe",
     "projected_correlation_dimension": "linalg.angles",
     "randomized_svd": "linalg.randomized",
-    "required_labels": "model.planning",
-    "required_pseudo_labels": "model.planning",
-    "simulate": "model.simulate",
-    "w2s_variance": "model.theory",
+    "required_labels": "gaussian.planning",
+    "required_pseudo_labels": "gaussian.planning",
+    "simulate": "gaussian.simulate",
+    "w2s_variance": "gaussian.theory",
 }
 
 __all__ = [

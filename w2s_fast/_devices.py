@@ -12,7 +12,7 @@ import platform
 from typing import Any, NamedTuple
 
 CPU = "cpu"
-TRIALS = {"cuda": "w2s_fast.cuda.trials"}  # modules with run_trials, as w2s_fast.model.simulate calls it
+TRIALS = {"cuda": "w2s_fast.cuda.trials"}  # modules with run_trials, as w2s_fast.gaussian.simulate calls it
 
 
 def trial_runner(device: str) -> Any:

@@ -64,8 +64,8 @@ def _sketch() -> None:
 
 
 def _simulation(N: int = 8, ridge: float = 0.0) -> None:
-    from w2s_fast.model.gaussian import GaussianModel
-    from w2s_fast.model.simulate import simulate
+    from w2s_fast.gaussian.model import GaussianModel
+    from w2s_fast.gaussian.simulate import simulate
 
     model = GaussianModel.paper(d_weak=3, d_strong=2, d_shared=1, d_target=4, ambient=10)
     simulate(model, 8, N, trials=1, ridge=ridge, workers=1)

@@ -199,13 +199,13 @@ def source_of(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     missing = [f"--{name}" for name, path in files.items() if path is None]
     if missing:
         raise click.UsageError(f"real features need {', '.join(missing)} too")
-    from w2s_fast.model.features import Task
+    from w2s_fast.probing.data import Task
 
     return Task.of(*files.values(), **test_of(options["test"])), axes
 
 
 def _model(options: dict[str, Any], axes: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    from w2s_fast.model.gaussian import GaussianModel
+    from w2s_fast.gaussian.model import GaussianModel
 
     fixed = {name: options[name] for name in ("d_weak", "d_strong", "d_target") if options[name] is not None}
     varied = {name: options[name] for name in ("d_shared", "noise_variance")}

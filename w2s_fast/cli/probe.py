@@ -54,9 +54,9 @@ def probe(**options: Any) -> None:
       w2s-fast probe --weak f.npz#clip --weak f.npz#resnet --strong f.npz#dino --labels f.npz#age --n 500 --N 4e3
       w2s-fast probe --weak w.npy --strong s.npy --labels y.npy --n 500 --N 1e3,4e3 --out study.sqlite
     """  # noqa: D301  click wants the character
-    from w2s_fast.model.design import Design
-    from w2s_fast.model.features import Task
-    from w2s_fast.model.probe import run_design
+    from w2s_fast.probing.data import Task
+    from w2s_fast.probing.design import Design
+    from w2s_fast.probing.probe import run_design
     from w2s_fast.study.progress import progress_bar
 
     single = len(options["weak"]) == len(options["strong"]) == 1

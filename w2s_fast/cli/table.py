@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from w2s_fast._text import printable
-from w2s_fast.model.trials import METRICS, RISKS, Decomposition, Trials
+from w2s_fast.results.trials import METRICS, RISKS, Decomposition, Trials
 from w2s_fast.study.lines import Line
 from w2s_fast.study.report import NO_GAP, cell, cells, column_name, probe_rows, scale_of, shown_metrics, whole
 

@@ -4,7 +4,7 @@ A least-squares fit sees its rows only up to a rotation of the rows. ``dof`` Gau
 staircase that a QR factorisation makes of them: chi variables on the diagonal, standard normals to the right of it,
 zeros elsewhere, at most as many rows as columns (Bartlett 1933). Its cost does not depend on ``dof``.
 
-Latent coordinates (:mod:`w2s_fast.model.canonical` finds them), all independent standard normal, in column order:
+Latent coordinates (:mod:`w2s_fast.gaussian.coordinates` finds them), all independent standard normal, in column order:
 
     w_i      the teacher's directions that matter; w_i = cos_i s_i + sin_i q_i, s_i in V_s, q_i outside it
     p_i      completes the plane of a w_i that is neither inside V_s nor orthogonal to it

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import LARGEST_COUNT
-from w2s_fast.model.trials import ACCURACIES, DIFFERENCES, ILL_CONDITIONED, METRICS
+from w2s_fast.results.trials import ACCURACIES, DIFFERENCES, ILL_CONDITIONED, METRICS
 from w2s_fast.study.setting import PARTS
 
 MOST_PLACES = 2**24  # settings times points times seeds

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.model.design import Points
-from w2s_fast.model.trials import METRICS, Doubts, Estimate
+from w2s_fast.probing.design import Points
+from w2s_fast.results.trials import METRICS, Doubts, Estimate
 from w2s_fast.study.setting import Setting, Theory
 
 Axis = Literal["n", "N"]

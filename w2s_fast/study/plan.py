@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._threads import default_workers
-from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.model.planning import required_labels, required_pseudo_labels
-from w2s_fast.model.risks import performance_gap_recovery
-from w2s_fast.model.trials import FITS_OF, Estimate
+from w2s_fast.gaussian.model import GaussianModel
+from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
+from w2s_fast.results.risks import performance_gap_recovery
+from w2s_fast.results.trials import FITS_OF, Estimate
 from w2s_fast.study.lines import Axis, Line
 from w2s_fast.study.run import Study
 from w2s_fast.study.setting import Setting

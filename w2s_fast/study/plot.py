@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._files import whole_file
-from w2s_fast.model.trials import Estimate
+from w2s_fast.results.trials import Estimate
 from w2s_fast.study.lines import Line
 
 P = ParamSpec("P")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast.linalg.moments import Moments
-from w2s_fast.model.trials import Estimate, estimate_of
+from w2s_fast.results.trials import Estimate, estimate_of
 
 Matrix = npt.NDArray[np.float64]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from w2s_fast import __version__
 from w2s_fast._files import whole_file
-from w2s_fast.model.trials import ACCURACIES, METRICS, Trials
+from w2s_fast.results.trials import ACCURACIES, METRICS, Trials
 from w2s_fast.study.lines import Line
 
 Row = dict[str, Any]

@@ -19,8 +19,8 @@ from w2s_fast import _check
 from w2s_fast._devices import CPU, TRIALS
 from w2s_fast._text import printable
 from w2s_fast._threads import default_workers
-from w2s_fast.model.simulate import Device
-from w2s_fast.model.trials import (
+from w2s_fast.gaussian.simulate import Device
+from w2s_fast.results.trials import (
     ACCURACIES,
     ILL_CONDITIONED,
     RISKS,

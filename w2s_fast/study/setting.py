@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._devices import CPU
-from w2s_fast.model.design import Design, Points
-from w2s_fast.model.features import Rows, Task, blocks, let_go
-from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.model.outcomes import Outcome
-from w2s_fast.model.probe import run_trials
-from w2s_fast.model.risks import Risks
-from w2s_fast.model.simulate import Device, Method, Span, require_device, require_method, run_spans
-from w2s_fast.model.theory import expected_risks, paper_bounds, w2s_variance
-from w2s_fast.model.trials import ACCURACIES, DIFFERENCES, ILL_CONDITIONED, METRICS, OF_MEANS, columns_of
+from w2s_fast.gaussian.model import GaussianModel
+from w2s_fast.gaussian.simulate import Device, Method, Span, require_device, require_method, run_spans
+from w2s_fast.gaussian.theory import expected_risks, paper_bounds, w2s_variance
+from w2s_fast.probing.data import Rows, Task, blocks, let_go
+from w2s_fast.probing.design import Design, Points
+from w2s_fast.probing.outcomes import Outcome
+from w2s_fast.probing.probe import run_trials
+from w2s_fast.results.risks import Risks
+from w2s_fast.results.trials import ACCURACIES, DIFFERENCES, ILL_CONDITIONED, METRICS, OF_MEANS, columns_of
 
 Matrix = npt.NDArray[np.float64]
 Source = GaussianModel | Task | Callable[..., GaussianModel]

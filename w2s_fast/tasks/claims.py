@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.model.trials import Estimate, estimate
+from w2s_fast.results.trials import Estimate, estimate
 from w2s_fast.study.report import cell
 from w2s_fast.tasks.real import RealTask, Run, comparable
 from w2s_fast.tasks.variance import Shed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.model.gaussian import GaussianModel
+from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.study.run import Study
 
 # Noise variance and the values of d_shared that the paper draws at it: risks, then groups of PGR and OPR.

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from w2s_fast._random import stream
 from w2s_fast.linalg.angles import correlation_dimension
 from w2s_fast.linalg.subspace import intrinsic_dimension
-from w2s_fast.model.features import Task
-from w2s_fast.model.trials import FITS_OF, OF_MEANS, Doubts, Estimate
+from w2s_fast.probing.data import Task
+from w2s_fast.results.trials import FITS_OF, OF_MEANS, Doubts, Estimate
 from w2s_fast.study.lines import Line, lines_of
 from w2s_fast.study.run import Study
 from w2s_fast.tasks.cache import Extractor, Features, ShowProgress

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from w2s_fast.model.trials import Estimate, estimate
+from w2s_fast.results.trials import Estimate, estimate
 from w2s_fast.study.html import image, table, write_html
 from w2s_fast.study.lines import Line
 from w2s_fast.study.plot import Panel, draw, draw_against, draw_comparison

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from w2s_fast.model.risks import Risks
+from w2s_fast.results.risks import Risks
 from w2s_fast.study.html import write_html
 from w2s_fast.study.lines import Line
 from w2s_fast.study.plot import draw, draw_comparison

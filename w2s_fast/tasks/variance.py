@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from w2s_fast.linalg.angles import correlation_dimension
-from w2s_fast.model.design import Design
-from w2s_fast.model.features import Array, Matrix, Rows, Task
-from w2s_fast.model.probe import run_design
-from w2s_fast.model.trials import Estimate, estimate
+from w2s_fast.probing.data import Array, Matrix, Rows, Task
+from w2s_fast.probing.design import Design
+from w2s_fast.probing.probe import run_design
+from w2s_fast.results.trials import Estimate, estimate
 from w2s_fast.tasks.cache import ShowProgress
 from w2s_fast.tasks.real import RealTask, Run, comparable
 

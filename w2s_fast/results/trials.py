@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast.linalg.moments import Moments
-from w2s_fast.model.risks import outperforming_ratio, performance_gap_recovery
+from w2s_fast.results.risks import outperforming_ratio, performance_gap_recovery
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

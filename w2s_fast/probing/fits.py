@@ -14,7 +14,7 @@ import numpy.typing as npt
 from w2s_fast.linalg.cutoff import EPS64, Cutoff
 from w2s_fast.linalg.gram import solve_gram
 from w2s_fast.linalg.leastsq import MinNorm
-from w2s_fast.model.features import Features, Indices, Matrix, blocks
+from w2s_fast.probing.data import Features, Indices, Matrix, blocks
 
 CONSTANT = 8  # units in the last place: a column that varies by less among the rows of a fit is constant there
 WORST_CONDITION = 1e7  # beyond, two correct float64 implementations agree to less than 6 digits

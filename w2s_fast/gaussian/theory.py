@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
-from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.model.risks import Risks
+from w2s_fast.gaussian.model import GaussianModel
+from w2s_fast.results.risks import Risks
 
 Matrix = npt.NDArray[np.float64]
 

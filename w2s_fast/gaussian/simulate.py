@@ -11,10 +11,10 @@ import numpy.typing as npt
 from w2s_fast import _check, _devices
 from w2s_fast._random import key, stream
 from w2s_fast._threads import ordered_map
+from w2s_fast.gaussian.coordinates import Canonical, canonical
+from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.linalg.moments import Moments
-from w2s_fast.model.canonical import Canonical, canonical
-from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.model.trials import Estimate, StudentVariance, Trials, VarianceParts, estimate_of
+from w2s_fast.results.trials import Estimate, StudentVariance, Trials, VarianceParts, estimate_of
 
 Matrix = npt.NDArray[np.float64]
 Method = Literal["auto", "direct", "wishart", "philox"]

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
-from w2s_fast.model.gaussian import GaussianModel
-from w2s_fast.model.theory import expected_risks, split_target
+from w2s_fast.gaussian.model import GaussianModel
+from w2s_fast.gaussian.theory import expected_risks, split_target
 
 Matrix = npt.NDArray[np.float64]
 GRID = 512  # sizes at which a maximum is looked for, before it is closed in on

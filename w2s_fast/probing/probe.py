@@ -12,11 +12,11 @@ from typing import Any
 from w2s_fast import _check
 from w2s_fast._random import stream
 from w2s_fast._threads import ordered_map
-from w2s_fast.model.design import Design, Pair
-from w2s_fast.model.features import Task
-from w2s_fast.model.group import Group
-from w2s_fast.model.outcomes import Collected, Outcome, joined
-from w2s_fast.model.trials import Trials
+from w2s_fast.probing.data import Task
+from w2s_fast.probing.design import Design, Pair
+from w2s_fast.probing.outcomes import Collected, Outcome, joined
+from w2s_fast.probing.trial import Group
+from w2s_fast.results.trials import Trials
 
 SPLITS, NOISE = (0,), (2,)  # coordinates of the random streams: a permutation a trial, and its label noise
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast.model.design import Design, Pair, Points
-from w2s_fast.model.features import Indices, Matrix, blocks
-from w2s_fast.model.fits import Fit, Learner, Scores, Sums
-from w2s_fast.model.outcomes import Outcome
+from w2s_fast.probing.data import Indices, Matrix, blocks
+from w2s_fast.probing.design import Design, Pair, Points
+from w2s_fast.probing.fits import Fit, Learner, Scores, Sums
+from w2s_fast.probing.outcomes import Outcome
 
 Tops = Iterable[Sums | None]  # sums over the first rows, for each of several sizes; None where no sums can serve
 

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from w2s_fast.model.gaussian import Features, GaussianModel, Matrix
+from w2s_fast.gaussian.model import Features, GaussianModel, Matrix
 
 RIGHT_ANGLE = 1e-12  # a cosine or sine below this is rounding
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from w2s_fast.linalg.moments import Moments
-from w2s_fast.model.design import Design
-from w2s_fast.model.features import Matrix
-from w2s_fast.model.trials import Accuracy, Decomposition, Flags, IllConditioned, Trials
+from w2s_fast.probing.data import Matrix
+from w2s_fast.probing.design import Design
+from w2s_fast.results.trials import Accuracy, Decomposition, Flags, IllConditioned, Trials
 
 
 class Outcome(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any
 
 from w2s_fast import _check
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.model.features import Indices, Matrix, Rows, Task, blocks
-from w2s_fast.model.fits import Learner, Sums
+from w2s_fast.probing.data import Indices, Matrix, Rows, Task, blocks
+from w2s_fast.probing.fits import Learner, Sums
 
 Points = Sequence[tuple[int, int]]
 Pair = tuple[str, str]  # names of a teacher and a student

@@ -1,0 +1,1 @@
+"""The Gaussian model of the paper: exact theory, simulation, planning."""

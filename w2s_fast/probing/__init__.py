@@ -1,0 +1,1 @@
+"""The same study on real features: data, fits, trials."""
