@@ -12,7 +12,7 @@ from tests.conftest import COMPILED
 from tests.test_gaussian import random_model
 from w2s_fast import GaussianModel, expected_risks, simulate, w2s_variance
 from w2s_fast.gaussian.coordinates import canonical
-from w2s_fast.results.trials import METRICS, OF_MEANS
+from w2s_fast.results.metrics import METRICS, quotients_of_means
 
 RISKS = ("weak", "baseline", "ceiling", "w2s")
 REFERENCE = json.loads((Path(__file__).parent / "data" / "authors_synthetic_d10.json").read_text(encoding="utf-8"))
@@ -263,7 +263,7 @@ def test_summary_has_mean_and_standard_error_of_every_metric():
     model = random_model(np.random.default_rng(4), r=4, d_weak=2, d_strong=2)
     result = simulate(model, [8, 9], 9, trials=6)
     summary = result.summary()
-    assert tuple(summary) == (*METRICS, *OF_MEANS)
+    assert tuple(summary) == (*METRICS, *quotients_of_means())
     assert result.trials == 6
     assert summary["w2s"].mean == pytest.approx(result.w2s.mean(axis=1))
     assert summary["w2s"].stderr == pytest.approx(result.w2s.std(axis=1, ddof=1) / np.sqrt(6))

@@ -12,7 +12,7 @@ import pytest
 
 from w2s_fast import GaussianModel, Study, Task
 from w2s_fast.gaussian.simulate import LARGEST_CHUNK
-from w2s_fast.results.trials import METRICS
+from w2s_fast.results.metrics import METRICS
 from w2s_fast.study import store
 from w2s_fast.study.report import finite
 from w2s_fast.study.run import merge_files

@@ -13,7 +13,7 @@ import pytest
 
 from w2s_fast import CoMoments, GaussianModel, Study, Task, expected_risks, paper_bounds, simulate, w2s_variance
 from w2s_fast.probing.probe import probe_task
-from w2s_fast.results.trials import METRICS
+from w2s_fast.results.metrics import METRICS
 from w2s_fast.study import html, plot, report
 from w2s_fast.tasks import paper
 

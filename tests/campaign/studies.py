@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from w2s_fast import GaussianModel, Study
-from w2s_fast.results.trials import METRICS
+from w2s_fast.results.metrics import METRICS
 from w2s_fast.study.report import finite
 
 TRIALS = 300  # several chunks a point

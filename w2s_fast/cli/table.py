@@ -11,7 +11,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from w2s_fast._text import printable
-from w2s_fast.results.trials import METRICS, RISKS, Decomposition, Trials
+from w2s_fast.results.metrics import ACCURACIES, METRICS, OF_MEANS
+from w2s_fast.results.trials import Decomposition, Trials
 from w2s_fast.study.lines import Line
 from w2s_fast.study.report import NO_GAP, cell, cells, column_name, probe_rows, scale_of, shown_metrics, whole
 
@@ -56,8 +57,8 @@ def print_lines(lines: Sequence[Line], title: str) -> None:
 def print_trials(found: Mapping[tuple[str, str], Trials]) -> None:
     """Print every point of every pair: test errors, ratios of mean errors, and which points are in doubt."""
     rows = [row for pair, trials in found.items() for row in probe_rows(trials, *pair)]
-    metrics = [name for name in (*RISKS, "pgr_of_means", "opr_of_means") if name in rows[0]]
-    metrics += [name for name in rows[0] if name.startswith("accuracy_") and not name.endswith("_stderr")]
+    of_means = [f"{name}{OF_MEANS}" if metric.quotient else name for name, metric in METRICS.items()]
+    metrics = [name for name in (*of_means, *ACCURACIES) if name in rows[0]]
     parts = [name for name in (*Decomposition._fields, "reduced", "discrepant") if name in rows[0]]
     leading = ["weak_model", "strong_model", "n", "N", *(["column"] if "column" in rows[0] else [])]
     grid = Table(
@@ -68,7 +69,7 @@ def print_trials(found: Mapping[tuple[str, str], Trials]) -> None:
         collapse_padding=True,
     )
     for name in (*leading, *metrics, *parts, "in doubt"):
-        grid.add_column(column_name(name.removesuffix("_of_means")), justify="right")
+        grid.add_column(column_name(name), justify="right")
     for row in rows:
         measured = [cell(row[name], row[f"{name}_stderr"]) for name in metrics]
         grid.add_row(

@@ -1,4 +1,4 @@
-"""The four risks of a weak-to-strong study and the two ratios derived from them."""
+"""The four risks of a weak-to-strong study."""
 
 from __future__ import annotations
 
@@ -7,21 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast.results.metrics import value_of
+
 Matrix = npt.NDArray[np.float64]
-
-
-def performance_gap_recovery(weak: Matrix, ceiling: Matrix, w2s: Matrix) -> Matrix:
-    """PGR: the share of the gap between teacher and ceiling that the student recovers; NaN where there is no gap."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = (weak - w2s) / (weak - ceiling)
-    return np.where(np.isfinite(ratio), ratio, np.nan)
-
-
-def outperforming_ratio(baseline: Matrix, w2s: Matrix) -> Matrix:
-    """OPR: the risk of the strong model on the teacher's labelled data over the student's; NaN where undefined."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = baseline / w2s
-    return np.where(np.isfinite(ratio), ratio, np.nan)
 
 
 class Risks(NamedTuple):
@@ -38,10 +26,10 @@ class Risks(NamedTuple):
 
     @property
     def pgr(self) -> Matrix:
-        """Performance gap recovery (weak - w2s) / (weak - ceiling)."""
-        return performance_gap_recovery(self.weak, self.ceiling, self.w2s)
+        """Performance gap recovery (weak - w2s) / (weak - ceiling); NaN where there is no gap."""
+        return value_of("pgr", self._asdict())
 
     @property
     def opr(self) -> Matrix:
-        """Outperforming ratio baseline / w2s."""
-        return outperforming_ratio(self.baseline, self.w2s)
+        """Outperforming ratio baseline / w2s; NaN where undefined."""
+        return value_of("opr", self._asdict())

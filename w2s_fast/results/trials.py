@@ -10,26 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast.linalg.moments import Moments
-from w2s_fast.results.risks import outperforming_ratio, performance_gap_recovery
+from w2s_fast.results.metrics import (
+    ACCURACIES,
+    DIFFERENCES,
+    FITS,
+    METRICS,
+    columns_of,
+    of_name,
+    quotients_of_means,
+    ratios,
+    value_of,
+)
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-RISKS = ("weak", "baseline", "ceiling", "w2s")
-METRICS = (*RISKS, "pgr", "opr")
-FITS_OF = {"pgr": ("weak", "ceiling", "w2s"), "opr": ("baseline", "w2s")}
 GAP_ERRORS = 3.0  # standard errors that a gap must keep from zero for a share of it to mean something
-
-# Columns that a trial has beside its metrics. Differences tell how risks vary together: var(a - b) holds cov(a, b).
-DIFFERENCES = {
-    "gap": ("weak", "ceiling"),
-    "recovered": ("weak", "w2s"),
-    "missed": ("w2s", "ceiling"),
-    "outperformed": ("baseline", "w2s"),
-}
-ILL_CONDITIONED = {fit: f"ill_conditioned_{fit}" for fit in RISKS}  # 0 or 1, of ``probe``
-ACCURACIES = {fit: f"accuracy_{fit}" for fit in RISKS}
-# Ratios of means: what is divided by what, and the difference of the two.
-OF_MEANS = {"pgr_of_means": ("recovered", "gap", "missed"), "opr_of_means": ("baseline", "w2s", "outperformed")}
+ILL_CONDITIONED = {fit: f"ill_conditioned_{fit}" for fit in FITS}  # columns of 0 or 1, of probes
 
 
 class Estimate(NamedTuple):
@@ -54,10 +50,11 @@ class Doubts(NamedTuple):
     ill_conditioned: Mapping[str, Matrix]
 
     def of(self, metric: str) -> Flags:
-        """Points where a risk, an accuracy or a ratio is in doubt: for PGR no gap, for all a fit it stands on."""
-        name = metric.removesuffix("_of_means").removeprefix("accuracy_")
-        flags = self.no_gap if name == "pgr" else np.zeros(self.no_gap.shape, np.bool_)
-        for fit in FITS_OF.get(name, (name,)):
+        """Points where a metric is in doubt: for PGR no gap, for all an ill-conditioned fit that they stand on."""
+        found = of_name(metric)
+        needs_gap = found is not None and found.needs_gap
+        flags = self.no_gap if needs_gap else np.zeros(self.no_gap.shape, np.bool_)
+        for fit in found.fits if found is not None else ():
             if fit in self.ill_conditioned:
                 flags = flags | (self.ill_conditioned[fit] > 0)
         return flags
@@ -114,7 +111,7 @@ class Accuracy(NamedTuple):
     @property
     def pgr(self) -> Matrix:
         """Performance gap recovery in accuracy, (w2s - weak) / (ceiling - weak)."""
-        return performance_gap_recovery(self.weak, self.ceiling, self.w2s)
+        return value_of("pgr", self._asdict())
 
 
 class Decomposition(NamedTuple):
@@ -188,15 +185,25 @@ class Trials:
     accuracy: Accuracy | None = None
     decomposition: Decomposition | None = None
 
+    def __getattr__(self, name: str) -> Matrix:
+        """Make a metric of each trial: ``pgr``, ``opr`` and whatever else the table of metrics has."""
+        if name not in ratios():
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return value_of(name, self._risks)
+
     @property
     def pgr(self) -> Matrix:
         """Performance gap recovery of each trial."""
-        return performance_gap_recovery(self.weak, self.ceiling, self.w2s)
+        return value_of("pgr", self._risks)
 
     @property
     def opr(self) -> Matrix:
         """Outperforming ratio of each trial."""
-        return outperforming_ratio(self.baseline, self.w2s)
+        return value_of("opr", self._risks)
+
+    @property
+    def _risks(self) -> dict[str, Matrix]:
+        return {fit: getattr(self, fit) for fit in FITS}
 
     @property
     def trials(self) -> int:
@@ -205,14 +212,14 @@ class Trials:
     @property
     def columns(self) -> dict[str, Matrix]:
         """Every value of every trial, of the shape of the risks."""
-        columns = columns_of(self.weak, self.baseline, self.ceiling, self.w2s)
+        columns = columns_of(self._risks)
         if self.ill_conditioned is not None:
             extra = self.weak.ndim - self.ill_conditioned.weak.ndim  # the axis of label columns
             for name, flags in zip(ILL_CONDITIONED.values(), self.ill_conditioned, strict=True):
                 each = flags.reshape(*flags.shape[:-1], *(1,) * extra, flags.shape[-1])
                 columns[name] = np.broadcast_to(each, self.weak.shape).astype(np.float64)
         if self.accuracy is not None:
-            columns |= zip(ACCURACIES.values(), self.accuracy, strict=True)
+            columns |= zip(ACCURACIES, self.accuracy, strict=True)
         return columns
 
     @property
@@ -234,13 +241,6 @@ class Trials:
         return {name: estimate(values) for name, values in self.columns.items()}
 
 
-def columns_of(weak: Matrix, baseline: Matrix, ceiling: Matrix, w2s: Matrix) -> dict[str, Matrix]:
-    """What every trial has: risks, ratios, differences."""
-    risks = dict(zip(RISKS, (weak, baseline, ceiling, w2s), strict=True))
-    ratios = {"pgr": performance_gap_recovery(weak, ceiling, w2s), "opr": outperforming_ratio(baseline, w2s)}
-    return risks | ratios | {name: risks[more] - risks[less] for name, (more, less) in DIFFERENCES.items()}
-
-
 def doubts_of(columns: Mapping[str, Estimate]) -> Doubts:
     """Find doubts from means over trials."""
     mean, stderr = columns["gap"]
@@ -251,9 +251,10 @@ def doubts_of(columns: Mapping[str, Estimate]) -> Doubts:
 def summary_of(columns: Mapping[str, Estimate]) -> dict[str, Estimate]:
     """Metrics and ratios of means from means over trials; ratios in doubt are NaN."""
     doubts = doubts_of(columns)
-    found = {name: columns[name] for name in METRICS}
-    found |= {name: _ratio_of_means(*(columns[of] for of in parts)) for name, parts in OF_MEANS.items()}
-    for name in (*FITS_OF, *OF_MEANS):
+    found = {name: columns[name] for name in METRICS if name in columns}
+    for name, quotient in quotients_of_means().items():
+        found[name] = _ratio_of_means(columns[quotient.above], columns[quotient.below], columns[quotient.apart])
+    for name in found.keys() & {*ratios(), *quotients_of_means()}:
         found[name] = Estimate(*(np.where(doubts.of(name), np.nan, part) for part in found[name]))
     kept = {name: columns[name] for name in columns if name not in (*DIFFERENCES, *ILL_CONDITIONED.values())}
     return found | {name: kept[name] for name in kept if name not in found}

@@ -12,18 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import LARGEST_COUNT
-from w2s_fast.results.trials import ACCURACIES, DIFFERENCES, ILL_CONDITIONED, METRICS
+from w2s_fast.results.metrics import ACCURACIES, DIFFERENCES, FITS, METRICS
+from w2s_fast.results.trials import ILL_CONDITIONED
 from w2s_fast.study.setting import PARTS
 
 MOST_PLACES = 2**24  # settings times points times seeds
 LONGEST_TEXT = 10_000
 METHODS = ("wishart", "philox", "direct")
-COLUMNS = {
-    "gaussian": [(*METRICS, *DIFFERENCES, *PARTS)],
-    "features": [
-        (*METRICS, *DIFFERENCES, *ILL_CONDITIONED.values(), *signs) for signs in ((), tuple(ACCURACIES.values()))
-    ],
-}
+KINDS = {"gaussian": PARTS, "features": tuple(ILL_CONDITIONED.values())}  # with the columns of each alone
+ALWAYS = {*FITS, *DIFFERENCES, "pgr", "opr"}  # columns of every study; later metrics are those of later files
 GAUSSIAN = ("d_shared", "rho_weak", "rho_strong", "noise_variance")  # of a model, beside its dimensions
 SPEC = {"title", "n", "N", "settings", "columns", "keep_trials"}
 SHA256 = re.compile("[0-9a-f]{64}")
@@ -66,16 +63,24 @@ def spec(content: Any) -> dict[str, Any]:
     settings = [_setting(about) for about in _filled(found["settings"], "settings")]
     if any(about.keys() != settings[0].keys() or about["kind"] != settings[0]["kind"] for about in settings):
         raise ValueError("its settings are of several kinds")
-    if tuple(_filled(found["columns"], "columns")) not in COLUMNS[settings[0]["kind"]]:
-        raise ValueError(f"its columns must be those of a study, got {_short(found['columns'])}")
+    _require_columns(_filled(found["columns"], "columns"), settings[0]["kind"])
     if type(found["keep_trials"]) is not bool:
         raise ValueError(f"keep_trials must be true or false, got {_short(found['keep_trials'])}")
     return found
 
 
+def _require_columns(columns: list[Any], kind: str) -> None:
+    """Refuse columns that no study of that kind has, in the order that it has them."""
+    accuracies = ACCURACIES if kind == "features" and any(name in columns for name in ACCURACIES) else ()
+    possible = (*METRICS, *DIFFERENCES, *KINDS[kind], *accuracies)
+    needed = {*ALWAYS, *KINDS[kind], *accuracies}
+    if columns != [name for name in possible if name in columns] or not needed <= set(columns):
+        raise ValueError(f"its columns must be those of a study, got {_short(columns)}")
+
+
 def _setting(about: Any) -> dict[str, Any]:
-    if not isinstance(about, dict) or about.get("kind") not in COLUMNS:
-        raise ValueError(f"a setting must be of a kind of {', '.join(COLUMNS)}, got {_short(about)}")
+    if not isinstance(about, dict) or about.get("kind") not in KINDS:
+        raise ValueError(f"a setting must be of a kind of {', '.join(KINDS)}, got {_short(about)}")
     for name, value in about.items():
         if type(value) not in (int, float, bool, str):
             raise ValueError(f"{_short(name)} of a setting must be a number or a word, got {_short(value)}")

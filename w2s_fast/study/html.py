@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_fast import __version__
 from w2s_fast._files import whole_file
-from w2s_fast.results.trials import METRICS
+from w2s_fast.results.metrics import METRICS
 from w2s_fast.study import plot
 from w2s_fast.study.lines import Line
 from w2s_fast.study.report import NO_GAP, cells, column_name, scale_of, shown_metrics, whole

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast.probing.design import Points
-from w2s_fast.results.trials import METRICS, Doubts, Estimate
+from w2s_fast.results.metrics import METRICS
+from w2s_fast.results.trials import Doubts, Estimate
 from w2s_fast.study.setting import Setting, Theory
 
 Axis = Literal["n", "N"]

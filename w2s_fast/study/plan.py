@@ -18,8 +18,8 @@ import numpy.typing as npt
 from w2s_fast._threads import default_workers
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
-from w2s_fast.results.risks import performance_gap_recovery
-from w2s_fast.results.trials import FITS_OF, Estimate
+from w2s_fast.results.metrics import METRICS, value_of
+from w2s_fast.results.trials import Estimate
 from w2s_fast.study.lines import Axis, Line
 from w2s_fast.study.run import Study
 from w2s_fast.study.setting import Setting
@@ -81,7 +81,7 @@ def answer(line: Line, pgr: float) -> Answer:
     """Answer for what is fixed on a line of a pilot study: exactly where its model can, else by fits."""
     if line.theory(line.sizes)[0]:
         return exact_answer(line.setting, line.label, line.axis, line.fixed, pgr)
-    ill = np.logical_or.reduce([line.doubts.of(fit) for fit in FITS_OF["pgr"]])
+    ill = np.logical_or.reduce([line.doubts.of(fit) for fit in METRICS["pgr"].fits])
     measured = np.flatnonzero((line.trials > 1) & ~ill)
     if measured.size < FEWEST:
         note = (
@@ -90,7 +90,7 @@ def answer(line: Line, pgr: float) -> Answer:
         )
         return Answer(line.label, line.axis, line.fixed, None, "fit", note=note)
     x = line.sizes[measured].astype(np.float64)
-    risks = {name: Estimate(*(part[measured] for part in line.summary[name])) for name in FITS_OF["pgr"]}
+    risks = {name: Estimate(*(part[measured] for part in line.summary[name])) for name in METRICS["pgr"].fits}
     size = _first(_curves(line.axis, x, {name: mean for name, (mean, _) in risks.items()}, risks), x, pgr)
     rng = np.random.default_rng(0)
     again = [
@@ -146,8 +146,8 @@ def _curves(axis: Axis, x: Matrix, means: dict[str, Matrix], risks: dict[str, Es
         fits["weak"] = Hyperbola(float(np.average(means["weak"], weights=weight)), 0.0, -1.0)
 
     def pgr(sizes: Matrix) -> Matrix:
-        weak, w2s, ceiling = (fits[name].at(sizes) for name in ("weak", "w2s", "ceiling"))
-        return np.where(weak > ceiling, performance_gap_recovery(weak, ceiling, w2s), -np.inf)
+        risks = {name: fits[name].at(sizes) for name in METRICS["pgr"].fits}
+        return np.where(risks["weak"] > risks["ceiling"], value_of("pgr", risks), -np.inf)
 
     return pgr
 

@@ -17,19 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._files import whole_file
+from w2s_fast.results.metrics import FITS, METRICS, ratios
 from w2s_fast.results.trials import Estimate
 from w2s_fast.study.lines import Line
 
 P = ParamSpec("P")
 R = TypeVar("R")
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-FITS = {
-    "weak": ("#D55E00", "weak teacher"),
-    "baseline": ("#999999", "strong baseline"),
-    "ceiling": ("#009E73", "strong ceiling"),
-    "w2s": ("#0072B2", "W2S student"),
-}
-RATIOS = {"pgr": ("#0072B2", "PGR"), "opr": ("#CC79A7", "OPR")}
+COLOURS = {"weak": "#D55E00", "baseline": "#999999", "ceiling": "#009E73", "w2s": "#0072B2"}
+RATIOS = ("#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 CURVE_POINTS = 240
 FOOT = 0.03, 0.15  # of a panel's height: where the crosses of ratios in doubt lie
@@ -136,15 +132,15 @@ def comparison(lines: Sequence[Line]) -> Any:
     columns: dict[str, list[Line]] = {}
     for line in lines:
         columns.setdefault(_axis_label(line), []).append(line)
-    figure, axes = _figure((5.4 * len(columns), 6.2), 2, len(columns))
+    figure, axes = _figure((5.4 * len(columns), 3.1 * len(ratios())), len(ratios()), len(columns))
     colours = dict(zip(dict.fromkeys(line.label for line in lines), LABELS * len(lines), strict=False))
     for column, members in enumerate(columns.values()):
-        for row, metric in enumerate(RATIOS):
+        for row, metric in enumerate(ratios()):
             for level, line in enumerate(members):
                 _draw_metric(axes[row, column], line, metric, colours[line.label], line.label, level / len(members))
             _finish(axes[row, column], members[0])
             axes[row, column].axhline(1.0, color="black", lw=0.8, alpha=0.5)
-            axes[row, column].set_ylabel(RATIOS[metric][1])
+            axes[row, column].set_ylabel(METRICS[metric].label)
         _keep_pgr_readable(axes[0, column], members)
         axes[0, column].set_title(members[0].title, fontsize=11)
     _add_legend(figure, axes[0, 0], lines)
@@ -230,7 +226,7 @@ def _draw_metric(axes: Any, line: Line, metric: str, colour: str, name: str, lev
     if metric not in exact:
         axes.plot(line.sizes, mean, color=colour, lw=1.0)
         return
-    for values, style in ((exact[metric], "-"), (bounds[metric], ":")):
+    for values, style in ((exact[metric], "-"), (bounds.get(metric, exact[metric]), ":")):
         axes.plot(curve, np.where(np.isfinite(values), values, np.nan), color=colour, lw=1.3, ls=style)
 
 
@@ -243,8 +239,8 @@ def _finish(axes: Any, line: Line) -> None:
 
 
 def _draw_risks(axes: Any, line: Line) -> None:
-    for metric, (colour, name) in FITS.items():
-        _draw_metric(axes, line, metric, colour, name)
+    for fit, name in FITS.items():
+        _draw_metric(axes, line, fit, COLOURS[fit], name)
     _finish(axes, line)
     axes.set_title(", ".join(filter(None, (line.title, line.label))), fontsize=11)
     axes.set_ylabel("excess risk" if line.setting.is_synthetic else "test mean squared error")
@@ -253,11 +249,12 @@ def _draw_risks(axes: Any, line: Line) -> None:
 
 
 def _draw_ratios(axes: Any, line: Line) -> None:
-    for level, (metric, (colour, name)) in enumerate(RATIOS.items()):
-        _draw_metric(axes, line, metric, colour, name, level / len(RATIOS))
+    drawn = [name for name in ratios() if name in line.summary]
+    for level, (name, colour) in enumerate(zip(drawn, RATIOS * len(drawn), strict=False)):
+        _draw_metric(axes, line, name, colour, METRICS[name].label, level / len(drawn))
     _finish(axes, line)
     axes.axhline(1.0, color="black", lw=0.8, alpha=0.5)
-    axes.set_ylabel("PGR, OPR")
+    axes.set_ylabel(", ".join(METRICS[name].label for name in drawn))
     _keep_pgr_readable(axes, [line])
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="best")
 
@@ -277,7 +274,7 @@ def _add_legend(figure: Any, axes: Any, lines: Sequence[Line]) -> None:
     if any(line.theory(line.sizes)[0] for line in lines):
         handles += [Line2D([], [], color="black", lw=1.3), Line2D([], [], color="black", lw=1.2, ls=":")]
         labels += ["exact expectation", "bound of the paper"]
-    if any(line.doubts.of(metric).any() for line in lines for metric in RATIOS):
+    if any(line.doubts.of(metric).any() for line in lines for metric in ratios()):
         handles.append(Line2D([], [], color="black", marker="x", ms=5, ls=""))
         labels.append("ratio in doubt")
     if any(line.doubts.of(fit).any() for line in lines for fit in FITS):

@@ -16,7 +16,8 @@ import numpy as np
 
 from w2s_fast import __version__
 from w2s_fast._files import whole_file
-from w2s_fast.results.trials import ACCURACIES, METRICS, Trials
+from w2s_fast.results.metrics import ACCURACIES, METRICS, of_name
+from w2s_fast.results.trials import Trials
 from w2s_fast.study.lines import Line
 
 Row = dict[str, Any]
@@ -103,17 +104,19 @@ def whole(size: int) -> str:
 
 def scale_of(is_synthetic: bool, metric: str) -> float:
     """Factor by which tables for people show a metric: risks of the paper's setting are thousandths."""
-    return 1e3 if is_synthetic and metric not in ("pgr", "opr") else 1.0
+    found = of_name(metric)
+    return 1e3 if is_synthetic and found is not None and found.unit == "risk" else 1.0
 
 
 def shown_metrics(lines: Sequence[Line]) -> list[str]:
-    """Columns of tables for people: risks, ratios, and accuracies where some line has them."""
-    return [*METRICS, *(name for name in ACCURACIES.values() if any(name in line.summary for line in lines))]
+    """Columns of tables for people: the metrics that some line has."""
+    return [name for name in (*METRICS, *ACCURACIES) if any(name in line.summary for line in lines)]
 
 
 def column_name(metric: str) -> str:
     """Name a metric above its column."""
-    return metric.upper() if metric in ("pgr", "opr") else metric.replace("_", " ")
+    found = of_name(metric)
+    return metric.replace("_", " ") if found is None else found.label
 
 
 def cells(line: Line, index: int, metrics: Sequence[str]) -> list[str]:

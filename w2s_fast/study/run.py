@@ -20,10 +20,9 @@ from w2s_fast._devices import CPU, TRIALS
 from w2s_fast._text import printable
 from w2s_fast._threads import default_workers
 from w2s_fast.gaussian.simulate import Device
+from w2s_fast.results.metrics import ACCURACIES, FITS
 from w2s_fast.results.trials import (
-    ACCURACIES,
     ILL_CONDITIONED,
-    RISKS,
     Accuracy,
     Doubts,
     Estimate,
@@ -288,11 +287,12 @@ class Study:
         points = self.points
         for index, setting in enumerate(self.settings):
             first_place = index * len(points)
+            kept = [setting.columns.index(name) for name in self._record.columns]  # a file may be older than a metric
             for seed, trials in self.seeds.items():
                 done = self._record.done(seed)[first_place : first_place + len(points)]
                 if min(done) < trials:
                     for chunk in setting.run(points, done, trials, seed=seed, device=device, workers=workers):
-                        yield seed, [(first_place + point, first, values) for point, first, values in chunk]
+                        yield seed, [(first_place + point, first, values[:, kept]) for point, first, values in chunk]
 
     def merge(self, other: Study) -> Self:
         """Add the trials of the same study run with other seeds, and return ``self``.
@@ -351,11 +351,11 @@ class Study:
         values = {name: column.reshape(shape) for name, column in zip(self._record.columns, columns, strict=True)}
         n, N = (np.broadcast_to(sizes, shape[:-1]).copy() for sizes in (self.n, self.N))
         flags = [values[name] > 0 for name in ILL_CONDITIONED.values() if name in values]
-        hits = [values[name] for name in ACCURACIES.values() if name in values]
+        hits = [values[name] for name in ACCURACIES if name in values]
         return Trials(
             n,
             N,
-            **{name: values[name] for name in RISKS},
+            **{name: values[name] for name in FITS},
             seed=self.seed,
             ill_conditioned=IllConditioned(*flags) if flags else None,
             accuracy=Accuracy(*hits) if hits else None,

@@ -22,8 +22,18 @@ from w2s_fast.probing.data import Rows, Task, blocks, let_go
 from w2s_fast.probing.design import Design, Points
 from w2s_fast.probing.outcomes import Outcome
 from w2s_fast.probing.probe import run_trials
+from w2s_fast.results.metrics import (
+    ACCURACIES,
+    DIFFERENCES,
+    FITS,
+    METRICS,
+    columns_of,
+    metric_of,
+    quotients_of_means,
+    values_of,
+)
 from w2s_fast.results.risks import Risks
-from w2s_fast.results.trials import ACCURACIES, DIFFERENCES, ILL_CONDITIONED, METRICS, OF_MEANS, columns_of
+from w2s_fast.results.trials import ILL_CONDITIONED
 
 Matrix = npt.NDArray[np.float64]
 Source = GaussianModel | Task | Callable[..., GaussianModel]
@@ -94,7 +104,7 @@ class Setting:
         if self.is_synthetic:
             return (*columns, *PARTS)
         signs = isinstance(self.source, Task) and self.source.has_signs
-        return (*columns, *ILL_CONDITIONED.values(), *(ACCURACIES.values() if signs else ()))
+        return (*columns, *ILL_CONDITIONED.values(), *(ACCURACIES if signs else ()))
 
     def label(self, axes: Sequence[str]) -> str:
         """Name the setting by its values on the given axes."""
@@ -139,7 +149,7 @@ class Setting:
             spans = [Span(*points[point], done[point], trials) for point in missing]
             how: dict[str, Any] = {"method": self._method, "ridge": self.about["ridge"], "device": device}
             for index, first, values in run_spans(self.source, spans, seed=seed, workers=workers, **how):
-                columns = columns_of(*values[:, :4].T).values()
+                columns = columns_of(dict(zip(FITS, values[:, :4].T, strict=True))).values()
                 yield [(missing[index], first, np.column_stack((*columns, values[:, 4:])))]
         elif self.source is not None:
             # Points of real features share each trial's rows, and so come and go together.
@@ -157,18 +167,20 @@ class Setting:
             return {}, {}
         exact, bounds = expected_risks(self.source, n, N), paper_bounds(self.source, n, N)
         parts = (*w2s_variance(self.source, n, N), *w2s_variance(self.source, n, N, population=True))
-        return _by_metric(exact) | dict(zip(PARTS, parts, strict=True)), _by_metric(bounds)
+        # The paper bounds what its risks have, and a ratio of bounds is no bound of any other ratio.
+        bounded = {name: value for name, value in _by_metric(bounds).items() if hasattr(bounds, metric_of(name))}
+        return _by_metric(exact) | dict(zip(PARTS, parts, strict=True)), bounded
 
 
 def _by_metric(risks: Risks) -> Theory:
     """Metrics of expected risks: their ratios are what ratios of means come to."""
-    ratios = {name: getattr(risks, name.removesuffix("_of_means")) for name in OF_MEANS}
-    return {name: getattr(risks, name) for name in METRICS} | ratios
+    by_fit = risks._asdict()
+    return values_of(by_fit) | {name: quotient(by_fit) for name, quotient in quotients_of_means().items()}
 
 
 def _values_of(outcome: Outcome, signs: bool) -> Matrix:
     """Columns of one trial of real features at each point."""
-    columns = columns_of(*outcome.errors[:, :, 0].T).values()
+    columns = columns_of(dict(zip(FITS, outcome.errors[:, :, 0].T, strict=True))).values()
     return np.column_stack((*columns, outcome.ill_conditioned, *([outcome.hits[:, :, 0]] if signs else [])))
 
 

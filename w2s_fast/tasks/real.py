@@ -14,7 +14,8 @@ from w2s_fast._random import stream
 from w2s_fast.linalg.angles import correlation_dimension
 from w2s_fast.linalg.subspace import intrinsic_dimension
 from w2s_fast.probing.data import Task
-from w2s_fast.results.trials import FITS_OF, OF_MEANS, Doubts, Estimate
+from w2s_fast.results.metrics import quotients_of_means, ratios
+from w2s_fast.results.trials import Doubts, Estimate
 from w2s_fast.study.lines import Line, lines_of
 from w2s_fast.study.run import Study
 from w2s_fast.tasks.cache import Extractor, Features, ShowProgress
@@ -123,7 +124,7 @@ class Run(NamedTuple):
     def lines(self, title: str, label: str) -> list[Line]:
         """Results along n and along N under names of their own; ratios in doubt are NaN."""
         study, summary, doubts = self.study, dict(self.study.summary()), self.doubts
-        for name in (*FITS_OF, *OF_MEANS):
+        for name in (*ratios(), *quotients_of_means()):
             summary[name] = Estimate(*(np.where(doubts.of(name), np.nan, part) for part in summary[name]))
         lines = lines_of(title, [], study.settings, study.points, study.counts, summary, doubts)
         return [replace(line, label=label) for line in lines]
