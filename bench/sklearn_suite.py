@@ -30,7 +30,7 @@ CALLERS = (
 )
 SKIPPED = {
     "test_randomized_svd_power_iteration_normalizer": "asks that iterations diverge without a normalizer; ours always "
-    "have one (its other half is in tests/test_subspace.py)",
+    "have one (its other half is in tests/linalg/test_subspace.py)",
 }
 
 

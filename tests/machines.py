@@ -30,18 +30,11 @@ KERNELS = ("SkylakeX", "Haswell", "Zen", "Sandybridge", "Nehalem", "Prescott")
 UNLIKE = ("SkylakeX", "Haswell", "Prescott")  # of 512, 256 and 128 bits, whose sums differ most
 ZONES = ("Pacific/Kiritimati", "America/St_Johns", "Asia/Kathmandu")
 NUMERICAL = (
-    "cutoff",
-    "gaussian",
-    "gram",
-    "leastsq",
-    "leastsq_accuracy",
-    "lstsq",
-    "moments",
-    "probe",
-    "scales",
-    "subspace",
-    "subspace_sources",
-    "theory",
+    "tests/linalg",
+    "tests/probing",
+    "tests/gaussian/test_gaussian.py",
+    "tests/gaussian/test_theory.py",
+    "tests/test_scales.py",
 )
 # Which kernels each BLAS took, once both have worked with them: kernels that a processor cannot run end the process.
 TRIAL = """
@@ -116,7 +109,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="the whole suite on every machine")
     chosen, arguments = parser.parse_known_args()
     if not chosen.full and not arguments:
-        arguments = [f"tests/test_{name}.py" for name in NUMERICAL]
+        arguments = [*NUMERICAL]
     seen: set[str] = set()
     good = True
     for machine in machines(chosen.full):

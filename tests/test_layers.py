@@ -158,3 +158,9 @@ def test_every_public_name_is_there_and_listed_once() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = w2s_fast.nonsense
+
+
+def test_no_test_imports_another() -> None:
+    for path in Path(__file__).parent.rglob("test_*.py"):
+        for name in imports(path.read_text(encoding="utf-8")):
+            assert not (name.startswith("tests.") and name.rsplit(".", 1)[-1].startswith("test_")), f"{path} <- {name}"

@@ -1,4 +1,4 @@
-"""What small calls cost beside NumPy's: ``python -m pytest tests/test_overhead.py --benchmark-only``.
+"""What small calls cost beside NumPy's: ``python -m pytest tests/bench/test_overhead.py --benchmark-only``.
 
 Left out of other runs. Each call of ours has NumPy's in its group, and must not take more than twice as long.
 """

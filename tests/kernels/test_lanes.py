@@ -6,33 +6,10 @@ from scipy import stats
 
 from tests import naive
 from tests.conftest import COMPILED
-from tests.test_simulate import GEOMETRIES, RISKS, random_models, same_distribution, tilted
+from tests.models import GEOMETRIES, MODELS, RISKS, SHAPES, random_models, same_distribution, values_of
 from w2s_fast import GaussianModel, expected_risks, simulate, w2s_variance
 from w2s_fast._random import key
 from w2s_fast.gaussian.coordinates import canonical
-from w2s_fast.gaussian.simulate import Span, run_spans
-
-SHAPES = {  # n, N against d_weak = 4, d_strong = 3
-    "plenty": (20, 15),
-    "teacher barely fits": (5, 12),
-    "teacher interpolates": (4, 12),
-    "student interpolates": (12, 3),
-    "fewest rows": (4, 3),
-    "far more rows than matter": (10**6, 10**12),
-}
-MODELS = GEOMETRIES | {
-    "no shared direction": GaussianModel.paper(d_weak=4, d_strong=3, d_shared=0, d_target=9),
-    "many hidden": GaussianModel.paper(d_weak=12, d_strong=3, d_shared=2, d_target=20),
-    "no noise": GaussianModel.paper(d_weak=4, d_strong=3, d_shared=2, noise_variance=0.0, d_target=5),
-    "small angles": tilted(np.array([0.0, 1e-7, 1e-3, 0.5])),
-    "one dimension": GaussianModel([1.0, 2.0], [[1.0], [1.0]], [[1.0], [0.0]], 0.5),
-}
-
-
-def values_of(model, n, N, trials, seed, device="cpu"):
-    """Values of the trials less what no feature sees."""
-    ((_, _, values),) = run_spans(model, [Span(n, N, 0, trials)], seed=seed, method="philox", device=device)
-    return values - np.array([model.rho_weak, *(model.rho_strong,) * 3, 0, 0, 0, 0])
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests import naive
 from tests.accuracy import rounding
-from tests.matrices import matrix, random
+from tests.matrices import assert_leading, assert_orthonormal, matrix, random
 from w2s_fast import (
     Subspace,
     correlation_dimension,
@@ -34,10 +34,6 @@ SPECTRA = {
     "zeros": np.zeros(20),
 }
 SPARSE = (scipy.sparse.csr_array, scipy.sparse.csc_array, scipy.sparse.csr_matrix, scipy.sparse.coo_array)
-
-
-def assert_orthonormal(columns, atol=1e-13):
-    np.testing.assert_allclose(columns.T @ columns, np.eye(columns.shape[1]), atol=atol)
 
 
 def sketch(X, key, width, cuts=()):
@@ -451,16 +447,6 @@ def test_numpys_global_seed_is_followed(call, name, global_state):
 def test_bad_input_is_refused_by_name(M, settings, error, message):
     with pytest.raises(error, match=re.escape(message)):
         randomized_svd(M, **{"n_components": 1, "random_state": 0} | settings)
-
-
-def assert_leading(found, X, k):
-    """The subspace is that of the leading k right singular vectors of X."""
-    _, s, vt = np.linalg.svd(np.asarray(X, np.float64))
-    assert (found.rank, found.basis.shape) == (k, (X.shape[1], k))
-    assert_orthonormal(found.basis)
-    np.testing.assert_allclose(found.eigenvalues, s[:k] ** 2, rtol=1e-9)
-    np.testing.assert_allclose(found.energy, np.sum(s[:k] ** 2) / np.sum(s**2), rtol=1e-12)
-    np.testing.assert_allclose(found.basis @ (found.basis.T @ vt[:k].T), vt[:k].T, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(12, 5), (5, 12), (6, 6)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.test_gaussian import random_model
+from tests.models import random_model
 from w2s_fast import (
     GaussianModel,
     best_labels,

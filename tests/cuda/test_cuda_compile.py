@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 def compiled(architecture, *kernels):
     """Resource use of each kernel, compiled in a process of its own: device functions are compiled once a process."""
     program = [sys.executable, "-m", "tests.cuda_compiler", architecture, *kernels]
-    done = subprocess.run(program, capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(program, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -42,7 +42,7 @@ def test_no_kernel_spills_or_needs_a_stack(architecture):
 
 
 def test_every_kernel_is_compiled_here():
-    source = (Path(__file__).parent.parent / "w2s_fast" / "cuda" / "kernels.py").read_text(encoding="utf-8")
+    source = (Path(__file__).parents[2] / "w2s_fast" / "cuda" / "kernels.py").read_text(encoding="utf-8")
     assert set(re.findall(r"@kernel\ndef (\w+)", source)) == {name.split(":")[0] for name in cuda_compiler.SIGNATURES}
 
 

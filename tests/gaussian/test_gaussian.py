@@ -3,13 +3,9 @@
 import numpy as np
 import pytest
 
+from tests.models import random_model
 from w2s_fast import GaussianModel, correlation_dimension, expected_risks, principal_angles
 from w2s_fast.gaussian.coordinates import align_with, canonical
-
-
-def random_model(rng, r=8, d_weak=4, d_strong=3, noise_variance=0.5):
-    maps = rng.standard_normal((r, d_weak)), rng.standard_normal((r, d_strong))
-    return GaussianModel(rng.standard_normal(r), *maps, noise_variance)
 
 
 def test_the_paper_setting_has_the_published_constants():

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_store import features, killed, made, table
+from tests.studies import features, killed, made, table
 from w2s_fast import Study
 from w2s_fast.study import database, store
 from w2s_fast.study.run import merge_files

@@ -10,31 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from w2s_fast import GaussianModel, Study, Task
+from tests.studies import StopError, features, killed, made, table
+from w2s_fast import Study
 from w2s_fast.gaussian.simulate import LARGEST_CHUNK
 from w2s_fast.results.metrics import METRICS
 from w2s_fast.study import store
-from w2s_fast.study.report import finite
 from w2s_fast.study.run import merge_files
 from w2s_fast.study.setting import fingerprint
 from w2s_fast.study.store import StudyFileError, opened
-
-
-def family(d_shared=2, noise_variance=0.5):
-    return GaussianModel.paper(6, 4, d_shared, noise_variance, d_target=9)
-
-
-GRID = {"n": [[12], [20]], "N": [9, 30], "d_shared": [0, 3], "ridge": [0.0, 0.5]}
-
-
-def made(path=None, trials=7, seed=3, **changes):
-    return Study(family, **(GRID | changes), trials=trials, seed=seed, path=path, title="tiny")
-
-
-def features(seed=0):
-    rng = np.random.default_rng(seed)
-    strong = rng.standard_normal((80, 4))
-    return Task.of(strong[:, :2], strong, strong[:, 0] + 0.1 * rng.standard_normal(80), test=20)
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +28,6 @@ def reference():
 @pytest.fixture
 def finished(tmp_path):
     return made(tmp_path / "study.sqlite").run(progress=False)
-
-
-def table(study):
-    """Rows that compare: NaN, which is not itself, as None."""
-    return finite(study.table())
-
-
-class StopError(Exception):
-    pass
 
 
 def stop_after(calls):
@@ -229,22 +203,6 @@ def test_merges_that_cannot_be(tmp_path, finished):
         merge_files([finished.path], finished.path)
     assert finished.path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["study.sqlite"]
-
-
-def killed(folder, path):
-    """Copy a study file as it is amid a run, with its log, as a kill would leave it."""
-
-    def copy(done, total):
-        if done > 20:
-            folder.mkdir()
-            for file in path.parent.glob(f"{path.name}*"):
-                shutil.copy(file, folder)
-            raise StopError
-
-    with pytest.raises(StopError):
-        made(path).run(copy)
-    assert sorted(file.name for file in folder.iterdir()) == [path.name, f"{path.name}-wal"]
-    return folder / path.name
 
 
 def test_a_killed_run_is_read_where_nothing_can_be_written(tmp_path, monkeypatch):

@@ -1,31 +1,17 @@
 """Subspaces of what is not in memory, proofs of rank, and features compared over their rows."""
 
-import json
 import re
 
 import numpy as np
 import pytest
 
 from tests import naive
-from tests.matrices import matrix, random
-from tests.test_subspace import assert_leading, assert_orthonormal
+from tests.matrices import assert_leading, assert_orthonormal, matrix, random, save_safetensors
 from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, projected_correlation_dimension
 from w2s_fast.linalg import subspace
 from w2s_fast.linalg.blocks import Rows
 from w2s_fast.linalg.dimension import rank_bounds
 from w2s_fast.linalg.krylov import Ritz, nystrom
-
-
-def save_safetensors(path, **arrays):
-    """Write the format by hand, bfloat16 for arrays of uint16."""
-    names = {"f8": "F64", "f4": "F32", "f2": "F16", "u2": "BF16", "i4": "I32"}
-    header, data = {"__metadata__": {"format": "np"}}, b""
-    for name, array in arrays.items():
-        offsets = [len(data), len(data) + array.nbytes]
-        header[name] = {"dtype": names[array.dtype.str[1:]], "shape": list(array.shape), "data_offsets": offsets}
-        data += array.tobytes()
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
 
 
 def files(folder, X):

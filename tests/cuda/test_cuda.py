@@ -1,6 +1,6 @@
 """The CUDA kernels against the oracles of the CPU: on a GPU, or in the simulator, in a process of its own.
 
-``NUMBA_ENABLE_CUDASIM=1 python -m pytest tests/test_cuda.py``
+``NUMBA_ENABLE_CUDASIM=1 python -m pytest tests/cuda/test_cuda.py``
 """
 
 from types import SimpleNamespace
@@ -10,8 +10,7 @@ import pytest
 
 from tests import naive, strict_arrays
 from tests.accuracy import rounding
-from tests.test_lanes import MODELS, SHAPES, values_of
-from tests.test_simulate import GEOMETRIES, RISKS
+from tests.models import GEOMETRIES, MODELS, RISKS, SHAPES, values_of
 from w2s_fast import GaussianModel, Study, cuda, linalg, simulate
 from w2s_fast._random import key, key64, stream
 from w2s_fast.linalg.gram import Gram

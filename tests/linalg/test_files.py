@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_subspace_sources import save_safetensors
+from tests.matrices import save_safetensors
 from w2s_fast import Subspace, intrinsic_dimension, probe
 from w2s_fast.linalg.blocks import Rows
 from w2s_fast.linalg.files import MatrixFile, split_name

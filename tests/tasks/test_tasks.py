@@ -220,7 +220,7 @@ def test_what_is_no_feature_is_refused(folder, bad):
 
 
 def test_the_extra_holds_what_extractors_need():
-    pyproject = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     extra = set(pyproject["project"]["optional-dependencies"]["tasks"])
     tasks = (valence.TASK, solar.TASK)
     assert extra == {package for task in tasks for extractor in task.extractors for package in extractor.packages}

@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from tests.test_simulate import GEOMETRIES
+from tests.models import GEOMETRIES
 from w2s_fast import simulate
 from w2s_fast._devices import Driver, DriverError
 

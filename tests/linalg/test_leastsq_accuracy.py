@@ -276,7 +276,7 @@ def test_labels_out_of_reach_have_weights_of_zero(shape):
 
 def nist(name):
     """Features, labels and certified weights, as fractions and floats."""
-    data = json.loads((Path(__file__).parent / "data" / "nist_strd.json").read_text())
+    data = json.loads((Path(__file__).parents[1] / "data" / "nist_strd.json").read_text())
     if name in ("longley", "filip"):
         entry, degree = data[name], 10
         x = [[Fraction(str(value)) for value in np.atleast_1d(row)] for row in entry["x"]]

@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.jit_speed,
     pytest.mark.skipif(sys.platform != "linux", reason="closed and full streams as Linux has them"),
 ]
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 MAIN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from w2s_fast.cli import main; main()"
 SWEEP = ("sweep", "--n", "300", "--N", "1000", "--trials", "3")
 LONG = ("sweep", "--N", "lin:400:4000:20", "--trials", "100000")

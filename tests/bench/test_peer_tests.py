@@ -9,7 +9,7 @@ import pytest
 from bench import peer_tests
 from tests.conftest import HANG
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def script(*words):
