@@ -50,7 +50,7 @@ def main() -> int:
         subprocess.run([sys.executable, "-m", "asv", "machine", "--yes"], cwd=clone, check=True)
         git(clone, "commit", "--quiet", "--allow-empty", "-m", "Nothing changes")
         identical = slower(clone)
-        module = clone / "w2s_fast/linalg/moments.py"
+        module = clone / "w2s_fast/linalg/accumulate/moments.py"
         module.write_text(module.read_text() + SLOWDOWN)
         git(clone, "commit", "--quiet", "--all", "-m", "Moments take twice as long")
         planted = slower(clone)

@@ -5,7 +5,8 @@ import pytest
 import scipy.sparse
 
 from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, principal_angles, randomized_svd
-from w2s_fast.linalg import products, subspace
+from w2s_fast.linalg.rows import products
+from w2s_fast.linalg.spectral import subspace
 
 POWERS = {np.float32: (-100, -64, -30, 57, 100, 110), np.float64: (-1000, -566, -300, 300, 508, 1000)}
 SCALES = [(dtype, power) for dtype, powers in POWERS.items() for power in powers]

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from w2s_fast.gaussian.planning import best_labels, required_labels, required_pseudo_labels
     from w2s_fast.gaussian.simulate import simulate
     from w2s_fast.gaussian.theory import expected_risks, paper_bounds, paper_ratio_bounds, w2s_variance
-    from w2s_fast.linalg.angles import correlation_dimension, principal_angles, projected_correlation_dimension
-    from w2s_fast.linalg.gram import Gram
-    from w2s_fast.linalg.leastsq import MinNorm, min_norm
-    from w2s_fast.linalg.lstsq import lstsq
-    from w2s_fast.linalg.moments import CoMoments, Moments
-    from w2s_fast.linalg.randomized import randomized_svd
-    from w2s_fast.linalg.subspace import Subspace, intrinsic_dimension
+    from w2s_fast.linalg.accumulate.gram import Gram
+    from w2s_fast.linalg.accumulate.moments import CoMoments, Moments
+    from w2s_fast.linalg.leastsq.lstsq import lstsq
+    from w2s_fast.linalg.leastsq.min_norm import MinNorm, min_norm
+    from w2s_fast.linalg.spectral.angles import correlation_dimension, principal_angles, projected_correlation_dimension
+    from w2s_fast.linalg.spectral.randomized import randomized_svd
+    from w2s_fast.linalg.spectral.subspace import Subspace, intrinsic_dimension
     from w2s_fast.probing.data import Task
     from w2s_fast.probing.probe import probe
     from w2s_fast.results.risks import Risks
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
     from w2s_fast.study.run import Study
 
 _HOME = {
-    "CoMoments": "linalg.moments",
+    "CoMoments": "linalg.accumulate.moments",
     "GaussianModel": "gaussian.model",
-    "Gram": "linalg.gram",
-    "MinNorm": "linalg.leastsq",
-    "Moments": "linalg.moments",
+    "Gram": "linalg.accumulate.gram",
+    "MinNorm": "linalg.leastsq.min_norm",
+    "Moments": "linalg.accumulate.moments",
     "Risks": "results.risks",
     "Study": "study.run",
-    "Subspace": "linalg.subspace",
+    "Subspace": "linalg.spectral.subspace",
     "Task": "probing.data",
     "Trials": "results.trials",
     "best_labels": "gaussian.planning",
-    "correlation_dimension": "linalg.angles",
+    "correlation_dimension": "linalg.spectral.angles",
     "expected_risks": "gaussian.theory",
-    "intrinsic_dimension": "linalg.subspace",
-    "lstsq": "linalg.lstsq",
-    "min_norm": "linalg.leastsq",
+    "intrinsic_dimension": "linalg.spectral.subspace",
+    "lstsq": "linalg.leastsq.lstsq",
+    "min_norm": "linalg.leastsq.min_norm",
     "paper_bounds": "gaussian.theory",
     "paper_ratio_bounds": "gaussian.theory",
-    "principal_angles": "linalg.angles",
+    "principal_angles": "linalg.spectral.angles",
     "probe": "probing.probe",
-    "projected_correlation_dimension": "linalg.angles",
-    "randomized_svd": "linalg.randomized",
+    "projected_correlation_dimension": "linalg.spectral.angles",
+    "randomized_svd": "linalg.spectral.randomized",
     "required_labels": "gaussian.planning",
     "required_pseudo_labels": "gaussian.planning",
     "simulate": "gaussian.simulate",

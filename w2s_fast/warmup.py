@@ -34,21 +34,21 @@ def _rows(dtype: npt.DTypeLike = np.float64) -> npt.NDArray[np.floating]:
 
 
 def _moments() -> None:
-    from w2s_fast.linalg.moments import Moments
+    from w2s_fast.linalg.accumulate.moments import Moments
 
     for dtype in (np.float32, np.float64):
         Moments().update(_rows(dtype)).merge(Moments().update(_rows(dtype)))
 
 
 def _least_squares() -> None:
-    from w2s_fast.linalg.leastsq import min_norm
+    from w2s_fast.linalg.leastsq.min_norm import min_norm
 
     min_norm(_rows(), np.arange(60.0))
 
 
 def _factors() -> None:
-    from w2s_fast.linalg.gram import Gram
-    from w2s_fast.linalg.leastsq import MinNorm
+    from w2s_fast.linalg.accumulate.gram import Gram
+    from w2s_fast.linalg.leastsq.min_norm import MinNorm
 
     factor = MinNorm(_rows(), rcond=1e-9, ridge=1.0)
     factor.solve(np.arange(60.0))

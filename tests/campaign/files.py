@@ -18,8 +18,8 @@ import numpy.typing as npt
 from tests.campaign.children import require_one_line
 from tests.campaign.studies import study, table
 from w2s_fast import Gram, Study, Subspace
-from w2s_fast.linalg.blocks import Rows
-from w2s_fast.linalg.files import MatrixFile
+from w2s_fast.linalg.files.matrix import MatrixFile
+from w2s_fast.linalg.rows.blocks import Rows
 from w2s_fast.study import database, store
 from w2s_fast.study.store import StudyFileError
 

@@ -11,10 +11,10 @@ import pytest
 from tests import naive, strict_arrays
 from tests.accuracy import rounding
 from tests.models import GEOMETRIES, MODELS, RISKS, SHAPES, values_of
-from w2s_fast import GaussianModel, Study, cuda, linalg, simulate
+from w2s_fast import GaussianModel, Study, Subspace, cuda, simulate
 from w2s_fast._random import key, key64, stream
-from w2s_fast.linalg.gram import Gram
-from w2s_fast.linalg.moments import Moments
+from w2s_fast.linalg.accumulate.gram import Gram
+from w2s_fast.linalg.accumulate.moments import Moments
 
 try:
     from w2s_fast.cuda import kernels, trials
@@ -224,7 +224,7 @@ def test_randomized_svd_reconstructs_low_rank_and_bounds_the_rest(rows, wide, n_
 
 def test_subspace_of_rows_that_stream_in(rows, tmp_path):
     np.save(tmp_path / "rows.npy", rows)
-    host = linalg.subspace.Subspace.fit(rows, energy=0.9999)
+    host = Subspace.fit(rows, energy=0.9999)
     for source in (put(rows), tmp_path / "rows.npy", [rows[:10], rows[10:]]):
         found = cuda.fit_subspace(source, energy=0.9999)
         assert found.rank == host.rank

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests import accuracy
 from tests.conftest import COMPILED
 from w2s_fast import MinNorm, min_norm
-from w2s_fast.linalg import by_svd
-from w2s_fast.linalg.cutoff import FEW, STORED, Cutoff, arithmetic
+from w2s_fast.linalg.leastsq import by_svd
+from w2s_fast.linalg.leastsq.policy import FEW, STORED, Cutoff, arithmetic
 
 EPS32 = float(np.finfo(np.float32).eps)
 
@@ -200,7 +200,7 @@ def test_stacks_of_deficient_problems_are_solved_by_compiled_code(shape, dtype, 
     def refused(*args):
         raise AssertionError("no problem of a moderate scale is left to Python")
 
-    monkeypatch.setattr("w2s_fast.linalg.leastsq._by_rows", refused)
+    monkeypatch.setattr("w2s_fast.linalg.leastsq.min_norm._by_rows", refused)
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((50, *shape)), rng.standard_normal((50, shape[0], 2)).astype(dtype)
     X[::2, :, -1] = X[::2, :, 0]

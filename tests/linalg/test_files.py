@@ -11,8 +11,8 @@ import pytest
 
 from tests.matrices import save_safetensors
 from w2s_fast import Subspace, intrinsic_dimension, probe
-from w2s_fast.linalg.blocks import Rows
-from w2s_fast.linalg.files import MatrixFile, split_name
+from w2s_fast.linalg.files.matrix import MatrixFile, split_name
+from w2s_fast.linalg.rows.blocks import Rows
 
 X = np.arange(12.0).reshape(4, 3)
 DATA = X.tobytes()

@@ -12,8 +12,9 @@ import scipy.linalg
 from tests import accuracy
 from tests.matrices import random
 from w2s_fast import MinNorm, lstsq, min_norm
-from w2s_fast.linalg import by_gram, by_qr, leastsq
-from w2s_fast.linalg.cutoff import arithmetic
+from w2s_fast.linalg.leastsq import by_gram, by_qr
+from w2s_fast.linalg.leastsq import min_norm as leastsq
+from w2s_fast.linalg.leastsq.policy import arithmetic
 
 FACTOR = 10.0  # of gelsd's backward error
 ROUNDING = 0.5  # of eps: no one needs to do better than this, though gelsd may by luck

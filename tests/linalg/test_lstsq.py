@@ -8,7 +8,7 @@ import pytest
 from tests import naive
 from tests.matrices import random, spectrum
 from w2s_fast import lstsq
-from w2s_fast.linalg import by_qr
+from w2s_fast.linalg.leastsq import by_qr
 
 SHAPES = [(1, 1), (1, 4), (4, 1), (3, 7), (7, 3), (5, 5)]
 LONG = [(3000, 12), (12, 3000), (40_000, 1), (1, 40_000), (9000, 600)]  # go by way of triangles

@@ -22,8 +22,9 @@ from w2s_fast import (
     randomized_svd,
 )
 from w2s_fast.kernels.sketch import NONZEROS, TILE_COLUMNS, add_sketch
-from w2s_fast.linalg import lanczos, orthonormal, products, randomized
-from w2s_fast.linalg.orthonormal import leading_eigenvectors
+from w2s_fast.linalg.rows import products
+from w2s_fast.linalg.spectral import lanczos, orthonormal, randomized
+from w2s_fast.linalg.spectral.orthonormal import leading_eigenvectors
 
 SPECTRA = {
     "flat": np.ones(20),

@@ -8,10 +8,10 @@ import pytest
 from tests import naive
 from tests.matrices import assert_leading, assert_orthonormal, matrix, random, save_safetensors
 from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, projected_correlation_dimension
-from w2s_fast.linalg import subspace
-from w2s_fast.linalg.blocks import Rows
-from w2s_fast.linalg.dimension import rank_bounds
-from w2s_fast.linalg.krylov import Ritz, nystrom
+from w2s_fast.linalg.rows.blocks import Rows
+from w2s_fast.linalg.spectral import subspace
+from w2s_fast.linalg.spectral.dimension import rank_bounds
+from w2s_fast.linalg.spectral.krylov import Ritz, nystrom
 
 
 def files(folder, X):

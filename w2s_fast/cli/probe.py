@@ -102,7 +102,7 @@ def _by_name(paths: tuple[str, ...]) -> dict[str, str]:
 
 def _name(path: str) -> str:
     """``features/clip.npy`` -> ``clip``, ``all.npz#clip`` -> ``all#clip``."""
-    from w2s_fast.linalg.files import split_name
+    from w2s_fast.linalg.files.matrix import split_name
 
     file, entry = split_name(path)
     return file.stem + f"#{entry}" * bool(entry)

@@ -14,9 +14,9 @@ import numpy as np
 from w2s_fast._check import FloatArray
 from w2s_fast.cuda import arrays, kernels
 from w2s_fast.cuda._shim import array_library, explained, to_host
-from w2s_fast.linalg import gram, moments
-from w2s_fast.linalg.blocks import Rows
-from w2s_fast.linalg.products import merge_scatter, scatter_of_block
+from w2s_fast.linalg.accumulate import gram, moments
+from w2s_fast.linalg.rows.blocks import Rows
+from w2s_fast.linalg.rows.products import merge_scatter, scatter_of_block
 
 Matrix = Any  # float64 on the GPU
 THREADS = 128

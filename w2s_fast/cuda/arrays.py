@@ -9,7 +9,7 @@ import numpy as np
 
 from w2s_fast import _check
 from w2s_fast.cuda._shim import CHUNKS, SIMULATED, array_library, explained
-from w2s_fast.linalg.blocks import Rows
+from w2s_fast.linalg.rows.blocks import Rows
 
 ON_CUDA = 2  # device type of DLPack
 

@@ -12,11 +12,11 @@ from w2s_fast._random import key64
 from w2s_fast.cuda import arrays, kernels
 from w2s_fast.cuda._shim import array_library, explained, to_host
 from w2s_fast.cuda.accumulate import Gram, ScaledFactor, parts_of
-from w2s_fast.linalg.blocks import Rows
-from w2s_fast.linalg.cutoff import Cutoff, column_norms
-from w2s_fast.linalg.dimension import rank_for_energy
-from w2s_fast.linalg.scale import exponent_of, exponents, scaled, scaled_back
-from w2s_fast.linalg.subspace import Subspace
+from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms
+from w2s_fast.linalg.rows.blocks import Rows
+from w2s_fast.linalg.rows.scale import exponent_of, exponents, scaled, scaled_back
+from w2s_fast.linalg.spectral.dimension import rank_for_energy
+from w2s_fast.linalg.spectral.subspace import Subspace
 
 SKETCH_PART_ROWS, MOST_SKETCH_PARTS = 2_048, 64
 SKETCH_BYTES = 40 * 1024  # of shared memory for a strip of the sketch; places and signs take 4 KiB

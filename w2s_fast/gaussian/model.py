@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg import by_svd
-from w2s_fast.linalg.cutoff import Cutoff
-from w2s_fast.linalg.scale import scaled_back
+from w2s_fast.linalg.leastsq import by_svd
+from w2s_fast.linalg.leastsq.policy import Cutoff
+from w2s_fast.linalg.rows.scale import scaled_back
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_SQUARE = 1e140  # of a label: squared once more for standard errors, and summed, it stays finite
@@ -211,6 +211,6 @@ class GaussianModel:
     @cached_property
     def principal_angles(self) -> Matrix:
         """Angles between range(W) and range(S) in radians, falling, as ``w2s_fast.principal_angles`` gives them."""
-        from w2s_fast.linalg.angles import principal_angles
+        from w2s_fast.linalg.spectral.angles import principal_angles
 
         return principal_angles(self.weak_features.basis, self.strong_features.basis)

@@ -13,7 +13,7 @@ from w2s_fast._random import key, stream
 from w2s_fast._threads import ordered_map
 from w2s_fast.gaussian.coordinates import Canonical, canonical
 from w2s_fast.gaussian.model import GaussianModel
-from w2s_fast.linalg.moments import Moments
+from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.results.trials import Estimate, StudentVariance, Trials, VarianceParts, estimate_of
 
 Matrix = npt.NDArray[np.float64]
@@ -257,7 +257,7 @@ def _wishart_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -
 
 def _direct_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -> TrialRunner:
     """The same by drawing every row and solving with the features as given."""
-    from w2s_fast.linalg.leastsq import min_norm
+    from w2s_fast.linalg.leastsq.min_norm import min_norm
 
     def draw(rng: np.random.Generator, rows: int) -> tuple[Matrix, Matrix, Matrix]:
         z = rng.standard_normal((rows, model.target.size))

@@ -196,7 +196,7 @@ def gram_stack(X: Stack, Y: Stack, rcond: float, ridge: float, coef: Stack, safe
 
 @kernel
 def svd_stack(X: Stack, Y: Stack, relative: float, stored: float, ridge: float, coef: Stack, solved: Flags) -> None:
-    """Solve every problem of a moderate scale by singular values, cut as :mod:`w2s_fast.linalg.cutoff` says."""
+    """Solve every problem of a moderate scale by singular values, cut as :mod:`w2s_fast.linalg.leastsq.policy` says."""
     for b in range(X.shape[0]):
         wide = X.shape[1] < X.shape[2]
         Z = X[b].T.copy() if wide else X[b]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._random import stream
-from w2s_fast.linalg.files import MatrixFile, require_same, stamp_of
+from w2s_fast.linalg.files.matrix import MatrixFile, require_same, stamp_of
 
 Array = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.linalg.cutoff import EPS64, Cutoff
-from w2s_fast.linalg.gram import solve_gram
-from w2s_fast.linalg.leastsq import MinNorm
+from w2s_fast.linalg.accumulate.gram import solve_gram
+from w2s_fast.linalg.leastsq.min_norm import MinNorm
+from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff
 from w2s_fast.probing.data import Features, Indices, Matrix, blocks
 
 CONSTANT = 8  # units in the last place: a column that varies by less among the rows of a fit is constant there

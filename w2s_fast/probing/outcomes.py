@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2s_fast.linalg.moments import Moments
+from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.design import Design
 from w2s_fast.results.trials import Accuracy, Decomposition, Flags, IllConditioned, Trials

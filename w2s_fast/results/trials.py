@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.linalg.moments import Moments
+from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.results.metrics import (
     ACCURACIES,
     DIFFERENCES,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.linalg.moments import Moments
+from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.results.trials import Estimate, estimate_of
 
 Matrix = npt.NDArray[np.float64]

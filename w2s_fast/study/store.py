@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from w2s_fast._files import whole_file
 from w2s_fast.gaussian.model import GaussianModel
+from w2s_fast.linalg.accumulate.moments import LARGEST_EXACT, Moments
 from w2s_fast.linalg.files import npz
-from w2s_fast.linalg.moments import LARGEST_EXACT, Moments
 from w2s_fast.study import fields
 from w2s_fast.study.database import (
     PLAIN_SEALS,

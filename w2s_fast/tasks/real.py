@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._random import stream
-from w2s_fast.linalg.angles import correlation_dimension
-from w2s_fast.linalg.subspace import intrinsic_dimension
+from w2s_fast.linalg.spectral.angles import correlation_dimension
+from w2s_fast.linalg.spectral.subspace import intrinsic_dimension
 from w2s_fast.probing.data import Task
 from w2s_fast.results.metrics import quotients_of_means, ratios
 from w2s_fast.results.trials import Doubts, Estimate

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from w2s_fast.linalg.angles import correlation_dimension
+from w2s_fast.linalg.spectral.angles import correlation_dimension
 from w2s_fast.probing.data import Array, Matrix, Rows, Task
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.probe import run_design

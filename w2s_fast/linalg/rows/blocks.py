@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg import files
+from w2s_fast.linalg.files.matrix import MatrixFile
 
 Result = TypeVar("Result")
 Progress = Callable[[int, int], object]  # told (rows done, rows in all)
@@ -53,7 +53,7 @@ class Rows:
     def of(cls, X: Any, name: str) -> Rows:
         """Look at ``X`` without reading its rows."""
         if isinstance(X, str | PathLike):
-            file = files.MatrixFile.open(X, name)
+            file = MatrixFile.open(X, name)
             rows, columns = file.shape
             few = rows <= min(FEW_ROWS, columns)
             return cls(next(file.blocks(max(rows, 1))) if few else file, name, (rows, columns))
@@ -75,7 +75,7 @@ class Rows:
 
     def _cut_blocks(self, shape: tuple[int, int], step: int | None) -> Iterator[FloatArray]:
         step = step or max(1, min(LONGEST_BLOCK, LARGEST_BLOCK // (8 * max(shape[1], 1))))
-        if isinstance(self.source, files.MatrixFile):
+        if isinstance(self.source, MatrixFile):
             yield from self.source.blocks(step)
         else:
             for start in range(0, max(shape[0], 1), step):
@@ -101,7 +101,7 @@ class Rows:
 
     def is_wide_array(self, most_rows: int) -> bool:
         """Whether this is an array in memory, or mapped, of at most ``most_rows`` rows, and more columns."""
-        held = self.shape is not None and not isinstance(self.source, files.MatrixFile)
+        held = self.shape is not None and not isinstance(self.source, MatrixFile)
         return held and self.shape[0] <= most_rows and self.shape[0] < self.shape[1]  # type: ignore[index]
 
     def whole(self) -> FloatArray:

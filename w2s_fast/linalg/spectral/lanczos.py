@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.blocks import ScaleError
-from w2s_fast.linalg.krylov import expansion
-from w2s_fast.linalg.orthonormal import leading_eigenvectors, span_basis
-from w2s_fast.linalg.products import Matrix, cross, gram, gram_times, joined_times, times
-from w2s_fast.linalg.scale import PRODUCTS
+from w2s_fast.linalg.rows.blocks import ScaleError
+from w2s_fast.linalg.rows.products import Matrix, cross, gram, gram_times, joined_times, times
+from w2s_fast.linalg.rows.scale import PRODUCTS
+from w2s_fast.linalg.spectral.krylov import expansion
+from w2s_fast.linalg.spectral.orthonormal import leading_eigenvectors, span_basis
 
 NEGLIGIBLE = 0.05  # of what may be left to gain: a block that adds less is the last, however the gains fall
 ROUNDING = 100  # units in the last place of all energy, by which its parts may be off

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg import by_svd
-from w2s_fast.linalg.cutoff import Cutoff
-from w2s_fast.linalg.products import SERIAL_SIZE, blas_threads
+from w2s_fast.linalg.leastsq import by_svd
+from w2s_fast.linalg.leastsq.policy import Cutoff
+from w2s_fast.linalg.rows.products import SERIAL_SIZE, blas_threads
 
 RawQR = tuple[FloatArray, FloatArray]  # reflections, transposed, and their factors tau
 Array = npt.NDArray[Any]  # real or complex

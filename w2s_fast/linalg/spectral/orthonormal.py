@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.products import Matrix, cross, gram, times
+from w2s_fast.linalg.rows.products import Matrix, cross, gram, times
 
 GRAM_RCOND = 1e-7  # of columns that their Gram matrix in float64 resolves
 LEFT_OUTSIDE = 0.25  # of a unit vector's square by a second projection, or the first one left mere rounding of it

@@ -14,8 +14,10 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.blocks import SMALLEST_ENERGY, Progress, Rows, Tally, at_any_scale
-from w2s_fast.linalg.dimension import (
+from w2s_fast.linalg.rows.blocks import SMALLEST_ENERGY, Progress, Rows, Tally, at_any_scale
+from w2s_fast.linalg.rows.products import Matrix, cross, gram_times_of, times
+from w2s_fast.linalg.rows.scale import PRODUCTS
+from w2s_fast.linalg.spectral.dimension import (
     LARGEST_GRAM,
     POWER,
     dual_gram,
@@ -26,10 +28,8 @@ from w2s_fast.linalg.dimension import (
     rank_for_energy,
     trusted_share,
 )
-from w2s_fast.linalg.krylov import Ritz, block_krylov, nystrom
-from w2s_fast.linalg.orthonormal import leading_eigenvectors, span_basis, thin_svd
-from w2s_fast.linalg.products import Matrix, cross, gram_times_of, times
-from w2s_fast.linalg.scale import PRODUCTS
+from w2s_fast.linalg.spectral.krylov import Ritz, block_krylov, nystrom
+from w2s_fast.linalg.spectral.orthonormal import leading_eigenvectors, span_basis, thin_svd
 
 OVERSAMPLES = 10
 APPLICATIONS = 3  # passes of a Krylov basis, after the one that starts it

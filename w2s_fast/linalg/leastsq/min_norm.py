@@ -11,10 +11,10 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg import by_gram, by_qr, by_svd
-from w2s_fast.linalg.cutoff import Cutoff, column_norms
-from w2s_fast.linalg.products import serial_blas
-from w2s_fast.linalg.scale import exponents, scaled, scaled_back
+from w2s_fast.linalg.leastsq import by_gram, by_qr, by_svd
+from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms
+from w2s_fast.linalg.rows.products import serial_blas
+from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -35,7 +35,7 @@ class MinNorm:
     rcond : float, optional
         Singular values below ``rcond`` times the largest count as zero. By default those that are rounding do, of
         float64 arithmetic and of the precision that X came in, however many rows there are
-        (:mod:`w2s_fast.linalg.cutoff`); with ridge that of arithmetic alone.
+        (:mod:`w2s_fast.linalg.leastsq.policy`); with ridge that of arithmetic alone.
     ridge : float
         Absolute, as scikit-learn's ``Ridge(alpha)``.
 
@@ -149,7 +149,7 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     rcond : float, optional
         Singular values below ``rcond`` times the largest count as zero. By default those that are rounding do, of
         float64 arithmetic and of the precision that X came in, however many rows there are
-        (:mod:`w2s_fast.linalg.cutoff`); with ridge that of arithmetic alone.
+        (:mod:`w2s_fast.linalg.leastsq.policy`); with ridge that of arithmetic alone.
     ridge : float
         Absolute, as scikit-learn's ``Ridge(alpha)``.
 

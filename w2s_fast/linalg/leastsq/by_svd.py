@@ -9,9 +9,9 @@ import numpy as np
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.cutoff import Cutoff, column_norms
-from w2s_fast.linalg.products import blas_threads
-from w2s_fast.linalg.scale import exponent_of, exponents, scaled, scaled_back
+from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms
+from w2s_fast.linalg.rows.products import blas_threads
+from w2s_fast.linalg.rows.scale import exponent_of, exponents, scaled, scaled_back
 
 
 @dataclass(frozen=True, eq=False)

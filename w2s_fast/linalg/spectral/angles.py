@@ -14,12 +14,12 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg import by_svd
-from w2s_fast.linalg.blocks import LONGEST_BLOCK, Rows, ScaleError, Tally
-from w2s_fast.linalg.cutoff import EPS64, Cutoff, blur
-from w2s_fast.linalg.dimension import rank_for_energy, trusted_share
-from w2s_fast.linalg.products import Matrix, blas_threads, gram_of
-from w2s_fast.linalg.subspace import Subspace
+from w2s_fast.linalg.leastsq import by_svd
+from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff, blur
+from w2s_fast.linalg.rows.blocks import LONGEST_BLOCK, Rows, ScaleError, Tally
+from w2s_fast.linalg.rows.products import Matrix, blas_threads, gram_of
+from w2s_fast.linalg.spectral.dimension import rank_for_energy, trusted_share
+from w2s_fast.linalg.spectral.subspace import Subspace
 
 
 def _basis(A: Any, name: str) -> FloatArray:
@@ -37,7 +37,7 @@ def principal_angles(A: Any, B: Any) -> Matrix:
     ----------
     A, B : (D, k) and (D, l) array_like, or Subspace
         Any columns; they are orthonormalised first, without directions that they owe to the rounding of their own
-        precision alone (:mod:`w2s_fast.linalg.cutoff`).
+        precision alone (:mod:`w2s_fast.linalg.leastsq.policy`).
 
     Returns
     -------

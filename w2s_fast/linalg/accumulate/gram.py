@@ -13,11 +13,11 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg import gram_file
-from w2s_fast.linalg.cholesky import cholesky_solve, factor_gram
-from w2s_fast.linalg.gram_file import DOWNDATE_ROUNDING
-from w2s_fast.linalg.products import gram, joint_gram, merge_scatter, scatter
-from w2s_fast.linalg.scale import exponent_of, exponents, refuse_vanishing, scaled, scaled_back
+from w2s_fast.linalg.accumulate import gram_file
+from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING
+from w2s_fast.linalg.leastsq.cholesky import cholesky_solve, factor_gram
+from w2s_fast.linalg.rows.products import gram, joint_gram, merge_scatter, scatter
+from w2s_fast.linalg.rows.scale import exponent_of, exponents, refuse_vanishing, scaled, scaled_back
 
 Matrix = npt.NDArray[np.float64]
 Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels

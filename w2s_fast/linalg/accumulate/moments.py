@@ -11,8 +11,8 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg.products import merge_scatter, scatter
-from w2s_fast.linalg.scale import SMALLEST_SUM, refuse_vanishing
+from w2s_fast.linalg.rows.products import merge_scatter, scatter
+from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_EXACT = 2**53  # counts stay exact in float64 up to here

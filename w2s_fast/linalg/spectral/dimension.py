@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.linalg.blocks import Progress, Rows, Tally
-from w2s_fast.linalg.cutoff import EPS64, Cutoff
-from w2s_fast.linalg.krylov import Ritz
-from w2s_fast.linalg.products import GRAM_ROWS, Matrix, cuts, gram, gram_of
+from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff
+from w2s_fast.linalg.rows.blocks import Progress, Rows, Tally
+from w2s_fast.linalg.rows.products import GRAM_ROWS, Matrix, cuts, gram, gram_of
+from w2s_fast.linalg.spectral.krylov import Ritz
 
 LARGEST_GRAM = 8_192  # rows or columns: a float64 Gram matrix of 512 MiB, eigenvalues in a minute
 POWER = 2  # of H in the bound on its norm: one application is loose by the root of the number of eigenvalues

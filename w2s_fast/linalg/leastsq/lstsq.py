@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg import by_qr
+from w2s_fast.linalg.leastsq import by_qr
 
 Array = npt.NDArray[Any]  # real or complex
 Solution = tuple[Array, Array, Any, Array]  # x, residuals, rank, singular values

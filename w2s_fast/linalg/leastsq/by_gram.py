@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.cholesky import cholesky_solve, factor_gram
-from w2s_fast.linalg.cutoff import Cutoff, arithmetic
-from w2s_fast.linalg.products import cross, gram, misfit, residual_moment, times
-from w2s_fast.linalg.scale import exponents, scaled_back
+from w2s_fast.linalg.leastsq.cholesky import cholesky_solve, factor_gram
+from w2s_fast.linalg.leastsq.policy import Cutoff, arithmetic
+from w2s_fast.linalg.rows.products import cross, gram, misfit, residual_moment, times
+from w2s_fast.linalg.rows.scale import exponents, scaled_back
 
 Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]

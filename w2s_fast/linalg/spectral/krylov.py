@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.orthonormal import span_basis
-from w2s_fast.linalg.products import Matrix, cross, times
+from w2s_fast.linalg.rows.products import Matrix, cross, times
+from w2s_fast.linalg.spectral.orthonormal import span_basis
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""Sums over rows that come block by block, and merge: moments and Gram matrices."""

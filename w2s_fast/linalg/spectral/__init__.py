@@ -1,0 +1,1 @@
+"""Singular vectors, leading subspaces, their dimensions and the angles between them."""
