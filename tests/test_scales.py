@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, principal_angles, randomized_svd
-from w2s_fast.linalg.rows import products
+from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.spectral import subspace
 
 POWERS = {np.float32: (-100, -64, -30, 57, 100, 110), np.float64: (-1000, -566, -300, 300, 508, 1000)}
@@ -139,7 +139,7 @@ class Reused:
 @pytest.mark.parametrize("once", [False, True])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32])
 def test_blocks_may_come_in_one_buffer(once, dtype, monkeypatch):
-    monkeypatch.setattr(products, "BLOCK_WORK", 1)
+    monkeypatch.setattr(cutting, "BLOCK_WORK", 1)
     X = (100 * low_rank(4_000, 60)).astype(dtype)
     if dtype == np.int32:
         monkeypatch.setattr(Reused, "__iter__", integers)

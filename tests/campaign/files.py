@@ -19,7 +19,7 @@ from tests.campaign.children import require_one_line
 from tests.campaign.studies import study, table
 from w2s_fast import Gram, Study, Subspace
 from w2s_fast.linalg.files.matrix import MatrixFile
-from w2s_fast.linalg.rows.blocks import Rows
+from w2s_fast.linalg.rows.sources import rows_of
 from w2s_fast.study import database, store
 from w2s_fast.study.store import StudyFileError
 
@@ -149,7 +149,7 @@ def as_safetensors(array: npt.NDArray[Any]) -> bytes:
 def read_by(reader: int, path: Path) -> npt.NDArray[Any]:
     """The matrix in a file, by one of the ways that it is read."""
     if reader == 0:
-        return np.concatenate(list(Rows.of(path, "X").blocks()))
+        return np.concatenate(list(rows_of(path, "X").blocks()))
     if reader == 1:
         return np.asarray(MatrixFile.open(path, "X").array())
     return Subspace.fit(path, rank=1).basis

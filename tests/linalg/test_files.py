@@ -12,7 +12,7 @@ import pytest
 from tests.matrices import save_safetensors
 from w2s_fast import Subspace, intrinsic_dimension, probe
 from w2s_fast.linalg.files.matrix import MatrixFile, split_name
-from w2s_fast.linalg.rows.blocks import Rows
+from w2s_fast.linalg.rows.sources import rows_of
 
 X = np.arange(12.0).reshape(4, 3)
 DATA = X.tobytes()
@@ -21,7 +21,7 @@ DATA = X.tobytes()
 def refused(path, *words):
     """Whatever reads a matrix refuses the file in one line that names the argument and the file."""
     for read in (
-        lambda: list(Rows.of(path, "X").blocks()),
+        lambda: list(rows_of(path, "X").blocks()),
         lambda: MatrixFile.open(path, "X").array(),
         lambda: Subspace.fit(path, rank=1),
     ):
@@ -122,8 +122,8 @@ def test_safetensors_that_are_cut_anywhere_are_refused(tmp_path):
 def test_a_sound_safetensors_file_is_read_whatever_else_it_says(tmp_path):
     header = {"__metadata__": {"format": "pt"}, "Y": tensor(data_offsets=[96, 192], more=1), "X": tensor()}
     path = safetensors(tmp_path, header, X.tobytes() + (2 * X).tobytes())
-    assert np.array_equal(next(Rows.of(f"{path}#Y", "X").blocks()), 2 * X)
-    assert np.array_equal(next(Rows.of(f"{path}#X", "X").blocks()), X)
+    assert np.array_equal(next(rows_of(f"{path}#Y", "X").blocks()), 2 * X)
+    assert np.array_equal(next(rows_of(f"{path}#X", "X").blocks()), X)
 
 
 def npy(header, data=DATA, version=(1, 0)):
@@ -206,9 +206,9 @@ def test_headers_of_python_2_and_of_every_version_are_read(tmp_path):
     path = tmp_path / "X.npy"
     for version in ((1, 0), (2, 0), (3, 0)):
         path.write_bytes(npy(said(shape="(4L, 3L)"), version=version))
-        assert np.array_equal(next(Rows.of(path, "X").blocks()), X)
+        assert np.array_equal(next(rows_of(path, "X").blocks()), X)
     path.write_bytes(npy(said(descr="'>f8'"), X.astype(">f8").tobytes()))
-    assert np.array_equal(next(Rows.of(path, "X").blocks()), X)
+    assert np.array_equal(next(rows_of(path, "X").blocks()), X)
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -226,7 +226,7 @@ def test_no_flipped_bit_of_an_archive_goes_unseen(compression, tmp_path):
         damaged[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
         for read in (
-            lambda: np.concatenate(list(Rows.of(path, "X").blocks())),
+            lambda: np.concatenate(list(rows_of(path, "X").blocks())),
             lambda: MatrixFile.open(path, "X").array(),
         ):
             try:
@@ -265,7 +265,7 @@ def test_archives_of_other_kinds_are_refused(tmp_path, recwarn):
     larger[central + 24 : central + 28] = struct.pack("<I", 2**31)
     path.write_bytes(larger)
     refused(path, "cannot have the 2,147,483,648 bytes")
-    assert np.array_equal(next(Rows.of(archive(path, ("a/X.npy", sound)), "X").blocks()), X)
+    assert np.array_equal(next(rows_of(archive(path, ("a/X.npy", sound)), "X").blocks()), X)
 
 
 def test_an_array_without_rows_or_columns_is_read_as_one(tmp_path):
@@ -273,7 +273,7 @@ def test_an_array_without_rows_or_columns_is_read_as_one(tmp_path):
         np.save(tmp_path / "X.npy", np.zeros(shape))
         np.savez(tmp_path / "X.npz", np.zeros(shape))
         for path in (tmp_path / "X.npy", tmp_path / "X.npz"):
-            assert sum(map(len, Rows.of(path, "X").blocks())) == shape[0]
+            assert sum(map(len, rows_of(path, "X").blocks())) == shape[0]
             assert MatrixFile.open(path, "X").array().shape == shape
 
 
@@ -281,7 +281,7 @@ def test_an_array_without_rows_or_columns_is_read_as_one(tmp_path):
 def test_a_few_rows_of_many_columns_take_no_more_room_than_they_have(order, tmp_path):
     row = np.random.default_rng(0).standard_normal((1, 10_000_000)).astype(np.float32)
     np.save(tmp_path / "X.npy", np.asarray(row, order=order))
-    rows = Rows.of(tmp_path / "X.npy", "X")
+    rows = rows_of(tmp_path / "X.npy", "X")
     assert rows.is_wide_array(8_192)  # by X X', one number here, where a sketch of the columns took 10 GiB
     assert intrinsic_dimension(tmp_path / "X.npy") == 1
     assert Subspace.fit(tmp_path / "X.npy").basis.shape == (10_000_000, 1)
@@ -304,11 +304,11 @@ def test_the_name_follows_the_last_mark_that_leaves_a_file(tmp_path, monkeypatch
         (f"{folder}/X.safetensors#a#b", 1),
         (f"{folder}/X.safetensors#b", 2),
     ):
-        assert np.array_equal(np.concatenate(list(Rows.of(path, "X").blocks())), factor * X)
+        assert np.array_equal(np.concatenate(list(rows_of(path, "X").blocks())), factor * X)
     with pytest.raises(FileNotFoundError, match=r"X: there is no file '.*X.npz#one'"):
-        Rows.of(folder / "X.npz#one", "X")  # a path object is all path
+        rows_of(folder / "X.npz#one", "X")  # a path object is all path
     with pytest.raises(FileNotFoundError, match=r"X: there is no file '.*none.npz#one'"):
-        Rows.of(f"{folder}/none.npz#one", "X")
+        rows_of(f"{folder}/none.npz#one", "X")
     monkeypatch.chdir(folder)
     assert split_name("X.npz#") == (Path("X.npz"), "")
     assert split_name("#") == (Path("#"), "")
@@ -372,5 +372,5 @@ def test_truth_values_are_labels_and_features(suffix, tmp_path):
 
 def test_any_byte_but_0_is_true(tmp_path):
     path = safetensors(tmp_path, one(dtype="BOOL", shape=[2, 2], data_offsets=[0, 4]), bytes([0, 1, 2, 255]))
-    assert next(Rows.of(path, "X").blocks()).tolist() == [[0, 1], [1, 1]]
+    assert next(rows_of(path, "X").blocks()).tolist() == [[0, 1], [1, 1]]
     assert MatrixFile.open(path, "X").array().astype(float).tolist() == [[0, 1], [1, 1]]

@@ -54,8 +54,8 @@ def test_update_adds_the_products_of_the_rows(labels, rows):
 
 @LABELS
 def test_rows_may_come_in_any_blocks(labels, monkeypatch):
-    monkeypatch.setattr("w2s_fast.linalg.rows.products.BLOCK_WORK", 1)  # also inside: two or three rows
-    monkeypatch.setattr("w2s_fast.linalg.rows.products.GRAM_ROWS", 3)
+    monkeypatch.setattr("w2s_fast.linalg.rows.cutting.BLOCK_WORK", 1)  # also inside: two or three rows
+    monkeypatch.setattr("w2s_fast.linalg.rows.cutting.GRAM_ROWS", 3)
     X, Y = problem(labels=labels)
     gram = Gram().update(X[:0], part(Y, slice(0, 0)))
     for rows in (slice(0, 5), slice(5, 5), slice(5, 6), slice(6, 12)):

@@ -150,8 +150,8 @@ def test_rounding_of_a_tiles_mean_is_mended():
 
 
 def test_comoments_take_more_rows_than_one_block(monkeypatch):
-    monkeypatch.setattr("w2s_fast.linalg.rows.products.BLOCK_WORK", 1)
-    monkeypatch.setattr("w2s_fast.linalg.rows.products.GRAM_ROWS", 4)
+    monkeypatch.setattr("w2s_fast.linalg.rows.cutting.BLOCK_WORK", 1)
+    monkeypatch.setattr("w2s_fast.linalg.rows.cutting.GRAM_ROWS", 4)
     X = unequal(11, 3)
     assert_moments(CoMoments().update(X), X)
 

@@ -22,7 +22,7 @@ from w2s_fast import (
     randomized_svd,
 )
 from w2s_fast.kernels.sketch import NONZEROS, TILE_COLUMNS, add_sketch
-from w2s_fast.linalg.rows import products
+from w2s_fast.linalg.rows import cutting, products
 from w2s_fast.linalg.spectral import lanczos, orthonormal, randomized
 from w2s_fast.linalg.spectral.orthonormal import leading_eigenvectors
 
@@ -217,18 +217,18 @@ def test_narrow_blocks_are_as_good_as_wide_iterations(power, k, iterations, monk
 def test_tiles_of_a_wide_gram_matrix_leave_no_seam(monkeypatch):
     X = random(50, 33)
     whole = products.gram(X)
-    monkeypatch.setattr(products, "UNTILED", 8)
-    monkeypatch.setattr(products, "TILE_COLUMNS", 10)
+    monkeypatch.setattr(cutting, "UNTILED", 8)
+    monkeypatch.setattr(cutting, "TILE_COLUMNS", 10)
     atol = len(X) * np.finfo(float).eps * whole.max()  # of sums in any order
     np.testing.assert_allclose(products.gram(X), whole, atol=atol)
-    np.testing.assert_allclose(products.gram_of([X[:20], X[20:]], 33), X.T @ X, atol=atol)
+    np.testing.assert_allclose(products.gram([X[:20], X[20:]]), X.T @ X, atol=atol)
 
 
 @pytest.mark.parametrize("krylov", [False, True])
 def test_the_number_of_threads_changes_no_bit(krylov, monkeypatch):
     if krylov:
         use_krylov(monkeypatch)
-    monkeypatch.setattr(products, "BLOCK_WORK", 1)
+    monkeypatch.setattr(cutting, "BLOCK_WORK", 1)
     M = random(300, 90)
     results = []
     for workers in (1, 3):
@@ -321,7 +321,7 @@ def test_the_same_seed_gives_the_same_bits(container):
 def test_rows_are_read_block_by_block(n_iter, monkeypatch):
     M = matrix(SPECTRA["slow"])
     whole = randomized_svd(M, 4, n_iter=n_iter, random_state=0)
-    monkeypatch.setattr(products, "BLOCK_WORK", 1)
+    monkeypatch.setattr(cutting, "BLOCK_WORK", 1)
     for a, b in zip(randomized_svd(M, 4, n_iter=n_iter, random_state=0), whole, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
 

@@ -8,8 +8,8 @@ import pytest
 from tests import naive
 from tests.matrices import assert_leading, assert_orthonormal, matrix, random, save_safetensors
 from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, projected_correlation_dimension
-from w2s_fast.linalg.rows.blocks import Rows
-from w2s_fast.linalg.spectral import subspace
+from w2s_fast.linalg.rows.sources import rows_of
+from w2s_fast.linalg.spectral import passes, subspace
 from w2s_fast.linalg.spectral.dimension import rank_bounds
 from w2s_fast.linalg.spectral.krylov import Ritz, nystrom
 
@@ -30,7 +30,7 @@ def files(folder, X):
 def test_files_hold_the_rows_of_arrays(dtype, tmp_path):
     X = np.rint(10 * random(10, 4)).astype(dtype)
     for file in files(tmp_path, X):
-        parts = list(Rows.of(file, "X").blocks(3))
+        parts = list(rows_of(file, "X").blocks(3))
         assert [len(part) for part in parts] == [3, 3, 3, 1]
         assert parts[0].dtype == (np.float32 if dtype in ("f2", "f4") else np.float64)
         assert np.array_equal(np.concatenate(parts), X)
@@ -41,7 +41,7 @@ def test_files_hold_the_rows_of_arrays(dtype, tmp_path):
 def test_bfloat16_is_the_upper_half_of_float32(tmp_path):
     X = np.rint(random(5, 3) * 8).astype(np.float32)
     save_safetensors(tmp_path / "X.safetensors", X=(X.view(np.uint32) >> 16).astype(np.uint16))
-    (found,) = Rows.of(tmp_path / "X.safetensors", "X").blocks()
+    (found,) = rows_of(tmp_path / "X.safetensors", "X").blocks()
     assert np.array_equal(found, X)
 
 
@@ -92,9 +92,9 @@ def test_a_file_that_is_cut_or_changes_is_refused(early, tmp_path):
     if early:
         path.write_bytes(whole[:-8])
         with pytest.raises(ValueError, match=r"X.npy' ends early: 9 x 4 float64 expected"):
-            list(Rows.of(path, "X").blocks(3))
+            list(rows_of(path, "X").blocks(3))
         return
-    reading = Rows.of(path, "X").blocks(3)
+    reading = rows_of(path, "X").blocks(3)
     next(reading)
     path.write_bytes(whole + b"more")
     with pytest.raises(ValueError, match=r"X.npy' changed while it was read"):
@@ -114,7 +114,7 @@ def small(monkeypatch):
     monkeypatch.setattr(subspace, "LARGEST_GRAM", 10)
     monkeypatch.setattr(subspace, "CERTIFIED_FROM", 5)
     monkeypatch.setattr(subspace, "FIRST_RANK", 4)
-    monkeypatch.setattr(subspace, "OVERSAMPLES", 2)
+    monkeypatch.setattr(passes, "OVERSAMPLES", 2)
 
 
 FALLING = 3.0 ** -np.arange(20.0)
@@ -156,7 +156,7 @@ def test_one_look_leaves_less_than_three_sketches_of_as_many_columns(power):
         return np.linalg.norm(X - X @ basis @ basis.T) ** 2
 
     ours = [left_over(Subspace.fit(iter([X]), rank=rank, random_state=seed).basis) for seed in range(5)]
-    width = subspace.ONE_VIEW_FACTOR * rank + subspace.OVERSAMPLES
+    width = passes.ONE_VIEW_FACTOR * rank + passes.OVERSAMPLES
     theirs = [left_over(naive.three_sketches(X, rank, width, np.random.default_rng(seed))) for seed in range(5)]
     assert np.mean(ours) < 0.9 * np.mean(theirs)
 
@@ -194,7 +194,7 @@ def test_low_rank_is_certified_by_the_first_blocks(rank, dtype, monkeypatch):
     monkeypatch.setattr(subspace, "LARGEST_GRAM", 10)
     monkeypatch.setattr(subspace, "CERTIFIED_FROM", 10)
     monkeypatch.setattr(subspace, "FIRST_RANK", 8)
-    monkeypatch.setattr(subspace._Passes, "rows_at_least", lambda _: 0)  # no second try
+    monkeypatch.setattr(passes.Passes, "rows_at_least", lambda _: 0)  # no second try
     values = np.r_[np.arange(1.0, rank + 1) ** -0.5, np.zeros(100 - rank)]
     found = Subspace.fit(matrix(values, 150).astype(dtype), energy=0.9, random_state=0)
     expected = int(np.searchsorted(np.cumsum(values**2), 0.9 * np.sum(values**2))) + 1

@@ -15,8 +15,8 @@ from w2s_fast._check import FloatArray
 from w2s_fast.cuda import arrays, kernels
 from w2s_fast.cuda._shim import array_library, explained, to_host
 from w2s_fast.linalg.accumulate import gram, moments
-from w2s_fast.linalg.rows.blocks import Rows
-from w2s_fast.linalg.rows.products import merge_scatter, scatter_of_block
+from w2s_fast.linalg.rows import cutting
+from w2s_fast.linalg.rows.scatter import merge_scatter, scatter_of_block
 
 Matrix = Any  # float64 on the GPU
 THREADS = 128
@@ -145,9 +145,6 @@ def _copied(source: gram.Gram, kind: Any, move: Any) -> Any:
 
 def _joint_blocks(*parts: FloatArray) -> Iterator[Matrix]:
     """Yield row blocks of [X Y] in float64, as copies."""
-    height = Rows(parts[0], "X", (len(parts[0]), sum(part.shape[1] for part in parts)))
-    start = 0
-    for block in height.blocks():
-        rows = slice(start, start + len(block))
-        yield np.concatenate([part[rows].astype(np.float64) for part in parts], axis=1)
-        start += len(block)
+    step = cutting.height(sum(part.shape[1] for part in parts))
+    for start in range(0, max(len(parts[0]), 1), step):
+        yield np.concatenate([part[start : start + step].astype(np.float64) for part in parts], axis=1)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from w2s_fast import _check
 from w2s_fast.cuda._shim import CHUNKS, SIMULATED, array_library, explained
-from w2s_fast.linalg.rows.blocks import Rows
+from w2s_fast.linalg.rows.base import Item, Result, Rows
+from w2s_fast.linalg.rows.sources import ArrayRows, rows_of
 
 ON_CUDA = 2  # device type of DLPack
 
@@ -76,6 +77,17 @@ def row_blocks(X: Any, *, rows: int | None = None) -> Iterator[Any]:
 
 def _rows_of(X: Any, name: str) -> Rows:
     if isinstance(X, array_library().ndarray) or hasattr(X, "__cuda_array_interface__"):
-        array = floats(X, name, ndim=2, finite=False)
-        return Rows(array, name, array.shape)
-    return Rows.of(X, name)
+        return DeviceRows(floats(X, name, ndim=2, finite=False), name)
+    return rows_of(X, name)
+
+
+class DeviceRows(ArrayRows):
+    """Rows of an array on the GPU, whose library has a queue of its own."""
+
+    _floats = staticmethod(floats)
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
+        yield from map(function, items)
+
+    def held(self) -> None:  # not in the host's memory
+        return None

@@ -13,7 +13,7 @@ from w2s_fast.cuda import arrays, kernels
 from w2s_fast.cuda._shim import array_library, explained, to_host
 from w2s_fast.cuda.accumulate import Gram, ScaledFactor, parts_of
 from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms
-from w2s_fast.linalg.rows.blocks import Rows
+from w2s_fast.linalg.rows.products import gram_times
 from w2s_fast.linalg.rows.scale import exponent_of, exponents, scaled, scaled_back
 from w2s_fast.linalg.spectral.dimension import rank_for_energy
 from w2s_fast.linalg.spectral.subspace import Subspace
@@ -145,10 +145,11 @@ def randomized_svd(
     iterations = _check.integer(n_iter, "n_iter")
     wide = X.shape[0] < X.shape[1]
     tall = array_library().ascontiguousarray(X.T) if wide else X
+    rows = arrays.DeviceRows(tall, "M")
     with explained():
         V, _ = np.linalg.qr(_sketch(tall, width, key64(random_state)).T)
         for _ in range(iterations):
-            V, _ = np.linalg.qr(_gram_times(tall, V))
+            V, _ = np.linalg.qr(gram_times(rows, V).astype(V.dtype))
         Q, _ = np.linalg.qr(tall @ V)
         u, s, vt = np.linalg.svd(Q.T @ tall, full_matrices=False)
         U, s, Vt = (Q @ u)[:, :k], s[:k], vt[:k]
@@ -156,14 +157,6 @@ def randomized_svd(
             U, Vt = Vt.T, U.T
         signs = np.where(np.max(U, axis=0) < -np.min(U, axis=0), -1.0, 1.0).astype(U.dtype)
         return U * signs, s, Vt * signs[:, None]
-
-
-def _gram_times(X: Any, V: Any) -> Any:
-    """X'(X V) by row blocks, without the tall temporary."""
-    total = np.zeros_like(V)
-    for block in Rows(X, "M", X.shape).blocks():
-        total = total + block.T @ (block @ V)
-    return total
 
 
 def fit_subspace(X: Any, *, rank: int | None = None, energy: float | None = None) -> Subspace:

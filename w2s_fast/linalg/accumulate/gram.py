@@ -16,8 +16,9 @@ from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.accumulate import gram_file
 from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING
 from w2s_fast.linalg.leastsq.cholesky import cholesky_solve, factor_gram
-from w2s_fast.linalg.rows.products import gram, joint_gram, merge_scatter, scatter
+from w2s_fast.linalg.rows.products import gram, joint_gram
 from w2s_fast.linalg.rows.scale import exponent_of, exponents, refuse_vanishing, scaled, scaled_back
+from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
 
 Matrix = npt.NDArray[np.float64]
 Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels

@@ -11,13 +11,12 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg.rows.products import merge_scatter, scatter
+from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
+from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_EXACT = 2**53  # counts stay exact in float64 up to here
-TILE_SIZE = 2**21  # elements that one thread reads at a time, 0.5 ms: handing out smaller tiles shows
-TILE_COLUMNS = 2**14
 
 
 def _total(count: int, more: int) -> int:
@@ -177,16 +176,10 @@ def _add_rows(rows: FloatArray, count: int, state: Matrix) -> None:
     """Merge rows (k, d) into the state of ``count`` samples: tile by tile over threads, in an order of its own."""
     from w2s_fast.kernels.moments import add_rows, merge_moments
 
-    if rows.size <= TILE_SIZE:
+    if rows.size <= cutting.MOMENTS_SIZE:
         add_rows(np.ascontiguousarray(rows), count, state)
         return
-    columns = rows.shape[1]
-    height = max(1, TILE_SIZE // min(columns, TILE_COLUMNS))
-    tiles = [
-        (slice(top, top + height), slice(left, left + TILE_COLUMNS))
-        for left in range(0, columns, TILE_COLUMNS)
-        for top in range(0, len(rows), height)
-    ]
+    tiles = cutting.moments_tiles(*rows.shape)
 
     def state_of(tile: tuple[slice, slice]) -> Matrix:
         part = np.ascontiguousarray(rows[tile])

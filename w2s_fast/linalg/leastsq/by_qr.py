@@ -18,14 +18,12 @@ from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import Cutoff
+from w2s_fast.linalg.rows.cutting import ELONGATED, qr_cuts
 from w2s_fast.linalg.rows.products import SERIAL_SIZE, blas_threads
 
 RawQR = tuple[FloatArray, FloatArray]  # reflections, transposed, and their factors tau
 Array = npt.NDArray[Any]  # real or complex
 Solution = tuple[Array, Array, Any, Array]  # as NumPy's: x, residuals, rank, singular values
-ELONGATED = 4  # rows a column: from here two blocks on threads beat LAPACK's QR with BLAS threads
-BLOCK_ROWS = 10  # a column, where there are more than two blocks: with fewer, their triangles cost what threads save
-MOST_BLOCKS = 16
 ROUNDING = 10.0  # times eps, the root of the columns and the largest: more than singular values err by
 LARGE = 2.0**500  # entries: beyond, squares overflow, and below its inverse they vanish
 WORTH_REDUCING = 1.5  # rows a column: nearer to square, factoring first costs more than it saves
@@ -119,12 +117,6 @@ def _in_range(*arrays: FloatArray) -> bool:
     return largest == 0.0 or 1 / LARGE <= largest <= LARGE
 
 
-def _blocks(m: int, n: int) -> list[slice]:
-    count = max(1 + (m >= ELONGATED * n), min(MOST_BLOCKS, m // (BLOCK_ROWS * n)))
-    step = -(-m // count)
-    return [slice(start, start + step) for start in range(0, m, step)]
-
-
 def _triangle(a: FloatArray, b: FloatArray) -> FloatArray:
     """R of [a b], in float64 whatever they are."""
 
@@ -132,7 +124,7 @@ def _triangle(a: FloatArray, b: FloatArray) -> FloatArray:
         rows = np.concatenate((a[block], b[block]), axis=1, dtype=np.float64)
         return np.asarray(np.linalg.qr(rows, mode="r"))
 
-    triangles = list(ordered_map(of_rows, _blocks(*a.shape)))
+    triangles = list(ordered_map(of_rows, qr_cuts(*a.shape)))
     return triangles[0] if len(triangles) == 1 else np.asarray(np.linalg.qr(np.concatenate(triangles), mode="r"))
 
 
@@ -140,8 +132,7 @@ class _Reflections:
     """Q and R of a long thin matrix, Q as Householder reflections: of blocks of rows, then of their triangles."""
 
     def __init__(self, a: FloatArray) -> None:
-        m, n = a.shape
-        self._factors = list(ordered_map(lambda block: _raw_qr(a[block].astype(np.float64, copy=False)), _blocks(m, n)))
+        self._factors = list(ordered_map(lambda cut: _raw_qr(a[cut].astype(np.float64, copy=False)), qr_cuts(*a.shape)))
         self._merge = _raw_qr(np.concatenate([_upper(factor) for factor in self._factors]))
         self.R = _upper(self._merge)
 

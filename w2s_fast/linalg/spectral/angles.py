@@ -16,8 +16,10 @@ from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff, blur
-from w2s_fast.linalg.rows.blocks import LONGEST_BLOCK, Rows, ScaleError, Tally
-from w2s_fast.linalg.rows.products import Matrix, blas_threads, gram_of
+from w2s_fast.linalg.rows.base import Rows, ScaleError, Tally
+from w2s_fast.linalg.rows.cutting import LONGEST_BLOCK
+from w2s_fast.linalg.rows.products import Matrix, blas_threads, gram
+from w2s_fast.linalg.rows.sources import rows_of
 from w2s_fast.linalg.spectral.dimension import rank_for_energy, trusted_share
 from w2s_fast.linalg.spectral.subspace import Subspace
 
@@ -169,7 +171,7 @@ class _JointGram:
 
 def _joint_gram(A: Any, B: Any) -> _JointGram:
     """Read both once, and once more at scales of their own where squares of either overflow or vanish."""
-    a, b = Rows.of(A, "A"), Rows.of(B, "B")
+    a, b = rows_of(A, "A"), rows_of(B, "B")
     if a.shape is not None and b.shape is not None and a.shape[0] != b.shape[0]:
         raise ValueError(f"these must have the same number of rows: A has {a.shape[0]:,}, B has {b.shape[0]:,}")
     try:
@@ -193,9 +195,9 @@ def _one_pass(a: Rows, b: Rows) -> _JointGram:
 
     blocks = joined()
     first = next(blocks)
-    width, other = (block.shape[1] for block in first)
+    width = first[0].shape[1]
     with single_threaded_blas():
-        squares = gram_of(map(np.hstack, chain([first], blocks)), width + other)
+        squares = gram(map(np.hstack, chain([first], blocks)))
     found = _JointGram(squares, width, (first[0].dtype, first[1].dtype))
     for rows, tally, corner in zip((a, b), tallies, found.corners, strict=True):
         rows.refuse_not_finite(corner)

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._check import FloatArray
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff
-from w2s_fast.linalg.rows.blocks import Progress, Rows, Tally
-from w2s_fast.linalg.rows.products import GRAM_ROWS, Matrix, cuts, gram, gram_of
+from w2s_fast.linalg.rows.base import Progress, Rows, Tally
+from w2s_fast.linalg.rows.cutting import GRAM_ROWS, cuts
+from w2s_fast.linalg.rows.products import Matrix, gram
+from w2s_fast.linalg.rows.sources import ArrayRows
 from w2s_fast.linalg.spectral.krylov import Ritz
 
 LARGEST_GRAM = 8_192  # rows or columns: a float64 Gram matrix of 512 MiB, eigenvalues in a minute
 POWER = 2  # of H in the bound on its norm: one application is loose by the root of the number of eigenvalues
 
 
-def dual_gram(rows: Rows, progress: Progress | None) -> Matrix:
+def wide_array(rows: Rows, most_rows: int) -> FloatArray | None:
+    """The rows where they are an array, in memory or mapped, of so many at most and of more columns; None elsewhere."""
+    whole = rows.held()
+    return whole if whole is not None and len(whole) <= most_rows and len(whole) < whole.shape[1] else None
+
+
+def dual_gram(whole: FloatArray, rows: Rows, progress: Progress | None) -> Matrix:
     """X X' (N, N) in float64, by blocks of columns, of which ``progress`` is told."""
-    columns = replace(Rows.of(rows.source.T, rows.name), exponent=rows.exponent)
-    D, N = rows.source.T.shape
+    D, N = whole.T.shape
     tally, step = Tally(progress, D), cuts(D, N, N, GRAM_ROWS)[0].stop
-    squares = gram_of(tally.count(columns.blocks(step)), N)
+    squares = gram(tally.count(ArrayRows(whole.T, rows.name).blocks(step)))
     rows.refuse_not_finite(squares)
     rows.refuse_vanishing(float(np.trace(squares)), tally.nonzero)
     return squares
 
 
-def gram_of_rows(rows: Rows, columns: int, blocks: Any, progress: Progress | None) -> tuple[Matrix, int]:
+def gram_of_rows(rows: Rows, blocks: Iterable[FloatArray], progress: Progress | None) -> tuple[Matrix, int]:
     """X'X (D, D) in float64, and the number of rows, from one pass."""
     tally = Tally(progress, rows.shape[0] if rows.shape else 0)
-    squares = gram_of(tally.count(blocks), columns)
+    squares = gram(tally.count(blocks))
     rows.refuse_not_finite(squares)
     rows.refuse_vanishing(float(np.trace(squares)), tally.nonzero)
     return squares, tally.rows

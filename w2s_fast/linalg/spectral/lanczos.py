@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.rows.blocks import ScaleError
+from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.products import Matrix, cross, gram, gram_times, joined_times, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
 from w2s_fast.linalg.spectral.krylov import expansion

@@ -28,8 +28,9 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import ordered_map, single_threaded_blas
-from w2s_fast.linalg.rows.blocks import ScaleError
-from w2s_fast.linalg.rows.products import cuts, gram, gram_times, times
+from w2s_fast.linalg.rows.base import ScaleError
+from w2s_fast.linalg.rows.cutting import cuts
+from w2s_fast.linalg.rows.products import gram, gram_times, times
 from w2s_fast.linalg.rows.scale import scaled_back
 from w2s_fast.linalg.spectral.lanczos import block_columns, leading_directions, require_moderate
 from w2s_fast.linalg.spectral.orthonormal import householder, leading_eigenvectors, resolves, thin_svd

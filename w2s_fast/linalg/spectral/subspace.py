@@ -8,35 +8,30 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.rows.blocks import SMALLEST_ENERGY, Progress, Rows, Tally, at_any_scale
-from w2s_fast.linalg.rows.products import Matrix, cross, gram_times_of, times
+from w2s_fast.linalg.rows.base import SMALLEST_ENERGY, Progress, Rows, at_any_scale
+from w2s_fast.linalg.rows.products import Matrix, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
+from w2s_fast.linalg.rows.sources import rows_of
 from w2s_fast.linalg.spectral.dimension import (
     LARGEST_GRAM,
-    POWER,
     dual_gram,
     eigenvalues,
     gram_of_rows,
-    largest_rest,
     rank_bounds,
     rank_for_energy,
     trusted_share,
+    wide_array,
 )
-from w2s_fast.linalg.spectral.krylov import Ritz, block_krylov, nystrom
-from w2s_fast.linalg.spectral.orthonormal import leading_eigenvectors, span_basis, thin_svd
+from w2s_fast.linalg.spectral.orthonormal import leading_eigenvectors, thin_svd
+from w2s_fast.linalg.spectral.passes import Passes
 
-OVERSAMPLES = 10
-APPLICATIONS = 3  # passes of a Krylov basis, after the one that starts it
 CERTIFIED_FROM = 2_048  # columns: below, all eigenvalues of X'X take less time than a proof without them
 FIRST_RANK = 128  # tried for a share of energy, then doubled
-ONE_VIEW_FACTOR = 2  # test vectors a component where the rows come by once
-PROBES = 10  # Gaussian vectors that bound what a basis leaves out
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +118,7 @@ class Subspace:
         if rank is not None and energy is not None:
             raise ValueError("give rank or energy, not both")
         share = _check.real(0.99 if energy is None else energy, "energy", maximum=1.0, open_left=True)
-        rows = Rows.of(X, "X")
+        rows = rows_of(X, "X")
         if rank is not None:
             rank = _check.integer(rank, "rank", minimum=1, **rows.largest_rank())
         _check.callback(progress, "progress")
@@ -140,18 +135,18 @@ class Subspace:
 
     @classmethod
     def _of_rows(cls, rows: Rows, rank: int | None, share: float, key: int, progress: Progress | None) -> Self:
-        if rows.is_wide_array(LARGEST_GRAM):
-            return cls._of_wide_array(rows, rank, trusted_share(share, rows.source.dtype), progress)
+        if (whole := wide_array(rows, LARGEST_GRAM)) is not None:
+            return cls._of_wide_array(whole, rows, rank, trusted_share(share, whole.dtype), progress)
         columns, dtype, blocks = rows.opened()
         share = trusted_share(share, dtype)
-        job = _Passes(rows, columns, dtype, np.random.default_rng(key), progress)
+        job = Passes(rows, columns, dtype, np.random.default_rng(key), progress)
         if rank is None and not rows.once and columns >= CERTIFIED_FROM:
             small = columns <= LARGEST_GRAM
             found = cls._of_certified(job, share, 0 if small else min(columns, job.rows_at_least()) // 4)
             if found.certificate != "bracketed" or not small:
                 return found
         if columns <= LARGEST_GRAM:
-            return cls._of_gram(gram_of_rows(rows, columns, blocks, progress), rank, share)
+            return cls._of_gram(gram_of_rows(rows, blocks, progress), rank, share)
         if rank is None:
             raise ValueError(
                 f"X is an iterator over rows of {columns:,} columns: energy needs several passes beyond "
@@ -192,11 +187,12 @@ class Subspace:
         return cls(np.ascontiguousarray(vectors[:, :rank]), values, held, 0.0, (rank, rank), "exact")
 
     @classmethod
-    def _of_wide_array(cls, rows: Rows, rank: int | None, share: float, progress: Progress | None) -> Self:
+    def _of_wide_array(
+        cls, X: FloatArray, rows: Rows, rank: int | None, share: float, progress: Progress | None
+    ) -> Self:
         """By the eigenvectors of X X', which are fewer."""
-        X = rows.whole()
         precise = X.dtype if X.shape[1] > LARGEST_GRAM else np.dtype(np.float64)
-        squares = dual_gram(rows, progress)
+        squares = dual_gram(X, rows, progress)
         energy = float(np.trace(squares))
         rows.refuse_vanishing(energy, energy > 0.0, *PRODUCTS[precise])
         dual = cls._of_gram((squares, len(X)), rank, share)
@@ -207,7 +203,7 @@ class Subspace:
     @classmethod
     def _of_pairs(
         cls,
-        job: _Passes,
+        job: Passes,
         values: Matrix,
         vectors: Matrix,
         bounds: tuple[int, int],
@@ -218,7 +214,7 @@ class Subspace:
         return cls(vectors[:, :k].astype(job.dtype), values[:k], held, 0.0, bounds, certificate)
 
     @classmethod
-    def _of_certified(cls, job: _Passes, share: float, widest: int) -> Self:
+    def _of_certified(cls, job: Passes, share: float, widest: int) -> Self:
         """Double the block, while it is no wider than ``widest``, until the bounds on the rank meet."""
         width = FIRST_RANK
         while True:
@@ -234,7 +230,7 @@ class Subspace:
                 return cls._of_pairs(job, ritz.values, ritz.vectors, (low, high), "bracketed")
 
     @classmethod
-    def _of_one_view(cls, job: _Passes, blocks: Iterator[FloatArray], rank: int) -> Self:
+    def _of_one_view(cls, job: Passes, blocks: Iterator[FloatArray], rank: int) -> Self:
         values, vectors, held, stderr = job.one_view(blocks, rank)
         return cls(vectors.astype(job.dtype), values, held, stderr, (rank, rank), "exact")
 
@@ -274,12 +270,12 @@ def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | No
     """
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
     _check.callback(progress, "progress")
-    rows = Rows.of(X, "X")
+    rows = rows_of(X, "X")
     with single_threaded_blas():
         known, _ = at_any_scale(rows, lambda rows: _by_all_eigenvalues(rows, share, progress))
     if known is not None:
         return known
-    found, _ = Subspace._at_any_scale(Rows.of(X, "X"), None, share, key64(0), progress)
+    found, _ = Subspace._at_any_scale(rows_of(X, "X"), None, share, key64(0), progress)
     low, high = found.rank_bounds
     if found.certificate == "bracketed":
         warnings.warn(
@@ -292,93 +288,10 @@ def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | No
 
 def _by_all_eigenvalues(rows: Rows, share: float, progress: Progress | None) -> int | None:
     """Intrinsic dimension from one pass where that is the cheapest way; None elsewhere."""
-    if rows.is_wide_array(LARGEST_GRAM):
-        return rank_for_energy(eigenvalues(dual_gram(rows, progress)), trusted_share(share, rows.source.dtype))
+    if (whole := wide_array(rows, LARGEST_GRAM)) is not None:
+        return rank_for_energy(eigenvalues(dual_gram(whole, rows, progress)), trusted_share(share, whole.dtype))
     columns, dtype, blocks = rows.opened()
     if columns >= CERTIFIED_FROM and not (rows.once and columns <= LARGEST_GRAM):
         return None
-    squares, count = gram_of_rows(rows, columns, blocks, progress)
+    squares, count = gram_of_rows(rows, blocks, progress)
     return rank_for_energy(eigenvalues(squares)[:count], trusted_share(share, dtype))
-
-
-class _Passes:
-    """Products with X'X of rows too wide for it to be formed, one pass over the rows each."""
-
-    def __init__(
-        self, rows: Rows, columns: int, dtype: npt.DTypeLike, rng: np.random.Generator, progress: Progress | None
-    ) -> None:
-        self.rows, self.columns, self.dtype = rows, columns, dtype
-        self.n_rows, self.total = 0, 0.0  # known after the first pass
-        self._rng, self._progress = rng, progress
-
-    def rows_at_least(self) -> int:
-        """Rows in all where that is known before the first pass, else as many as there are columns."""
-        return self.rows.shape[0] if self.rows.shape else self.columns
-
-    def apply(self, V: FloatArray, blocks: Iterator[FloatArray] | None = None) -> Matrix:
-        tally = Tally(self._progress, self.rows.shape[0] if self.rows.shape else 0)
-        first = self.n_rows == 0
-        images = gram_times_of(tally.count(self.rows.blocks() if blocks is None else blocks, energy=first), V)
-        self.rows.refuse_not_finite(images)
-        if first:
-            self.rows.refuse_vanishing(tally.energy, tally.nonzero, *PRODUCTS[np.dtype(self.dtype)])
-            self.n_rows, self.total = tally.rows, tally.energy
-        return images
-
-    def gaussian(self, width: int) -> Matrix:
-        return self._rng.standard_normal((self.columns, min(width, self.columns)))
-
-    def ritz(self, rank: int) -> Ritz:
-        """Ritz pairs of a block a little wider than ``rank``, products in the dtype of the rows."""
-
-        def apply(V: FloatArray) -> Matrix:
-            return self.apply(V.astype(self.dtype))
-
-        start = apply(self.gaussian(rank + OVERSAMPLES))
-        return block_krylov(apply, span_basis(start, self.dtype), APPLICATIONS, self.dtype)
-
-    def completed(self, values: Matrix, vectors: Matrix, rank: int) -> tuple[Matrix, Matrix]:
-        """As many eigenpairs as ``rank``: where X has fewer, to rounding, any directions do, with eigenvalues 0."""
-        missing = max(rank - len(values), 0)
-        more = span_basis(self.gaussian(missing), np.float64, against=vectors)
-        return np.pad(values, (0, missing)), np.hstack((vectors, more))
-
-    def refined(self, ritz: Ritz, width: int) -> Ritz:
-        """Better half of the Ritz pairs, anew with products in float64: residuals then bound what they should.
-
-        All of them where they are fewer than blocks for a rank of ``width`` have columns: X has no others, to rounding.
-        """
-        found = len(ritz.values)
-        ran_out = found < APPLICATIONS * (width + OVERSAMPLES)
-        vectors = ritz.vectors[:, : found if ran_out else (found + 1) // 2]
-        return block_krylov(self.apply, span_basis(vectors, np.float64), 1, np.float64)
-
-    def largest_rest(self, ritz: Ritz) -> float:
-        """Bound the largest eigenvalue of X'X outside the span of the Ritz vectors."""
-        images = self._outside(ritz, self.gaussian(PROBES))
-        for _ in range(POWER):
-            images = self._outside(ritz, self.apply(images))
-        return largest_rest(images)
-
-    @staticmethod
-    def _outside(ritz: Ritz, columns: Matrix) -> Matrix:
-        return columns - times(ritz.vectors, cross(ritz.vectors, columns))
-
-    def one_view(self, blocks: Iterator[FloatArray], rank: int) -> tuple[Matrix, Matrix, float, float]:
-        """Eigenvalues, vectors and the share of energy they hold, with its standard error, from one pass."""
-        test = span_basis(self.gaussian(ONE_VIEW_FACTOR * rank + OVERSAMPLES), np.float64)
-        probes = np.zeros((PROBES, self.columns))
-
-        def probed() -> Iterator[FloatArray]:
-            for block in blocks:
-                np.add(probes, self._rng.standard_normal((PROBES, len(block))).astype(self.dtype) @ block, out=probes)
-                yield block
-
-        values, vectors = nystrom(test, self.apply(test.astype(self.dtype), probed()), self.dtype)
-        _check.integer(rank, "rank", minimum=1, maximum=min(self.n_rows, self.columns))
-        values, vectors = self.completed(values[:rank], vectors[:, :rank], rank)
-        missed = np.sum((probes - times(times(probes, vectors), vectors.T)) ** 2, axis=1)
-        if self.total == 0.0:
-            return values, vectors, 0.0, 0.0
-        held = min(max(1.0 - float(missed.mean()) / self.total, 0.0), 1.0)
-        return values, vectors, held, float(missed.std(ddof=1)) / np.sqrt(PROBES) / self.total

@@ -1,68 +1,78 @@
-"""Row blocks of anything: arrays, memory maps, files, iterables of blocks."""
+"""Rows: a matrix that is read by blocks of rows, wherever it lies. What every pass over data is written for."""
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
-from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.files.matrix import MatrixFile
+from w2s_fast._threads import ordered_map
+from w2s_fast.linalg.rows import cutting
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], object]  # told (rows done, rows in all)
 SMALLEST_ENERGY = 1e-270  # sum of squares in float64: of a smaller one eigenvalues have lost digits
-FEW_ROWS = 128  # of a wide matrix, which are held: sketches of its columns would take more room than they do
-LONGEST_BLOCK, LARGEST_BLOCK = 4_096, 64 << 20  # rows, and bytes of float64, for products: BLAS wants long sums
 
 
-def is_array(X: Any) -> bool:
-    """Tell a matrix, held or mapped, from an iterable of blocks."""
-    return hasattr(X, "shape") or (isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) < 2)
-
-
-@dataclass(frozen=True)
-class Rows:
+class Rows(ABC):
     """A matrix that is read by row blocks, as often as its source allows.
+
+    A matrix that lives elsewhere (in a cluster, on a GPU, sparse) is a class with ``shape`` and :meth:`read`;
+    accumulators, subspaces, dimensions and SVDs then take it in place of an array, and read a block at a time. What
+    needs all of it at once gathers it, as :func:`numpy.asarray` does.
 
     Attributes
     ----------
-    source : array, path, or iterable of row blocks
+    name : str
+        Of the argument, for messages.
     shape : (int, int) or None
         Where it is known before reading.
     once : bool
-        Whether the source is an iterator, gone after one pass.
+        Whether the source is gone after one pass.
     exponent : int
         Rows are read times 2**-exponent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from w2s_fast import Subspace
+    >>> class Ramp(Rows):  # row i is i times (3, 4)
+    ...     shape = 5, 2
+    ...
+    ...     def read(self, step):
+    ...         for start in range(0, 5, step):
+    ...             yield np.outer(np.arange(start, min(start + step, 5)), [3.0, 4.0])
+    >>> Subspace.fit(Ramp(), rank=1).eigenvalues.round(9)
+    array([750.])
     """
 
-    source: Any
-    name: str
-    shape: tuple[int, int] | None
+    name: str = "X"
+    shape: tuple[int, int] | None = None
     once: bool = False
     exponent: int = 0
 
-    @classmethod
-    def of(cls, X: Any, name: str) -> Rows:
-        """Look at ``X`` without reading its rows."""
-        if isinstance(X, str | PathLike):
-            file = MatrixFile.open(X, name)
-            rows, columns = file.shape
-            few = rows <= min(FEW_ROWS, columns)
-            return cls(next(file.blocks(max(rows, 1))) if few else file, name, (rows, columns))
-        if is_array(X):
-            array = _check.floats(X, name, ndim=2, finite=False)
-            return cls(array, name, (array.shape[0], array.shape[1]))
-        if not isinstance(X, Iterable) or isinstance(X, bytes | dict):
-            raise TypeError(f"{name} must be a 2-D array, a path or an iterable of row blocks, got {type(X).__name__}")
-        return cls(X, name, None, once=isinstance(X, Iterator))
+    @abstractmethod
+    def read(self, step: int) -> Iterator[Any]:
+        """Yield blocks of up to ``step`` rows in order, one at least, none of which changes later.
+
+        Where the shape is not known blocks may have any number of rows.
+        """
+
+    # What a matrix on a device does its own way.
+    _floats = staticmethod(_check.floats)
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
+        """Work on blocks: in order, on threads."""
+        return ordered_map(function, items)
 
     def blocks(self, step: int | None = None) -> Iterator[FloatArray]:
         """Yield float32 or float64 blocks of one width in order, none of which changes later.
@@ -70,43 +80,39 @@ class Rows:
         ``step`` is their number of rows where the shape is known. NaN and infinity in arrays and files are left for
         the sums of the reader to show, see :meth:`refuse_not_finite`.
         """
-        blocks = self._given_blocks() if self.shape is None else self._cut_blocks(self.shape, step)
-        return blocks if self.exponent == 0 else (np.ldexp(block, -self.exponent) for block in blocks)
-
-    def _cut_blocks(self, shape: tuple[int, int], step: int | None) -> Iterator[FloatArray]:
-        step = step or max(1, min(LONGEST_BLOCK, LARGEST_BLOCK // (8 * max(shape[1], 1))))
-        if isinstance(self.source, MatrixFile):
-            yield from self.source.blocks(step)
-        else:
-            for start in range(0, max(shape[0], 1), step):
-                yield self.source[start : start + step]
-
-    def _given_blocks(self) -> Iterator[FloatArray]:
-        width, kept = None, isinstance(self.source, list | tuple)
-        for number, source in enumerate(self.source):
-            block = _check.floats(source, f"block {number} of {self.name}", ndim=2)
+        width = None if self.shape is None else self.shape[1]
+        empty = True
+        for number, source in enumerate(self.read(step or cutting.height(width or 1))):
+            block = self._floats(source, f"block {number} of {self.name}", ndim=2, finite=False)
             if width is not None and block.shape[1] != width:
-                raise ValueError(
-                    f"block {number} of {self.name} has {block.shape[1]} columns, the ones before have {width}"
-                )
-            width = block.shape[1]
-            # Threads still read a block when the next one is asked for, which may come in the same memory.
-            yield block if kept else block.copy()
-        if width is None:
+                known = "the ones before have" if self.shape is None else "its shape says"
+                raise ValueError(f"block {number} of {self.name} has {block.shape[1]} columns, {known} {width}")
+            width, empty = block.shape[1], False
+            yield block if self.exponent == 0 else np.ldexp(block, -self.exponent)
+        if empty:
             raise ValueError(f"{self.name} holds no row blocks")
+
+    def held(self) -> FloatArray | None:
+        """The whole matrix where it is an array in memory, or mapped; None elsewhere."""
+        return None
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        if copy is False:
+            raise ValueError(f"{self.name} is read by blocks: to gather them takes a copy")
+        return np.concatenate(list(self.blocks())).astype(dtype, copy=False)
+
+    def named(self, name: str) -> Self:
+        """The same rows as the argument ``name``."""
+        return self._changed("name", name)
+
+    def _changed(self, attribute: str, value: Any) -> Self:
+        changed = copy.copy(self)
+        object.__setattr__(changed, attribute, value)  # of frozen ones too: nobody else has seen the copy
+        return changed
 
     def largest_rank(self) -> dict[str, int]:
         """Limit on a rank as an argument of checks, where it is known before reading."""
         return {} if self.shape is None else {"maximum": min(self.shape)}
-
-    def is_wide_array(self, most_rows: int) -> bool:
-        """Whether this is an array in memory, or mapped, of at most ``most_rows`` rows, and more columns."""
-        held = self.shape is not None and not isinstance(self.source, MatrixFile)
-        return held and self.shape[0] <= most_rows and self.shape[0] < self.shape[1]  # type: ignore[index]
-
-    def whole(self) -> FloatArray:
-        """All rows of an array."""
-        return self.source if self.exponent == 0 else np.ldexp(self.source, -self.exponent)
 
     def opened(self) -> tuple[int, npt.DTypeLike, Iterator[FloatArray]]:
         """Columns, dtype of the first block, and the blocks of one pass, the first one included."""
@@ -129,12 +135,12 @@ class Rows:
         if self.exponent == 0 and nonzero and not smallest < energy < largest:
             raise ScaleError(f"the squares of {self.name} {'overflow' if energy > 1 else 'vanish'}: scale it first")
 
-    def rescaled(self) -> Rows:
+    def rescaled(self) -> Self:
         """The rows with their largest number brought near to 1, by a power of two that a pass over them tells."""
         largest = 0.0
         for block in self.blocks():
             largest = max(largest, float(block.max(initial=0.0)), -float(block.min(initial=0.0)))
-        return replace(self, exponent=math.frexp(largest)[1])
+        return self._changed("exponent", math.frexp(largest)[1])
 
 
 class ScaleError(ValueError):

@@ -1,0 +1,58 @@
+"""Means, and products of deviations from them, of sets of rows, that merge."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from w2s_fast._check import FloatArray
+from w2s_fast.linalg.rows import cutting
+from w2s_fast.linalg.rows.products import Matrix, over_rows
+
+
+def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
+    """Mean, as a sum (2, n) of two numbers, of the rows of arrays (m, n_i) joined, and Z'Z of their deviations Z."""
+
+    def moments(*parts: FloatArray) -> tuple[int, Matrix, Matrix]:
+        rows = np.concatenate([part.astype(np.float64, copy=False) for part in parts], axis=1)
+        return len(rows), *scatter_of_block(rows)
+
+    width = sum(array.shape[1] for array in arrays)
+    factors = -(-(width**2) // max(1, arrays[0].shape[1]))  # of the first of them, in a product of all with all
+    count, mean, product = 0, np.zeros(()), np.zeros(())
+    for more, *part in over_rows(moments, *arrays, factors=factors, longest=cutting.GRAM_ROWS):
+        mean, product = merge_scatter(count, mean, product, more, *part)
+        count += more
+    return mean, product
+
+
+def scatter_of_block(rows: Matrix) -> tuple[Matrix, Matrix]:
+    """Mean of ``rows`` (m, n), m >= 1, and Z'Z of their deviations Z from it, which take their place."""
+    mean = rows.mean(axis=0)
+    rows -= mean
+    drift = rows.mean(axis=0)  # what rounding left of the mean
+    return np.stack(two_sum(mean, drift)), rows.T @ rows - len(rows) * np.outer(drift, drift)
+
+
+def merge_scatter(
+    count: int, mean: Matrix, product: Matrix, more: int, its_mean: Matrix, its_product: Matrix
+) -> tuple[Matrix, Matrix]:
+    """Mean and scatter of two sets of rows together, or, with ``more`` < 0, of the first without the second.
+
+    Chan, Golub and LeVeque (1983). Means are sums (2, n) of two numbers, as in :mod:`w2s_fast.kernels.moments`.
+    """
+    if count == 0:
+        return its_mean, its_product
+    share = more / (count + more)
+    apart, rest = two_sum(its_mean[0], -mean[0])
+    delta = apart + (rest + (its_mean[1] - mean[1]))
+    added = its_product if more > 0 else -its_product
+    moved, left = two_sum(mean[0], delta * share)
+    together = np.stack(two_sum(moved, left + mean[1]))
+    return together, product + added + np.outer(delta, delta * (count * share))
+
+
+def two_sum(a: Matrix, b: Matrix) -> tuple[Matrix, Matrix]:
+    """A + b as a float64 and what rounding took from it (Knuth 1969)."""
+    total = a + b
+    of_b = total - a
+    return total, (a - (total - of_b)) + (b - of_b)

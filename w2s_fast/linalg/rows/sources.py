@@ -1,0 +1,89 @@
+"""Rows of what callers hold: arrays, memory maps, files, iterables of blocks, and Rows of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from w2s_fast import _check
+from w2s_fast._check import FloatArray
+from w2s_fast.linalg.files.matrix import MatrixFile
+from w2s_fast.linalg.rows.base import Rows
+
+FEW_ROWS = 128  # of a wide matrix, which are held: sketches of its columns would take more room than they do
+
+
+def rows_of(X: Any, name: str) -> Rows:
+    """Look at ``X`` without reading its rows."""
+    if isinstance(X, Rows):
+        return X.named(name)
+    if isinstance(X, str | PathLike):
+        file = MatrixFile.open(X, name)
+        rows, columns = file.shape
+        few = rows <= min(FEW_ROWS, columns)
+        return ArrayRows(next(file.blocks(max(rows, 1))), name) if few else FileRows(file, name)
+    if _is_array(X):
+        return ArrayRows(_check.floats(X, name, ndim=2, finite=False), name)
+    if not isinstance(X, Iterable) or isinstance(X, bytes | dict):
+        raise TypeError(f"{name} must be a 2-D array, a path or an iterable of row blocks, got {type(X).__name__}")
+    return StreamRows(X, name)
+
+
+def _is_array(X: Any) -> bool:
+    """Tell a matrix, held or mapped, from an iterable of blocks."""
+    return hasattr(X, "shape") or (isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) < 2)
+
+
+@dataclass(eq=False)
+class ArrayRows(Rows):
+    """Rows of an array in memory, or mapped."""
+
+    array: FloatArray
+    name: str
+
+    def __post_init__(self) -> None:
+        self.shape = self.array.shape[0], self.array.shape[1]
+
+    def read(self, step: int) -> Iterator[FloatArray]:
+        for start in range(0, max(len(self.array), 1), step):
+            yield self.array[start : start + step]
+
+    def held(self) -> FloatArray | None:
+        return self.array if self.exponent == 0 else np.ldexp(self.array, -self.exponent)
+
+
+@dataclass(eq=False)
+class FileRows(Rows):
+    """Rows of an array in a file."""
+
+    file: MatrixFile
+    name: str
+
+    def __post_init__(self) -> None:
+        rows, columns = self.file.shape
+        self.shape = rows, columns
+
+    def read(self, step: int) -> Iterator[FloatArray]:
+        return self.file.blocks(step)
+
+
+@dataclass(eq=False)
+class StreamRows(Rows):
+    """Rows of an iterable of blocks. Each must be finite: an iterator is gone when sums show that one was not."""
+
+    source: Iterable[Any]
+    name: str
+
+    def __post_init__(self) -> None:
+        self.once = isinstance(self.source, Iterator)
+
+    def read(self, step: int) -> Iterator[FloatArray]:
+        kept = isinstance(self.source, list | tuple)
+        for number, source in enumerate(self.source):
+            block = _check.floats(source, f"block {number} of {self.name}", ndim=2)
+            # Threads still read a block when the next one is asked for, which may come in the same memory.
+            yield block if kept else block.copy()
