@@ -11,9 +11,10 @@ from tests import naive
 from tests.conftest import COMPILED
 from tests.matrices import random, spectrum
 from w2s_fast import MinNorm, lstsq, min_norm
-from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, inverse_norm
+from w2s_fast.kernels.leastsq import inverse_norm
 from w2s_fast.linalg.leastsq import min_norm as leastsq
 from w2s_fast.linalg.leastsq.cholesky import factor_gram
+from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN
 
 EPS = np.finfo(float).eps
 SHAPES = [(1, 1), (1, 4), (4, 1), (3, 7), (7, 3), (5, 5)]

@@ -23,7 +23,7 @@ from w2s_fast import (
 )
 from w2s_fast.kernels.sketch import NONZEROS, TILE_COLUMNS, add_sketch
 from w2s_fast.linalg.rows import cutting, products
-from w2s_fast.linalg.spectral import lanczos, orthonormal, randomized
+from w2s_fast.linalg.spectral import lanczos, operand, orthonormal, randomized
 from w2s_fast.linalg.spectral.orthonormal import leading_eigenvectors
 
 SPECTRA = {
@@ -299,8 +299,8 @@ def test_signs_make_the_largest_entry_of_each_left_vector_positive(container, tr
 
 @pytest.mark.parametrize(("k", "n_iter", "iterations"), [(3, "auto", 7), (4, "auto", 4), (3, 0, 0), (3, 2, 2)])
 def test_auto_means_seven_iterations_for_few_components_else_four(k, n_iter, iterations, monkeypatch):
-    counted, gram_times = [], randomized._gram_times
-    monkeypatch.setattr(randomized, "_gram_times", lambda *arguments: counted.append(1) or gram_times(*arguments))
+    counted, gram_image = [], operand.gram_image
+    monkeypatch.setattr(operand, "gram_image", lambda *arguments: counted.append(1) or gram_image(*arguments))
     randomized_svd(scipy.sparse.csr_array(random(70, 40)), k, n_iter=n_iter, random_state=3)
     assert len(counted) == iterations
 

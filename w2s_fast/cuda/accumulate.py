@@ -15,6 +15,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast.cuda import arrays, kernels
 from w2s_fast.cuda._shim import array_library, explained, to_host
 from w2s_fast.linalg.accumulate import gram, moments
+from w2s_fast.linalg.leastsq.gram_solve import require_trusted
 from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter_of_block
 
@@ -119,7 +120,7 @@ class Gram(gram.Gram):
     @staticmethod
     def _solve(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix) -> Matrix:
         factor = ScaledFactor.of(xtx, ridge)
-        gram.require_trusted(factor.rcond, factor.scale, peak)
+        require_trusted(factor.rcond, factor.scale, peak)
         return factor.solve(xty.reshape(len(xtx), -1)).reshape(xty.shape)
 
     def save(self, path: Any) -> None:

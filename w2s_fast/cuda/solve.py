@@ -12,7 +12,7 @@ from w2s_fast._random import key64
 from w2s_fast.cuda import arrays, kernels
 from w2s_fast.cuda._shim import array_library, explained, to_host
 from w2s_fast.cuda.accumulate import Gram, ScaledFactor, parts_of
-from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms
+from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms, gram_serves
 from w2s_fast.linalg.rows.products import gram_times
 from w2s_fast.linalg.rows.scale import exponent_of, exponents, scaled, scaled_back
 from w2s_fast.linalg.spectral.dimension import rank_for_energy
@@ -59,16 +59,12 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
 
 def _solve(X: Any, Y: Any, ridge: float, cut: Cutoff, ridged: bool) -> Any:
     """Weights (n, k) of features and labels in float64, of a moderate scale."""
-    from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, GRAM_RCOND
-
     if 0 in X.shape:
         return np.zeros_like(X, shape=(X.shape[1], Y.shape[1]))
     tall = X.shape[0] >= X.shape[1]
     product = X.T @ X if tall else X @ X.T
     factor = ScaledFactor.of(product, ridge)
-    smallest = factor.rcond / (CUTOFF_MARGIN * float(factor.scale.max()) ** 2) - ridge
-    least = cut.relative**2 * float(np.trace(product))
-    if not (factor.rcond > GRAM_RCOND and (cut.relative == 0.0 or smallest > least)):
+    if not gram_serves(factor.rcond, float(factor.scale.max()), float(np.trace(product)), ridge, cut):
         return _by_svd(X, Y, ridge, cut.of_values(X.shape, ridged))
     if tall:
         coef = factor.solve(X.T @ Y)

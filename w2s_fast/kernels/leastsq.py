@@ -1,14 +1,4 @@
-"""Minimum-norm least squares by Gram matrices, and the one place that states when they are safe.
-
-A Gram matrix squares the condition number. The rank policy:
-
-1. Form the smaller Gram matrix, X'X or XX', plus ridge; scale it to a unit diagonal, to which Cholesky's accuracy is
-   indifferent (van der Sluis 1969); factor it; estimate its reciprocal condition number.
-2. At ``GRAM_RCOND`` or better (``GRAM_RCOND_FLOAT32`` where it was formed in float32), and if the unscaled one leaves
-   no singular value near the caller's ``rcond``, solve, and refine with the residual of X itself, which brings the
-   error down to that of an orthogonal factorisation.
-3. Otherwise say so: the caller takes the singular value decomposition, cut at ``rcond``, which is right at any rank.
-"""
+"""Minimum-norm least squares by Gram matrices and by singular values, where its caller's policy finds either safe."""
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +10,6 @@ from w2s_fast._jit import Matrix, Vector, kernel
 Stack = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-GRAM_RCOND = 1e-10  # of the scaled Gram matrix: condition 1e5 of X, where one refinement still gains 6 digits
-GRAM_RCOND_FLOAT32 = 1e-4  # condition 1e2, where one refinement gains 2 digits at least
-CUTOFF_MARGIN = 10.0  # the condition estimate is rarely off by more than 3 (Higham 2002, section 15.3)
 GOLDEN_RATIO = (1 + 5**0.5) / 2
 SMALLEST_SQUARE = 1e-200  # of the length of a column: of shorter ones products lose digits to denormal numbers,
 LARGEST_SQUARE = 1e200  # and of longer ones they overflow, with labels between the roots of both
@@ -154,14 +141,16 @@ def gram_fit(X: Matrix, Xt: Matrix, Y: Matrix, lower: Matrix, scale: Vector, rid
 
 
 @kernel
-def clears_cutoff(gram: Matrix, lower: Matrix, scale: Vector, gram_rcond: float, ridge: float, rcond: float) -> bool:
-    """Whether every singular value of X is well above ``rcond`` times the largest: ridge hides small ones."""
+def clears_cutoff(
+    gram: Matrix, lower: Matrix, scale: Vector, gram_rcond: float, ridge: float, rcond: float, margin: float
+) -> bool:
+    """Whether every singular value of X is above ``rcond`` times the largest, by a margin: ridge hides small ones."""
     if rcond == 0.0 or len(scale) == 0:
         return True
     cut = rcond * rcond * np.trace(gram)
-    if gram_rcond / (CUTOFF_MARGIN * scale.max() ** 2) - ridge > cut:  # mostly settles it, without a further estimate
+    if gram_rcond / (margin * scale.max() ** 2) - ridge > cut:  # mostly settles it, without a further estimate
         return True
-    return bool(1.0 / (CUTOFF_MARGIN * inverse_norm(lower, scale)) - ridge > cut)
+    return bool(1.0 / (margin * inverse_norm(lower, scale)) - ridge > cut)
 
 
 @kernel
@@ -180,15 +169,20 @@ def moderate(columns: Matrix) -> bool:
 
 
 @kernel
-def gram_stack(X: Stack, Y: Stack, rcond: float, ridge: float, coef: Stack, safe: Flags) -> None:
-    """Solve every problem of the stacks X (b, m, n) and Y (b, m, k) for which that is safe, into ``coef`` (b, n, k)."""
+def gram_stack(
+    X: Stack, Y: Stack, rcond: float, ridge: float, limit: float, margin: float, coef: Stack, safe: Flags
+) -> None:
+    """Solve every problem of the stacks X (b, m, n) and Y (b, m, k) for which that is safe, into ``coef`` (b, n, k).
+
+    It is where the reciprocal condition of the Gram matrix is above the ``limit``, and no singular value near the cut.
+    """
     d = min(X.shape[1], X.shape[2])
     lower, scale = np.empty((d, d)), np.empty(d)
     for b in range(X.shape[0]):
         Xt = X[b].T.copy()
         gram = np.dot(Xt, X[b]) if X.shape[1] >= X.shape[2] else np.dot(X[b], Xt)
         gram_rcond = factor_scaled(gram, ridge, lower, scale)
-        safe[b] = gram_rcond > GRAM_RCOND and clears_cutoff(gram, lower, scale, gram_rcond, ridge, rcond)
+        safe[b] = gram_rcond > limit and clears_cutoff(gram, lower, scale, gram_rcond, ridge, rcond, margin)
         safe[b] = safe[b] and moderate(Y[b])
         if safe[b]:
             coef[b] = gram_fit(X[b], Xt, Y[b], lower, scale, ridge)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.linalg.accumulate.gram import solve_gram
+from w2s_fast.linalg.leastsq.gram_solve import solve_gram
 from w2s_fast.linalg.leastsq.min_norm import MinNorm
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff
 from w2s_fast.probing.data import Features, Indices, Matrix, blocks

@@ -15,7 +15,8 @@ from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.accumulate import gram_file
 from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING
-from w2s_fast.linalg.leastsq.cholesky import cholesky_solve, factor_gram
+from w2s_fast.linalg.leastsq.gram_solve import solve_gram, solve_spectral
+from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.products import gram, joint_gram
 from w2s_fast.linalg.rows.scale import exponent_of, exponents, refuse_vanishing, scaled, scaled_back
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
@@ -115,7 +116,12 @@ class Gram:
         return labels if labels.ndim == 2 else labels[:, None]
 
     def update(self, X: Any, Y: Any = None) -> Self:
-        """Add rows X (m, d), with their labels Y (m,) or (m, k) if the first block had some; return ``self``."""
+        """Add rows X (m, d), with their labels Y (m,) or (m, k) if the first block had some; return ``self``.
+
+        :class:`~w2s_fast.linalg.rows.base.Rows` are added block by block, and all of them or none.
+        """
+        if isinstance(X, Rows):
+            return self._update_by_blocks(X.named("X"), Y)
         rows = self._floats(X, "X", ndim=2, finite=False)
         labels = None if Y is None else self._labels(Y, rows)
         shape = rows.shape[1], None if labels is None else np.shape(Y)[1:]
@@ -137,6 +143,17 @@ class Gram:
                 refuse_vanishing(columns, np.diagonal(joint)[part], mean[0, part], name)
         self._join(joint, mean, len(rows), np.diagonal(joint), shape)
         return self
+
+    def _update_by_blocks(self, rows: Rows, Y: Any) -> Self:
+        labels = None if Y is None else self._floats(Y, "Y", finite=False)
+        added, stop = type(self)(centred=self.centred), 0
+        for block in rows.blocks():
+            start, stop = stop, stop + len(block)
+            if labels is None or stop <= len(labels):
+                added.update(block, None if labels is None else labels[start:stop])
+        if labels is not None and len(labels) != stop:
+            raise ValueError(f"these must have the same number of rows: X has {stop:,}, Y has {len(labels):,}")
+        return self.merge(added)
 
     def merge(self, other: Gram) -> Self:
         """Add the rows that ``other`` has seen and return ``self``; ``other`` stays as it is."""
@@ -296,60 +313,3 @@ class Gram:
         if other.centred != self.centred:
             raise ValueError(f"other has centred={other.centred}, this one centred={self.centred}: they do not add up")
         return None if other._columns is None else (other._columns, other._label_shape)
-
-
-def solve_gram(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix | None = None) -> Matrix:
-    """Solve (X'X + ridge I) w = X'Y, or raise LinAlgError where the solution cannot be trusted.
-
-    ``peak`` is the largest diagonal that ``xtx`` ever had: what was taken away since left rounding relative to it.
-    """
-    lower, scale, gram_rcond = factor_gram(xtx, ridge)
-    require_trusted(gram_rcond, scale, peak)
-    columns = xty.reshape(len(xtx), int(np.prod(xty.shape[1:])))
-    return cholesky_solve(lower, scale, columns).reshape(xty.shape)
-
-
-def require_trusted(gram_rcond: float, scale: Matrix, peak: Matrix | None) -> None:
-    """Refuse a factor of D G D, D = diag(scale), of too small a reciprocal condition for what G once was."""
-    from w2s_fast.kernels.leastsq import GRAM_RCOND
-
-    needed = GRAM_RCOND * max(1.0, float((peak * scale**2).max()) if peak is not None and len(peak) else 1.0)
-    if gram_rcond <= needed:
-        raise _untrusted(len(scale), gram_rcond, needed)
-
-
-def _untrusted(d: int, rcond: float, needed: float) -> np.linalg.LinAlgError:
-    return np.linalg.LinAlgError(
-        f"the {d:,} x {d:,} Gram matrix is too ill-conditioned to solve (reciprocal condition {rcond:.1e}, "
-        f"more than {needed:.0e} needed): pass ridge or rcond, or give the rows to min_norm"
-    )
-
-
-def solve_spectral(xtx: Matrix, xty: Matrix, ridges: list[float], rcond: float | None, peak: Matrix) -> Matrix:
-    """Solve for every ridge in the span of the eigenvectors whose singular values of X reach ``rcond``."""
-    from w2s_fast.kernels.leastsq import GRAM_RCOND
-
-    d = len(xtx)
-    if d == 0:
-        return np.zeros((len(ridges), *xty.shape))
-    values, vectors = np.linalg.eigh(xtx)
-    largest, height = float(values[-1]), max(float(peak.max()), float(values[-1]))
-    if rcond is None:
-        keep = np.ones_like(values, np.bool_)
-        for ridge in ridges:
-            found, needed = (values[0] + ridge) / max(height + ridge, np.finfo(float).tiny), GRAM_RCOND
-            if found <= needed:
-                raise _untrusted(d, max(found, 0.0), needed)
-    else:
-        resolution = float(np.finfo(float).eps * d)  # of squared singular values
-        if rcond**2 * largest < resolution * height:
-            finest = math.sqrt(resolution * height / largest) if largest > 0 else 1.0
-            raise np.linalg.LinAlgError(
-                f"rcond={rcond:.1e} is finer than a Gram matrix resolves ({finest:.1e} here): raise it, or give the "
-                "rows to min_norm"
-            )
-        keep = values > rcond**2 * largest
-    basis = vectors[:, keep]
-    moment = basis.T @ xty.reshape(d, -1)
-    weights = [basis @ (moment / (values[keep] + ridge)[:, None]) for ridge in ridges]
-    return np.stack(weights).reshape(len(ridges), *xty.shape)

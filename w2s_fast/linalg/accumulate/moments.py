@@ -12,6 +12,7 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.rows import cutting
+from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
 
@@ -115,12 +116,17 @@ class Moments(_Streaming):
 
         Parameters
         ----------
-        block : (k, ...) array_like
+        block : (k, ...) array_like, or Rows
             ``k >= 0`` samples of the shape seen before.
         finite : bool
             Refuse NaN and infinity; ``False`` lets them through into the moments they touch.
         """
         finite = _check.boolean(finite, "finite")
+        if isinstance(block, Rows):
+            added = type(self)()
+            for part in block.named("block").blocks():
+                added.update(part, finite=finite)
+            return self.merge(added)
         samples = self._samples(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")
@@ -192,6 +198,8 @@ def _add_rows(rows: FloatArray, count: int, state: Matrix) -> None:
         merge_moments(count + tops.start, state, lefts.start, found.shape[1], more, found)
 
 
+# Rows are merged as in Gram(centred=True), by the one function for that. There are two classes since what they keep and
+# refuse differs: Gram has labels, files and rows to take away, whose rounding it tracks; here counts end at 2**53.
 class CoMoments(_Streaming):
     """Streaming mean and covariance matrix of vectors, by rows.
 
@@ -217,7 +225,12 @@ class CoMoments(_Streaming):
         return self._mean[0].copy() if self.count else np.full_like(self._mean[0], np.nan)
 
     def update(self, block: Any) -> Self:
-        """Add the rows of ``block`` (k, d), k >= 0, and return ``self``."""
+        """Add the rows of ``block`` (k, d), k >= 0, an array or Rows, and return ``self``."""
+        if isinstance(block, Rows):
+            added = type(self)()
+            for part in block.named("block").blocks():
+                added.update(part)
+            return self.merge(added)
         rows = _check.floats(block, "block", ndim=2, finite=False)
         self._expect(rows.shape[1:], "block")
         if len(rows):

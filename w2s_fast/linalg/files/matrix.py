@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,10 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.files import npy, npz, safetensors
+from w2s_fast.linalg.files import npz
 from w2s_fast.linalg.files.header import Header, explained
+from w2s_fast.linalg.files.registry import READERS
 
-READERS: dict[str, Callable[[Path, str], Header]] = {
-    ".npy": npy.read,
-    ".npz": npz.read,
-    ".safetensors": safetensors.read,
-}
 SHORT_COLUMN = 8_192  # bytes: to read a column of so few whole costs no more than to look for a part of it
 PANEL_BYTES = 1 << 20  # of short columns read together
 Stamp = tuple[int, int, int, int]  # device, inode, size and time of last change

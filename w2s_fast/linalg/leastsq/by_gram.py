@@ -16,7 +16,7 @@ import numpy.typing as npt
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.leastsq.cholesky import cholesky_solve, factor_gram
-from w2s_fast.linalg.leastsq.policy import Cutoff, arithmetic
+from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, GRAM_RCOND, GRAM_RCOND_FLOAT32, Cutoff, arithmetic
 from w2s_fast.linalg.rows.products import cross, gram, misfit, residual_moment, times
 from w2s_fast.linalg.rows.scale import exponents, scaled_back
 
@@ -188,8 +188,6 @@ def factor(X: FloatArray, ridge: float, cut: Cutoff) -> GramFactor | SpannedFact
 
     None where none does, or where singular values come near the cut.
     """
-    from w2s_fast.kernels.leastsq import GRAM_RCOND, GRAM_RCOND_FLOAT32
-
     Z = X if X.shape[0] >= X.shape[1] else X.T
     rows, columns = Z.shape
     limits = {np.float32: GRAM_RCOND_FLOAT32, np.float64: GRAM_RCOND}
@@ -215,8 +213,6 @@ def _sampled_rcond(Z: FloatArray, ridge: float) -> float:
 
     Where only some columns are independent and well-conditioned, the least that makes float64 worth it.
     """
-    from w2s_fast.kernels.leastsq import GRAM_RCOND
-
     rows, columns = Z.shape
     product = gram(Z[:: rows // (2 * columns)])
     rcond = factor_gram(product, ridge)[2]
@@ -243,15 +239,13 @@ def _factor_safe(
     from w2s_fast.kernels.leastsq import clears_cutoff
 
     lower, scale, rcond = factor_gram(product, ridge)
-    if rcond > limit and clears_cutoff(product, lower, scale, rcond, ridge, cut.relative):
+    if rcond > limit and clears_cutoff(product, lower, scale, rcond, ridge, cut.relative, CUTOFF_MARGIN):
         return GramFactor(X, ridge, product, lower, scale, columns)
     return None
 
 
 def _factor_spanned(X: FloatArray, product: Matrix, cut: Cutoff) -> SpannedFactor | None:
     """Factor independent columns of Z and express the others by them, if they miss no more of them than rounding."""
-    from w2s_fast.kernels.leastsq import GRAM_RCOND
-
     squares = np.diagonal(product)
     if not 0.0 < squares.max(initial=0.0) < math.inf:
         return None

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.leastsq import by_svd
-from w2s_fast.linalg.leastsq.policy import Cutoff
+from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, Cutoff
 from w2s_fast.linalg.rows.cutting import ELONGATED, qr_cuts
 from w2s_fast.linalg.rows.products import SERIAL_SIZE, blas_threads
 
@@ -178,7 +178,7 @@ def _clears(reduced: _Reduced, cut: Cutoff) -> bool:
 
 def _surely_above(lower: FloatArray, least: float) -> bool:
     """Whether the smallest singular value of a triangle is."""
-    from w2s_fast.kernels.leastsq import CUTOFF_MARGIN, inverse_norm
+    from w2s_fast.kernels.leastsq import inverse_norm
 
     inverse = CUTOFF_MARGIN * inverse_norm(np.ascontiguousarray(lower), np.ones(len(lower)))
     return math.isfinite(inverse) and 1.0 / math.sqrt(inverse) > least

@@ -12,7 +12,7 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.leastsq import by_gram, by_qr, by_svd
-from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms
+from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, GRAM_RCOND, Cutoff, column_norms
 from w2s_fast.linalg.rows.products import serial_blas
 from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
 
@@ -138,8 +138,8 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
 
     Minimises ``|X w - Y|^2 + ridge |w|^2``; of all minimisers, the shortest. Well-conditioned problems go by the
     Cholesky factor of the smaller Gram matrix, large ones in float32, and are refined to the accuracy of an orthogonal
-    factorisation; all others go by the SVD (:mod:`w2s_fast.kernels.leastsq` states the rule). :class:`MinNorm` tells
-    the route, the rank and the condition, and solves for more labels later.
+    factorisation; all others go by the SVD (:mod:`w2s_fast.linalg.leastsq.policy` states the rule). :class:`MinNorm`
+    tells the route, the rank and the condition, and solves for more labels later.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def _solve_by_kernels(A: FloatArray, B: FloatArray, ridge: float, cut: Cutoff, c
     solved, work = np.zeros(len(A), np.bool_), _gram_work(A.shape[1], A.shape[2])
 
     def by_gram_matrices(X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
-        gram_stack(X, Y, cut.relative, ridge, solution, done)
+        gram_stack(X, Y, cut.relative, ridge, GRAM_RCOND, CUTOFF_MARGIN, solution, done)
 
     def by_singular_values(X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
         svd_stack(X, Y, *cut.of_values(X.shape, ridge), ridge, solution, done)

@@ -1,4 +1,14 @@
-"""The rank policy: which singular values of a matrix its numbers can be trusted to have. The one place that states it.
+"""Routes, cut-offs and ranks, for single problems, stacks and GPUs. The one place that states them.
+
+Routes. A Gram matrix squares the condition number. The smaller one, X'X or XX', plus ridge, is scaled to a unit
+diagonal, to which Cholesky's accuracy is indifferent (van der Sluis 1969), and its reciprocal condition estimated:
+
+1. At ``GRAM_RCOND`` or better (``GRAM_RCOND_FLOAT32`` where it was formed in float32), and if no singular value comes
+   near the cut, the solution is that of the Gram matrix, refined with the residual of X itself, which brings the error
+   down to that of an orthogonal factorisation.
+2. Elsewhere the singular value decomposition decides, which is right at any rank.
+
+Ranks: which singular values of a matrix its numbers can be trusted to have.
 
 Two things blur a singular value s_i of X (m, n), with its singular vector v_i on the smaller side:
 
@@ -29,6 +39,10 @@ from w2s_fast._check import FloatArray
 Matrix = npt.NDArray[np.float64]
 STORED = 4.0  # units in the last place: a product of float32 matrices with 1,000 columns between them leaves 2
 EPS32, EPS64 = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)
+GRAM_RCOND = 1e-10  # of the scaled Gram matrix: condition 1e5 of X, where one refinement still gains 6 digits
+GRAM_RCOND_FLOAT32 = 1e-4  # condition 1e2, where one refinement gains 2 digits at least
+GRAM_RESOLVES = 1e-7  # singular values, relative to the largest: of smaller ones squares in float64 are rounding
+CUTOFF_MARGIN = 10.0  # the condition estimate is rarely off by more than 3 (Higham 2002, section 15.3)
 SINGLE = ("f4", "f2")  # kinds of numbers, in any order of bytes, that are right to float32's last place at most
 FEW = 100  # rows: a QR decomposition of 10^6 and more in blocks leaves twin columns less apart
 
@@ -57,6 +71,16 @@ class Cutoff(NamedTuple):
         if self.stored:
             least = np.maximum(least, self.stored * blur(directions, norms))
         return s > least
+
+
+def gram_serves(gram_rcond: float, scale: float, trace: float, ridge: float, cut: Cutoff) -> bool:
+    """Whether the route of a Gram matrix G is safe, of which D (G + ridge) D has this reciprocal condition.
+
+    ``scale`` is the largest entry of D: no eigenvalue of G is below what the two leave, and no square of a singular
+    value that would be cut above ``relative``^2 times the trace.
+    """
+    smallest = gram_rcond / (CUTOFF_MARGIN * scale**2) - ridge
+    return gram_rcond > GRAM_RCOND and (cut.relative == 0.0 or smallest > cut.relative**2 * trace)
 
 
 def arithmetic(shape: tuple[int, ...]) -> float:

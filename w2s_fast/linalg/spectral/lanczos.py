@@ -4,6 +4,11 @@ All is done in the precision of the block that starts it, to which rows of X are
 
 The basis V0, V1, ..., V_{j+1} = orth(X'(X V_j)), is kept orthonormal by projecting each block twice. X'X in it comes
 from products of D rows rather than N, for X (N, D), and from the Gram matrix of each X V_j.
+
+It is not the method of :mod:`w2s_fast.linalg.spectral.krylov`, which proves ranks: that one needs X'X times the whole
+basis, in float64 whatever the precision of products, for the residuals that its bounds hang on, and makes as many
+passes as it was told. This one keeps the images X V_j, (N, l) numbers that rows on disk leave no room for, ends by what
+they say is left to gain, and saves the last product with X'.
 """
 
 from __future__ import annotations
@@ -13,11 +18,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.products import Matrix, cross, gram, gram_times, joined_times, times
-from w2s_fast.linalg.rows.scale import PRODUCTS
 from w2s_fast.linalg.spectral.krylov import expansion
 from w2s_fast.linalg.spectral.orthonormal import leading_eigenvectors, span_basis
 
@@ -137,13 +139,3 @@ class _Space:
         else:
             vectors = self._ritz_vectors[:, : -k - 1 : -1].astype(self._precision)
         return times(self.basis[:, : len(vectors)], vectors), joined_times(self.images, vectors)
-
-
-def require_moderate(energy: float, X: FloatArray) -> None:
-    """Refuse rows whose sum of squares tells that squares overflow or vanish; refuse NaN and infinity by name."""
-    smallest, largest = PRODUCTS[X.dtype]
-    if smallest < energy < largest:
-        return
-    _check.all_finite(X, "M")
-    if energy or X.any():
-        raise ScaleError("the squares of M overflow or vanish")

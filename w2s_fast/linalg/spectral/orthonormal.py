@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
+from w2s_fast.linalg.leastsq.policy import GRAM_RESOLVES
 from w2s_fast.linalg.rows.products import Matrix, cross, gram, times
 
-GRAM_RCOND = 1e-7  # of columns that their Gram matrix in float64 resolves
 LEFT_OUTSIDE = 0.25  # of a unit vector's square by a second projection, or the first one left mere rounding of it
 ROUNDS = 2  # of Cholesky QR
 NEARLY_ORTHOGONAL = 0.1  # least eigenvalue of unit columns' Gram matrix from which one round is as good as Householder
@@ -39,7 +39,7 @@ def span_basis(columns: FloatArray, precision: npt.DTypeLike, against: FloatArra
         return times(block, (vectors[:, keep] / np.sqrt(values[keep])).astype(block.dtype))
 
     size = max(float(np.einsum("ij,ij->j", columns, columns, dtype=np.float64).max(initial=0.0)), np.finfo(float).tiny)
-    noise = max(10 * float(np.finfo(precision).eps), GRAM_RCOND)
+    noise = max(10 * float(np.finfo(precision).eps), GRAM_RESOLVES)
     return principal(orthogonal(principal(orthogonal(columns), noise**2 * size)), LEFT_OUTSIDE)
 
 

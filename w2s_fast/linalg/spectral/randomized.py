@@ -11,13 +11,12 @@ The routes, for X with N rows and D <= N columns, k components, l = k + oversamp
 
 Gram and Krylov work with squares, and cannot tell singular values near the square root of their precision, times the
 largest, from rounding; Gram from ten times that. Then they square float32 in float64. Where the k-th one is smaller
-yet, for sparse matrices and for no iterations the route is Power. Where squares would overflow or vanish, X is brought
-to a moderate scale first.
+yet, for sparse matrices, for Rows and for no iterations the route is Power. Where squares would overflow or vanish, X
+is brought to a moderate scale first.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any, Literal
 
@@ -28,11 +27,12 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import ordered_map, single_threaded_blas
-from w2s_fast.linalg.rows.base import ScaleError
+from w2s_fast.linalg.rows.base import Rows, ScaleError
 from w2s_fast.linalg.rows.cutting import cuts
-from w2s_fast.linalg.rows.products import gram, gram_times, times
+from w2s_fast.linalg.rows.products import gram, times
 from w2s_fast.linalg.rows.scale import scaled_back
-from w2s_fast.linalg.spectral.lanczos import block_columns, leading_directions, require_moderate
+from w2s_fast.linalg.spectral import operand
+from w2s_fast.linalg.spectral.lanczos import block_columns, leading_directions
 from w2s_fast.linalg.spectral.orthonormal import householder, leading_eigenvectors, resolves, thin_svd
 
 Triple = tuple[FloatArray, FloatArray, FloatArray]
@@ -61,7 +61,7 @@ def randomized_svd(
 
     Parameters
     ----------
-    M : (m, n) array_like, memmap or scipy sparse matrix
+    M : (m, n) array_like, memmap, scipy sparse matrix or Rows
     n_components : int
         At least 1; more than min(m, n) give that many.
     n_oversamples : int
@@ -110,7 +110,7 @@ def randomized_svd(
             scipy.sparse.SparseEfficiencyWarning,
             stacklevel=2,
         )
-    X = _sparse_floats(M) if scipy.sparse.issparse(M) else _check.floats(M, "M", ndim=2, finite=False)
+    X = operand.checked(M)
     if 0 in X.shape:
         raise ValueError(f"M must not be empty, got shape {X.shape}")
     k = min(_check.integer(n_components, "n_components", minimum=1), *X.shape)
@@ -124,6 +124,7 @@ def randomized_svd(
         _check.boolean(transpose, "transpose")
     flip_sign = _check.boolean(flip_sign, "flip_sign")
     wide = X.shape[0] < X.shape[1] if transpose == "auto" else bool(transpose)
+    wide = wide and not isinstance(X, Rows)
     tall: Any = X.T if wide else X
     key = key64(random_state)
     if iterations is None:
@@ -132,8 +133,8 @@ def randomized_svd(
         try:
             U, s, Vt = _decomposed(tall, k, width, iterations, key, svd_lapack_driver)
         except ScaleError:
-            shift = _exponent(tall)
-            U, s, Vt = _decomposed(_times_power(tall, -shift), k, width, iterations, key, svd_lapack_driver)
+            moderate, shift = operand.rescaled(tall)
+            U, s, Vt = _decomposed(moderate, k, width, iterations, key, svd_lapack_driver)
             s = scaled_back(s, shift, s.dtype, "the singular values")
     if wide:
         U, Vt = Vt.T, U.T
@@ -142,20 +143,6 @@ def randomized_svd(
         U *= signs
         Vt *= signs[:, None]
     return U, s, Vt
-
-
-def _is_sparse(X: Any) -> bool:
-    return hasattr(X, "tocsr")
-
-
-def _sparse_floats(M: Any) -> Any:
-    if M.ndim != 2:
-        raise ValueError(f"M must have 2 dimension(s), got shape {M.shape}")
-    dtype = _check.floats(np.zeros(0, M.dtype), "M").dtype
-    M = M.astype(dtype, copy=False)  # before entries of equal place are added up: short integers would overflow
-    M = M if M.format in ("csr", "csc") else M.tocsr()
-    _check.all_finite(M.data, "M")
-    return M
 
 
 def _signs(columns: FloatArray) -> FloatArray:
@@ -196,58 +183,24 @@ def gram_is_cheaper(N: int, D: int, width: int) -> bool:
 
 def _decomposed(tall: Any, k: int, width: int, iterations: int, key: int, driver: str) -> Triple:
     """U, s, Vt of k components, by the first route that serves; ScaleError where squares overflow or vanish."""
-    by_gram = not _is_sparse(tall) and iterations > 0 and gram_is_cheaper(tall.shape[0], tall.shape[1], width)
+    by_squares = isinstance(tall, np.ndarray) and iterations > 0
     found = None
-    if by_gram:
+    if by_squares and gram_is_cheaper(tall.shape[0], tall.shape[1], width):
         found = _by_gram(tall, k, driver)
-    elif not _is_sparse(tall) and iterations > 0:
+    elif by_squares:
         found = _by_krylov(tall, k, width, left_to_gain(k, iterations), key, driver)
     else:
-        _energy(tall, tall.dtype)
+        operand.energy(tall)
     if found is None:
         found = _by_power(tall, width, iterations, key, driver)
     return found[0][:, :k], found[1][:k], found[2][:k]
-
-
-def _energy(tall: Any, precision: npt.DTypeLike) -> float:
-    """Sum of squares; NaN and infinity are refused, and scales at which squares overflow or vanish."""
-    X = _numbers(tall)
-
-    def of_rows(cut: slice) -> float:
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return float(np.linalg.norm(X[cut].astype(precision, copy=False)) ** 2)
-
-    found = sum(ordered_map(of_rows, cuts(len(X), X.shape[1], 1)))
-    require_moderate(found, X)
-    return found
-
-
-def _numbers(tall: Any) -> FloatArray:
-    """The entries of a dense matrix, or those that a sparse one holds, as a column."""
-    return np.asarray(tall.data)[:, None] if _is_sparse(tall) else tall
-
-
-def _exponent(tall: Any) -> int:
-    """Exponent of two of the largest magnitude."""
-    X = _numbers(tall)
-    largest = ordered_map(lambda cut: max(float(X[cut].max()), -float(X[cut].min())), cuts(len(X), X.shape[1], 1))
-    return math.frexp(max(largest))[1]
-
-
-def _times_power(tall: Any, exponent: int) -> Any:
-    """A copy of the matrix times 2**exponent."""
-    if not _is_sparse(tall):
-        return np.ldexp(tall, exponent)
-    copy = tall.copy()
-    copy.data = np.ldexp(copy.data, exponent)
-    return copy
 
 
 def _by_gram(tall: FloatArray, k: int, driver: str) -> Triple | None:
     """From X'X, in float64 where float32 does not serve; None where squares do not resolve the k-th singular value."""
     for precision in dict.fromkeys((tall.dtype, np.dtype(np.float64))):
         squares = gram(tall, precision)
-        require_moderate(float(np.trace(squares)), tall)
+        operand.require_moderate(float(np.trace(squares)), tall)
         values, vectors = leading_eigenvectors(squares, k, precision)
         if resolves(precision, values[-1], values[0]):
             V = vectors.astype(tall.dtype, copy=False)
@@ -257,9 +210,9 @@ def _by_gram(tall: FloatArray, k: int, driver: str) -> Triple | None:
 
 def _by_krylov(tall: FloatArray, k: int, width: int, share: float, key: int, driver: str) -> Triple | None:
     """From a Krylov space of X'X, in float64 where float32 does not serve; None as :func:`_by_gram`."""
-    start = _sketch(tall, block_columns(width), key)
+    start = operand.sketch(tall, block_columns(width), key)
     for precision in dict.fromkeys((tall.dtype, np.dtype(np.float64))):
-        energy = _energy(tall, precision)
+        energy = operand.energy(tall, precision)
         first = start.astype(precision, copy=False)
         found = leading_directions(tall, first, k, share, energy, np.random.default_rng(key))
         resolved = TOLD * float(np.finfo(precision).eps) ** 0.5
@@ -279,43 +232,18 @@ def _from_images(
     return U.astype(dtype, copy=False), s.astype(dtype), right.astype(dtype, copy=False)
 
 
-def _sketch(tall: Any, width: int, key: int) -> FloatArray:
-    """(S X)' for a sparse-sign S of ``width`` rows, in the dtype of X: the columns that start the iteration."""
-    if _is_sparse(tall):
-        gaussian = np.random.default_rng(key).standard_normal((tall.shape[0], width))
-        return np.asarray(tall.T @ gaussian.astype(tall.dtype))
-    from w2s_fast.kernels.sketch import TILE_COLUMNS, add_sketch
-
-    strips = [slice(left, left + TILE_COLUMNS) for left in range(0, tall.shape[1], TILE_COLUMNS)]
-
-    def strip_of_sketch(strip: slice) -> FloatArray:
-        sketch = np.zeros((width, tall[:0, strip].shape[1]), tall.dtype)
-        for cut in cuts(len(tall), tall.shape[1], width):
-            add_sketch(np.ascontiguousarray(tall[cut, strip]), cut.start, np.uint64(key), sketch)
-        return sketch
-
-    return np.hstack(list(ordered_map(strip_of_sketch, strips))).T
-
-
 def _by_power(tall: Any, width: int, iterations: int, key: int, driver: str) -> Triple:
     """Iterate V <- orth(X'(X V)), then project: with Q = orth(X V) the result is Q (Q'X), as the peer's."""
     import scipy.linalg
 
-    V = householder(_sketch(tall, width, key))
+    V = householder(operand.sketch(tall, width, key))
     for _ in range(iterations):
-        V = householder(_gram_times(tall, V))
-    images = np.asarray(tall @ V)
+        V = householder(operand.gram_image(tall, V))
+    images = operand.image(tall, V)
     if iterations == 0:  # the plain range finder, which is asked for to be cheap
         Q, R = np.linalg.qr(images)
         u, s, vt = scipy.linalg.svd(R, full_matrices=False, lapack_driver=driver)
         return Q @ u, s, vt @ V.T
     Q = householder(images)
-    v, s, ut = scipy.linalg.svd(np.asarray(tall.T @ Q), full_matrices=False, lapack_driver=driver)
+    v, s, ut = scipy.linalg.svd(operand.transposed_image(tall, Q), full_matrices=False, lapack_driver=driver)
     return Q @ ut.T, s, v.T
-
-
-def _gram_times(tall: Any, V: FloatArray) -> FloatArray:
-    """X'(X V) in the dtype of X."""
-    if _is_sparse(tall):
-        return np.asarray(tall.T @ (tall @ V))
-    return gram_times(tall, V).astype(V.dtype)

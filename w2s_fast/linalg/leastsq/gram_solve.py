@@ -1,0 +1,66 @@
+"""Least squares from X'X and X'Y alone, where the rows are gone: solved only where these can be trusted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast.linalg.leastsq.cholesky import cholesky_solve, factor_gram
+from w2s_fast.linalg.leastsq.policy import GRAM_RCOND
+
+Matrix = npt.NDArray[np.float64]
+
+
+def solve_gram(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix | None = None) -> Matrix:
+    """Solve (X'X + ridge I) w = X'Y, or raise LinAlgError where the solution cannot be trusted.
+
+    ``peak`` is the largest diagonal that ``xtx`` ever had: what was taken away since left rounding relative to it.
+    """
+    lower, scale, gram_rcond = factor_gram(xtx, ridge)
+    require_trusted(gram_rcond, scale, peak)
+    columns = xty.reshape(len(xtx), int(np.prod(xty.shape[1:])))
+    return cholesky_solve(lower, scale, columns).reshape(xty.shape)
+
+
+def require_trusted(gram_rcond: float, scale: Matrix, peak: Matrix | None) -> None:
+    """Refuse a factor of D G D, D = diag(scale), of too small a reciprocal condition for what G once was."""
+    needed = GRAM_RCOND * max(1.0, float((peak * scale**2).max()) if peak is not None and len(peak) else 1.0)
+    if gram_rcond <= needed:
+        raise _untrusted(len(scale), gram_rcond, needed)
+
+
+def _untrusted(d: int, rcond: float, needed: float) -> np.linalg.LinAlgError:
+    return np.linalg.LinAlgError(
+        f"the {d:,} x {d:,} Gram matrix is too ill-conditioned to solve (reciprocal condition {rcond:.1e}, "
+        f"more than {needed:.0e} needed): pass ridge or rcond, or give the rows to min_norm"
+    )
+
+
+def solve_spectral(xtx: Matrix, xty: Matrix, ridges: list[float], rcond: float | None, peak: Matrix) -> Matrix:
+    """Solve for every ridge in the span of the eigenvectors whose singular values of X reach ``rcond``."""
+    d = len(xtx)
+    if d == 0:
+        return np.zeros((len(ridges), *xty.shape))
+    values, vectors = np.linalg.eigh(xtx)
+    largest, height = float(values[-1]), max(float(peak.max()), float(values[-1]))
+    if rcond is None:
+        keep = np.ones_like(values, np.bool_)
+        for ridge in ridges:
+            found, needed = (values[0] + ridge) / max(height + ridge, np.finfo(float).tiny), GRAM_RCOND
+            if found <= needed:
+                raise _untrusted(d, max(found, 0.0), needed)
+    else:
+        resolution = float(np.finfo(float).eps * d)  # of squared singular values
+        if rcond**2 * largest < resolution * height:
+            finest = math.sqrt(resolution * height / largest) if largest > 0 else 1.0
+            raise np.linalg.LinAlgError(
+                f"rcond={rcond:.1e} is finer than a Gram matrix resolves ({finest:.1e} here): raise it, or give the "
+                "rows to min_norm"
+            )
+        keep = values > rcond**2 * largest
+    basis = vectors[:, keep]
+    moment = basis.T @ xty.reshape(d, -1)
+    weights = [basis @ (moment / (values[keep] + ridge)[:, None]) for ridge in ridges]
+    return np.stack(weights).reshape(len(ridges), *xty.shape)

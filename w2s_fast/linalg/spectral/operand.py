@@ -1,0 +1,128 @@
+"""What is decomposed: an array, a sparse matrix, or Rows; its products, and its scale."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast import _check
+from w2s_fast._check import FloatArray
+from w2s_fast._threads import ordered_map
+from w2s_fast.linalg.rows.base import Rows, ScaleError, Tally
+from w2s_fast.linalg.rows.cutting import cuts
+from w2s_fast.linalg.rows.products import cross, gram_times, times
+from w2s_fast.linalg.rows.scale import PRODUCTS
+
+
+def checked(M: Any) -> Any:
+    """View ``M`` as a matrix of float32 or float64."""
+    if isinstance(M, Rows):
+        if M.shape is None or M.once:
+            raise ValueError("M must have a known shape and be readable again: it is read once an iteration, and more")
+        return M.named("M")
+    return _sparse_floats(M) if _is_sparse(M) else _check.floats(M, "M", ndim=2, finite=False)
+
+
+def _is_sparse(X: Any) -> bool:
+    return hasattr(X, "tocsr")
+
+
+def _sparse_floats(M: Any) -> Any:
+    if M.ndim != 2:
+        raise ValueError(f"M must have 2 dimension(s), got shape {M.shape}")
+    dtype = _check.floats(np.zeros(0, M.dtype), "M").dtype
+    M = M.astype(dtype, copy=False)  # before entries of equal place are added up: short integers would overflow
+    M = M if M.format in ("csr", "csc") else M.tocsr()
+    _check.all_finite(M.data, "M")
+    return M
+
+
+def sketch(X: Any, width: int, key: int) -> FloatArray:
+    """(S X)' for a random S of ``width`` rows, in the dtype of X: the columns that start the iteration.
+
+    S is Gaussian for sparse matrices and Rows, and has sparse signs for arrays.
+    """
+    if not isinstance(X, np.ndarray):
+        gaussian = np.random.default_rng(key).standard_normal((X.shape[0], width))
+        dtype = X.opened()[1] if isinstance(X, Rows) else X.dtype
+        return transposed_image(X, gaussian.astype(dtype))
+    from w2s_fast.kernels.sketch import TILE_COLUMNS, add_sketch
+
+    strips = [slice(left, left + TILE_COLUMNS) for left in range(0, X.shape[1], TILE_COLUMNS)]
+
+    def strip_of_sketch(strip: slice) -> FloatArray:
+        part = np.zeros((width, X[:0, strip].shape[1]), X.dtype)
+        for cut in cuts(len(X), X.shape[1], width):
+            add_sketch(np.ascontiguousarray(X[cut, strip]), cut.start, np.uint64(key), part)
+        return part
+
+    return np.hstack(list(ordered_map(strip_of_sketch, strips))).T
+
+
+def image(X: Any, V: FloatArray) -> FloatArray:
+    """X V in the dtype of V."""
+    return times(X, V) if isinstance(X, Rows) else np.asarray(X @ V)
+
+
+def transposed_image(X: Any, Q: FloatArray) -> FloatArray:
+    """X'Q in the dtype of Q."""
+    return cross(X, Q, Q.dtype).astype(Q.dtype) if isinstance(X, Rows) else np.asarray(X.T @ Q)
+
+
+def gram_image(X: Any, V: FloatArray) -> FloatArray:
+    """X'(X V) in the dtype of V."""
+    return np.asarray(X.T @ (X @ V)) if _is_sparse(X) else gram_times(X, V).astype(V.dtype)
+
+
+def energy(X: Any, precision: npt.DTypeLike | None = None) -> float:
+    """Sum of squares; NaN and infinity are refused, and scales at which squares overflow or vanish."""
+    if isinstance(X, Rows):
+        tally = Tally()
+        _, dtype, blocks = X.opened()
+        for _ in tally.count(blocks, energy=True):
+            pass
+        X.refuse_not_finite(np.array(tally.energy))
+        X.refuse_vanishing(tally.energy, tally.nonzero, *PRODUCTS[np.dtype(dtype)])
+        return tally.energy
+    numbers = _numbers(X)
+
+    def of_rows(cut: slice) -> float:
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return float(np.linalg.norm(numbers[cut].astype(precision or X.dtype, copy=False)) ** 2)
+
+    found = sum(ordered_map(of_rows, cuts(len(numbers), numbers.shape[1], 1)))
+    require_moderate(found, numbers)
+    return found
+
+
+def require_moderate(energy: float, X: FloatArray) -> None:
+    """Refuse rows whose sum of squares tells that squares overflow or vanish; refuse NaN and infinity by name."""
+    smallest, largest = PRODUCTS[X.dtype]
+    if smallest < energy < largest:
+        return
+    _check.all_finite(X, "M")
+    if energy or X.any():
+        raise ScaleError("the squares of M overflow or vanish")
+
+
+def rescaled(X: Any) -> tuple[Any, int]:
+    """The matrix with its largest number brought near to 1, and the exponent of two that this took."""
+    if isinstance(X, Rows):
+        moderate = X.rescaled()
+        return moderate, moderate.exponent
+    A = _numbers(X)
+    largest = ordered_map(lambda cut: max(float(A[cut].max()), -float(A[cut].min())), cuts(len(A), A.shape[1], 1))
+    exponent = math.frexp(max(largest))[1]
+    if not _is_sparse(X):
+        return np.ldexp(X, -exponent), exponent
+    copy = X.copy()
+    copy.data = np.ldexp(copy.data, -exponent)
+    return copy, exponent
+
+
+def _numbers(X: Any) -> FloatArray:
+    """The entries of a dense matrix, or those that a sparse one holds, as a column."""
+    return np.asarray(X.data)[:, None] if _is_sparse(X) else X
