@@ -213,7 +213,7 @@ def test_many_rows_are_shortened_by_rotations_where_sums_fail(monkeypatch, ridge
     doubled = np.hstack((strong, strong))
     arguments = {"n": 60, "N": [70, 90], "trials": 2, "ridge": ridge, "intercept": intercept}
     whole = probe(weak, doubled, y + 3, **arguments)
-    monkeypatch.setattr("w2s_fast.probing.data.BLOCK_SIZE", 100)
+    monkeypatch.setattr("w2s_fast.linalg.rows.cutting.GATHERED", 100)
     short = probe(weak, doubled, y + 3, **arguments)
     for name in RISKS:
         assert getattr(short, name) == pytest.approx(getattr(whole, name), rel=1e-6)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._random import stream
 from w2s_fast.linalg.files.matrix import MatrixFile, require_same, stamp_of
+from w2s_fast.linalg.rows.cutting import gathered
 
 Array = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]
@@ -23,13 +24,6 @@ TEST = (1,)  # coordinate of the random stream that splits off the test rows
 SCATTERED = 2**9  # rows read from a map at a time: each may bring in 64 KiB of its neighbours
 LARGEST_LABEL = 1e70  # and label noise: mean squared errors of it still have standard errors in float64
 SMALLEST_LABEL = 1e-70  # range of labels, likewise
-BLOCK_SIZE = 2**21  # numbers gathered at a time, 16 MiB of float64
-
-
-def blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Cut rows into blocks of ``BLOCK_SIZE`` numbers."""
-    step = max(1, BLOCK_SIZE // max(columns, 1))
-    return (slice(top, min(top + step, rows)) for top in range(0, rows, step))
 
 
 def _lies_by_columns(values: Array) -> bool:
@@ -40,9 +34,9 @@ def _lies_by_columns(values: Array) -> bool:
 def _slabs(values: Array) -> Iterator[tuple[slice, slice]]:
     """Cut a matrix into rows and columns of blocks that lie together."""
     if _lies_by_columns(values):
-        yield from ((slice(None), columns) for columns in blocks(*values.shape[::-1]))
+        yield from ((slice(None), columns) for columns in gathered(*values.shape[::-1]))
     else:
-        yield from ((rows, slice(None)) for rows in blocks(*values.shape))
+        yield from ((rows, slice(None)) for rows in gathered(*values.shape))
 
 
 class Watched(NamedTuple):

@@ -8,7 +8,8 @@ from typing import Any
 
 from w2s_fast import _check
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.probing.data import Indices, Matrix, Rows, Task, blocks
+from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.probing.data import Indices, Matrix, Rows, Task
 from w2s_fast.probing.fits import Learner, Sums
 
 Points = Sequence[tuple[int, int]]
@@ -93,7 +94,7 @@ class Design:
 def _spoken(teacher: Learner, student: Learner, pool: Indices) -> Matrix:
     with single_threaded_blas():
         total = None
-        for block in blocks(len(pool), max(teacher.columns, student.columns)):
+        for block in gathered(len(pool), max(teacher.columns, student.columns)):
             sums = Sums.of(student.rows(pool[block]), teacher.rows(pool[block]))
             total = sums if total is None else total.plus(sums)
         return student.fit(pool, lambda: teacher.rows(pool), total).weights

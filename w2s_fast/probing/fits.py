@@ -14,12 +14,15 @@ import numpy.typing as npt
 from w2s_fast.linalg.leastsq.gram_solve import solve_gram
 from w2s_fast.linalg.leastsq.min_norm import MinNorm
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff
-from w2s_fast.probing.data import Features, Indices, Matrix, blocks
+from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.probing.data import Features, Indices, Matrix
 
 CONSTANT = 8  # units in the last place: a column that varies by less among the rows of a fit is constant there
 WORST_CONDITION = 1e7  # beyond, two correct float64 implementations agree to less than 6 digits
 
 
+# Not a Gram: that cuts rows for threads of its own, and checks all that comes. These are sums within a trial, which has
+# one thread, over rows that were checked once, in blocks as they are gathered. Both are solved by one function.
 class Sums(NamedTuple):
     """Sums over rows x with labels l: of x x' (p, p) and of x l' (p, c)."""
 
@@ -89,7 +92,7 @@ class Learner:
 
     def sums(self, index: Indices, labels: Matrix) -> Sums:
         total = Sums(np.zeros((self.columns, self.columns)), np.zeros((self.columns, labels.shape[1])), 0)
-        for block in blocks(len(index), self.columns):
+        for block in gathered(len(index), self.columns):
             total = total.plus(Sums.of(self.rows(index[block]), labels[block]))
         return total
 
@@ -111,7 +114,7 @@ class Learner:
 
     def _short(self, index: Indices, labels: Matrix) -> tuple[Matrix, Matrix]:
         """Rows and labels, or, where they are many, as many of each as columns, by rotations that change no fit."""
-        steps = list(blocks(len(index), self.columns))
+        steps = list(gathered(len(index), self.columns))
         if len(steps) < 2 or len(index) < 2 * self.columns:
             return self.rows(index), labels
         short: Any = np.empty((0, self.columns + labels.shape[1]))
@@ -159,7 +162,7 @@ class Learner:
         stacked = np.ascontiguousarray(np.moveaxis(weights, 1, 0)).reshape(p, c * k)
         squares, hits = np.zeros((c, k)), np.zeros((c, k))
         predictions = np.empty((c, k, len(index))) if keep else None
-        for block in blocks(len(index), max(p, c * k)):
+        for block in gathered(len(index), max(p, c * k)):
             said = (self.rows(index[block], test=True) @ stacked).reshape(-1, c, k)
             truth = labels[block, None, :]
             if predictions is not None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast.probing.data import Indices, Matrix, blocks
+from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.probing.data import Indices, Matrix
 from w2s_fast.probing.design import Design, Pair, Points
 from w2s_fast.probing.fits import Fit, Learner, Scores, Sums
 from w2s_fast.probing.outcomes import Outcome
@@ -64,7 +65,7 @@ class Group:
         """Pseudo-labels (N, n times k) of the teacher of every n."""
         weights = np.hstack([fit.weights for fit in fits])
         said = np.empty((len(self.pseudo), weights.shape[1]))
-        for block in blocks(len(said), teacher.columns):
+        for block in gathered(len(said), teacher.columns):
             said[block] = teacher.rows(self.pseudo[block]) @ weights
         return said
 

@@ -18,7 +18,8 @@ from w2s_fast._devices import CPU
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.simulate import Device, Method, Span, require_device, require_method, run_spans
 from w2s_fast.gaussian.theory import expected_risks, paper_bounds, w2s_variance
-from w2s_fast.probing.data import Rows, Task, blocks, let_go
+from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.probing.data import Rows, Task, let_go
 from w2s_fast.probing.design import Design, Points
 from w2s_fast.probing.outcomes import Outcome
 from w2s_fast.probing.probe import run_trials
@@ -189,7 +190,7 @@ def fingerprint(arrays: Sequence[npt.NDArray[Any]]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(json.dumps([array.dtype.str, array.shape]).encode())
-        for block in blocks(len(array), math.prod(array.shape[1:])) if array.ndim else [()]:
+        for block in gathered(len(array), math.prod(array.shape[1:])) if array.ndim else [()]:
             digest.update(np.ascontiguousarray(array[block]).data)
             let_go(array)
     return digest.hexdigest()
