@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from tests import accuracy
 from tests.conftest import COMPILED
 from w2s_fast import MinNorm, min_norm
+from w2s_fast.kernels.leastsq import clears_cutoff
 from w2s_fast.linalg.leastsq import by_svd
-from w2s_fast.linalg.leastsq.policy import FEW, STORED, Cutoff, arithmetic
+from w2s_fast.linalg.leastsq.cholesky import factor_gram
+from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, FEW, GRAM_RCOND, STORED, Cutoff, arithmetic, gram_serves
 
 EPS32 = float(np.finfo(np.float32).eps)
 
@@ -219,3 +221,19 @@ def test_one_problem_with_nan_is_named_in_a_stack_of_deficient_ones():
     X[13, 1, 1] = np.nan
     with pytest.raises(ValueError, match=r"X\[13\] holds 1 NaN"):
         min_norm(X, np.ones((20, 3)))
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1e-6])
+@pytest.mark.parametrize("rcond", [0.0, 1e-4])
+def test_gpus_take_no_gram_matrix_that_the_cpu_refuses(ridge, rcond):
+    """The kernel's rule has a second look that the GPU's has not; neither may be the laxer one by more than that."""
+    X, served = np.random.default_rng(0).standard_normal((50, 6)), set()
+    for size in np.logspace(0, -7, 15):
+        product = (X * [1, 1, 1, 1, 1, size]).T @ (X * [1, 1, 1, 1, 1, size])
+        lower, scale, gram_rcond = factor_gram(product, ridge)
+        serves = gram_serves(gram_rcond, float(scale.max()), float(np.trace(product)), ridge, Cutoff(rcond))
+        served.add(serves)
+        if serves:
+            assert gram_rcond > GRAM_RCOND
+            assert clears_cutoff(product, lower, scale, gram_rcond, ridge, rcond, CUTOFF_MARGIN)
+    assert served == ({True, False} if rcond else {True})
