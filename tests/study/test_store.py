@@ -16,7 +16,7 @@ from w2s_fast.gaussian.simulate import LARGEST_CHUNK
 from w2s_fast.results.metrics import METRICS
 from w2s_fast.study import store
 from w2s_fast.study.run import merge_files
-from w2s_fast.study.setting import fingerprint
+from w2s_fast.study.source import fingerprint
 from w2s_fast.study.store import StudyFileError, opened
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import dataclasses
 import hashlib
 import json
 import re
@@ -60,7 +61,7 @@ def test_trials_are_those_of_simulate_and_probe(study, model, real_study):
     for name, estimate in (("inherited", parts.inherited), ("reduced", parts.reduced)):
         assert study.summary()[name].mean == pytest.approx(estimate.mean)
         assert study.summary()[name].stderr == pytest.approx(estimate.stderr)
-    plain = probe_task(real_study.settings[0].source, n=10, N=[15, 40], trials=3)
+    plain = probe_task(real_study.scenarios[0].task, n=10, N=[15, 40], trials=3)
     assert all(np.array_equal(getattr(real_study.result, name), getattr(plain, name)) for name in METRICS)
 
 
@@ -70,7 +71,7 @@ def test_a_study_keeps_the_method_of_its_trials(model, real_study, tmp_path):
     study = Study(model, **sizes, method="philox", trials=4, keep_trials=True).run(progress=False)
     plain = simulate(model, [12, 20], 30, trials=4, seed=3, method="philox")
     assert all(np.array_equal(getattr(study.result, name), getattr(plain, name)) for name in METRICS)
-    assert Study.open(path).settings[0].about["method"] == "philox"
+    assert Study.open(path).scenarios[0].description.method == "philox"
     with pytest.raises(ValueError, match="holds another study: not the same method"):
         Study(model, **sizes, keep_trials=True).run(progress=False)
     with pytest.raises(ValueError, match=r"device='cuda' runs method=\"philox\" alone, got method='wishart'"):
@@ -78,9 +79,9 @@ def test_a_study_keeps_the_method_of_its_trials(model, real_study, tmp_path):
     with pytest.raises(ValueError, match="device must be one of 'cpu', 'cuda', got 'tpu'"):
         study.run(progress=False, device="tpu")
     with pytest.raises(ValueError, match="studies of real features run on the CPU, got device='cuda'"):
-        Study(real_study.settings[0].source, n=10, N=[15, 40]).run(progress=False, device="cuda")
+        Study(real_study.scenarios[0].task, n=10, N=[15, 40]).run(progress=False, device="cuda")
     with pytest.raises(ValueError, match="method='philox' is one of Gaussian models"):
-        Study(real_study.settings[0].source, n=10, N=15, method="philox")
+        Study(real_study.scenarios[0].task, n=10, N=15, method="philox")
     with pytest.raises(ValueError, match='method="philox" takes ridge = 0, n >= 6 and N >= 4'):
         Study(model, n=5, N=30, method="philox", path=tmp_path / "never.sqlite")
     with pytest.raises(RuntimeError, match="device='cuda' needs"):
@@ -152,8 +153,8 @@ def test_axes_cross(model):
 
 def test_a_model_varies_its_noise_and_features_their_ridge(model, real_study):
     study = Study(model, n=12, N=9, noise_variance=[0.1, 0.2], trials=1)
-    assert [setting.source.noise_variance for setting in study.settings] == [0.1, 0.2]
-    study = Study(real_study.settings[0].source, n=10, N=20, ridge=[0.1, 10], trials=2).run(progress=False)
+    assert [scenario.model.noise_variance for scenario in study.scenarios] == [0.1, 0.2]
+    study = Study(real_study.scenarios[0].task, n=10, N=20, ridge=[0.1, 10], trials=2).run(progress=False)
     assert np.all(study.result.w2s[0] != study.result.w2s[1])
 
 
@@ -321,7 +322,7 @@ def test_cells_keep_the_digits_that_the_error_leaves(mean, stderr, text):
 def test_the_papers_sweeps_are_those_of_its_code():
     assert paper.sweep(20)[:5].tolist() == [400, 589, 778, 968, 1157]
     study = paper.synthetic(0.1)
-    assert [round(setting.about["d_shared"]) for setting in study.settings] == [90, 50, 10]
+    assert [round(scenario.description.d_shared) for scenario in study.scenarios] == [90, 50, 10]
     assert study.points[:20] == [(n, 4000) for n in paper.sweep(20)]
     assert study.points[20:] == [(2000, N) for N in paper.sweep(20)]
 
@@ -374,7 +375,7 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path, real_study):
         assert kind == "data:image/svg+xml;base64"
         assert b"</svg>" in base64.b64decode(data)
     words = ["<tiny> & real", "6 points, 3 trials each; complete.", "d_shared = 3", "exact", "1e+12", "0 (3 trials)"]
-    words += [np.__version__, study.settings[0].about["sha256"][:12], study.runs[0]["started"]]
+    words += [np.__version__, study.scenarios[0].description.sha256[:12], study.runs[0]["started"]]
     assert all(word in page.words for word in words)
     assert "Risks are test mean squared errors." in html.page([real_study], "real")
     study.to_html(tmp_path / "again.html")
@@ -388,7 +389,8 @@ def test_nothing_of_a_study_runs_in_its_page(model, tmp_path):
     study = Study(model, n=12, N=[9, 20], trials=2, title=HOSTILE).run(progress=False)
     study.runs[0] |= {"started": HOSTILE, "versions": {HOSTILE: HOSTILE}}
     study.seeds = {HOSTILE: 2}
-    study.settings[0].about["kind"] = study.settings[0].about["sha256"] = HOSTILE
+    hostile = dataclasses.replace(study.scenarios[0].description, kind=HOSTILE, sha256=HOSTILE)
+    study.scenarios[0] = dataclasses.replace(study.scenarios[0], description=hostile)
     page = html.page([study, study], HOSTILE)
     assert "<script" not in page.lower()
     assert "<img src=x" not in page
@@ -413,7 +415,7 @@ def test_no_title_is_a_formula(title, model, tmp_path):
 
 def test_more_rows_than_there_are_is_known_before_anything_is_written(tmp_path, real_study):
     with pytest.raises(ValueError, match=r"n \+ N asks for up to 90 rows a trial"):
-        Study(real_study.settings[0].source, n=10, N=80, path=tmp_path / "x.sqlite")
+        Study(real_study.scenarios[0].task, n=10, N=80, path=tmp_path / "x.sqlite")
     assert list(tmp_path.iterdir()) == []
 
 

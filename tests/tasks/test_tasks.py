@@ -362,7 +362,7 @@ def test_runs_share_rows_and_test_labels_have_no_noise(folder):
         next(r for r in runs if r.pair == PAIRS[0] and bool(r.noise_variance) is noise) for noise in (False, True)
     )
     assert noisy.noise_variance == pytest.approx(9, rel=0.2)
-    one, other = (run.study.settings[0].source for run in (clean, noisy))
+    one, other = (run.study.scenarios[0].task for run in (clean, noisy))
     np.testing.assert_array_equal(one.test.y, other.test.y)
     assert not np.array_equal(one.rows.y, other.rows.y)
     np.testing.assert_array_equal(one.rows.weak, other.rows.weak)

@@ -80,16 +80,16 @@ def from_spec(options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
         raise click.UsageError("give --n, --N or both, or a pilot study file")
     study = _study(options)
     answers = []
-    for setting in study.settings:
-        if not setting.has_theory:
+    for scenario in study.scenarios:
+        if not scenario.has_theory:
             if options["n"] is None or options["N"] is None:
                 raise click.UsageError(
                     "real features and ridge have no closed form: run a pilot and plan from its file"
                 )
             continue
-        label = setting.label(study.axes)
-        answers += [exact_answer(setting, label, "N", n, options["pgr"]) for n in options["n"] or ()]
-        answers += [exact_answer(setting, label, "n", N, options["pgr"]) for N in options["N"] or ()]
+        label = scenario.label(study.axes)
+        answers += [exact_answer(scenario, label, "N", n, options["pgr"]) for n in options["n"] or ()]
+        answers += [exact_answer(scenario, label, "n", N, options["pgr"]) for N in options["N"] or ()]
     both = options["n"] is not None and options["N"] is not None
     return answers, run_time(study, options["trials"], options["workers"]) if both else None
 

@@ -41,7 +41,7 @@ def report(file: Path, out: Path | None, formats: tuple[str, ...], overwrite: bo
     figures = {"png": study.plot, "svg": study.plot}
     writers = {"csv": study.to_csv, "json": study.to_json, **figures, "html": study.to_html}
     written = {folder / f"{file.stem}.{suffix}": writers[suffix] for suffix in formats or FORMATS}
-    if len(study.settings) > 1:
+    if len(study.scenarios) > 1:
         compared = [suffix for suffix in formats or FORMATS if suffix in figures]
         written |= {folder / f"{file.stem}-compared.{suffix}": study.plot_comparison for suffix in compared}
     require_ours(written, overwrite, file)

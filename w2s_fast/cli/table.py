@@ -48,7 +48,7 @@ def print_lines(lines: Sequence[Line], title: str) -> None:
             doubts = [line.doubts.in_words(index)] * doubtful
             grid.add_row(name, whole(int(n)), whole(int(N)), *cells(line, index, metrics), *doubts)
             if exact:
-                scaled = [exact[x][index] * scale_of(line.setting.is_synthetic, x) for x in METRICS]
+                scaled = [exact[x][index] * scale_of(line, x) for x in METRICS]
                 grid.add_row("", "", "exact", *(f"{value:.4g}" for value in scaled), style="dim")
         grid.add_section()
     _print_whole(grid)

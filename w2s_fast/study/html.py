@@ -104,7 +104,7 @@ def _study(study: Study, drawn: str) -> str:
 
 def _drawn(study: Study) -> str:
     lines = study.lines()
-    figures = [plot.panels(lines)] if len(study.settings) == 1 else [plot.comparison(lines), plot.panels(lines)]
+    figures = [plot.panels(lines)] if len(study.scenarios) == 1 else [plot.comparison(lines), plot.panels(lines)]
     return "".join(_image("svg+xml", plot.svg(figure).encode(), f"Figure of {study.title}") for figure in figures)
 
 
@@ -115,7 +115,7 @@ def _image(kind: str, content: bytes, alternative: str) -> str:
 
 
 def _state(study: Study) -> str:
-    points = f"{len(study.settings) * len(study.points):,} points"
+    points = f"{len(study.scenarios) * len(study.points):,} points"
     if study.is_complete:
         return f'<p class="soft">{points}, {study.trials:,} trials each; complete.</p>'
     done = int(study.counts.sum())
@@ -129,9 +129,9 @@ def _line(line: Line) -> str:
         measured = [whole(size), f"{line.trials[index]:,}", *cells(line, index, metrics)]
         rows.append(_row([*measured, *[line.doubts.in_words(index)] * doubtful], "point"))
         if exact:
-            scaled = [exact[x][index] * scale_of(line.setting.is_synthetic, x) for x in METRICS]
+            scaled = [exact[x][index] * scale_of(line, x) for x in METRICS]
             rows.append(_row(["exact", "", *(f"{value:.4g}" for value in scaled)], "exact"))
-    units = "Risks times 1,000." if line.setting.is_synthetic else "Risks are test mean squared errors."
+    units = line.scenario.risk_note
     units += NO_GAP * bool(line.doubts.no_gap.any())
     head = _row([line.axis, "trials", *map(column_name, metrics), *["in doubt"] * doubtful], tag="th")
     about = ", ".join(filter(None, (line.label, f"along {line.axis}", line.where)))
@@ -145,8 +145,9 @@ def _spec(study: Study) -> str:
     rows = "".join(
         f'<tr><th>{name}</th><td class="wide">{escape(value)}</td></tr>' for name, value in [*grid, ("seeds", seeds)]
     )
-    names = list(study.settings[0].about)
-    settings = "".join(_row([_value(setting.about[name]) for name in names]) for setting in study.settings)
+    described = [scenario.description.as_dict() for scenario in study.scenarios]
+    names = list(described[0])
+    settings = "".join(_row([_value(about.get(name, "")) for name in names]) for about in described)
     return (
         f'<div class="scroll"><table class="spec">{rows}</table></div><h3>Settings</h3>'
         f'<div class="scroll"><table class="spec"><thead>{_row(names, tag="th")}</thead>{settings}</table></div>'

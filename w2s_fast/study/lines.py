@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +12,21 @@ import numpy.typing as npt
 from w2s_fast.probing.design import Points
 from w2s_fast.results.metrics import METRICS
 from w2s_fast.results.trials import Doubts, Estimate
-from w2s_fast.study.setting import Setting, Theory
+from w2s_fast.study.source import Axis, Source, Theory
 
-Axis = Literal["n", "N"]
 Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """Some points of one setting, by rising size along an axis.
+    """Some points of one scenario, by rising size along an axis.
 
     Attributes
     ----------
     title : str
         Of the study.
     label : str
-        The setting's values on the axes that the study varies; empty if there are none.
+        The scenario's values on the axes that the study varies; empty if there are none.
     sizes : ndarray of int
         Along ``axis``; the other size is ``fixed``.
     trials : ndarray of int
@@ -40,7 +39,7 @@ class Line:
 
     title: str
     label: str
-    setting: Setting
+    scenario: Source
     axis: Axis
     fixed: int
     sizes: npt.NDArray[np.int64]
@@ -50,7 +49,7 @@ class Line:
 
     def theory(self, sizes: Any) -> tuple[Theory, Theory]:
         """Exact expectations and bounds at any sizes along the axis."""
-        return self.setting.theory(*((sizes, self.fixed) if self.axis == "n" else (self.fixed, sizes)))
+        return self.scenario.theory(*((sizes, self.fixed) if self.axis == "n" else (self.fixed, sizes)))
 
     @property
     def doubtful(self) -> npt.NDArray[np.bool_]:
@@ -80,19 +79,19 @@ def split(points: Points) -> Iterator[tuple[Axis, int, list[int]]]:
 def lines_of(
     title: str,
     axes: Sequence[str],
-    settings: Sequence[Setting],
+    scenarios: Sequence[Source],
     points: Points,
     counts: npt.NDArray[np.int64],
     summary: Mapping[str, Estimate],
     doubts: Doubts,
 ) -> list[Line]:
-    """Lines of all settings; ``counts``, ``summary`` and ``doubts`` run over settings, then points."""
+    """Lines of all scenarios; ``counts``, ``summary`` and ``doubts`` run over scenarios, then points."""
     lines = []
-    for index, setting in enumerate(settings):
+    for index, scenario in enumerate(scenarios):
         for axis, fixed, members in split(points):
             sizes = np.array([points[member][axis == "N"] for member in members])
             places = index * len(points) + np.array(members)
             estimates = {name: Estimate(mean[places], stderr[places]) for name, (mean, stderr) in summary.items()}
             measured = counts[places], estimates, doubts.at(places)
-            lines.append(Line(title, setting.label(axes), setting, axis, fixed, sizes, *measured))
+            lines.append(Line(title, scenario.label(axes), scenario, axis, fixed, sizes, *measured))
     return lines

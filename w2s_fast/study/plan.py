@@ -16,13 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._threads import default_workers
-from w2s_fast.gaussian.model import GaussianModel
-from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
 from w2s_fast.results.metrics import METRICS, value_of
 from w2s_fast.results.trials import Estimate
-from w2s_fast.study.lines import Axis, Line
+from w2s_fast.study.lines import Line
 from w2s_fast.study.run import Study
-from w2s_fast.study.setting import Setting
+from w2s_fast.study.source import Axis, Source
 
 Matrix = npt.NDArray[np.float64]
 FEWEST = 4  # sizes along an axis, for the three numbers of a fit
@@ -30,7 +28,7 @@ POLES = 40  # values of c in a grid of a fit
 ZOOMS = 4  # each gains a factor of 20 or so
 REACH = 1_000  # times the largest size of a pilot: how far its fits are followed
 RESAMPLES = 200
-SAMPLE_SECONDS = 0.3  # spent on timing trials of all settings
+SAMPLE_SECONDS = 0.3  # spent on timing trials of all scenarios
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Answer:
     Attributes
     ----------
     label : str
-        Names the setting.
+        Names the scenario.
     axis : {"n", "N"}
         What was asked for, the other being ``fixed``.
     size : int or None
@@ -64,23 +62,18 @@ class Answer:
     note: str = ""
 
 
-def exact_answer(setting: Setting, label: str, axis: Axis, fixed: int, pgr: float) -> Answer:
-    """Answer by the closed form of a Gaussian model without ridge."""
-    assert isinstance(setting.source, GaussianModel)
+def exact_answer(scenario: Source, label: str, axis: Axis, fixed: int, pgr: float) -> Answer:
+    """Answer by the closed form of a source that has theory."""
     try:
-        if axis == "N":
-            size = required_pseudo_labels(setting.source, fixed, pgr=pgr)
-        else:
-            size = required_labels(setting.source, fixed, pgr=pgr)
+        return Answer(label, axis, fixed, scenario.required_size(axis, fixed, pgr), "exact")
     except ValueError as error:
         return Answer(label, axis, fixed, None, "exact", note=str(error))
-    return Answer(label, axis, fixed, size, "exact")
 
 
 def answer(line: Line, pgr: float) -> Answer:
     """Answer for what is fixed on a line of a pilot study: exactly where its model can, else by fits."""
     if line.theory(line.sizes)[0]:
-        return exact_answer(line.setting, line.label, line.axis, line.fixed, pgr)
+        return exact_answer(line.scenario, line.label, line.axis, line.fixed, pgr)
     ill = np.logical_or.reduce([line.doubts.of(fit) for fit in METRICS["pgr"].fits])
     measured = np.flatnonzero((line.trials > 1) & ~ill)
     if measured.size < FEWEST:
@@ -185,9 +178,9 @@ def run_time(study: Study, trials: int, workers: int | None = None) -> RunTime |
     included; None if there were none.
     """
     workers = workers or default_workers()
-    if all(setting.source is not None for setting in study.settings):
-        share = SAMPLE_SECONDS / len(study.settings)
-        each = [_seconds_per_trial(setting, study.points, workers, share) for setting in study.settings]
+    if all(scenario.is_at_hand for scenario in study.scenarios):
+        share = SAMPLE_SECONDS / len(study.scenarios)
+        each = [_seconds_per_trial(scenario, study.points, workers, share) for scenario in study.scenarios]
         return RunTime(sum(each) * trials * len(study.points), trials * study.counts.size, workers, "timed")
     done = sum(run["trials"] for run in study.runs)
     if done == 0:
@@ -196,16 +189,15 @@ def run_time(study: Study, trials: int, workers: int | None = None) -> RunTime |
     return RunTime(study.seconds / done * total, total, study.runs[-1]["workers"], "recorded")
 
 
-def _seconds_per_trial(setting: Setting, points: Sequence[tuple[int, int]], workers: int, enough: float) -> float:
+def _seconds_per_trial(scenario: Source, points: Sequence[tuple[int, int]], workers: int, enough: float) -> float:
     """Seconds of a trial at one point, with all workers busy."""
-    if setting.is_synthetic:  # the cost hardly depends on n and N: the ends and the middle stand for all
-        points = [points[index] for index in sorted({0, len(points) // 2, len(points) - 1})]
+    points = scenario.points_to_time(points)
     done = [0] * len(points)
-    _exhaust(setting, points, done, 1, workers)  # compiles
-    trials = 8 * workers if setting.is_synthetic else workers
+    _exhaust(scenario, points, done, 1, workers)  # compiles
+    trials = scenario.trials_to_time(workers)
     while True:
         start = time.perf_counter()
-        _exhaust(setting, points, done, trials, workers)
+        _exhaust(scenario, points, done, trials, workers)
         seconds = time.perf_counter() - start
         if seconds >= enough:
             return seconds / (trials * len(points))
@@ -213,7 +205,7 @@ def _seconds_per_trial(setting: Setting, points: Sequence[tuple[int, int]], work
 
 
 def _exhaust(
-    setting: Setting, points: Sequence[tuple[int, int]], done: Sequence[int], trials: int, workers: int
+    scenario: Source, points: Sequence[tuple[int, int]], done: Sequence[int], trials: int, workers: int
 ) -> None:
-    for _ in setting.run(points, done, trials, seed=0, workers=workers):
+    for _ in scenario.run(points, done, trials, seed=0, device="cpu", workers=workers):
         pass

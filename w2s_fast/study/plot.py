@@ -48,7 +48,7 @@ def draw(lines: Sequence[Line], path: str | os.PathLike[str]) -> None:
 
 
 def draw_comparison(lines: Sequence[Line], path: str | os.PathLike[str]) -> None:
-    """Draw PGR above OPR with all settings in one panel for each axis, into a PNG, SVG or PDF file."""
+    """Draw PGR above OPR with all scenarios in one panel for each axis, into a PNG, SVG or PDF file."""
     _write(comparison(lines), path)
 
 
@@ -128,7 +128,7 @@ def panels(lines: Sequence[Line]) -> Any:
 
 @_styled
 def comparison(lines: Sequence[Line]) -> Any:
-    """Figure of PGR above OPR, a colour a setting, a column an axis."""
+    """Figure of PGR above OPR, a colour a scenario, a column an axis."""
     columns: dict[str, list[Line]] = {}
     for line in lines:
         columns.setdefault(_axis_label(line), []).append(line)
@@ -243,8 +243,8 @@ def _draw_risks(axes: Any, line: Line) -> None:
         _draw_metric(axes, line, fit, COLOURS[fit], name)
     _finish(axes, line)
     axes.set_title(", ".join(filter(None, (line.title, line.label))), fontsize=11)
-    axes.set_ylabel("excess risk" if line.setting.is_synthetic else "test mean squared error")
-    if line.setting.is_synthetic and any(np.any(line.summary[fit].mean > 0) for fit in FITS):
+    axes.set_ylabel(line.scenario.risk_name)
+    if line.scenario.has_log_risks and any(np.any(line.summary[fit].mean > 0) for fit in FITS):
         axes.set_yscale("log")
 
 

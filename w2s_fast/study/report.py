@@ -102,10 +102,10 @@ def whole(size: int) -> str:
     return f"{size:,}" if size < 10**7 else f"{size:.3g}"
 
 
-def scale_of(is_synthetic: bool, metric: str) -> float:
-    """Factor by which tables for people show a metric: risks of the paper's setting are thousandths."""
+def scale_of(line: Line, metric: str) -> float:
+    """Factor by which tables for people show a metric."""
     found = of_name(metric)
-    return 1e3 if is_synthetic and found is not None and found.unit == "risk" else 1.0
+    return line.scenario.risk_scale if found is not None and found.unit == "risk" else 1.0
 
 
 def shown_metrics(lines: Sequence[Line]) -> list[str]:
@@ -123,7 +123,7 @@ def cells(line: Line, index: int, metrics: Sequence[str]) -> list[str]:
     """Write metrics at one size; those the line does not have are empty."""
     found = []
     for metric in metrics:
-        scale = scale_of(line.setting.is_synthetic, metric)
+        scale = scale_of(line, metric)
         values = [float(part[index]) * scale for part in line.summary.get(metric, ())]
         found.append(cell(*values) if values else "")
     return found

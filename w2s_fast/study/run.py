@@ -37,7 +37,9 @@ from w2s_fast.study.lines import Line, lines_of
 from w2s_fast.study.progress import progress_bar
 from w2s_fast.study.record import Record
 from w2s_fast.study.report import Row, data_frame, versions, write_csv, write_json
-from w2s_fast.study.setting import AXES, Chunk, Setting, Source, settings_of
+from w2s_fast.study.scenarios import scenarios_of, varied_axes
+from w2s_fast.study.source import AXES, Chunk, Source
+from w2s_fast.study.spec import Spec
 
 PathLike = str | os.PathLike[str]
 _beginning = threading.Lock()
@@ -91,7 +93,7 @@ class Study:
 
     def __init__(
         self,
-        source: Source,
+        source: Any,
         *,
         n: Any,
         N: Any,
@@ -106,32 +108,32 @@ class Study:
         keep_trials: bool = False,
     ) -> None:
         _check.choice(method, "method", "wishart", "philox", "direct")
-        settings = settings_of(source, method, d_shared=d_shared, noise_variance=noise_variance, ridge=ridge)
+        scenarios = scenarios_of(source, method, d_shared=d_shared, noise_variance=noise_variance, ridge=ridge)
         grid = _check.broadcast(n=np.atleast_1d(_check.sizes(n, "n")), N=_check.sizes(N, "N"))
         points = dict.fromkeys(zip(*(sizes.ravel().tolist() for sizes in grid), strict=True))  # each once
         self.path = path
         self.seed = _check.integer(seed, "seed")
         self.seeds = {self.seed: _check.integer(trials, "trials", minimum=1)}
-        spec = store.Spec(
+        spec = Spec(
             title=str(title),
             n=[n for n, _ in points],
             N=[N for _, N in points],
-            settings=[setting.about for setting in settings],
-            columns=list(settings[0].columns),
+            scenarios=[scenario.description for scenario in scenarios],
+            columns=list(scenarios[0].columns),
             keep_trials=path is None or bool(keep_trials),
         )
-        self._set_up(spec, settings)
-        for setting in settings:
-            setting.require(self.points, self.seed)
+        self._set_up(spec, scenarios)
+        for scenario in scenarios:
+            scenario.require(self.points, self.seed)
 
-    def _set_up(self, spec: store.Spec, settings: list[Setting]) -> None:
-        self.title, self.settings, self._spec = printable(spec.title), settings, spec
+    def _set_up(self, spec: Spec, scenarios: list[Source]) -> None:
+        self.title, self.scenarios, self._spec = printable(spec.title), scenarios, spec
         self.n, self.N = np.array(spec.n), np.array(spec.N)
         self.runs: list[dict[str, Any]] = []
         self._record = self._nothing()
 
     def _nothing(self) -> Record:
-        return Record(len(self.settings) * len(self._spec.n), self._spec.columns, self._spec.keep_trials)
+        return Record(self._spec.places, self._spec.columns, self._spec.keep_trials)
 
     @classmethod
     def open(cls, path: PathLike) -> Study:
@@ -143,7 +145,7 @@ class Study:
         study = cls.__new__(cls)
         study.path = path
         with store.opened(path) as file:
-            study._set_up(file.spec, file.settings())
+            study._set_up(file.spec, file.scenarios())
             study.seeds = file.seeds()
             study.seed = min(study.seeds)
             study._read(file)
@@ -151,6 +153,11 @@ class Study:
 
     def _read(self, file: store.Store) -> None:
         self.runs, self._record = file.runs(), file.record()
+
+    @property
+    def settings(self) -> list[Source]:
+        """An earlier name of ``scenarios``."""
+        return self.scenarios
 
     @property
     def points(self) -> list[tuple[int, int]]:
@@ -163,12 +170,12 @@ class Study:
 
     @property
     def axes(self) -> list[str]:
-        """Further axes on which settings differ."""
-        return [axis for axis in AXES if len({setting.about.get(axis) for setting in self.settings}) > 1]
+        """Further axes on which scenarios differ."""
+        return varied_axes(self.scenarios)
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
-        """Trials done at each point, over all seeds: settings, then points."""
+        """Trials done at each point, over all seeds: scenarios, then points."""
         return self._record.counts()
 
     @property
@@ -212,8 +219,8 @@ class Study:
             _check.callback(progress, "progress")
         _check.choice(device, "device", CPU, *TRIALS)
         workers = _check.workers(workers)
-        for setting in self.settings:
-            setting.require_device(device)
+        for scenario in self.scenarios:
+            scenario.require_device(device)
         alone = threading.Lock()
         with alone, self._file_alone(alone) as file, progress_bar(self.title, progress is True) as bar:
             self._run(file, progress if callable(progress) else bar or _silent, device, workers)
@@ -238,10 +245,10 @@ class Study:
             yield None
             return
         if not os.path.exists(self.path):
-            store.create(self.path, self._spec, self.settings, self.seeds, self._nothing(), ())
+            store.create(self.path, self._spec, self.scenarios, self.seeds, self._nothing(), ())
         with store.opened(self.path, write=True) as file:
             self._require_same(file.spec, f"{os.fsdecode(self.path)} holds another study")
-            file.settings()  # refuses models that are damaged, though it has its own
+            file.scenarios()  # refuses models that are damaged, though it has its own
             there = file.seeds()
             if not self.seeds.keys() <= there.keys():
                 raise ValueError(
@@ -252,7 +259,7 @@ class Study:
             self._read(file)
             yield file
 
-    def _require_same(self, other: store.Spec, what: str) -> None:
+    def _require_same(self, other: Spec, what: str) -> None:
         differences = self._spec.differences(other)
         if differences:
             raise ValueError(f"{what}: not the same {', '.join(differences)}; nothing was changed")
@@ -285,13 +292,13 @@ class Study:
     def _missing(self, device: Device, workers: int | None) -> Generator[tuple[int, Chunk], None, None]:
         """Run what is missing; yield each seed's chunks, with places for points."""
         points = self.points
-        for index, setting in enumerate(self.settings):
+        for index, scenario in enumerate(self.scenarios):
             first_place = index * len(points)
-            kept = [setting.columns.index(name) for name in self._record.columns]  # a file may be older than a metric
+            kept = [scenario.columns.index(name) for name in self._record.columns]  # a file may be older than a metric
             for seed, trials in self.seeds.items():
                 done = self._record.done(seed)[first_place : first_place + len(points)]
                 if min(done) < trials:
-                    for chunk in setting.run(points, done, trials, seed=seed, device=device, workers=workers):
+                    for chunk in scenario.run(points, done, trials, seed=seed, device=device, workers=workers):
                         yield seed, [(first_place + point, first, values[:, kept]) for point, first, values in chunk]
 
     def merge(self, other: Study) -> Self:
@@ -327,7 +334,7 @@ class Study:
         return self
 
     def summary(self) -> Mapping[str, Estimate]:
-        """Mean and standard error of each metric, arrays over settings, then points.
+        """Mean and standard error of each metric, arrays over scenarios, then points.
 
         As ``Trials.summary``; NaN where nothing was run, and ratios where :attr:`doubts` has them.
         """
@@ -335,7 +342,7 @@ class Study:
 
     @property
     def doubts(self) -> Doubts:
-        """Where ratios mean nothing, no gap to recover or an ill-conditioned fit: over settings, then points."""
+        """Where ratios mean nothing, no gap to recover or an ill-conditioned fit: over scenarios, then points."""
         return doubts_of(self._estimates())
 
     def _estimates(self) -> Mapping[str, Estimate]:
@@ -345,8 +352,8 @@ class Study:
 
     @property
     def result(self) -> Trials:
-        """Every trial, of shape (points, trials), or (settings, points, trials) where there are several settings."""
-        shape = (len(self.settings),) * (len(self.settings) > 1) + (len(self.n), -1)
+        """Every trial, of shape (points, trials), or (scenarios, points, trials) where there are several scenarios."""
+        shape = (len(self.scenarios),) * (len(self.scenarios) > 1) + (len(self.n), -1)
         columns = np.moveaxis(self._record.trials(), -1, 0)
         values = {name: column.reshape(shape) for name, column in zip(self._record.columns, columns, strict=True)}
         n, N = (np.broadcast_to(sizes, shape[:-1]).copy() for sizes in (self.n, self.N))
@@ -362,21 +369,21 @@ class Study:
         )
 
     def lines(self) -> list[Line]:
-        """Results along n and along N, setting by setting."""
+        """Results along n and along N, scenario by scenario."""
         measured = self.counts, self.summary(), self.doubts
-        return lines_of(self.title, self.axes, self.settings, self.points, *measured)
+        return lines_of(self.title, self.axes, self.scenarios, self.points, *measured)
 
     def table(self) -> list[Row]:
-        """Tidy rows: one a setting, point and metric, with mean, standard error, exact expectation, paper's bound.
+        """Tidy rows: one a scenario, point and metric, with mean, standard error, exact expectation, paper's bound.
 
         ``in_doubt`` says why a metric means nothing, or is empty.
         """
         summary, doubts, counts = self.summary(), self.doubts, self.counts.tolist()
         doubtful = {metric: doubts.of(metric) for metric in summary}
         rows = []
-        for index, setting in enumerate(self.settings):
-            exact, bounds = setting.theory(self.n, self.N)
-            axes = {axis: setting.about.get(axis) for axis in AXES}
+        for index, scenario in enumerate(self.scenarios):
+            exact, bounds = scenario.theory(self.n, self.N)
+            axes = {axis: scenario.description.axes.get(axis) for axis in AXES}
             for point, (n, N) in enumerate(self.points):
                 place = index * len(self.points) + point
                 for metric, (mean, stderr) in summary.items():
@@ -392,7 +399,7 @@ class Study:
         """Everything needed to run the study again and to trust it, fit for JSON: spec, seeds, runs, table."""
         return {
             "title": self.title,
-            "settings": [setting.about for setting in self.settings],
+            "settings": [scenario.description.as_dict() for scenario in self.scenarios],
             "n": self.n.tolist(),
             "N": self.N.tolist(),
             "seeds": {str(seed): trials for seed, trials in self.seeds.items()},
@@ -439,7 +446,7 @@ class Study:
         return self
 
     def plot_comparison(self, path: PathLike) -> Self:
-        """Draw PGR and OPR of all settings in one panel for each axis, and return ``self``."""
+        """Draw PGR and OPR of all scenarios in one panel for each axis, and return ``self``."""
         from w2s_fast.study.plot import draw_comparison
 
         draw_comparison(self.lines(), self._beside(path))
@@ -453,7 +460,7 @@ def merge_files(paths: Sequence[PathLike], out: PathLike) -> Study:
     study.path = None  # merged in memory
     for other in others:
         study.merge(other)
-    store.create(out, study._spec, study.settings, study.seeds, study._record, study.runs)
+    store.create(out, study._spec, study.scenarios, study.seeds, study._record, study.runs)
     return Study.open(out)
 
 

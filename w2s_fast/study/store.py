@@ -7,23 +7,19 @@ file's neighbour NAME-wal until the run ends or the file is next opened).
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._files import whole_file
-from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.linalg.accumulate.moments import LARGEST_EXACT, Moments
-from w2s_fast.linalg.files import npz
 from w2s_fast.study import fields
 from w2s_fast.study.database import (
     PLAIN_SEALS,
@@ -44,33 +40,12 @@ from w2s_fast.study.database import (
     write,
 )
 from w2s_fast.study.record import Record
-from w2s_fast.study.setting import USUAL, Chunk, Setting
+from w2s_fast.study.scenarios import KINDS
+from w2s_fast.study.source import Chunk, Source
+from w2s_fast.study.spec import Spec
 
 KEYS = {"models": 1, "seeds": 1, "runs": 1, "points": 2, "trials": 3}  # columns that name a row, in tables that grow
 Totals = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What a study is, apart from its seeds and how many trials each has."""
-
-    title: str
-    n: list[int]
-    N: list[int]
-    settings: list[dict[str, Any]]
-    columns: list[str]  # names of the values that a trial has
-    keep_trials: bool
-
-    def differences(self, other: Spec) -> list[str]:
-        """Name what makes another study of ``other``; titles do not, nor rounding in what is derived from data."""
-        found = [name for name in ("n", "N", "keep_trials") if getattr(self, name) != getattr(other, name)]
-        mine, theirs = ([(s["sha256"], s["ridge"], s.get("method")) for s in spec.settings] for spec in (self, other))
-        if mine != theirs:
-            names = ("kind", "d_weak", "d_strong", "d_shared", "noise_variance", "ridge", "method", "rows")
-            values = ([{s.get(name) for s in spec.settings} for name in names] for spec in (self, other))
-            differing = [name for name, *pair in zip(names, *values, strict=True) if pair[0] != pair[1]]
-            found += differing or ["the data"]
-        return found
 
 
 class Store:
@@ -85,7 +60,7 @@ class Store:
             about = self._rows("spec", "id", "content")
             if len(about) != connection.schema - 1:  # the spec, and from schema 3 on the totals
                 raise StudyFileError("is damaged: it holds no spec")
-            self.spec = Spec(**fields.spec(about[0][1]))
+            self.spec = Spec.from_json(about[0][1])
             self._keys = {table: set(connection.keys(table, KEYS[table])) for table in KEYS}
             if connection.schema != PLAIN_SEALS:
                 self._take_totals(json.loads(about[1][1]))
@@ -96,19 +71,20 @@ class Store:
             if totals["rows"][table] != len(keys):
                 raise StudyFileError(f"is damaged: rows of its table {table} are missing, or there are too many")
 
-    def settings(self) -> list[Setting]:
-        """Settings with the Gaussian models built anew; real features are not in the file."""
+    def scenarios(self) -> list[Source]:
+        """Scenarios with what the file keeps of their data; a source may need to be given again."""
         with sound():
-            arrays = dict(self._rows("models", "setting", "arrays"))
-            if arrays and list(arrays) != list(range(len(self.spec.settings))):
+            kept = dict(self._rows("models", "setting", "arrays"))
+            if kept and list(kept) != list(range(len(self.spec.scenarios))):
                 raise ValueError("its models are not those of its settings")
-            return [_restored(about, arrays.get(index)) for index, about in enumerate(self.spec.settings)]
+            described = enumerate(self.spec.scenarios)
+            return [KINDS[about.kind].restored(about, kept.get(index)) for index, about in described]
 
     def seeds(self) -> dict[int, int]:
         """Trials wanted of each seed."""
         with sound():
             found = self._rows("seeds", "seed", "trials")
-            if not 0 < len(found) * self._places <= fields.MOST_PLACES:
+            if not 0 < len(found) * self.spec.places <= fields.MOST_PLACES:
                 raise ValueError(f"it has {len(found):,} seeds")
             seeds = {fields.whole(seed, "seed"): fields.whole(trials, "trials", 1) for seed, trials in found}
             if sum(seeds.values()) > LARGEST_EXACT:
@@ -125,7 +101,7 @@ class Store:
     def record(self) -> Record:
         """Read all that was measured."""
         columns, seeds = self.spec.columns, self.seeds()
-        record = Record(self._places, columns, self.spec.keep_trials)
+        record = Record(self.spec.places, columns, self.spec.keep_trials)
         for seed in seeds:
             record.require(seed)
         with sound():
@@ -133,7 +109,7 @@ class Store:
             if points and not self._keys["runs"]:
                 raise ValueError("it has results of no run")
             for seed, place, trials, blob in points:
-                fields.place(seed, place, seeds, self._places)
+                fields.place(seed, place, seeds, self.spec.places)
                 mean, m2 = fields.values(blob, columns, "moments")
                 if np.any(m2 < 0):
                     raise ValueError("squares of its moments are below 0")
@@ -146,17 +122,13 @@ class Store:
     def _read_trials(self, record: Record, seeds: dict[int, int]) -> None:
         """Read every trial, where they are kept: as many as went into the moments, one after the other."""
         for seed, place, first, blob in self._rows("trials", "seed, place, first", "risks"):
-            fields.place(seed, place, seeds, self._places)
+            fields.place(seed, place, seeds, self.spec.places)
             if record.kept is None or first != sum(map(len, record.kept[seed][place])):
                 raise ValueError("its trials are not one after the other")
             record.kept[seed][place].append(fields.values(blob, self.spec.columns, "risks"))
         for seed, places in (record.kept or {}).items():
             if [sum(map(len, chunks)) for chunks in places] != record.done(seed):
                 raise ValueError("its trials are not as many as its moments say")
-
-    @property
-    def _places(self) -> int:
-        return len(self.spec.settings) * len(self.spec.n)
 
     def save_seeds(self, seeds: dict[int, int]) -> None:
         """Write how many trials are wanted of each seed."""
@@ -232,7 +204,7 @@ class Store:
 def create(
     path: PathLike,
     spec: Spec,
-    settings: Sequence[Setting],
+    scenarios: Sequence[Source],
     seeds: dict[int, int],
     record: Record,
     runs: Sequence[dict[str, Any]],
@@ -242,17 +214,15 @@ def create(
     It appears whole, and never in the place of another.
     """
     require_no_logs(path)
-    content = json.dumps(asdict(spec))
-    fields.spec(content)  # what could not be read again
-    sources = ((index, setting.source) for index, setting in enumerate(settings))
-    models = {index: source for index, source in sources if isinstance(source, GaussianModel)}
+    content = spec.to_json()
+    kept = {index: stored for index, scenario in enumerate(scenarios) if (stored := scenario.stored()) is not None}
     with explained(path), closing(in_memory()) as connection:
         make(connection)
         connection.key = secrets.token_hex(8)
         _write(connection, "spec", 0, content)
-        for index, model in models.items():
-            _write(connection, "models", index, _packed(model))
-        _write_totals(connection, dict.fromkeys(KEYS, 0) | {"models": len(models)})
+        for index, stored in kept.items():
+            _write(connection, "models", index, stored)
+        _write_totals(connection, dict.fromkeys(KEYS, 0) | {"models": len(kept)})
         Store(connection, ":memory:").save_merged(seeds, record, runs)
         image = image_of(connection)
     with whole_file(path, replace=False) as file:
@@ -295,21 +265,3 @@ def _write(connection: Connection, table: str, *values: Any) -> None:
 def _write_totals(connection: Connection, totals: dict[str, int]) -> None:
     """Write how many rows each table has, and what they are sealed with: none can be missing, or another study's."""
     _write(connection, "spec", 1, json.dumps({"key": connection.key, "rows": totals}))
-
-
-def _packed(model: GaussianModel) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, target=model.target, weak=model.weak, strong=model.strong)
-    return buffer.getvalue()
-
-
-def _restored(about: dict[str, Any], arrays: Any) -> Setting:
-    if about["kind"] != "gaussian" or arrays is None:
-        if about["kind"] == "gaussian" or arrays is not None:
-            raise ValueError("a setting has no model, or one that it should not have")
-        return Setting(None, about)
-    data = npz.load(io.BytesIO(arrays), ("target", "weak", "strong"))
-    model = GaussianModel(**data, noise_variance=about["noise_variance"])
-    if Setting.of_model(model, about["ridge"], USUAL).about["sha256"] != about["sha256"]:
-        raise ValueError("a model is not the one that its setting names")
-    return Setting(model, about)

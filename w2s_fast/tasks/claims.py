@@ -186,7 +186,7 @@ def _noise(claim: str, metric: str, runs: Sequence[Run], fixed: tuple[int, int])
 
 
 def _small(claim: str, runs: Sequence[Run]) -> Claim:
-    shares = {run.pair.student: run.dimensions.strong / run.study.settings[0].about["d_strong"] for run in runs}
+    shares = {run.pair.student: run.dimensions.strong / run.study.scenarios[0].description.d_strong for run in runs}
     found = {student: Estimate(np.asarray(share), np.asarray(0.0)) for student, share in shares.items()}
     held = sum(share < SMALL for share in shares.values())
     measured = f"share of its width that holds 99 % of the energy; small means below {SMALL:g}"

@@ -16,6 +16,7 @@ from w2s_fast.linalg.spectral.subspace import intrinsic_dimension
 from w2s_fast.probing.data import Task
 from w2s_fast.results.metrics import quotients_of_means, ratios
 from w2s_fast.results.trials import Doubts, Estimate
+from w2s_fast.study.features_source import FeaturesSource
 from w2s_fast.study.lines import Line, lines_of
 from w2s_fast.study.run import Study
 from w2s_fast.tasks.cache import Extractor, Features, ShowProgress
@@ -106,9 +107,10 @@ class Run(NamedTuple):
     @property
     def task(self) -> Task:
         """Features and labels, held-out rows among them."""
-        source = self.study.settings[0].source
-        assert isinstance(source, Task)
-        return source
+        (source,) = self.study.scenarios
+        assert isinstance(source, FeaturesSource)
+        assert source.task is not None
+        return source.task
 
     @property
     def doubts(self) -> Doubts:
@@ -126,7 +128,7 @@ class Run(NamedTuple):
         study, summary, doubts = self.study, dict(self.study.summary()), self.doubts
         for name in (*ratios(), *quotients_of_means()):
             summary[name] = Estimate(*(np.where(doubts.of(name), np.nan, part) for part in summary[name]))
-        lines = lines_of(title, [], study.settings, study.points, study.counts, summary, doubts)
+        lines = lines_of(title, [], study.scenarios, study.points, study.counts, summary, doubts)
         return [replace(line, label=label) for line in lines]
 
 

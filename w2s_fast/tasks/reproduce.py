@@ -98,7 +98,7 @@ def figures(work: Job, study: Study) -> Iterator[tuple[str, tuple[int, ...] | No
     elif study is work.far:
         yield "far", None, draw
     else:
-        noise = study.settings[0].about["noise_variance"]
+        noise = study.scenarios[0].description.axes["noise_variance"]
         for d_shared in paper.RISKS.get(noise, ()):
             yield f"risk_d{d_shared}_noise{noise:g}", (d_shared,), draw
         for group in paper.RATIOS.get(noise, ()):
@@ -127,4 +127,9 @@ def shown(work: Job) -> list[Line]:
 
 def _lines(study: Study, group: tuple[int, ...]) -> list[Line]:
     """Lines of some values of d_shared, in the order given."""
-    return [line for d_shared in group for line in study.lines() if round(line.setting.about["d_shared"]) == d_shared]
+    return [
+        line
+        for d_shared in group
+        for line in study.lines()
+        if round(line.scenario.description.axes["d_shared"]) == d_shared
+    ]

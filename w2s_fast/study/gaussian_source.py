@@ -1,0 +1,178 @@
+"""Studies of Gaussian models: simulated trials, with exact theory beside them where there is no ridge."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from w2s_fast import _check
+from w2s_fast.gaussian.model import GaussianModel
+from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
+from w2s_fast.gaussian.simulate import Device, Method, Span, require_device, require_method, run_spans
+from w2s_fast.gaussian.theory import expected_risks, paper_bounds, w2s_variance
+from w2s_fast.linalg.files import npz
+from w2s_fast.probing.design import Points
+from w2s_fast.results.metrics import FITS, columns_of, metric_of, quotients_of_means, values_of
+from w2s_fast.results.risks import Risks
+from w2s_fast.study import fields
+from w2s_fast.study.source import Axis, Chunk, Description, Source, Theory, fingerprint
+
+# Parts of the student's variance, on the pseudo-labelled rows and on new ones.
+PARTS = ("inherited", "reduced", "inherited_new", "reduced_new")
+METHODS = ("wishart", "philox", "direct")
+DEFAULT_METHOD: Method = "wishart"  # study files name the others alone
+ARRAYS = ("target", "weak", "strong")
+DERIVED = ("d_weak", "d_strong", "d_shared", "rho_weak", "rho_strong", "noise_variance")
+
+
+@dataclass(frozen=True)
+class GaussianDescription(Description):
+    """Dimensions, variances and method of a Gaussian model's study."""
+
+    kind: str
+    d_weak: int
+    d_strong: int
+    d_shared: float
+    rho_weak: float
+    rho_strong: float
+    noise_variance: float
+    ridge: float
+    method: Method
+    sha256: str
+
+    told_by = ("kind", "d_weak", "d_strong", "d_shared", "noise_variance", "ridge", "method")
+
+    @classmethod
+    def read(cls, about: Mapping[str, Any]) -> Self:
+        found = fields.of_names({"method": DEFAULT_METHOD} | dict(about), cls)
+        for name in ("d_weak", "d_strong"):
+            fields.whole(found[name], name)
+        for name in ("ridge", "d_shared", "rho_weak", "rho_strong", "noise_variance"):
+            fields.number(found[name], name, 0.0)
+        fields.digest(found["sha256"])
+        if found["method"] not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {fields.shown(found['method'])}")
+        return cls(**found)
+
+    def as_dict(self) -> dict[str, Any]:
+        about = asdict(self)
+        if self.method == DEFAULT_METHOD:
+            del about["method"]
+        return about
+
+    @property
+    def axes(self) -> Mapping[str, float]:
+        return {"d_shared": self.d_shared, "noise_variance": self.noise_variance, "ridge": self.ridge}
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        return self.sha256, self.ridge, self.method
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianSource(Source):
+    """A Gaussian model with the ridge and the method of its trials."""
+
+    model: GaussianModel
+    description: GaussianDescription
+
+    kind: ClassVar[str] = "gaussian"
+    own_columns: ClassVar[tuple[str, ...]] = PARTS
+    risk_name: ClassVar[str] = "excess risk"
+    risk_scale: ClassVar[float] = 1e3  # the risks of the paper's setting are thousandths
+    risk_note: ClassVar[str] = "Risks times 1,000."
+    has_log_risks: ClassVar[bool] = True
+
+    @classmethod
+    def accepts(cls, given: Any) -> bool:
+        return isinstance(given, GaussianModel) or callable(given)
+
+    @classmethod
+    def of(cls, given: Any, method: Method, axes: Mapping[str, Any]) -> Self:
+        """Make the source of a model, or of what a function makes of the axes."""
+        varied = {name: value for name, value in axes.items() if name != "ridge"}
+        if isinstance(given, GaussianModel):
+            if "d_shared" in varied:
+                raise ValueError(
+                    "d_shared needs a source that makes models of it, such as GaussianModel.paper, got a model"
+                )
+            model = replace(given, **varied)
+        else:
+            model = given(**varied)
+            _check.instance(model, GaussianModel, "what source returns")
+        derived = {name: getattr(model, name) for name in DERIVED}
+        how: dict[str, Any] = {"ridge": axes.get("ridge", 0.0), "method": method, "sha256": _fingerprint(model)}
+        return cls(model, GaussianDescription(cls.kind, **derived, **how))
+
+    @classmethod
+    def described(cls, about: Mapping[str, Any]) -> GaussianDescription:
+        return GaussianDescription.read(about)
+
+    @classmethod
+    def restored(cls, description: Description, stored: Any) -> Self:
+        assert isinstance(description, GaussianDescription)
+        if stored is None:
+            raise ValueError("a scenario has no model")
+        model = GaussianModel(**npz.load(io.BytesIO(stored), ARRAYS), noise_variance=description.noise_variance)
+        if _fingerprint(model) != description.sha256:
+            raise ValueError("a model is not the one that its scenario names")
+        return cls(model, description)
+
+    def stored(self) -> bytes:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, target=self.model.target, weak=self.model.weak, strong=self.model.strong)
+        return buffer.getvalue()
+
+    @property
+    def has_theory(self) -> bool:
+        return self.description.ridge == 0
+
+    def require(self, points: Points, seed: int) -> None:
+        spans = [Span(*point, 0, 1) for point in points]
+        require_method(self.model, spans, self.description.method, self.description.ridge)
+
+    def require_device(self, device: Device) -> None:
+        require_device(self.description.method, device)
+
+    def run(
+        self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: int | None
+    ) -> Iterator[Chunk]:
+        missing = [point for point in range(len(points)) if done[point] < trials]
+        spans = [Span(*points[point], done[point], trials) for point in missing]
+        how: dict[str, Any] = {"method": self.description.method, "ridge": self.description.ridge, "device": device}
+        for index, first, values in run_spans(self.model, spans, seed=seed, workers=workers, **how):
+            columns = columns_of(dict(zip(FITS, values[:, :4].T, strict=True))).values()
+            yield [(missing[index], first, np.column_stack((*columns, values[:, 4:])))]
+
+    def theory(self, n: Any, N: Any) -> tuple[Theory, Theory]:
+        if not self.has_theory:
+            return {}, {}
+        exact, bounds = expected_risks(self.model, n, N), paper_bounds(self.model, n, N)
+        parts = (*w2s_variance(self.model, n, N), *w2s_variance(self.model, n, N, population=True))
+        # The paper bounds what its risks have, and a ratio of bounds is no bound of any other ratio.
+        bounded = {name: value for name, value in _by_metric(bounds).items() if hasattr(bounds, metric_of(name))}
+        return _by_metric(exact) | dict(zip(PARTS, parts, strict=True)), bounded
+
+    def required_size(self, axis: Axis, fixed: int, pgr: float) -> int:
+        return (required_pseudo_labels if axis == "N" else required_labels)(self.model, fixed, pgr=pgr)
+
+    def points_to_time(self, points: Points) -> Points:
+        """Take the ends and the middle, since the cost hardly depends on n and N."""
+        return [points[index] for index in sorted({0, len(points) // 2, len(points) - 1})]
+
+    def trials_to_time(self, workers: int) -> int:
+        return 8 * workers
+
+
+def _by_metric(risks: Risks) -> Theory:
+    """Metrics of expected risks: their ratios are what ratios of means come to."""
+    by_fit = risks._asdict()
+    return values_of(by_fit) | {name: quotient(by_fit) for name, quotient in quotients_of_means().items()}
+
+
+def _fingerprint(model: GaussianModel) -> str:
+    return fingerprint((model.target, model.weak, model.strong, np.array(model.noise_variance)))

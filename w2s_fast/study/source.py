@@ -1,0 +1,197 @@
+"""What a study runs: the protocol that every kind of source follows.
+
+A source is what is run at every point (n, N) of one scenario, that is, at one value of every further axis. Its
+description is what a study file and a page say of it. A further kind of study is one file that implements
+:class:`Source`, and a line in the registry of :mod:`w2s_fast.study.scenarios`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast._devices import CPU
+from w2s_fast.gaussian.simulate import Device, Method
+from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.probing.data import let_go
+from w2s_fast.probing.design import Points
+from w2s_fast.results.metrics import DIFFERENCES, FITS, METRICS
+
+Matrix = npt.NDArray[np.float64]
+Axis = Literal["n", "N"]
+Theory = dict[str, Matrix]
+# Values of some trials at some points, that belong together: (point, first trial, (trials, columns)).
+Chunk = list[tuple[int, int, Matrix]]
+ALWAYS = (*FITS, *DIFFERENCES, "pgr", "opr")  # columns of every study; later metrics are those of later files
+AXES = ("d_shared", "noise_variance", "ridge")
+
+
+class Description:
+    """What is known of a source without its data; a frozen dataclass for each kind.
+
+    Attributes
+    ----------
+    kind : str
+        The source's name in the registry.
+    d_weak, d_strong : int
+        Dimensions of the teacher's and the student's features.
+    ridge : float
+        Of every fit.
+    sha256 : str
+        Fingerprint of the data.
+    """
+
+    kind: str
+    d_weak: int
+    d_strong: int
+    ridge: float
+    sha256: str
+    told_by: ClassVar[tuple[str, ...]]  # fields that tell two studies apart in words
+
+    @classmethod
+    def read(cls, about: Mapping[str, Any]) -> Self:
+        """Take the values of a study file, which may be anybody's; refuse those of other types and ranges."""
+        raise NotImplementedError
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every field, fit for JSON."""
+        raise NotImplementedError
+
+    @property
+    def axes(self) -> Mapping[str, float]:
+        """Values on the further axes that this kind of source has."""
+        return {"ridge": self.ridge}
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What makes it another study where it differs; rounding in what is derived from the data does not."""
+        return self.sha256, self.ridge
+
+
+class Source(Protocol):
+    """Something that a study runs.
+
+    Attributes
+    ----------
+    kind : str
+        Names the kind in study files.
+    own_columns : tuple of str
+        Names of the values that each trial has beside metrics and differences of risks.
+    optional_columns : tuple of str
+        Those that some studies of this kind have too, all of them or none.
+    risk_name : str
+        What the risks are, on the axis of a figure.
+    risk_scale : float
+        Factor by which tables for people show risks.
+    risk_note : str
+        Says that factor, or the unit, above a table.
+    has_log_risks : bool
+        Whether figures show risks on a logarithmic axis.
+    is_at_hand : bool
+        Whether trials can be run: a study file does not hold the data of every kind.
+    has_theory : bool
+        Whether risks have a closed form.
+    description : Description
+        What a study file and a page say of the source.
+    """
+
+    kind: ClassVar[str]
+    own_columns: ClassVar[tuple[str, ...]] = ()
+    optional_columns: ClassVar[tuple[str, ...]] = ()
+    risk_name: ClassVar[str] = "test mean squared error"
+    risk_scale: ClassVar[float] = 1.0
+    risk_note: ClassVar[str] = "Risks are test mean squared errors."
+    has_log_risks: ClassVar[bool] = False
+    description: Description
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the values that each of its trials has."""
+        return (*METRICS, *DIFFERENCES, *self.own_columns)
+
+    @classmethod
+    def has_columns(cls, columns: Sequence[Any]) -> bool:
+        """Whether a study of this kind may have these columns, in this order; a file may be older than a metric."""
+        optional = cls.optional_columns if any(name in columns for name in cls.optional_columns) else ()
+        possible = (*METRICS, *DIFFERENCES, *cls.own_columns, *optional)
+        needed = {*ALWAYS, *cls.own_columns, *optional}
+        return list(columns) == [name for name in possible if name in columns] and needed <= set(columns)
+
+    @property
+    def is_at_hand(self) -> bool:
+        return True
+
+    @property
+    def has_theory(self) -> bool:
+        return False
+
+    @classmethod
+    def accepts(cls, given: Any) -> bool:
+        """Whether what a user gave to ``Study`` is of this kind."""
+
+    @classmethod
+    def of(cls, given: Any, method: Method, axes: Mapping[str, Any]) -> Self:
+        """Make the source of what a user gave at one value of each given axis; refuse axes that it does not have."""
+
+    @classmethod
+    def described(cls, about: Mapping[str, Any]) -> Description:
+        """Read a description from a study file."""
+
+    @classmethod
+    def restored(cls, description: Description, stored: Any) -> Self:
+        """Make the source that a study file describes, from what :meth:`stored` gave; None where it gave nothing."""
+
+    def stored(self) -> bytes | None:
+        """What a study file keeps of the data, so that the file alone can be gone on with."""
+        return None
+
+    def require(self, points: Points, seed: int) -> None:
+        """Refuse points that cannot be run: before anything is written."""
+
+    def require_device(self, device: Device) -> None:
+        """Refuse a device that cannot run the source: before anything is written."""
+        if device != CPU:
+            raise ValueError(f"studies of kind {self.kind!r} run on the CPU, got device={device!r}")
+
+    def run(
+        self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: int | None
+    ) -> Iterator[Chunk]:
+        """Run trials ``done[point]`` to ``trials - 1`` of every point, each point's in order."""
+
+    def theory(self, n: Any, N: Any) -> tuple[Theory, Theory]:
+        """Exact expectations and the paper's bounds by metric; empty where there are none."""
+        return {}, {}
+
+    def required_size(self, axis: Axis, fixed: int, pgr: float) -> int:
+        """Smallest size along an axis whose expected risks reach a PGR; for sources that have theory."""
+        raise NotImplementedError
+
+    def points_to_time(self, points: Points) -> Points:
+        """Points whose trials stand for all in an estimate of the time that a study takes."""
+        return points
+
+    def trials_to_time(self, workers: int) -> int:
+        """How many trials of each such point to begin with."""
+        return workers
+
+    def label(self, axes: Sequence[str]) -> str:
+        """Name the scenario by its values on the given axes."""
+        values = self.description.axes
+        return ", ".join(f"{axis} = {values[axis]:g}" for axis in axes if axis in values)
+
+
+def fingerprint(arrays: Sequence[npt.NDArray[Any]]) -> str:
+    """SHA-256 of arrays with their shapes and types."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(json.dumps([array.dtype.str, array.shape]).encode())
+        for block in gathered(len(array), math.prod(array.shape[1:])) if array.ndim else [()]:
+            digest.update(np.ascontiguousarray(array[block]).data)
+            let_go(array)
+    return digest.hexdigest()
