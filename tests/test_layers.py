@@ -119,7 +119,7 @@ def test_every_room_has_a_rank() -> None:
         ("linalg/accumulate/gram.py", "from w2s_fast.linalg.spectral import subspace"),
         ("kernels/moments.py", "import w2s_fast.gaussian.theory"),
         ("_check.py", "def f():\n    from w2s_fast.kernels.moments import add_rows"),
-        ("gaussian/theory.py", "from w2s_fast.study.run import Study"),
+        ("gaussian/theory.py", "from w2s_fast.study.study import Study"),
         ("scale.py", "import w2s_fast.cli"),
         ("linalg/accumulate/gram.py", "import matplotlib.pyplot"),
         ("linalg/accumulate/gram.py", "from numba import cuda"),
@@ -132,8 +132,8 @@ def test_every_room_has_a_rank() -> None:
         ("cuda/trials.py", "from w2s_fast.cli import info"),
         ("gaussian/simulate.py", "import importlib"),
         ("gaussian/simulate.py", "from importlib import import_module"),
-        ("study/run.py", "import dask.array"),
-        ("study/run.py", "import sqlite3"),
+        ("study/study.py", "import dask.array"),
+        ("study/study.py", "import sqlite3"),
     ],
 )
 def test_the_check_can_fail(path: str, source: str) -> None:
@@ -141,7 +141,7 @@ def test_the_check_can_fail(path: str, source: str) -> None:
 
 
 def test_types_alone_may_point_up() -> None:
-    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from w2s_fast.study.run import Study"
+    source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from w2s_fast.study.study import Study"
     assert violations("gaussian/theory.py", source) == []
 
 

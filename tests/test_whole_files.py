@@ -11,7 +11,7 @@ import pytest
 from w2s_fast import GaussianModel, Study, _files
 from w2s_fast._files import whole_file
 from w2s_fast.study import database, report
-from w2s_fast.study.run import merge_files
+from w2s_fast.study.study import merge_files
 
 
 def tiny(path):

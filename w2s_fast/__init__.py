@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from w2s_fast.probing.probe import probe
     from w2s_fast.results.risks import Risks
     from w2s_fast.results.trials import Trials
-    from w2s_fast.study.run import Study
+    from w2s_fast.study.study import Study
 
 _HOME = {
     "CoMoments": "linalg.accumulate.moments",
@@ -37,7 +37,7 @@ _HOME = {
     "MinNorm": "linalg.leastsq.min_norm",
     "Moments": "linalg.accumulate.moments",
     "Risks": "results.risks",
-    "Study": "study.run",
+    "Study": "study.study",
     "Subspace": "linalg.spectral.subspace",
     "Task": "probing.data",
     "Trials": "results.trials",

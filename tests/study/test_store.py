@@ -15,9 +15,9 @@ from w2s_fast import Study
 from w2s_fast.gaussian.simulate import LARGEST_CHUNK
 from w2s_fast.results.metrics import METRICS
 from w2s_fast.study import store
-from w2s_fast.study.run import merge_files
 from w2s_fast.study.source import fingerprint
 from w2s_fast.study.store import StudyFileError, opened
+from w2s_fast.study.study import merge_files
 
 
 @pytest.fixture(scope="module")
@@ -179,10 +179,10 @@ def test_what_a_merged_study_runs_stays_its_own(reference):
     other = made(seed=1, trials=9)
     with pytest.raises(StopError):
         other.run(stop_after(3))
-    counts, kept = other.counts.tolist(), [len(chunks) for chunks in other._record.kept[1]]
+    counts, kept = other.counts.tolist(), [len(chunks) for chunks in other.measured.kept[1]]
     both = made().run(progress=False).merge(other).run(progress=False)
     assert table(both) == table(made(seed=1, trials=9).run(progress=False).merge(reference))
-    assert (other.counts.tolist(), [len(chunks) for chunks in other._record.kept[1]]) == (counts, kept)
+    assert (other.counts.tolist(), [len(chunks) for chunks in other.measured.kept[1]]) == (counts, kept)
     with pytest.raises(RuntimeError, match=r"this study is not finished: call run\(\) first"):
         _ = other.result
 

@@ -14,8 +14,8 @@ import pytest
 from tests.studies import features, killed, made, table
 from w2s_fast import Study
 from w2s_fast.study import database, store
-from w2s_fast.study.run import merge_files
 from w2s_fast.study.store import StudyFileError
+from w2s_fast.study.study import merge_files
 
 
 @pytest.fixture(scope="module")
@@ -339,7 +339,7 @@ def test_sound_rows_that_are_sealed_anew_are_read(path, whole):
         rewritten(path, name, lambda rows: rows)
     assert table(Study.open(path)) == table(whole)
     study = made(keep_trials=True)
-    assert len(study._record.columns) == 14
+    assert len(study.measured.columns) == 14
 
 
 def test_words_of_a_file_are_no_longer_than_they_may_be(tmp_path):

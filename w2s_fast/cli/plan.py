@@ -26,7 +26,7 @@ from w2s_fast.cli.output import say
 
 if TYPE_CHECKING:
     from w2s_fast.study.plan import Answer, RunTime
-    from w2s_fast.study.run import Study
+    from w2s_fast.study.study import Study
 
 
 BASES = {
@@ -97,7 +97,7 @@ def from_spec(options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
 def from_pilot(pilot: Path, options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
     """Answer for what the lines of a study file hold fixed."""
     from w2s_fast.study.plan import answer, run_time
-    from w2s_fast.study.run import Study
+    from w2s_fast.study.study import Study
 
     given = [f"--{name.replace('_', '-')}" for name in (*GRID, *SOURCE) if options[name] is not None]
     if given:
@@ -109,7 +109,7 @@ def from_pilot(pilot: Path, options: dict[str, Any]) -> tuple[list[Answer], RunT
 
 
 def _study(options: dict[str, Any]) -> Study:
-    from w2s_fast.study.run import Study
+    from w2s_fast.study.study import Study
 
     source, axes = source_of(options)
     return Study(source, **crossed(options["n"], options["N"]), **axes)

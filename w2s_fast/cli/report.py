@@ -32,7 +32,7 @@ def report(file: Path, out: Path | None, formats: tuple[str, ...], overwrite: bo
       w2s-fast report study.sqlite --json --format csv
     """  # noqa: D301  click wants the character
     from w2s_fast.study.made import require_ours
-    from w2s_fast.study.run import Study
+    from w2s_fast.study.study import Study
 
     study = Study.open(file)
     study.summary()  # says so if there is nothing to report
@@ -70,7 +70,7 @@ def merge(files: tuple[Path, ...], out: Path, as_json: bool, quiet: bool) -> Non
     Example:
       w2s-fast merge seed0.sqlite seed1.sqlite --out both.sqlite
     """  # noqa: D301  click wants the character
-    from w2s_fast.study.run import merge_files
+    from w2s_fast.study.study import merge_files
 
     study = merge_files(files, out)
     if as_json:

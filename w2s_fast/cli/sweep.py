@@ -63,7 +63,7 @@ def sweep(**options: Any) -> None:
 
 def run_study(options: dict[str, Any], source: Any, axes: dict[str, Any]) -> None:
     """Run a study of ``source`` as the options say, and print it."""
-    from w2s_fast.study.run import Study
+    from w2s_fast.study.study import Study
 
     study = Study(
         source,

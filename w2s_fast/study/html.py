@@ -8,17 +8,15 @@ import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from w2s_fast import __version__
 from w2s_fast._files import whole_file
 from w2s_fast.results.metrics import METRICS
 from w2s_fast.study import plot
+from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.lines import Line
 from w2s_fast.study.report import NO_GAP, cells, column_name, scale_of, shown_metrics, whole
-
-if TYPE_CHECKING:
-    from w2s_fast.study.run import Study
 
 STYLE = """
 :root { --ink: #1c2430; --soft: #5b6675; --line: #e3e7ec; --wash: #f6f8fa; --accent: #0072b2; }
@@ -58,7 +56,7 @@ POLICY = (
 
 
 def write_html(
-    studies: Sequence[Study],
+    studies: Sequence[BaseStudy],
     path: str | os.PathLike[str],
     heading: str | None = None,
     figures: Sequence[Sequence[Path]] | None = None,
@@ -75,7 +73,7 @@ def write_html(
 
 
 def page(
-    studies: Sequence[Study], heading: str, figures: Sequence[Sequence[Path]] | None = None, preface: str = ""
+    studies: Sequence[BaseStudy], heading: str, figures: Sequence[Sequence[Path]] | None = None, preface: str = ""
 ) -> str:
     """Lay out the page."""
     many = len(studies) > 1
@@ -97,12 +95,12 @@ def page(
     )
 
 
-def _study(study: Study, drawn: str) -> str:
+def _study(study: BaseStudy, drawn: str) -> str:
     tables = "".join(map(_line, study.lines()))
     return f"{_state(study)}{drawn}<h3>Tables</h3>{tables}<h3>Spec</h3>{_spec(study)}<h3>Runs</h3>{_runs(study)}"
 
 
-def _drawn(study: Study) -> str:
+def _drawn(study: BaseStudy) -> str:
     lines = study.lines()
     figures = [plot.panels(lines)] if len(study.scenarios) == 1 else [plot.comparison(lines), plot.panels(lines)]
     return "".join(_image("svg+xml", plot.svg(figure).encode(), f"Figure of {study.title}") for figure in figures)
@@ -114,7 +112,7 @@ def _image(kind: str, content: bytes, alternative: str) -> str:
     return f'<figure><img alt="{escape(alternative)}" src="data:image/{kind};base64,{data}"></figure>'
 
 
-def _state(study: Study) -> str:
+def _state(study: BaseStudy) -> str:
     points = f"{len(study.scenarios) * len(study.points):,} points"
     if study.is_complete:
         return f'<p class="soft">{points}, {study.trials:,} trials each; complete.</p>'
@@ -139,7 +137,7 @@ def _line(line: Line) -> str:
     return f'<details><summary>{escape(about)}</summary><div class="scroll">{table}</div></details>'
 
 
-def _spec(study: Study) -> str:
+def _spec(study: BaseStudy) -> str:
     grid = [("n", _sizes(study.n.tolist())), ("N", _sizes(study.N.tolist()))]
     seeds = ", ".join(f"{seed} ({trials:,} trials)" for seed, trials in study.seeds.items())
     rows = "".join(
@@ -154,7 +152,7 @@ def _spec(study: Study) -> str:
     )
 
 
-def _runs(study: Study) -> str:
+def _runs(study: BaseStudy) -> str:
     names = list(dict.fromkeys(name for run in study.runs for name in run["versions"]))
     rows = [
         _row(

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from w2s_fast._threads import default_workers
 from w2s_fast.results.metrics import METRICS, value_of
 from w2s_fast.results.trials import Estimate
+from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.lines import Line
-from w2s_fast.study.run import Study
 from w2s_fast.study.source import Axis, Source
 
 Matrix = npt.NDArray[np.float64]
@@ -171,7 +171,7 @@ class RunTime(NamedTuple):
     basis: Literal["timed", "recorded"]
 
 
-def run_time(study: Study, trials: int, workers: int | None = None) -> RunTime | None:
+def run_time(study: BaseStudy, trials: int, workers: int | None = None) -> RunTime | None:
     """Reckon what ``trials`` at each point take.
 
     Some are timed now, without compilation. Where the data is not at hand, the study's own runs tell, compilation

@@ -18,7 +18,9 @@ from w2s_fast import __version__
 from w2s_fast._files import whole_file
 from w2s_fast.results.metrics import ACCURACIES, METRICS, of_name
 from w2s_fast.results.trials import Trials
+from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.lines import Line
+from w2s_fast.study.source import AXES
 
 Row = dict[str, Any]
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # begin one
@@ -38,6 +40,40 @@ def write_csv(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
 def _as_text(value: Any) -> Any:
     """Keep a spreadsheet from reading words as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
+
+
+def study_rows(study: BaseStudy) -> list[Row]:
+    """Tidy rows of a study: one a scenario, point and metric."""
+    summary, doubts, counts = study.summary(), study.doubts, study.counts.tolist()
+    doubtful = {metric: doubts.of(metric) for metric in summary}
+    rows = []
+    for index, scenario in enumerate(study.scenarios):
+        exact, bounds = scenario.theory(study.n, study.N)
+        axes = {axis: scenario.description.axes.get(axis) for axis in AXES}
+        for point, (n, N) in enumerate(study.points):
+            place = index * len(study.points) + point
+            for metric, (mean, stderr) in summary.items():
+                row = {"study": study.title, **axes, "n": n, "N": N, "metric": metric, "trials": counts[place]}
+                row |= {"mean": float(mean[place]), "stderr": float(stderr[place])}
+                for name, theory in (("expected", exact), ("paper_bound", bounds)):
+                    row[name] = float(theory[metric][point]) if metric in theory else None
+                row["in_doubt"] = doubts.in_words(place) if doubtful[metric][place] else ""
+                rows.append(row)
+    return rows
+
+
+def described(study: BaseStudy) -> dict[str, Any]:
+    """Return spec, seeds, runs and table of a study, fit for JSON, in which scenarios are called settings."""
+    return {
+        "title": study.title,
+        "settings": [scenario.description.as_dict() for scenario in study.scenarios],
+        "n": study.n.tolist(),
+        "N": study.N.tolist(),
+        "seeds": {str(seed): trials for seed, trials in study.seeds.items()},
+        "complete": study.is_complete,
+        "runs": study.runs,
+        "table": study_rows(study),
+    }
 
 
 def probe_rows(trials: Trials, weak: str, strong: str) -> list[Row]:

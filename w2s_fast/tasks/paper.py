@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast.gaussian.model import GaussianModel
-from w2s_fast.study.run import Study
+from w2s_fast.study.study import Study
 
 # Noise variance and the values of d_shared that the paper draws at it: risks, then groups of PGR and OPR.
 RISKS = {1e-2: (10, 90), 4e-4: (90,)}

@@ -18,7 +18,7 @@ from w2s_fast.results.metrics import quotients_of_means, ratios
 from w2s_fast.results.trials import Doubts, Estimate
 from w2s_fast.study.features_source import FeaturesSource
 from w2s_fast.study.lines import Line, lines_of
-from w2s_fast.study.run import Study
+from w2s_fast.study.study import Study
 from w2s_fast.tasks.cache import Extractor, Features, ShowProgress
 
 Labels = npt.NDArray[np.float64]

@@ -15,7 +15,7 @@ from w2s_fast.study.html import write_html
 from w2s_fast.study.lines import Line
 from w2s_fast.study.plot import draw, draw_comparison
 from w2s_fast.study.report import versions, write_csv, write_json
-from w2s_fast.study.run import Study
+from w2s_fast.study.study import Study
 from w2s_fast.tasks import paper, valence
 
 Draw = Callable[[Sequence[Line], Path], None]

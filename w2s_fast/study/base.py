@@ -1,0 +1,135 @@
+"""What a study is and has measured, to be read: the part of ``Study`` that neither runs nor writes anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast._text import printable
+from w2s_fast.results.metrics import ACCURACIES, FITS
+from w2s_fast.results.trials import (
+    ILL_CONDITIONED,
+    Accuracy,
+    Doubts,
+    Estimate,
+    IllConditioned,
+    Trials,
+    doubts_of,
+    summary_of,
+)
+from w2s_fast.study.lines import Line, lines_of
+from w2s_fast.study.record import Record
+from w2s_fast.study.scenarios import varied_axes
+from w2s_fast.study.source import Source
+from w2s_fast.study.spec import Spec
+from w2s_fast.study.store import Store
+
+PathLike = str | os.PathLike[str]
+
+
+class BaseStudy:
+    """A study's spec, its scenarios, the trials wanted of each seed, and what the runs so far measured."""
+
+    def __init__(
+        self, spec: Spec, scenarios: Sequence[Source], seeds: Mapping[int, int], path: PathLike | None
+    ) -> None:
+        self.title = printable(spec.title)
+        self.spec = spec
+        self.scenarios = list(scenarios)
+        self.path = path
+        self.seeds = dict(seeds)
+        self.seed = min(self.seeds)
+        self.n, self.N = np.array(spec.n), np.array(spec.N)
+        self.runs: list[dict[str, Any]] = []
+        self.measured = self.nothing()
+
+    def nothing(self) -> Record:
+        """Room for what is to be measured."""
+        return Record(self.spec.places, self.spec.columns, self.spec.keep_trials)
+
+    def take_in(self, file: Store) -> None:
+        """Take over what the study's file holds."""
+        self.runs, self.measured = file.runs(), file.record()
+
+    def require_same(self, other: Spec, what: str) -> None:
+        """Refuse another study, naming where it differs."""
+        differences = self.spec.differences(other)
+        if differences:
+            raise ValueError(f"{what}: not the same {', '.join(differences)}; nothing was changed")
+
+    @property
+    def settings(self) -> list[Source]:
+        """An earlier name of ``scenarios``."""
+        return self.scenarios
+
+    @property
+    def points(self) -> list[tuple[int, int]]:
+        return list(zip(self.spec.n, self.spec.N, strict=True))
+
+    @property
+    def trials(self) -> int:
+        """Trials wanted at each point, over all seeds."""
+        return sum(self.seeds.values())
+
+    @property
+    def axes(self) -> list[str]:
+        """Further axes on which scenarios differ."""
+        return varied_axes(self.scenarios)
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Trials done at each point, over all seeds: scenarios, then points."""
+        return self.measured.counts()
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(np.all(self.counts >= self.trials))
+
+    @property
+    def seconds(self) -> float:
+        """How long the runs took together."""
+        return sum(run["seconds"] for run in self.runs)
+
+    def summary(self) -> Mapping[str, Estimate]:
+        """Mean and standard error of each metric, arrays over scenarios, then points.
+
+        As ``Trials.summary``; NaN where nothing was run, and ratios where :attr:`doubts` has them.
+        """
+        return summary_of(self._estimates())
+
+    @property
+    def doubts(self) -> Doubts:
+        """Where ratios mean nothing, no gap to recover or an ill-conditioned fit: over scenarios, then points."""
+        return doubts_of(self._estimates())
+
+    def _estimates(self) -> Mapping[str, Estimate]:
+        if not self.counts.any():
+            raise RuntimeError("this study has no results yet: call run() first")
+        return self.measured.summary()
+
+    @property
+    def result(self) -> Trials:
+        """Every trial, of shape (points, trials), or (scenarios, points, trials) where there are several scenarios."""
+        shape = (len(self.scenarios),) * (len(self.scenarios) > 1) + (len(self.n), -1)
+        columns = np.moveaxis(self.measured.trials(), -1, 0)
+        values = {name: column.reshape(shape) for name, column in zip(self.measured.columns, columns, strict=True)}
+        n, N = (np.broadcast_to(sizes, shape[:-1]).copy() for sizes in (self.n, self.N))
+        flags = [values[name] > 0 for name in ILL_CONDITIONED.values() if name in values]
+        hits = [values[name] for name in ACCURACIES if name in values]
+        return Trials(
+            n,
+            N,
+            **{name: values[name] for name in FITS},
+            seed=self.seed,
+            ill_conditioned=IllConditioned(*flags) if flags else None,
+            accuracy=Accuracy(*hits) if hits else None,
+        )
+
+    def lines(self) -> list[Line]:
+        """Results along n and along N, scenario by scenario."""
+        measured = self.counts, self.summary(), self.doubts
+        return lines_of(self.title, self.axes, self.scenarios, self.points, *measured)
