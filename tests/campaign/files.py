@@ -20,7 +20,7 @@ from tests.campaign.studies import study, table
 from w2s_fast import Gram, Study, Subspace
 from w2s_fast.linalg.files.matrix import MatrixFile
 from w2s_fast.linalg.rows.sources import rows_of
-from w2s_fast.study import database, store
+from w2s_fast.study import database
 from w2s_fast.study.store import StudyFileError
 
 PAGE = 4096
@@ -104,8 +104,7 @@ def forge(rng: np.random.Generator, path: Path) -> None:
             with suppress(sqlite3.IntegrityError):  # SQLite does not take that as a key
                 database.write(connection, name, *values)
         if name != "spec":
-            totals = {key: len(set(connection.keys(key, width))) for key, width in store.KEYS.items()}
-            store._write_totals(connection, totals)
+            database.write_totals(connection)
 
 
 def forged(rng: np.random.Generator, value: Any) -> Any:

@@ -79,10 +79,10 @@ def test_a_chunk_is_kept_whole_or_not_at_all(tmp_path, monkeypatch):
             raise StopError
         write(connection, table, *values)
 
-    write = store._write
+    write = store.write
     study = made(tmp_path / "study.sqlite", keep_trials=True)
     with monkeypatch.context() as patch, pytest.raises(StopError):
-        patch.setattr(store, "_write", fail_at_trials)
+        patch.setattr(store, "write", fail_at_trials)
         study.run(progress=False)
     assert written[-2:] == ["points", "trials"]
     assert table(study.run(progress=False)) == table(made().run(progress=False))

@@ -13,7 +13,7 @@ import pytest
 
 from tests.studies import features, killed, made, table
 from w2s_fast import Study
-from w2s_fast.study import database, store
+from w2s_fast.study import database, migrations, store
 from w2s_fast.study.store import StudyFileError
 from w2s_fast.study.study import merge_files
 
@@ -113,7 +113,11 @@ def test_a_page_in_the_place_of_another_shows(path, whole):
 
 def test_files_of_the_schema_before_are_read_and_gone_on_with(path, whole, tmp_path):
     as_before(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="holds another study: not the same N; nothing was changed"):
+        made(path, N=[9, 31], keep_trials=True).run(progress=False)
     assert table(Study.open(path)) == table(whole)
+    assert path.read_bytes() == before
     assert np.array_equal(Study.open(path).result.w2s, whole.result.w2s)
     more = made(path, keep_trials=True, trials=9).run(progress=False)
     assert table(Study.open(path)) == table(more) == table(made(trials=9).run(progress=False))
@@ -121,15 +125,56 @@ def test_files_of_the_schema_before_are_read_and_gone_on_with(path, whole, tmp_p
     assert Study.open(tmp_path / "both").seeds == {1: 7, 3: 9}
 
 
+def test_files_of_the_schema_before_are_of_this_one_once_they_are_written_to(path, whole):
+    as_before(path)
+    made(path, keep_trials=True, trials=9).run(progress=False)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (database.SCHEMA,)
+        assert connection.execute("SELECT count(*) FROM spec").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("name", ["models", "seeds", "runs", "points", "trials"])
+def test_a_damaged_row_of_the_schema_before_is_told(name, path):
+    as_before(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"UPDATE {name} SET seal = seal + 1 WHERE rowid = (SELECT min(rowid) FROM {name})")
+    refused(path, f"is damaged: a row of its table {name} fails its checksum")
+
+
+def test_a_later_schema_is_one_function_more(path, whole, monkeypatch):
+    """Schema 4 of this test writes every run anew; 2 and 3 are read and gone on with."""
+    written = []
+
+    def note(connection):
+        for number, content in database.rows(connection, "runs", "run", "content"):
+            database.write(connection, "runs", number, json.dumps(json.loads(content) | {"noted": True}))
+        written.append(connection)
+
+    for module in (database, migrations, store):
+        monkeypatch.setattr(module, "SCHEMA", 4)
+    monkeypatch.setitem(migrations.MIGRATIONS, 3, migrations.Migration(database.TABLES, note))
+    expected = table(made(trials=9).run(progress=False))
+    for before in (2, 3):
+        shutil.copy(whole.path, path)
+        if before == 2:
+            as_before(path)
+        assert table(Study.open(path)) == table(whole)
+        made(path, keep_trials=True, trials=9).run(progress=False)
+        assert table(Study.open(path)) == expected
+        assert Study.open(path).runs[0]["noted"]
+    assert len(written) == 6  # a file once, and a copy for each time that it was read before
+
+
 def as_before(path):
     """Make schema 2 of a file."""
     with closing(database.connected(path, "rw")) as connection:
         connection.execute("DELETE FROM spec WHERE id = 1")
         connection.execute("PRAGMA user_version = 2")
-        connection.schema = 2
         for name in database.TABLES:
             for row in connection.execute(f"SELECT * FROM {name}").fetchall():
-                database.write(connection, name, *row[:-1])
+                holes = ", ".join("?" * len(row))
+                sealed = (*row[:-1], migrations.plain_seal(row[:-1]))
+                connection.execute(f"INSERT OR REPLACE INTO {name} VALUES ({holes})", sealed)
 
 
 @pytest.mark.parametrize(
@@ -192,9 +237,8 @@ def rewritten(path, name, change):
         connection.execute(f"DELETE FROM {name}")
         for row in change(rows):
             database.write(connection, name, *row)
-        totals = {key: len(set(connection.keys(key, width))) for key, width in store.KEYS.items()}
         if name != "spec":
-            store._write_totals(connection, totals)
+            database.write_totals(connection)
         connection.execute("COMMIT")
 
 

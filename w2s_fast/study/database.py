@@ -6,12 +6,13 @@ table too, and a row of its own says how many rows there are of each: pages of a
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from w2s_fast.linalg.files.header import one_line
 PathLike = str | os.PathLike[str]
 APPLICATION = 0x77327366  # "w2sf", in SQLite's header
 SCHEMA = 3
-PLAIN_SEALS = 2  # a schema whose seals cover the values of a row alone
 SMALLEST = 512  # bytes; SQLite takes less for a new file
 LOGS = ("-wal", "-journal")  # neighbours of a file whose run was killed, without which it is not whole
 UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
@@ -34,6 +34,7 @@ TABLES = {
     "points": "seed INTEGER, place INTEGER, trials INTEGER, moments BLOB, PRIMARY KEY (seed, place)",
     "trials": "seed INTEGER, place INTEGER, first INTEGER, risks BLOB, PRIMARY KEY (seed, place, first)",
 }
+KEYS = {"models": 1, "seeds": 1, "runs": 1, "points": 2, "trials": 3}  # columns that name a row, in tables that grow
 
 
 class StudyFileError(OSError):
@@ -43,7 +44,6 @@ class StudyFileError(OSError):
 class Connection(sqlite3.Connection):
     """A connection that knows how the rows of its file are sealed."""
 
-    schema = SCHEMA
     key = ""  # of the study, which every row but those of the table "spec" is sealed with
 
     def keys(self, table: str, width: int) -> list[tuple[Any, ...]]:
@@ -65,10 +65,10 @@ class Connection(sqlite3.Connection):
                 os.unlink(name + suffix)
 
 
-def statements() -> dict[str, str]:
+def statements(tables: Mapping[str, str] = TABLES) -> dict[str, str]:
     """SQL that makes each table."""
     made = {}
-    for table, columns in TABLES.items():
+    for table, columns in tables.items():
         body, _, key = columns.partition(", PRIMARY KEY")
         made[table] = f"CREATE TABLE {table} ({body}, seal INTEGER{key and ', PRIMARY KEY' + key})"
     return made
@@ -118,34 +118,48 @@ def rows(connection: Connection, table: str, keys: str, others: str) -> list[tup
 
 def _seal(connection: Connection, table: str, values: Sequence[Any]) -> int:
     parts = [value if isinstance(value, bytes) else str(value).encode() for value in values]
-    if connection.schema != PLAIN_SEALS:
-        parts = [(connection.key if table != "spec" else "").encode(), table.encode(), *parts]
+    parts = [(connection.key if table != "spec" else "").encode(), table.encode(), *parts]
     return zlib.crc32(b"|".join(parts))
 
 
-def require_study(connection: Connection, name: str) -> None:
-    """Refuse any file but one that this package made, before a row of it is read."""
+def write_totals(connection: Connection, totals: Mapping[str, int] | None = None) -> None:
+    """Write how many rows each table has, and what they are sealed with: none can be missing, or another study's.
+
+    The rows are counted where no ``totals`` are given.
+    """
+    if totals is None:
+        totals = {table: len(set(connection.keys(table, width))) for table, width in KEYS.items()}
+    write(connection, "spec", 1, json.dumps({"key": connection.key, "rows": totals}))
+
+
+def require_study(connection: Connection, name: str, tables_of: Mapping[int, Mapping[str, str]]) -> int:
+    """Refuse any file but one that this package made, before a row of it is read; return its schema.
+
+    ``tables_of``: the tables of each schema that can be read.
+    """
     connection.text_factory = lambda text: text.decode("utf-8", "backslashreplace")  # a flipped bit, say
     connection.execute("PRAGMA trusted_schema = OFF")
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (schema,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION:
         raise StudyFileError("is an SQLite file, but not a study")
-    if schema not in (PLAIN_SEALS, SCHEMA):
+    if schema not in tables_of:
         advice = "upgrade w2s_fast" if schema > SCHEMA else "it has no flags for fits in doubt; run it again elsewhere"
-        raise StudyFileError(f"has schema {schema}, this version reads {PLAIN_SEALS} and {SCHEMA}: {advice}")
+        readable = " and ".join(map(str, tables_of))
+        raise StudyFileError(f"has schema {schema}, this version reads {readable}: {advice}")
+    tables = tables_of[schema]
     (pages,), (size,) = (connection.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "page_size"))
     if os.path.getsize(name) < pages * size and not os.path.exists(f"{name}-wal"):  # a log may hold the last pages
         raise StudyFileError("is truncated: its last pages are missing")
     found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100").fetchall()
-    expected: list[tuple[str | None, ...]] = [("table", name, name, sql) for name, sql in statements().items()]
-    expected += [("index", f"sqlite_autoindex_{name}_1", name, None) for name in TABLES if "KEY (" in TABLES[name]]
+    expected: list[tuple[str | None, ...]] = [("table", name, name, sql) for name, sql in statements(tables).items()]
+    expected += [("index", f"sqlite_autoindex_{name}_1", name, None) for name in tables if "KEY (" in tables[name]]
     if sorted(found, key=str) != sorted(expected, key=str):
         raise StudyFileError("is damaged, or made by another program: its tables are not those of a study")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise StudyFileError(f"is damaged: {verdict}")
-    connection.schema = schema
+    return int(schema)
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from w2s_fast._files import whole_file
 from w2s_fast.linalg.accumulate.moments import LARGEST_EXACT, Moments
 from w2s_fast.study import fields
 from w2s_fast.study.database import (
-    PLAIN_SEALS,
+    KEYS,
+    SCHEMA,
     SMALLEST,
     Connection,
     PathLike,
@@ -38,35 +39,38 @@ from w2s_fast.study.database import (
     rows,
     sound,
     write,
+    write_totals,
 )
+from w2s_fast.study.migrations import migrate, migrated, tables_of
 from w2s_fast.study.record import Record
 from w2s_fast.study.scenarios import KINDS
 from w2s_fast.study.source import Chunk, Source
 from w2s_fast.study.spec import Spec
 
-KEYS = {"models": 1, "seeds": 1, "runs": 1, "points": 2, "trials": 3}  # columns that name a row, in tables that grow
 Totals = dict[str, Any]
 
 
 class Store:
     """An open study file; see :func:`opened`."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
-        self._connection, self._name = connection, os.path.abspath(name)
+    def __init__(self, connection: Connection, name: str, current: Connection, schema: int = SCHEMA) -> None:
+        """Take the file's connection, and one to its content in today's schema, which are the same for most files."""
+        self._connection, self._current, self._name = connection, current, os.path.abspath(name)
+        self._schema = schema
         self._file = self._identity()
         self._logging = False
         self._fresh: dict[str, set[tuple[Any, ...]]] = {table: set() for table in KEYS}  # keys of rows not yet there
         with sound():
-            about = self._rows("spec", "id", "content")
-            if len(about) != connection.schema - 1:  # the spec, and from schema 3 on the totals
+            found = self._rows("spec", "id", "content")
+            if len(found) != 2:
                 raise StudyFileError("is damaged: it holds no spec")
-            self.spec = Spec.from_json(about[0][1])
-            self._keys = {table: set(connection.keys(table, KEYS[table])) for table in KEYS}
-            if connection.schema != PLAIN_SEALS:
-                self._take_totals(json.loads(about[1][1]))
+            (_, content), (_, totals) = found
+            self.spec = Spec.from_json(content)
+            self._keys = {table: set(current.keys(table, KEYS[table])) for table in KEYS}
+            self._take_totals(json.loads(totals))
 
     def _take_totals(self, totals: Totals) -> None:
-        self._connection.key = fields.text(totals["key"], "key")
+        self._current.key = fields.text(totals["key"], "key")
         for table, keys in self._keys.items():
             if totals["rows"][table] != len(keys):
                 raise StudyFileError(f"is damaged: rows of its table {table} are missing, or there are too many")
@@ -168,15 +172,17 @@ class Store:
         self._fresh = {table: set() for table in KEYS}
         self._connection.execute("BEGIN IMMEDIATE")
         with self._connection:  # commits, or rolls back
+            self._connection.key = self._current.key
+            migrate(self._connection, self._schema)
             yield
-            if self._connection.schema != PLAIN_SEALS:
-                totals = {table: len(keys) + len(self._fresh[table]) for table, keys in self._keys.items()}
-                _write_totals(self._connection, totals)
+            totals = {table: len(keys) + len(self._fresh[table]) for table, keys in self._keys.items()}
+            write_totals(self._connection, totals)
+        self._schema, self._current = SCHEMA, self._connection
         for table, keys in self._fresh.items():
             self._keys[table] |= keys
 
     def _put(self, table: str, *values: Any) -> None:
-        _write(self._connection, table, *values)
+        write(self._connection, table, *values)
         key = values[: KEYS[table]]
         if key not in self._keys[table]:
             self._fresh[table].add(key)
@@ -198,7 +204,7 @@ class Store:
             self._put("points", seed, place, moments.count, blob)
 
     def _rows(self, table: str, keys: str, others: str) -> list[tuple[Any, ...]]:
-        return rows(self._connection, table, keys, others)
+        return rows(self._current, table, keys, others)
 
 
 def create(
@@ -219,11 +225,11 @@ def create(
     with explained(path), closing(in_memory()) as connection:
         make(connection)
         connection.key = secrets.token_hex(8)
-        _write(connection, "spec", 0, content)
+        write(connection, "spec", 0, content)
         for index, stored in kept.items():
-            _write(connection, "models", index, stored)
-        _write_totals(connection, dict.fromkeys(KEYS, 0) | {"models": len(kept)})
-        Store(connection, ":memory:").save_merged(seeds, record, runs)
+            write(connection, "models", index, stored)
+        write_totals(connection, dict.fromkeys(KEYS, 0) | {"models": len(kept)})
+        Store(connection, ":memory:", connection).save_merged(seeds, record, runs)
         image = image_of(connection)
     with whole_file(path, replace=False) as file:
         file.write(image)
@@ -247,21 +253,12 @@ def opened(path: PathLike, *, write: bool = False) -> Iterator[Store]:
         if write:
             connection.hold()
         with sound():
-            require_study(connection, found)
-        store = Store(connection, found)
-        yield store
+            schema = require_study(connection, found, tables_of())
+        with migrated(connection, schema) as current:
+            yield Store(connection, found, current, schema)
         if write:
             connection.clear(found)
 
 
 def _blob(values: npt.NDArray[np.float64]) -> bytes:
     return values.astype("<f8").tobytes()
-
-
-def _write(connection: Connection, table: str, *values: Any) -> None:
-    write(connection, table, *values)
-
-
-def _write_totals(connection: Connection, totals: dict[str, int]) -> None:
-    """Write how many rows each table has, and what they are sealed with: none can be missing, or another study's."""
-    _write(connection, "spec", 1, json.dumps({"key": connection.key, "rows": totals}))
