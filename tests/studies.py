@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from w2s_fast import GaussianModel, Study, Task
-from w2s_fast.study.report import finite
+from w2s_fast.study.tables import finite
 
 
 def family(d_shared=2, noise_variance=0.5):

@@ -32,9 +32,9 @@ OWNERS = {
     "numba.cuda": "cuda/_shim.py",
     "numba_cuda": "cuda/_shim.py",
     "cupy": "cuda/_shim.py",
-    "matplotlib": "study/plot.py",
+    "matplotlib": "study/figures.py",
     "sqlite3": "study/database.py",
-    "pandas": "study/report.py",
+    "pandas": "study/tables.py",
     "click": "cli/",
 }
 RANK = {room: rank for rank, rooms in enumerate([*LAYERS, TOP]) for room in rooms}

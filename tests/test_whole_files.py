@@ -10,7 +10,7 @@ import pytest
 
 from w2s_fast import GaussianModel, Study, _files
 from w2s_fast._files import whole_file
-from w2s_fast.study import database, report
+from w2s_fast.study import database, tables
 from w2s_fast.study.study import merge_files
 
 
@@ -96,7 +96,7 @@ def test_only_regular_files_are_replaced(tmp_path):
         pass
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(OSError, match="is no regular file"):
-        report.write_csv([{"a": 1}], tmp_path / "pipe.csv")
+        tables.write_csv([{"a": 1}], tmp_path / "pipe.csv")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file.txt", "link.txt", "pipe.csv"]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from w2s_fast import GaussianModel, Study
 from w2s_fast.results.metrics import METRICS
-from w2s_fast.study.report import finite
+from w2s_fast.study.tables import finite
 
 TRIALS = 300  # several chunks a point
 FILES = ("study.sqlite", "study.sqlite-wal", "study.sqlite-shm", "study.sqlite-journal")  # of a run that was killed

@@ -9,7 +9,7 @@ import pytest
 
 from w2s_fast import GaussianModel, Study, Task, cli, expected_risks, probe, simulate
 from w2s_fast.results.metrics import METRICS, Metric, Quotient, ratios, value_of
-from w2s_fast.study import plot
+from w2s_fast.study import figures
 
 MODEL = GaussianModel.paper(d_weak=6, d_strong=4, d_shared=2, d_target=9)
 LOSS = Metric("regret (toy)", ("w2s", "ceiling"), Quotient("w2s", "ceiling", "missed"))
@@ -63,9 +63,9 @@ def test_a_metric_from_outside_is_in_files_tables_figures_and_pages(tmp_path):
     found.to_html(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert all(f">{label}</th>" in page for label in (LOSS.label, SURPLUS.label))
-    drawn = plot.svg(plot.panels(found.lines()))
+    drawn = figures.svg(figures.panels(found.lines()))
     assert "PGR, OPR, regret (toy), log surplus" in re.sub(r"<!-- | -->", "", drawn)
-    assert len(plot.comparison(found.lines()).axes) == len(ratios()) == 4
+    assert len(figures.comparison(found.lines()).axes) == len(ratios()) == 4
 
 
 @pytest.mark.usefixtures("toys")
@@ -97,7 +97,7 @@ def test_a_file_that_is_older_than_a_metric_goes_on_without_it(tmp_path, monkeyp
     whole = study(trials=30).run(progress=False)
     for name, found in whole.summary().items():
         np.testing.assert_array_equal(found.mean, more.summary()[name].mean)
-    plot.panels(more.lines())
+    figures.panels(more.lines())
 
 
 def test_a_file_that_is_newer_than_the_table_is_refused(tmp_path, monkeypatch):

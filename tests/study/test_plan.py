@@ -8,8 +8,8 @@ import pytest
 
 from w2s_fast import GaussianModel, Study, Task, expected_risks, required_labels, required_pseudo_labels
 from w2s_fast.results.trials import Estimate
-from w2s_fast.study import plan
-from w2s_fast.study.plan import answer, fit, run_time
+from w2s_fast.study import forecast
+from w2s_fast.study.forecast import answer, fit, run_time
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +83,8 @@ def test_predicted_time_is_that_of_the_trials_timed(model, monkeypatch):
     def exhaust(setting, points, done, trials, workers):
         now[0] += 2e-3 * trials * len(points) if now[0] else 100.0
 
-    monkeypatch.setattr(plan, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    monkeypatch.setattr(plan, "_exhaust", exhaust)
+    monkeypatch.setattr(forecast, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(forecast, "_exhaust", exhaust)
     predicted = run_time(Study(model, n=[50, 500], N=[40, 400], trials=4_000), 4_000, workers=1)
     assert (predicted.trials, predicted.workers, predicted.basis) == (8_000, 1, "timed")
     assert predicted.seconds == pytest.approx(2e-3 * 8_000)

@@ -10,9 +10,9 @@ from w2s_fast import Study
 from w2s_fast.results.metrics import FITS, columns_of
 from w2s_fast.study import fields, scenarios
 from w2s_fast.study.gaussian_source import GaussianSource
-from w2s_fast.study.report import finite
 from w2s_fast.study.source import Description, Source
 from w2s_fast.study.store import StudyFileError
+from w2s_fast.study.tables import finite
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pytest
 from w2s_fast import CoMoments, GaussianModel, Study, Task, expected_risks, paper_bounds, simulate, w2s_variance
 from w2s_fast.probing.probe import probe_task
 from w2s_fast.results.metrics import METRICS
-from w2s_fast.study import html, plot, report
+from w2s_fast.study import figures, page, tables
 from w2s_fast.tasks import paper
 
 
@@ -117,8 +117,8 @@ def test_studies_of_real_features_flag_and_mask_as_probe_does(doubtful_task, tmp
     reasons = {(row["n"], row["metric"]): row["in_doubt"] for row in study.table()}
     assert "w2s ill-conditioned" in reasons[12, "w2s"]
     assert reasons[12, "weak"] == reasons[12, "accuracy_weak"] == ""
-    assert "ceiling ill-conditioned" in html.page([study], "real")
-    (legend,) = plot.panels(study.lines()).legends
+    assert "ceiling ill-conditioned" in page.page([study], "real")
+    (legend,) = figures.panels(study.lines()).legends
     assert [text.get_text() for text in legend.get_texts()][-2:] == ["ratio in doubt", "ill-conditioned"]
 
 
@@ -204,7 +204,7 @@ def test_csv_reads_back(study, tmp_path):
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_figures_of_both_kinds_are_drawn(study, real_study, tmp_path, suffix):
-    plot.draw(study.lines() + real_study.lines(), tmp_path / f"figure.{suffix}")
+    figures.draw(study.lines() + real_study.lines(), tmp_path / f"figure.{suffix}")
     assert (tmp_path / f"figure.{suffix}").stat().st_size > 5_000
     assert [path.name for path in tmp_path.iterdir()] == [f"figure.{suffix}"]
 
@@ -224,8 +224,8 @@ def test_titles_are_words_whatever_they_hold(title, usetex, model, tmp_path):
         text = (tmp_path / f"a.{suffix}").read_text(encoding="utf-8")
         assert all(char.isprintable() or char in "\n\r" for char in text)
     panel = {"PGR": {"$a$ $": (0.5, 0.1), r"$\x$": (0.6, 0.1)}}
-    drawn = [plot.Panel("PGR $ $", panel["PGR"])]
-    plot.draw_against({"$a$ $": 1.0, r"$\x$": 2.0}, r"$\over$", drawn, tmp_path / "c.png")
+    drawn = [figures.Panel("PGR $ $", panel["PGR"])]
+    figures.draw_against({"$a$ $": 1.0, r"$\x$": 2.0}, r"$\over$", drawn, tmp_path / "c.png")
 
 
 def test_a_wide_sweep_gets_a_logarithmic_axis(model, tmp_path):
@@ -235,7 +235,7 @@ def test_a_wide_sweep_gets_a_logarithmic_axis(model, tmp_path):
 
 def test_more_than_three_lines_go_in_bands_of_two(model, tmp_path):
     study = Study(model, n=[[12], [14], [16], [18], [20]], N=[9, 15, 20, 25, 30, 40], trials=2).run(progress=False)
-    figure = plot.panels(study.lines())
+    figure = figures.panels(study.series())
     assert [axes.get_visible() for axes in figure.axes] == 9 * [True] + [False] + [True] + [False]
     titles = [axes.get_title() for axes in figure.axes if axes.get_visible() and axes.get_title()]
     assert len(titles) == 5
@@ -299,7 +299,7 @@ def test_without_rich_a_study_runs_silently(model, capsys, monkeypatch):
 
 
 def test_json_is_strict(tmp_path):
-    report.write_json({"a": [1.0, float("nan"), (float("inf"),)]}, tmp_path / "x.json")
+    tables.write_json({"a": [1.0, float("nan"), (float("inf"),)]}, tmp_path / "x.json")
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [1.0, None, [None]]}
 
 
@@ -316,7 +316,7 @@ def test_json_is_strict(tmp_path):
     ],
 )
 def test_cells_keep_the_digits_that_the_error_leaves(mean, stderr, text):
-    assert report.cell(mean, stderr) == text
+    assert tables.cell(mean, stderr) == text
 
 
 def test_the_papers_sweeps_are_those_of_its_code():
@@ -367,17 +367,17 @@ def test_the_page_is_whole_and_needs_nothing_else(tmp_path, real_study):
     study = Study(family, n=12, N=[9, 30, 10**12], d_shared=[0, 3], trials=3, title="<tiny> & real").run(progress=False)
     study.to_html(tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    page = Page(text)
-    assert page.open == []
-    assert len(page.sources) == 2
-    for source in page.sources:
+    parsed = Page(text)
+    assert parsed.open == []
+    assert len(parsed.sources) == 2
+    for source in parsed.sources:
         kind, data = source.split(",")
         assert kind == "data:image/svg+xml;base64"
         assert b"</svg>" in base64.b64decode(data)
     words = ["<tiny> & real", "6 points, 3 trials each; complete.", "d_shared = 3", "exact", "1e+12", "0 (3 trials)"]
     words += [np.__version__, study.scenarios[0].description.sha256[:12], study.runs[0]["started"]]
-    assert all(word in page.words for word in words)
-    assert "Risks are test mean squared errors." in html.page([real_study], "real")
+    assert all(word in parsed.words for word in words)
+    assert "Risks are test mean squared errors." in page.page([real_study], "real")
     study.to_html(tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == text
 
@@ -391,17 +391,17 @@ def test_nothing_of_a_study_runs_in_its_page(model, tmp_path):
     study.seeds = {HOSTILE: 2}
     hostile = dataclasses.replace(study.scenarios[0].description, kind=HOSTILE, sha256=HOSTILE)
     study.scenarios[0] = dataclasses.replace(study.scenarios[0], description=hostile)
-    page = html.page([study, study], HOSTILE)
-    assert "<script" not in page.lower()
-    assert "<img src=x" not in page
-    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1]
+    text = page.page([study, study], HOSTILE)
+    assert "<script" not in text.lower()
+    assert "<img src=x" not in text
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]
     assert policy.startswith(
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'sha256-"
     )
-    assert page.index("Content-Security-Policy") < page.index("<title>")
-    style = re.search("<style>(.*?)</style>", page, re.DOTALL)[1]
+    assert text.index("Content-Security-Policy") < text.index("<title>")
+    style = re.search("<style>(.*?)</style>", text, re.DOTALL)[1]
     assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in policy
-    assert "style=" not in page
+    assert "style=" not in text
 
 
 @pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@a", "\t=1", "'=1"])

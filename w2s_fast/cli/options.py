@@ -140,7 +140,7 @@ def job_options(quick: str) -> Callable[[Command], Command]:
 
 def require_figures_in(folder: Path) -> None:
     """Make the folder; refuse what would only fail after the work: a full or locked folder, no matplotlib."""
-    from w2s_fast.study.plot import require_matplotlib
+    from w2s_fast.study.figures import require_matplotlib
 
     require_matplotlib()
     folder.mkdir(parents=True, exist_ok=True)
@@ -230,6 +230,6 @@ def crossed(n: list[int] | None, N: list[int] | None) -> dict[str, Any]:
 
 def print_json(content: Any) -> None:
     """Print strict JSON on standard output."""
-    from w2s_fast.study.report import finite
+    from w2s_fast.study.tables import finite
 
     click.echo(json.dumps(finite(content), indent=1, allow_nan=False))

@@ -25,7 +25,7 @@ from w2s_fast.cli.options import (
 from w2s_fast.cli.output import say
 
 if TYPE_CHECKING:
-    from w2s_fast.study.plan import Answer, RunTime
+    from w2s_fast.study.forecast import Answer, RunTime
     from w2s_fast.study.study import Study
 
 
@@ -74,7 +74,7 @@ def plan(pilot: Path | None, **options: Any) -> None:
 
 def from_spec(options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
     """Answer for a model, or time a grid of real features."""
-    from w2s_fast.study.plan import exact_answer, run_time
+    from w2s_fast.study.forecast import exact_answer, run_time
 
     if options["n"] is None and options["N"] is None:
         raise click.UsageError("give --n, --N or both, or a pilot study file")
@@ -96,14 +96,14 @@ def from_spec(options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
 
 def from_pilot(pilot: Path, options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
     """Answer for what the lines of a study file hold fixed."""
-    from w2s_fast.study.plan import answer, run_time
+    from w2s_fast.study.forecast import answer, run_time
     from w2s_fast.study.study import Study
 
     given = [f"--{name.replace('_', '-')}" for name in (*GRID, *SOURCE) if options[name] is not None]
     if given:
         raise click.UsageError(f"{', '.join(given)}: a pilot file says that itself")
     study = Study.open(pilot)
-    return [answer(line, options["pgr"]) for line in study.lines()], run_time(
+    return [answer(line, options["pgr"]) for line in study.series()], run_time(
         study, options["trials"], options["workers"]
     )
 

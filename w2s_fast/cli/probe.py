@@ -83,7 +83,7 @@ def probe(**options: Any) -> None:
     with progress_bar("probe", not options["quiet"]) as bar:
         found = run_design(design, options["trials"], workers=options["workers"], progress=bar)
     if options["as_json"]:
-        from w2s_fast.study.report import probe_rows
+        from w2s_fast.study.tables import probe_rows
 
         print_json([row for (weak, strong), trials in found.items() for row in probe_rows(trials, weak, strong)])
     elif not options["quiet"]:

@@ -31,7 +31,7 @@ def report(file: Path, out: Path | None, formats: tuple[str, ...], overwrite: bo
       w2s-fast report study.sqlite --format html --out reports
       w2s-fast report study.sqlite --json --format csv
     """  # noqa: D301  click wants the character
-    from w2s_fast.study.made import require_ours
+    from w2s_fast.study.ownership import require_ours
     from w2s_fast.study.study import Study
 
     study = Study.open(file)
@@ -52,7 +52,7 @@ def report(file: Path, out: Path | None, formats: tuple[str, ...], overwrite: bo
     elif not quiet:
         from w2s_fast.cli.table import print_lines
 
-        print_lines(study.lines(), study.title)
+        print_lines(study.series(), study.title)
         if not study.is_complete:
             say(f"Not finished: {study.counts.sum():,} of {study.trials * study.counts.size:,} trials.")
         say("Written: " + ", ".join(map(str, written)))

@@ -33,7 +33,7 @@ def reproduce(
       w2s-fast reproduce --out results
       w2s-fast reproduce --quick --seed 7
     """  # noqa: D301  click wants the character
-    from w2s_fast.study.made import require_ours
+    from w2s_fast.study.ownership import require_ours
     from w2s_fast.study.progress import progress_bar
     from w2s_fast.tasks import reproduce as task
 

@@ -82,5 +82,5 @@ def run_study(options: dict[str, Any], source: Any, axes: dict[str, Any]) -> Non
     elif not options["quiet"]:
         from w2s_fast.cli.table import print_lines
 
-        print_lines(study.lines(), study.title)
+        print_lines(study.series(), study.title)
         say(f"{options['out']}: {study.trials:,} trials a point. Next: w2s-fast report {options['out']}")

@@ -13,8 +13,8 @@ from rich.table import Table
 from w2s_fast._text import printable
 from w2s_fast.results.metrics import ACCURACIES, METRICS, OF_MEANS
 from w2s_fast.results.trials import Decomposition, Trials
-from w2s_fast.study.lines import Line
-from w2s_fast.study.report import NO_GAP, cell, cells, column_name, probe_rows, scale_of, shown_metrics, whole
+from w2s_fast.study.series import Series
+from w2s_fast.study.tables import NO_GAP, cell, cells, column_name, probe_rows, scale_of, shown_metrics, whole
 
 SHOWN = 6  # points of a line; files hold all
 UNLIMITED = 10_000  # characters
@@ -25,7 +25,7 @@ def escape(text: str) -> str:
     return markup.escape(printable(text))
 
 
-def print_lines(lines: Sequence[Line], title: str) -> None:
+def print_lines(lines: Sequence[Series], title: str) -> None:
     """Print each line's risks and ratios, mean ± standard error, the exact theory beneath where there is one."""
     metrics, doubtful = shown_metrics(lines), any(line.doubtful.any() for line in lines)
     grid = Table(

@@ -43,7 +43,7 @@ def task(
       w2s-fast task valence --out results
       w2s-fast task solar --quick
     """  # noqa: D301  click wants the character
-    from w2s_fast.study.made import require_ours
+    from w2s_fast.study.ownership import require_ours
     from w2s_fast.study.progress import progress_bar
     from w2s_fast.tasks import cache, claims, real, report, variance
 

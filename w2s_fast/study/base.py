@@ -21,9 +21,9 @@ from w2s_fast.results.trials import (
     doubts_of,
     summary_of,
 )
-from w2s_fast.study.lines import Line, lines_of
-from w2s_fast.study.record import Record
+from w2s_fast.study.measured import Measured
 from w2s_fast.study.scenarios import varied_axes
+from w2s_fast.study.series import Series, series_of
 from w2s_fast.study.source import Source
 from w2s_fast.study.spec import Spec
 from w2s_fast.study.store import Store
@@ -47,13 +47,13 @@ class BaseStudy:
         self.runs: list[dict[str, Any]] = []
         self.measured = self.nothing()
 
-    def nothing(self) -> Record:
+    def nothing(self) -> Measured:
         """Room for what is to be measured."""
-        return Record(self.spec.places, self.spec.columns, self.spec.keep_trials)
+        return Measured(self.spec.places, self.spec.columns, self.spec.keep_trials)
 
     def take_in(self, file: Store) -> None:
         """Take over what the study's file holds."""
-        self.runs, self.measured = file.runs(), file.record()
+        self.runs, self.measured = file.runs(), file.measured()
 
     def require_same(self, other: Spec, what: str) -> None:
         """Refuse another study, naming where it differs."""
@@ -129,7 +129,11 @@ class BaseStudy:
             accuracy=Accuracy(*hits) if hits else None,
         )
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[Series]:
+        """An earlier name of :meth:`series`."""
+        return self.series()
+
+    def series(self) -> list[Series]:
         """Results along n and along N, scenario by scenario."""
         measured = self.counts, self.summary(), self.doubts
-        return lines_of(self.title, self.axes, self.scenarios, self.points, *measured)
+        return series_of(self.title, self.axes, self.scenarios, self.points, *measured)

@@ -17,8 +17,8 @@ from w2s_fast.gaussian.simulate import Device
 from w2s_fast.study import store
 from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.progress import progress_bar
-from w2s_fast.study.report import versions
 from w2s_fast.study.source import Chunk
+from w2s_fast.study.tables import versions
 
 Report = Callable[[int, int], None]
 _beginning = threading.Lock()

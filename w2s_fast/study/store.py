@@ -41,8 +41,8 @@ from w2s_fast.study.database import (
     write,
     write_totals,
 )
+from w2s_fast.study.measured import Measured
 from w2s_fast.study.migrations import migrate, migrated, tables_of
-from w2s_fast.study.record import Record
 from w2s_fast.study.scenarios import KINDS
 from w2s_fast.study.source import Chunk, Source
 from w2s_fast.study.spec import Spec
@@ -102,12 +102,12 @@ class Store:
                 raise ValueError("some of its runs are missing")
             return [fields.run(content) for _, content in found]
 
-    def record(self) -> Record:
+    def measured(self) -> Measured:
         """Read all that was measured."""
         columns, seeds = self.spec.columns, self.seeds()
-        record = Record(self.spec.places, columns, self.spec.keep_trials)
+        measured = Measured(self.spec.places, columns, self.spec.keep_trials)
         for seed in seeds:
-            record.require(seed)
+            measured.require(seed)
         with sound():
             points = self._rows("points", "seed, place", "trials, moments")
             if points and not self._keys["runs"]:
@@ -119,19 +119,19 @@ class Store:
                     raise ValueError("squares of its moments are below 0")
                 if fields.whole(trials, "trials", 1) > seeds[seed]:
                     raise ValueError(f"it has {trials:,} trials where {seeds[seed]:,} are wanted")
-                record.require(seed)[place] = Moments.of_state(trials, mean, m2)
-            self._read_trials(record, seeds)
-        return record
+                measured.require(seed)[place] = Moments.of_state(trials, mean, m2)
+            self._read_trials(measured, seeds)
+        return measured
 
-    def _read_trials(self, record: Record, seeds: dict[int, int]) -> None:
+    def _read_trials(self, measured: Measured, seeds: dict[int, int]) -> None:
         """Read every trial, where they are kept: as many as went into the moments, one after the other."""
         for seed, place, first, blob in self._rows("trials", "seed, place, first", "risks"):
             fields.place(seed, place, seeds, self.spec.places)
-            if record.kept is None or first != sum(map(len, record.kept[seed][place])):
+            if measured.kept is None or first != sum(map(len, measured.kept[seed][place])):
                 raise ValueError("its trials are not one after the other")
-            record.kept[seed][place].append(fields.values(blob, self.spec.columns, "risks"))
-        for seed, places in (record.kept or {}).items():
-            if [sum(map(len, chunks)) for chunks in places] != record.done(seed):
+            measured.kept[seed][place].append(fields.values(blob, self.spec.columns, "risks"))
+        for seed, places in (measured.kept or {}).items():
+            if [sum(map(len, chunks)) for chunks in places] != measured.done(seed):
                 raise ValueError("its trials are not as many as its moments say")
 
     def save_seeds(self, seeds: dict[int, int]) -> None:
@@ -139,17 +139,17 @@ class Store:
         with self._transaction():
             self._write_seeds(seeds)
 
-    def save_chunk(self, seed: int, chunk: Chunk, record: Record, runs: Sequence[dict[str, Any]]) -> None:
-        """Write a chunk that ``record`` has taken in and the last of the runs, both or neither."""
+    def save_chunk(self, seed: int, chunk: Chunk, measured: Measured, runs: Sequence[dict[str, Any]]) -> None:
+        """Write a chunk that ``measured`` has taken in and the last of the runs, both or neither."""
         with self._transaction():
             self._put("runs", len(runs) - 1, json.dumps(runs[-1]))
             for place, first, values in chunk:
-                self._write_moments(seed, place, record.moments[seed][place])
-                if record.kept is not None:
+                self._write_moments(seed, place, measured.moments[seed][place])
+                if measured.kept is not None:
                     self._put("trials", seed, place, first, _blob(values))
 
-    def save_merged(self, seeds: dict[int, int], other: Record, runs: Sequence[dict[str, Any]]) -> None:
-        """Write the seeds of another record and all runs, or nothing."""
+    def save_merged(self, seeds: dict[int, int], other: Measured, runs: Sequence[dict[str, Any]]) -> None:
+        """Write the seeds of another study, what it measured and all runs, or nothing."""
         with self._transaction():
             self._write_seeds(seeds)
             for number, run in enumerate(runs):
@@ -212,10 +212,10 @@ def create(
     spec: Spec,
     scenarios: Sequence[Source],
     seeds: dict[int, int],
-    record: Record,
+    measured: Measured,
     runs: Sequence[dict[str, Any]],
 ) -> None:
-    """Make a study file of what ``record`` holds, the results of ``runs``.
+    """Make a study file of what ``measured`` holds, the results of ``runs``.
 
     It appears whole, and never in the place of another.
     """
@@ -229,7 +229,7 @@ def create(
         for index, stored in kept.items():
             write(connection, "models", index, stored)
         write_totals(connection, dict.fromkeys(KEYS, 0) | {"models": len(kept)})
-        Store(connection, ":memory:", connection).save_merged(seeds, record, runs)
+        Store(connection, ":memory:", connection).save_merged(seeds, measured, runs)
         image = image_of(connection)
     with whole_file(path, replace=False) as file:
         file.write(image)

@@ -14,9 +14,9 @@ from w2s_fast.gaussian.simulate import Device
 from w2s_fast.study import runner, store
 from w2s_fast.study.base import BaseStudy, PathLike
 from w2s_fast.study.database import require_no_logs
-from w2s_fast.study.report import Row, data_frame, described, study_rows, write_csv, write_json
 from w2s_fast.study.scenarios import scenarios_of
 from w2s_fast.study.spec import Spec
+from w2s_fast.study.tables import Row, data_frame, described, study_rows, write_csv, write_json
 
 
 class Study(BaseStudy):
@@ -195,7 +195,7 @@ class Study(BaseStudy):
 
     def to_html(self, path: PathLike) -> Self:
         """Write one self-contained page: figures, tables, spec, versions, seeds (needs the extra ``plot``)."""
-        from w2s_fast.study.html import write_html
+        from w2s_fast.study.page import write_html
 
         write_html([self], self._beside(path))
         return self
@@ -205,16 +205,16 @@ class Study(BaseStudy):
 
         The suffix of ``path`` names the format: .png, .svg, .pdf.
         """
-        from w2s_fast.study.plot import draw
+        from w2s_fast.study.figures import draw
 
-        draw(self.lines(), self._beside(path))
+        draw(self.series(), self._beside(path))
         return self
 
     def plot_comparison(self, path: PathLike) -> Self:
         """Draw PGR and OPR of all scenarios in one panel for each axis, and return ``self``."""
-        from w2s_fast.study.plot import draw_comparison
+        from w2s_fast.study.figures import draw_comparison
 
-        draw_comparison(self.lines(), self._beside(path))
+        draw_comparison(self.series(), self._beside(path))
         return self
 
 

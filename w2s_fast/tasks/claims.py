@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast.results.trials import Estimate, estimate
-from w2s_fast.study.report import cell
+from w2s_fast.study.tables import cell
 from w2s_fast.tasks.real import RealTask, Run, comparable
 from w2s_fast.tasks.variance import Shed
 

@@ -17,7 +17,7 @@ from w2s_fast.probing.data import Task
 from w2s_fast.results.metrics import quotients_of_means, ratios
 from w2s_fast.results.trials import Doubts, Estimate
 from w2s_fast.study.features_source import FeaturesSource
-from w2s_fast.study.lines import Line, lines_of
+from w2s_fast.study.series import Series, series_of
 from w2s_fast.study.study import Study
 from w2s_fast.tasks.cache import Extractor, Features, ShowProgress
 
@@ -123,12 +123,12 @@ class Run(NamedTuple):
         """Every trial of a metric, (points, trials); NaN at points in doubt."""
         return np.where(self.doubts.of(metric)[:, None], np.nan, getattr(self.study.result, metric))
 
-    def lines(self, title: str, label: str) -> list[Line]:
+    def lines(self, title: str, label: str) -> list[Series]:
         """Results along n and along N under names of their own; ratios in doubt are NaN."""
         study, summary, doubts = self.study, dict(self.study.summary()), self.doubts
         for name in (*ratios(), *quotients_of_means()):
             summary[name] = Estimate(*(np.where(doubts.of(name), np.nan, part) for part in summary[name]))
-        lines = lines_of(title, [], study.scenarios, study.points, study.counts, summary, doubts)
+        lines = series_of(title, [], study.scenarios, study.points, study.counts, summary, doubts)
         return [replace(line, label=label) for line in lines]
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from w2s_fast.results.trials import Estimate, estimate
-from w2s_fast.study.html import image, table, write_html
-from w2s_fast.study.lines import Line
-from w2s_fast.study.plot import Panel, draw, draw_against, draw_comparison
-from w2s_fast.study.report import Row, cell, versions, write_csv, write_json
+from w2s_fast.study.figures import Panel, draw, draw_against, draw_comparison
+from w2s_fast.study.page import image, table, write_html
+from w2s_fast.study.series import Series
+from w2s_fast.study.tables import Row, cell, versions, write_csv, write_json
 from w2s_fast.tasks.claims import SURE, Claim
 from w2s_fast.tasks.real import GAP, RealTask, Run, comparable
 from w2s_fast.tasks.variance import Shed
@@ -103,7 +103,7 @@ def _draw(task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed], fo
     yield path("overlap")
 
 
-def _lines(runs: Sequence[tuple[Run, str]], title: str) -> list[Line]:
+def _lines(runs: Sequence[tuple[Run, str]], title: str) -> list[Series]:
     """Lines of several runs, each under a name."""
     return [line for run, label in runs for line in run.lines(title, label)]
 

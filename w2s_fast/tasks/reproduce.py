@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from w2s_fast.results.risks import Risks
-from w2s_fast.study.html import write_html
-from w2s_fast.study.lines import Line
-from w2s_fast.study.plot import draw, draw_comparison
-from w2s_fast.study.report import versions, write_csv, write_json
+from w2s_fast.study.figures import draw, draw_comparison
+from w2s_fast.study.page import write_html
+from w2s_fast.study.series import Series
 from w2s_fast.study.study import Study
+from w2s_fast.study.tables import versions, write_csv, write_json
 from w2s_fast.tasks import paper, valence
 
-Draw = Callable[[Sequence[Line], Path], None]
+Draw = Callable[[Sequence[Series], Path], None]
 SHOWN = (10,)  # values of d_shared in the printed table; the files hold all
 ShowProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
 
@@ -68,7 +68,7 @@ def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
     for number, study in enumerate(work.studies):
         for name, group, draw_lines in figures(work, study):
             path = folder / f"{name}.png"
-            draw_lines(study.lines() if group is None else _lines(study, group), path)
+            draw_lines(study.series() if group is None else _lines(study, group), path)
             drawn[number].append(path)
             yield path
     for name, studies in (("valence", [work.real]), ("synthetic", work.studies[1:])):
@@ -120,16 +120,16 @@ def agreement(work: Job) -> Agreement:
     return Agreement(len(scores), float(np.abs(scores).max()), float(np.sqrt(np.mean(scores**2))))
 
 
-def shown(work: Job) -> list[Line]:
+def shown(work: Job) -> list[Series]:
     """Lines for the printed table: the real study, the paper's first figure and its continuation."""
-    return work.real.lines() + _lines(work.synthetic[0], SHOWN) + _lines(work.far, SHOWN)
+    return work.real.series() + _lines(work.synthetic[0], SHOWN) + _lines(work.far, SHOWN)
 
 
-def _lines(study: Study, group: tuple[int, ...]) -> list[Line]:
+def _lines(study: Study, group: tuple[int, ...]) -> list[Series]:
     """Lines of some values of d_shared, in the order given."""
     return [
         line
         for d_shared in group
-        for line in study.lines()
+        for line in study.series()
         if round(line.scenario.description.axes["d_shared"]) == d_shared
     ]

@@ -1,6 +1,6 @@
 """What a study has measured: moments of every metric at every place, for each seed, and every trial where kept.
 
-A place is a point (n, N) of a setting. Its moments take one trial after the other, in order, so that they depend on
+A place is a point (n, N) of a scenario. Its moments take one trial after the other, in order, so that they depend on
 nothing but how many there are: not on how a run was cut.
 """
 
@@ -17,7 +17,7 @@ from w2s_fast.results.trials import Estimate, estimate_of
 Matrix = npt.NDArray[np.float64]
 
 
-class Record:
+class Measured:
     """Moments, and trials if kept, of ``places`` places with the named columns."""
 
     def __init__(self, places: int, columns: Sequence[str], keep_trials: bool) -> None:
@@ -54,8 +54,8 @@ class Record:
         all_kept = None if self.kept is None or kept is None else self.kept | {seed: kept}
         self.moments, self.kept = all_moments, all_kept
 
-    def adopt(self, other: Record) -> None:
-        """Add the seeds of another record, none of which is here; what either adds later stays its own."""
+    def adopt(self, other: Measured) -> None:
+        """Add the seeds of another study, none of which is here; what either adds later stays its own."""
         self.moments |= {seed: list(places) for seed, places in other.moments.items()}
         if self.kept is not None and other.kept is not None:
             self.kept |= {seed: [list(chunks) for chunks in places] for seed, places in other.kept.items()}

@@ -1,4 +1,4 @@
-"""Lines of a study: points along n or N with everything else fixed, as figures and tables show them."""
+"""Series of a study: points along n or N with everything else fixed, as figures and tables show them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class Series:
     """Some points of one scenario, by rising size along an axis.
 
     Attributes
@@ -63,7 +63,7 @@ class Line:
 
 
 def split(points: Points) -> Iterator[tuple[Axis, int, list[int]]]:
-    """Choose lines that cover all points, those that cover most first: (axis, fixed size, rising points)."""
+    """Choose series that cover all points, those that cover most first: (axis, fixed size, rising points)."""
     lines: dict[tuple[Axis, int], list[int]] = {}
     for index, (n, N) in enumerate(points):
         lines.setdefault(("N", n), []).append(index)
@@ -76,7 +76,7 @@ def split(points: Points) -> Iterator[tuple[Axis, int, list[int]]]:
         left.difference_update(members)
 
 
-def lines_of(
+def series_of(
     title: str,
     axes: Sequence[str],
     scenarios: Sequence[Source],
@@ -84,8 +84,8 @@ def lines_of(
     counts: npt.NDArray[np.int64],
     summary: Mapping[str, Estimate],
     doubts: Doubts,
-) -> list[Line]:
-    """Lines of all scenarios; ``counts``, ``summary`` and ``doubts`` run over scenarios, then points."""
+) -> list[Series]:
+    """Return the series of all scenarios; ``counts``, ``summary`` and ``doubts`` run over scenarios, then points."""
     lines = []
     for index, scenario in enumerate(scenarios):
         for axis, fixed, members in split(points):
@@ -93,5 +93,5 @@ def lines_of(
             places = index * len(points) + np.array(members)
             estimates = {name: Estimate(mean[places], stderr[places]) for name, (mean, stderr) in summary.items()}
             measured = counts[places], estimates, doubts.at(places)
-            lines.append(Line(title, scenario.label(axes), scenario, axis, fixed, sizes, *measured))
+            lines.append(Series(title, scenario.label(axes), scenario, axis, fixed, sizes, *measured))
     return lines

@@ -13,10 +13,10 @@ from typing import Any
 from w2s_fast import __version__
 from w2s_fast._files import whole_file
 from w2s_fast.results.metrics import METRICS
-from w2s_fast.study import plot
 from w2s_fast.study.base import BaseStudy
-from w2s_fast.study.lines import Line
-from w2s_fast.study.report import NO_GAP, cells, column_name, scale_of, shown_metrics, whole
+from w2s_fast.study.figures import comparison, panels, require_matplotlib, svg
+from w2s_fast.study.series import Series
+from w2s_fast.study.tables import NO_GAP, cells, column_name, scale_of, shown_metrics, whole
 
 STYLE = """
 :root { --ink: #1c2430; --soft: #5b6675; --line: #e3e7ec; --wash: #f6f8fa; --accent: #0072b2; }
@@ -66,7 +66,7 @@ def write_html(
 
     ``figures``: PNG files of each study, in place of its own. ``preface``: HTML to stand before the studies.
     """
-    plot.require_matplotlib()
+    require_matplotlib()
     content = page(studies, heading or studies[0].title, figures, preface)
     with whole_file(path) as file:
         file.write(content.encode())
@@ -96,14 +96,14 @@ def page(
 
 
 def _study(study: BaseStudy, drawn: str) -> str:
-    tables = "".join(map(_line, study.lines()))
+    tables = "".join(map(_line, study.series()))
     return f"{_state(study)}{drawn}<h3>Tables</h3>{tables}<h3>Spec</h3>{_spec(study)}<h3>Runs</h3>{_runs(study)}"
 
 
 def _drawn(study: BaseStudy) -> str:
-    lines = study.lines()
-    figures = [plot.panels(lines)] if len(study.scenarios) == 1 else [plot.comparison(lines), plot.panels(lines)]
-    return "".join(_image("svg+xml", plot.svg(figure).encode(), f"Figure of {study.title}") for figure in figures)
+    lines = study.series()
+    figures = [panels(lines)] if len(study.scenarios) == 1 else [comparison(lines), panels(lines)]
+    return "".join(_image("svg+xml", svg(figure).encode(), f"Figure of {study.title}") for figure in figures)
 
 
 def _image(kind: str, content: bytes, alternative: str) -> str:
@@ -120,7 +120,7 @@ def _state(study: BaseStudy) -> str:
     return f'<p class="warn">Not finished: {done:,} of {study.trials * study.counts.size:,} trials of {points}.</p>'
 
 
-def _line(line: Line) -> str:
+def _line(line: Series) -> str:
     exact, _ = line.theory(line.sizes)
     metrics, doubtful, rows = shown_metrics([line]), bool(line.doubtful.any()), []
     for index, size in enumerate(line.sizes.tolist()):

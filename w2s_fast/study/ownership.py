@@ -1,4 +1,4 @@
-"""Which files are ours to write over: those that an earlier run of a command left, told by what is in them."""
+"""Whose a file is: a command writes over what an earlier run of one left, which is told by what is in the file."""
 
 from __future__ import annotations
 

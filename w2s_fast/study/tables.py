@@ -1,4 +1,4 @@
-"""Tables of studies: CSV, JSON, and text cells."""
+"""Tables of studies: tidy rows, CSV and JSON files of them, and cells of text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from w2s_fast._files import whole_file
 from w2s_fast.results.metrics import ACCURACIES, METRICS, of_name
 from w2s_fast.results.trials import Trials
 from w2s_fast.study.base import BaseStudy
-from w2s_fast.study.lines import Line
+from w2s_fast.study.series import Series
 from w2s_fast.study.source import AXES
 
 Row = dict[str, Any]
@@ -138,13 +138,13 @@ def whole(size: int) -> str:
     return f"{size:,}" if size < 10**7 else f"{size:.3g}"
 
 
-def scale_of(line: Line, metric: str) -> float:
+def scale_of(line: Series, metric: str) -> float:
     """Factor by which tables for people show a metric."""
     found = of_name(metric)
     return line.scenario.risk_scale if found is not None and found.unit == "risk" else 1.0
 
 
-def shown_metrics(lines: Sequence[Line]) -> list[str]:
+def shown_metrics(lines: Sequence[Series]) -> list[str]:
     """Columns of tables for people: the metrics that some line has."""
     return [name for name in (*METRICS, *ACCURACIES) if any(name in line.summary for line in lines)]
 
@@ -155,7 +155,7 @@ def column_name(metric: str) -> str:
     return metric.replace("_", " ") if found is None else found.label
 
 
-def cells(line: Line, index: int, metrics: Sequence[str]) -> list[str]:
+def cells(line: Series, index: int, metrics: Sequence[str]) -> list[str]:
     """Write metrics at one size; those the line does not have are empty."""
     found = []
     for metric in metrics:

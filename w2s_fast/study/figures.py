@@ -19,7 +19,7 @@ import numpy.typing as npt
 from w2s_fast._files import whole_file
 from w2s_fast.results.metrics import FITS, METRICS, ratios
 from w2s_fast.results.trials import Estimate
-from w2s_fast.study.lines import Line
+from w2s_fast.study.series import Series
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,12 +42,12 @@ def require_matplotlib() -> None:
         raise ImportError('figures need matplotlib: python -m pip install "w2s_fast[plot]"')
 
 
-def draw(lines: Sequence[Line], path: str | os.PathLike[str]) -> None:
+def draw(lines: Sequence[Series], path: str | os.PathLike[str]) -> None:
     """Draw a column of panels a line, risks above ratios, into a PNG, SVG or PDF file."""
     _write(panels(lines), path)
 
 
-def draw_comparison(lines: Sequence[Line], path: str | os.PathLike[str]) -> None:
+def draw_comparison(lines: Sequence[Series], path: str | os.PathLike[str]) -> None:
     """Draw PGR above OPR with all scenarios in one panel for each axis, into a PNG, SVG or PDF file."""
     _write(comparison(lines), path)
 
@@ -110,7 +110,7 @@ def draw_against(x: Mapping[str, float], label: str, panels: Sequence[Panel], pa
 
 
 @_styled
-def panels(lines: Sequence[Line]) -> Any:
+def panels(lines: Sequence[Series]) -> Any:
     """Figure with a column of panels a line, risks above ratios."""
     columns = len(lines) if len(lines) <= 3 else 2
     bands = math.ceil(len(lines) / columns)
@@ -127,9 +127,9 @@ def panels(lines: Sequence[Line]) -> Any:
 
 
 @_styled
-def comparison(lines: Sequence[Line]) -> Any:
+def comparison(lines: Sequence[Series]) -> Any:
     """Figure of PGR above OPR, a colour a scenario, a column an axis."""
-    columns: dict[str, list[Line]] = {}
+    columns: dict[str, list[Series]] = {}
     for line in lines:
         columns.setdefault(_axis_label(line), []).append(line)
     figure, axes = _figure((5.4 * len(columns), 3.1 * len(ratios())), len(ratios()), len(columns))
@@ -185,7 +185,7 @@ def _write(figure: Any, path: str | os.PathLike[str]) -> None:
         figure.savefig(file, format=suffix, dpi=150, metadata=METADATA.get(suffix))
 
 
-def _axis_label(line: Line) -> str:
+def _axis_label(line: Series) -> str:
     name = "labelled rows n" if line.axis == "n" else "pseudo-labelled rows N"
     return f"{name}   ({line.where})"
 
@@ -201,7 +201,7 @@ def _curve_sizes(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.union1d(dense, sizes)
 
 
-def _draw_metric(axes: Any, line: Line, metric: str, colour: str, name: str, level: float = 0.0) -> None:
+def _draw_metric(axes: Any, line: Series, metric: str, colour: str, name: str, level: float = 0.0) -> None:
     """Points with error bars, the exact curve (or a thin line between points), and the paper's bound dotted.
 
     Risks in doubt are hollow points; ratios in doubt crosses at the foot of the panel, of which ``level`` is a share.
@@ -230,7 +230,7 @@ def _draw_metric(axes: Any, line: Line, metric: str, colour: str, name: str, lev
         axes.plot(curve, np.where(np.isfinite(values), values, np.nan), color=colour, lw=1.3, ls=style)
 
 
-def _finish(axes: Any, line: Line) -> None:
+def _finish(axes: Any, line: Series) -> None:
     axes.set_xlabel(_axis_label(line))
     if _is_wide(line.sizes):
         axes.set_xscale("log")
@@ -238,7 +238,7 @@ def _finish(axes: Any, line: Line) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_risks(axes: Any, line: Line) -> None:
+def _draw_risks(axes: Any, line: Series) -> None:
     for fit, name in FITS.items():
         _draw_metric(axes, line, fit, COLOURS[fit], name)
     _finish(axes, line)
@@ -248,7 +248,7 @@ def _draw_risks(axes: Any, line: Line) -> None:
         axes.set_yscale("log")
 
 
-def _draw_ratios(axes: Any, line: Line) -> None:
+def _draw_ratios(axes: Any, line: Series) -> None:
     drawn = [name for name in ratios() if name in line.summary]
     for level, (name, colour) in enumerate(zip(drawn, RATIOS * len(drawn), strict=False)):
         _draw_metric(axes, line, name, colour, METRICS[name].label, level / len(drawn))
@@ -259,14 +259,14 @@ def _draw_ratios(axes: Any, line: Line) -> None:
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="best")
 
 
-def _keep_pgr_readable(axes: Any, lines: Iterable[Line]) -> None:
+def _keep_pgr_readable(axes: Any, lines: Iterable[Series]) -> None:
     """Cut the axis a little below the lowest mean: bounds and error bars may fall without end."""
     means = np.concatenate([line.summary["pgr"].mean for line in lines])
     low = float(np.min(means[np.isfinite(means)], initial=0.0))
     axes.set_ylim(bottom=max(low - 0.1, LOWEST_PGR))
 
 
-def _add_legend(figure: Any, axes: Any, lines: Sequence[Line]) -> None:
+def _add_legend(figure: Any, axes: Any, lines: Sequence[Series]) -> None:
     """Name the curves once, above the panels, where no data can lie under the names."""
     from matplotlib.lines import Line2D
 

@@ -1,4 +1,4 @@
-"""Planning: sample sizes that reach a wanted PGR, and how long a grid takes.
+"""Forecasts from a study: sample sizes that reach a wanted PGR, and how long a grid takes.
 
 Where a study has a closed form, answers are exact. Elsewhere (real features, ridge) the measured risks of a pilot are
 fitted by the form that ridgeless fits have, a + b / (x - c), and the answer is read off the fits.
@@ -19,7 +19,7 @@ from w2s_fast._threads import default_workers
 from w2s_fast.results.metrics import METRICS, value_of
 from w2s_fast.results.trials import Estimate
 from w2s_fast.study.base import BaseStudy
-from w2s_fast.study.lines import Line
+from w2s_fast.study.series import Series
 from w2s_fast.study.source import Axis, Source
 
 Matrix = npt.NDArray[np.float64]
@@ -70,7 +70,7 @@ def exact_answer(scenario: Source, label: str, axis: Axis, fixed: int, pgr: floa
         return Answer(label, axis, fixed, None, "exact", note=str(error))
 
 
-def answer(line: Line, pgr: float) -> Answer:
+def answer(line: Series, pgr: float) -> Answer:
     """Answer for what is fixed on a line of a pilot study: exactly where its model can, else by fits."""
     if line.theory(line.sizes)[0]:
         return exact_answer(line.scenario, line.label, line.axis, line.fixed, pgr)
