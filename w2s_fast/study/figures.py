@@ -28,8 +28,8 @@ COLOURS = {"weak": "#D55E00", "baseline": "#999999", "ceiling": "#009E73", "w2s"
 RATIOS = ("#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 CURVE_POINTS = 240
-FOOT = 0.03, 0.15  # of a panel's height: where the crosses of ratios in doubt lie
-LOWEST_PGR = -1.0  # below it a figure shows nothing else
+DOUBT_BAND = 0.03, 0.15  # The crosses of ratios in doubt lie between these shares of a panel's height.
+LOWEST_PGR = -1.0  # An axis that went below it would show nothing else.
 # A fixed salt: the same study, the same file. TeX, where a user has chosen it, would read titles as its own.
 STYLE = {"svg.hashsalt": "w2s_fast", "font.size": 10, "text.usetex": False}
 METADATA = {"svg": {"Date": None, "Title": "w2s_fast"}, "png": {"Software": "w2s_fast"}}  # the maker, not the time
@@ -212,7 +212,7 @@ def _draw_metric(axes: Any, line: Series, metric: str, colour: str, name: str, l
     if metric in FITS:
         axes.plot(line.sizes[doubtful], mean[doubtful], "o", color=colour, mfc="white", ms=3.5, zorder=3)
     else:  # there is no value to draw
-        low = FOOT[0] + level * (FOOT[1] - FOOT[0])
+        low = DOUBT_BAND[0] + level * (DOUBT_BAND[1] - DOUBT_BAND[0])
         axes.plot(
             line.sizes[doubtful],
             np.full(doubtful.sum(), low),

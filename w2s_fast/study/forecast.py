@@ -23,10 +23,10 @@ from w2s_fast.study.series import Series
 from w2s_fast.study.source import Axis, Source
 
 Matrix = npt.NDArray[np.float64]
-FEWEST = 4  # sizes along an axis, for the three numbers of a fit
-POLES = 40  # values of c in a grid of a fit
-ZOOMS = 4  # each gains a factor of 20 or so
-REACH = 1_000  # times the largest size of a pilot: how far its fits are followed
+FEWEST_SIZES = 4  # A fit has three numbers and takes at least so many sizes along an axis.
+POLES = 40  # A fit tries so many values of c at a time.
+ZOOMS = 4  # Each narrows the range of c by a factor of 20 or so.
+EXTRAPOLATION_LIMIT = 1_000  # Fits are followed up to so many times the largest size of a pilot.
 RESAMPLES = 200
 SAMPLE_SECONDS = 0.3  # spent on timing trials of all scenarios
 
@@ -76,10 +76,10 @@ def answer(line: Series, pgr: float) -> Answer:
         return exact_answer(line.scenario, line.label, line.axis, line.fixed, pgr)
     ill = np.logical_or.reduce([line.doubts.of(fit) for fit in METRICS["pgr"].fits])
     measured = np.flatnonzero((line.trials > 1) & ~ill)
-    if measured.size < FEWEST:
+    if measured.size < FEWEST_SIZES:
         note = (
-            f"a fit takes {FEWEST} measured sizes along {line.axis} of 2 trials or more and no ill-conditioned fit, "
-            f"got {measured.size}"
+            f"a fit takes {FEWEST_SIZES} measured sizes along {line.axis} of 2 trials or more and no ill-conditioned "
+            f"fit, got {measured.size}"
         )
         return Answer(line.label, line.axis, line.fixed, None, "fit", note=note)
     x = line.sizes[measured].astype(np.float64)
@@ -96,7 +96,7 @@ def answer(line: Series, pgr: float) -> Answer:
     ]
     low, high = np.quantile([math.inf if value is None else value for value in again], (0.05, 0.95), method="nearest")
     if size is None:
-        note = f"fits do not reach it up to {line.axis} = {REACH * x.max():,.0f}"
+        note = f"fits do not reach it up to {line.axis} = {EXTRAPOLATION_LIMIT * x.max():,.0f}"
         return Answer(line.label, line.axis, line.fixed, None, "fit", float(low), float(high), True, note)
     note = "reached at the smallest size measured" if size <= x.min() else ""
     return Answer(line.label, line.axis, line.fixed, size, "fit", float(low), float(high), bool(size > x.max()), note)
@@ -147,7 +147,7 @@ def _curves(axis: Axis, x: Matrix, means: dict[str, Matrix], risks: dict[str, Es
 
 def _first(pgr: Callable[[Matrix], Matrix], x: Matrix, wanted: float) -> int | None:
     """Smallest whole size at which ``pgr`` reaches ``wanted``, from the smallest measured to far beyond the largest."""
-    sizes = np.geomspace(x.min(), REACH * x.max(), 4_000)
+    sizes = np.geomspace(x.min(), EXTRAPOLATION_LIMIT * x.max(), 4_000)
     reached = np.flatnonzero(pgr(sizes) >= wanted)
     if reached.size == 0:
         return None
