@@ -346,17 +346,25 @@ def test_calls_once_the_interpreter_ends(end):
     run_program(LATE + end)
 
 
+BAR = """
+    from w2s_fast.study.progress import progress_bar
+    with progress_bar("a study", shown=True):
+        pass"""
+CALL = """
+    from w2s_fast import min_norm
+    min_norm(X[:60, :20], X[:60, 0]), min_norm(X, X[:, 0])"""
+
+
 @fork_only
-@pytest.mark.parametrize("delay", [0.0, 0.1, 0.4])
-def test_forks_while_another_thread_makes_its_first_call(delay):
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.4])
+@pytest.mark.parametrize("call", [CALL, BAR])
+def test_forks_while_another_thread_makes_its_first_call(call, delay):
     run_program(f"""
 import os, threading, time, warnings
 import numpy as np, w2s_fast
 warnings.simplefilter("ignore")
 X = np.random.default_rng(0).standard_normal((300, 130))
-def first():
-    from w2s_fast import min_norm
-    min_norm(X[:60, :20], X[:60, 0]), min_norm(X, X[:, 0])
+def first():{call}
 thread = threading.Thread(target=first)
 thread.start()
 time.sleep({delay})

@@ -14,7 +14,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-IMPORTED_LATE = ("w2s_fast", "numba", "llvmlite", "numpy", "scipy", "threadpoolctl")  # by first calls
+IMPORTED_LATE = (  # by first calls
+    *("w2s_fast", "numba", "llvmlite", "numpy", "scipy", "threadpoolctl"),
+    *("rich", "matplotlib", "pandas", "cupy", "numba_cuda"),
+)
 _releases: list[Callable[[], object]] = []
 
 

@@ -32,13 +32,16 @@ class Dispensable:
 @contextmanager
 def progress_bar(title: str, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
     """Yield a callback of (done, total); None, and no bar, without rich or with ``shown=False``."""
+    if not shown or sys.stderr is None:
+        yield None
+        return
     try:
         from rich.console import Console
         from rich.markup import escape
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     except ImportError:
         shown = False
-    if not shown or sys.stderr is None:
+    if not shown:
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(True, True))
