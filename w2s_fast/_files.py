@@ -9,7 +9,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -86,8 +86,9 @@ def _new_file(name: Path, rights: int | None) -> int:
 
 def _opened(path: Path, flags: int, rights: int | None) -> int:
     handle = os.open(path, flags | os.O_RDWR, ANYBODY if rights is None else rights)
-    if rights is not None and hasattr(os, "fchmod"):
-        os.fchmod(handle, rights)  # the umask may have taken some
+    if rights is not None:
+        with suppress(OSError, AttributeError):  # of disks and systems that know none
+            os.fchmod(handle, rights)  # the umask may have taken some
     return handle
 
 
