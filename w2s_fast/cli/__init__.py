@@ -49,8 +49,7 @@ def _run() -> tuple[int, str]:
     """Run the command; return the exit status and what went wrong."""
     try:
         commands.main(standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except click.ClickException as error:
         return error.exit_code, error.format_message()
     except click.Abort:

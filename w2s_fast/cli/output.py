@@ -38,12 +38,18 @@ def write_what_the_terminal_can() -> None:
 
 
 def open_closed_streams() -> None:
-    """Keep files from being opened as standard input, output or error, which others would write into."""
+    """Keep files from being opened as standard input, output or error, which others would write into.
+
+    Python has None for what was closed when it began, which some libraries cannot be imported with.
+    """
     for handle in range(3):
         try:
             os.fstat(handle)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name, handle in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(handle, "w", closefd=False))
 
 
 class OutputError(Exception):
@@ -84,8 +90,7 @@ def _watched() -> Iterator[None]:
 def guarded_streams() -> Iterator[None]:
     """Raise OutputError where standard output cannot be written to; standard error is only lost."""
     out, err = sys.stdout, sys.stderr
-    sys.stdout = out and _Watched(out)
-    sys.stderr = err and Dispensable(err)
+    sys.stdout, sys.stderr = _Watched(out), Dispensable(err)
     try:
         yield
     finally:
@@ -94,7 +99,7 @@ def guarded_streams() -> Iterator[None]:
 
 def give_up_what_fails() -> None:
     """Let what cannot be written go nowhere: Python would try once more at its end, and fail."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):
+    for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
@@ -142,7 +147,6 @@ def complain(text: str) -> None:
     _echo(text, sys.stderr)
 
 
-def _echo(text: str, stream: TextIO | None) -> None:
-    if stream is not None:  # it was closed from the start
-        # By name: left to itself, click writes UTF-8 where a terminal says that it has but ASCII.
-        click.echo(printable(text), file=stream)
+def _echo(text: str, stream: TextIO) -> None:
+    # By name: left to itself, click writes UTF-8 where a terminal says that it has but ASCII.
+    click.echo(printable(text), file=stream)
