@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast._cached import cached_property
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import Cutoff

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._cached import cached_property
 from w2s_fast.linalg.leastsq.gram_solve import solve_gram
 from w2s_fast.linalg.leastsq.min_norm import MinNorm
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff
