@@ -115,3 +115,13 @@ def test_ratios_are_those_of_the_paper():
     task = Task.of(*features(), test=20)
     found = Study(task, n=12, N=30, trials=3).run(progress=False)
     np.testing.assert_array_equal(found.result.opr, found.result.baseline / found.result.w2s)
+
+
+@pytest.mark.filterwarnings("error")
+def test_ratios_of_infinite_risks_are_undefined_without_a_warning():
+    """As they are where a fit has as many rows as features."""
+    exact = expected_risks(MODEL, [7, 8, 40], [5, 30, 30])
+    assert np.isinf(exact.weak[0])
+    assert np.isinf(exact.w2s[0])
+    assert np.isnan(exact.pgr[0])
+    assert np.isfinite(exact.pgr[2])

@@ -126,8 +126,8 @@ def stopped_in_order() -> Iterator[None]:
         raise Stopped(number)
 
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    usual = threading.current_thread() is threading.main_thread()
-    ours = [number for number in numbers if usual and signal.getsignal(number) is signal.SIG_DFL]
+    in_main = threading.current_thread() is threading.main_thread()  # no other thread may set handlers
+    ours = [number for number in numbers if in_main and signal.getsignal(number) is signal.SIG_DFL]
     for number in ours:
         signal.signal(number, stop)
     try:

@@ -35,9 +35,8 @@ class Quotient:
 
     def __call__(self, risks: Risks) -> Matrix:
         """Divide; NaN where the ratio is undefined."""
-        above, below = (np.asarray(term(name, risks)) for name in (self.above, self.below))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = above / below
+        with np.errstate(divide="ignore", invalid="ignore"):  # also of differences of infinite risks
+            ratio = np.asarray(term(self.above, risks)) / term(self.below, risks)
         return np.where(np.isfinite(ratio), ratio, np.nan)
 
 
