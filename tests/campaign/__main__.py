@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.campaign import arrays, disks, files, forks, interrupts, kills
+from tests.campaign import arrays, changes, disks, files, forks, interrupts, kills
 from w2s_fast._threads import default_workers
 
 Attack = Callable[[np.random.Generator, Path], str]  # returns what came of it; raises where that is a fault
@@ -29,6 +29,7 @@ ATTACKS: dict[str, Attack] = {
     **kills.ATTACKS,
     **disks.ATTACKS,
     **files.ATTACKS,
+    **changes.ATTACKS,
     **interrupts.ATTACKS,
     **forks.ATTACKS,
     **arrays.ATTACKS,

@@ -331,11 +331,11 @@ def test_transposes_are_read_as_they_are(dtype, shape, suffix, tmp_path):
 
 
 def test_long_columns_are_read_by_parts_of_each(tmp_path, monkeypatch):
-    monkeypatch.setattr("w2s_fast.linalg.files.matrix.PANEL_BYTES", 3 * 8 * 50)  # three columns
+    monkeypatch.setattr("w2s_fast.linalg.files.plain.PANEL_BYTES", 3 * 8 * 50)  # three columns
     values = np.random.default_rng(0).standard_normal((5, 50)).T  # a saved transpose
     np.save(tmp_path / "X.npy", values)
     for shortest in (0, 8 * 50):
-        monkeypatch.setattr("w2s_fast.linalg.files.matrix.SHORT_COLUMN", shortest)
+        monkeypatch.setattr("w2s_fast.linalg.files.plain.SHORT_STRIDE", shortest)
         found = list(MatrixFile.open(tmp_path / "X.npy", "X").blocks(7))
         assert [len(block) for block in found] == [7] * 7 + [1]
         assert np.array_equal(np.concatenate(found), values)

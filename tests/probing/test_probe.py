@@ -229,6 +229,7 @@ def test_a_student_of_a_teacher_that_hangs_on_rounding_does_too():
     assert np.isnan(result.summary()["opr"].mean)
 
 
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux tells what memory is mapped from")
 OUT_OF_CORE = """
     import resource, sys
     import numpy as np
@@ -250,7 +251,7 @@ OUT_OF_CORE = """
 
 
 @pytest.mark.jit_speed
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts resident memory as Linux does")
+@LINUX
 @pytest.mark.parametrize("kind", ["path", "memmap", "transpose"])
 def test_features_in_files_take_memory_for_blocks_alone(tmp_path, kind):
     with (tmp_path / "strong.npy").open("wb") as file:
@@ -265,7 +266,7 @@ def test_features_in_files_take_memory_for_blocks_alone(tmp_path, kind):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("kind", ["path", "memmap"])
+@pytest.mark.parametrize("kind", ["path", pytest.param("memmap", marks=LINUX)])
 @pytest.mark.parametrize("change", ["in place", "saved anew", "replaced", "deleted"])
 def test_a_file_that_changes_amid_a_probe_is_refused(tmp_path, order, kind, change):
     weak, strong, y = features()

@@ -45,7 +45,7 @@ from w2s_fast.cli.options import (
 def probe(**options: Any) -> None:
     """Run the study on features in files: .npy, .npz or .safetensors, as path or path#array.
 
-    Row i of every file belongs to the same example. Files are mapped where they need no decoding, and pickles are
+    Row i of every file belongs to the same example. Files that need no decoding may be larger than memory; pickles are
     never loaded. Test errors are mean squares; for labels +1 and -1 there are accuracies too.
 
     \b

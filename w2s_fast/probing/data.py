@@ -2,140 +2,106 @@
 
 from __future__ import annotations
 
-import mmap
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._random import stream
-from w2s_fast.linalg.files.matrix import MatrixFile, require_same, stamp_of
+from w2s_fast.linalg.files.matrix import MatrixFile
+from w2s_fast.linalg.files.plain import ALL, PlainMatrix
 from w2s_fast.linalg.rows.cutting import gathered
 
 Array = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 TEST = (1,)  # coordinate of the random stream that splits off the test rows
-SCATTERED = 2**9  # rows read from a map at a time: each may bring in 64 KiB of its neighbours
 LARGEST_LABEL = 1e70  # and label noise: mean squared errors of it still have standard errors in float64
 SMALLEST_LABEL = 1e-70  # range of labels, likewise
 
 
-def _lies_by_columns(values: Array) -> bool:
-    """Whether columns lie together and rows do not, as in a saved transpose."""
-    return values.flags.f_contiguous and not values.flags.c_contiguous
-
-
-def _slabs(values: Array) -> Iterator[tuple[slice, slice]]:
-    """Cut a matrix into rows and columns of blocks that lie together."""
-    if _lies_by_columns(values):
-        yield from ((slice(None), columns) for columns in gathered(*values.shape[::-1]))
-    else:
-        yield from ((rows, slice(None)) for rows in gathered(*values.shape))
-
-
-class Watched(NamedTuple):
-    """A mapped file, whose numbers are those of the study only as long as nobody writes to it."""
-
-    path: str | PathLike[str]
-    stamp: tuple[int, int, int, int]
-
-    @classmethod
-    def of(cls, values: Array) -> Self | None:
-        """Look at the file of a mapped array that is only read; None where there is none, or no name of it."""
-        owner = _owner_of(values)
-        name = getattr(owner, "filename", None)
-        return None if name is None or owner.mode != "r" else cls(name, stamp_of(os.stat(name)))
-
-    def require_same(self) -> None:
-        require_same(self.path, self.stamp)
-
-
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Features (rows, d) of any real type, in memory or mapped, with the range and mean of each column."""
+    """Features (rows, d) of any real type, in memory or in a file, with the range and mean of each column."""
 
-    values: Array
+    values: Array | PlainMatrix
     low: Array
     high: Array
     mean: Matrix
-    watched: Watched | None  # the file that the values are mapped from
 
     @classmethod
     def of(cls, X: Any, name: str) -> Self:
         """Read everything once; refuse NaN, infinity and emptiness."""
-        values = _loaded(X, name, (2,))
-        watched = Watched.of(values)
-        if values.size == 0:
+        values = _opened(X, name)
+        if 0 in values.shape:
             raise ValueError(f"{name} must not be empty, got shape {values.shape}")
         low, high = np.empty((2, values.shape[1]), values.dtype)
         total = np.zeros(values.shape[1])
         for rows, columns in _slabs(values):
-            slab = values[rows, columns]
+            slab = part(values, rows, columns)
             least, most = slab.min(axis=0), slab.max(axis=0)
             if not (np.isfinite(least).all() and np.isfinite(most).all()):
-                _check.all_finite(values, name)
+                _check.all_finite(part(values), name)
             first = not rows.start
             low[columns] = least if first else np.minimum(low[columns], least)
             high[columns] = most if first else np.maximum(high[columns], most)
             total[columns] += slab.sum(axis=0, dtype=np.float64)
-            let_go(values)
-            if watched is not None:
-                watched.require_same()
         mean = np.where(low == high, low, total / len(values))  # exact for constant columns
-        return cls(values, low, high, mean, watched)
+        return cls(values, low, high, mean)
 
     def take(self, index: Indices) -> Array:
         """Copy rows."""
-        if _map_of(self.values) is None:
-            return self.values.take(index, axis=0)
-        rows = np.empty((len(index), self.values.shape[1]), self.values.dtype)
-        if _lies_by_columns(self.values):
-            parts = [(slice(None), index, columns) for _, columns in _slabs(self.values)]
-        else:
-            cuts = (slice(start, start + SCATTERED) for start in range(0, len(index), SCATTERED))
-            parts = [(cut, index[cut], slice(None)) for cut in cuts]
-        for place, wanted, columns in parts:
-            self._require_same()  # a file that was cut would end the process where it was mapped
-            rows[place, columns] = self.values[:, columns][wanted]
-            let_go(self.values)
-        self._require_same()
-        return rows
-
-    def _require_same(self) -> None:
-        if self.watched is not None:
-            self.watched.require_same()
+        return self.values.take(index) if isinstance(self.values, PlainMatrix) else self.values.take(index, axis=0)
 
     @property
     def is_constant(self) -> bool:
         return bool(np.all(self.low == self.high))
 
 
-def _owner_of(values: Array) -> Any:
-    """The memory map that holds an array; None where there is none, or one with changes of its own (mode "c")."""
-    owner: Any = values
-    while owner is not None and not isinstance(owner, np.memmap):
-        owner = getattr(owner, "base", None)
-    return None if owner is None or owner.mode == "c" else owner
+def part(values: Array | PlainMatrix, rows: slice = ALL, columns: slice = ALL) -> Array:
+    """A part of a matrix in memory, or read from its file."""
+    return values.read(rows, columns) if isinstance(values, PlainMatrix) else values[rows, columns]
 
 
-def _map_of(values: Array) -> Any:
-    return getattr(_owner_of(values), "_mmap", None)
+def _slabs(values: Array | PlainMatrix) -> Iterator[tuple[slice, slice]]:
+    """Cut a matrix into rows and columns of blocks that lie together."""
+    if isinstance(values, PlainMatrix):
+        by_columns = values.has_columns_together
+    else:
+        by_columns = values.flags.f_contiguous and not values.flags.c_contiguous
+    if by_columns:
+        yield from ((ALL, columns) for columns in gathered(*values.shape[::-1]))
+    else:
+        yield from ((rows, ALL) for rows in gathered(*values.shape))
 
 
-def let_go(values: Array) -> None:
-    """Let go of the pages of a memory map that were read, which would count as this process's memory.
+def _opened(X: Any, name: str) -> Array | PlainMatrix:
+    """A matrix in memory, or where it lies in a file, which a path names or the caller has mapped."""
+    if isinstance(X, PlainMatrix):
+        return X
+    if isinstance(X, str | PathLike):
+        file = MatrixFile.open(X, name)
+        return file.array() if file.plain is None else file.plain
+    values = _check.numbers(X, name, ndim=2)
+    return PlainMatrix.of_map(values) or values
 
-    They stay in the system's cache of files while there is room.
-    """
-    mapped = _map_of(values)
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+
+def _labels(y: Any, name: str) -> tuple[Matrix, bool]:
+    """Labels (rows, k) in memory, and whether they came with an axis of columns."""
+    if isinstance(y, str | PathLike):
+        given = MatrixFile.open(y, name, (1, 2)).array()
+    else:
+        given = _check.numbers(y, name, ndim=1 if np.ndim(y) not in (1, 2) else None)
+        mapped = PlainMatrix.of_map(given.reshape(len(given), -1)) if given.size else None
+        given = given if mapped is None else mapped.read().reshape(given.shape)
+    labels = _check.floats(given, name)
+    if labels.size == 0:
+        raise ValueError(f"{name} must not be empty, got shape {labels.shape}")
+    return labels.astype(np.float64).reshape(len(labels), -1), labels.ndim == 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,29 +122,21 @@ class Rows:
             for name, called, X in _named(given, kind):
                 models[kind][name] = Features.of(X, called + whose)
                 lengths[called + whose] = models[kind][name].values
-        loaded = _loaded(y, f"y{whose}", (1, 2))
-        watched = Watched.of(loaded)
-        labels = lengths[f"y{whose}"] = _check.floats(loaded, f"y{whose}")
-        if labels.size == 0:
-            raise ValueError(f"y{whose} must not be empty, got shape {labels.shape}")
-        _check.same_rows(**lengths)
-        has_columns = labels.ndim == 2
-        matrix = labels.astype(np.float64).reshape(len(labels), -1)
-        if watched is not None:
-            watched.require_same()
-        return cls(models["weak"], models["strong"], matrix, has_columns)
+        labels, has_columns = _labels(y, f"y{whose}")
+        _check.same_rows(**lengths, **{f"y{whose}": labels})
+        return cls(models["weak"], models["strong"], labels, has_columns)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
-    def weak(self) -> Array:
+    def weak(self) -> Array | PlainMatrix:
         """Features of the only teacher."""
         (only,) = self.teachers.values()
         return only.values
 
     @property
-    def strong(self) -> Array:
+    def strong(self) -> Array | PlainMatrix:
         """Features of the only student."""
         (only,) = self.students.values()
         return only.values
@@ -231,13 +189,6 @@ def _named(given: Any, kind: str) -> list[tuple[str, str, Any]]:
     if len(set(names)) < len(names):
         raise ValueError(f"{kind} must name each model differently, also as text, got {list(given)}")
     return [(name, f"{kind}[{name!r}]", X) for name, X in zip(names, given.values(), strict=True)]
-
-
-def _loaded(X: Any, name: str, ndims: tuple[int, ...]) -> Array:
-    """An array in memory, or mapped from the file that a path names."""
-    if isinstance(X, str | PathLike):
-        return MatrixFile.open(X, name, ndims).array()
-    return _check.numbers(X, name, ndim=ndims[0] if np.ndim(X) not in ndims else None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,7 +52,7 @@ def probe(
         Features of the teacher and of the student, or of several: every teacher is paired with every student. Arrays
         and memory maps stay where they are, in their own precision; a path names an .npy, .npz or .safetensors file,
         or, as text, ``file#array`` where it holds several. Files that need no decoding (all but .npz, bfloat16 and
-        truth values) are mapped, read by blocks, and may be larger than memory; they must not change meanwhile.
+        truth values) are read where rows are asked for, and may be larger than memory; they must not change meanwhile.
     y : (rows,) or (rows, k) array_like, or path
         Labels. Columns are problems of their own, with errors of their own, that share all work on the features.
     n, N : int or array_like of int

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from w2s_fast._devices import CPU
 from w2s_fast.gaussian.simulate import Device, Method
+from w2s_fast.linalg.files.plain import PlainMatrix
 from w2s_fast.linalg.rows.cutting import gathered
-from w2s_fast.probing.data import let_go
 from w2s_fast.probing.design import Points
 from w2s_fast.results.metrics import DIFFERENCES, FITS, METRICS
 
@@ -186,12 +186,16 @@ class Source(Protocol):
         return ", ".join(f"{axis} = {values[axis]:g}" for axis in axes if axis in values)
 
 
-def fingerprint(arrays: Sequence[npt.NDArray[Any]]) -> str:
-    """SHA-256 of arrays with their shapes and types."""
+def fingerprint(arrays: Sequence[npt.NDArray[Any] | PlainMatrix]) -> str:
+    """SHA-256 of arrays, in memory or in files, with their shapes and types."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(json.dumps([array.dtype.str, array.shape]).encode())
-        for block in gathered(len(array), math.prod(array.shape[1:])) if array.ndim else [()]:
-            digest.update(np.ascontiguousarray(array[block]).data)
-            let_go(array)
+        if isinstance(array, PlainMatrix):
+            blocks = (array.read(block) for block in gathered(*array.shape))
+        else:
+            columns = math.prod(array.shape[1:])
+            blocks = (array[block] for block in (gathered(len(array), columns) if array.ndim else [()]))
+        for block in blocks:
+            digest.update(np.ascontiguousarray(block).data)
     return digest.hexdigest()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from w2s_fast.linalg.spectral.angles import correlation_dimension
-from w2s_fast.probing.data import Array, Matrix, Rows, Task
+from w2s_fast.probing.data import Array, Matrix, Rows, Task, part
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.probe import run_design
 from w2s_fast.results.trials import Estimate, estimate
@@ -64,7 +64,8 @@ def _joint(tasks: Sequence[Task], teachers: Sequence[str]) -> Task:
     """One task of many teachers, which share the student's work."""
 
     def arrays(rows: Sequence[Rows]) -> tuple[dict[str, Array], Array, Matrix]:
-        return {name: mine.weak for name, mine in zip(teachers, rows, strict=True)}, rows[0].strong, rows[0].y
+        weak = {name: part(mine.weak) for name, mine in zip(teachers, rows, strict=True)}
+        return weak, part(rows[0].strong), rows[0].y
 
     held_out = [task.test for task in tasks if isinstance(task.test, Rows)]
     return Task.of(*arrays([task.rows for task in tasks]), arrays(held_out), tasks[0].ridge)
@@ -72,7 +73,7 @@ def _joint(tasks: Sequence[Task], teachers: Sequence[str]) -> Task:
 
 def _shed(task: Task, N: int, weak_variance: Matrix, w2s_variance: Matrix, weak_bias: Matrix) -> Shed:
     """Put one teacher's parts, of every block, beside the theorem."""
-    weak, strong = task.rows.weak, task.rows.strong
+    weak, strong = part(task.rows.weak), part(task.rows.strong)
     d_weak, d_strong = task.rows.widths
     overlap = correlation_dimension(weak, strong) / d_weak
     expected = (1 - overlap) * (1 - d_strong / (N - d_strong - 1))

@@ -1,10 +1,8 @@
-"""Matrices in .npy, .npz and .safetensors files, read front to back by plain reads.
-
-A memory map would count every page it has touched as resident; a read costs its own buffer. Pickles are never loaded.
-"""
+"""Matrices in .npy, .npz and .safetensors files, by name, whole or by blocks of rows. Pickles are never loaded."""
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 from collections.abc import Iterator
@@ -20,11 +18,8 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.files import npz
 from w2s_fast.linalg.files.header import Header, explained
+from w2s_fast.linalg.files.plain import PlainMatrix, Stamp, require_same, stamp_of
 from w2s_fast.linalg.files.registry import READERS
-
-SHORT_COLUMN = 8_192  # bytes: to read a column of so few whole costs no more than to look for a part of it
-PANEL_BYTES = 1 << 20  # of short columns read together
-Stamp = tuple[int, int, int, int]  # device, inode, size and time of last change
 
 
 def split_name(where: str | os.PathLike[str]) -> tuple[Path, str]:
@@ -40,20 +35,6 @@ def split_name(where: str | os.PathLike[str]) -> tuple[Path, str]:
             if os.path.isfile(path):
                 return Path(path), text[len(path) + 1 :]
     return Path(text), ""
-
-
-def stamp_of(status: os.stat_result) -> Stamp:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def require_same(path: str | os.PathLike[str], stamp: Stamp) -> None:
-    """Refuse a file that is no longer what it was when ``stamp`` was taken."""
-    try:
-        same = stamp_of(os.stat(path)) == stamp
-    except FileNotFoundError:
-        same = False
-    if not same:
-        raise ValueError(f"{os.fspath(path)!r} changed while it was read: start again when it is complete")
 
 
 @dataclass(frozen=True)
@@ -111,56 +92,51 @@ class MatrixFile:
         """Whether a row lies in many places: the array was saved column by column, as a transpose is."""
         return self.header.fortran and len(self.shape) == 2 and min(self.shape) > 1
 
+    @property
+    def plain(self) -> PlainMatrix | None:
+        """The matrix as it lies in the file; None in an archive, and where numbers must be decoded."""
+        return self._stored if len(self.shape) == 2 and not self.header.bfloat16 and self.dtype.kind != "b" else None
+
+    @property
+    def _stored(self) -> PlainMatrix | None:
+        """What lies in the file, of which one dimension makes a column; None in an archive."""
+        if self.header.entry is not None:
+            return None
+        rows, columns = self.shape if len(self.shape) == 2 else (math.prod(self.shape), 1)
+        shape = rows, columns
+        return PlainMatrix.laid_out(self.path, self.dtype, shape, self.header.start, self.is_scattered, self.stamp)
+
     def blocks(self, step: int) -> Iterator[FloatArray]:
         """Yield the rows, ``step`` at a time, as float32 or float64.
 
         A transpose in an archive is unpacked whole, since its rows end with the last of its bytes.
         """
-        rows, columns = self.shape
-        whole = self.array() if self.is_scattered and self.header.entry is not None else None
-        with self._stream() as stream:
-            for first in range(0, max(rows, 1), step):
-                count = min(step, rows - first)
-                if whole is not None:
-                    block = whole[first : first + count]
-                elif self.is_scattered:
-                    block = self._decoded(self._columns(stream, first, count))
-                else:
-                    block = np.empty((count, columns), self.dtype)
-                    self._fill(stream, block, last=first + count == rows)
-                    block = self._decoded(block)
-                yield _check.floats(block, str(self.path), finite=False)
+        for block in self._blocks(step):
+            yield _check.floats(block, str(self.path), finite=False)
 
     def array(self) -> npt.NDArray[Any]:
-        """All of it: mapped where its numbers lie plain in the file, else read."""
-        scattered, header = self.is_scattered, self.header
-        if header.entry is None and not header.bfloat16 and self.dtype.kind != "b" and 0 not in self.shape:
-            order = "F" if scattered else "C"
-            mapped = np.memmap(self.path, self.dtype, "r", header.start, self.shape, order)  # type: ignore[call-overload]
-            require_same(self.path, self.stamp)
-            return mapped
-        whole: npt.NDArray[Any] = np.empty(self.shape[::-1] if scattered else self.shape, self.dtype)
-        with self._stream() as stream:
+        """All of it, in memory."""
+        if self._stored is not None:
+            return self._decoded(self._stored.read().reshape(self.shape))
+        whole: npt.NDArray[Any] = np.empty(self.shape[::-1] if self.is_scattered else self.shape, self.dtype)
+        with self._unpacked() as stream:
             self._fill(stream, whole, last=True)
-        return self._decoded(whole.T if scattered else whole)
+        return self._decoded(whole.T if self.is_scattered else whole)
 
-    def _columns(self, stream: IO[bytes], first: int, count: int) -> npt.NDArray[Any]:
-        """Rows of an array that was saved column by column, by a part of each column."""
+    def _blocks(self, step: int) -> Iterator[npt.NDArray[Any]]:
         rows, columns = self.shape
-        block = np.empty((columns, count), self.dtype)
-        itemsize = self.dtype.itemsize
-        short = rows * itemsize <= SHORT_COLUMN
-        panel = PANEL_BYTES // (rows * itemsize) if short else 1
-        for left in range(0, columns, panel):
-            skip = 0 if short else first
-            stream.seek(self.header.start + (left * rows + skip) * itemsize)
-            if short:
-                part = np.empty((min(panel, columns - left), rows), self.dtype)
-                self._fill(stream, part)
-                block[left : left + panel] = part[:, first : first + count]
-            else:
-                self._fill(stream, block[left])
-        return block.T
+        cuts = [slice(first, min(first + step, rows)) for first in range(0, max(rows, 1), step)]
+        if self._stored is not None:
+            yield from (self._decoded(self._stored.read(cut)) for cut in cuts)
+        elif self.is_scattered:
+            whole = self.array()
+            yield from (whole[cut] for cut in cuts)
+        else:
+            with self._unpacked() as stream:
+                for cut in cuts:
+                    block = np.empty((cut.stop - cut.start, columns), self.dtype)
+                    self._fill(stream, block, last=cut.stop == rows)
+                    yield self._decoded(block)
 
     def _decoded(self, block: npt.NDArray[Any]) -> npt.NDArray[Any]:
         require_same(self.path, self.stamp)
@@ -170,24 +146,19 @@ class MatrixFile:
         return block.view(np.uint8) != 0 if self.dtype.kind == "b" else block
 
     @contextmanager
-    def _stream(self) -> Iterator[IO[bytes]]:
-        """Open the file, or the entry of the archive, at the first number."""
-        start, entry = self.header.start, self.header.entry
+    def _unpacked(self) -> Iterator[IO[bytes]]:
+        """Open the entry of the archive at the first number."""
         with self.path.open("rb", buffering=0) as file:
             require_same(self.path, self.stamp)
-            if entry is None:
-                file.seek(start)
-                yield file
-            else:
+            with self._explained():
+                archive = zipfile.ZipFile(file)
+            with archive, npz.opened(archive, str(self.header.entry), self.stamp[2]) as stream:
                 with self._explained():
-                    archive = zipfile.ZipFile(file)
-                with archive, npz.opened(archive, entry, self.stamp[2]) as stream:
-                    with self._explained():
-                        stream.read(start)
-                    yield stream
+                    stream.read(self.header.start)
+                yield stream
 
     def _fill(self, stream: IO[bytes], block: npt.NDArray[Any], last: bool = False) -> None:
-        """Read a block; ``last`` reads on to the end of an archive's entry, where its checksum is compared."""
+        """Read a block; ``last`` reads on to the end of the entry, where its checksum is compared."""
         left = block.data.cast("B") if block.size else memoryview(b"")
         while left:
             with self._explained():
@@ -195,7 +166,7 @@ class MatrixFile:
             if not got:
                 raise self._too_short()
             left = left[got:]
-        if last and self.header.entry is not None:
+        if last:
             with self._explained():
                 stream.read(1)
 
