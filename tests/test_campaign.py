@@ -38,6 +38,12 @@ def test_what_is_raised_is_a_fault_of_its_seed(monkeypatch):
     assert planted(monkeypatch, lambda rng, folder: "fine") == [(7, "fine", False)]
 
 
+def test_nothing_ends_this_process_later(monkeypatch):
+    monkeypatch.setattr(campaign, "HANG", 0.2)
+    planted(monkeypatch, lambda rng, folder: "fine")
+    time.sleep(0.4)
+
+
 CRASH = """
 import os
 from tests.campaign import __main__ as campaign

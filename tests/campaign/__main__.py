@@ -46,18 +46,26 @@ class Attempt(NamedTuple):
 
 
 def attempts(name: str, seed: int, until: float) -> Iterator[Attempt]:
-    """Make attempts in this process, one after the other."""
+    """Make attempts in this process, one after the other; one that hangs ends it."""
     for number in itertools.count(seed):
         faulthandler.dump_traceback_later(HANG, exit=True)
-        with tempfile.TemporaryDirectory(prefix="w2s-campaign-") as folder:
-            try:
-                yield Attempt(number, ATTACKS[name](np.random.default_rng(number), Path(folder)), False)
-            except Exception as error:
-                where = traceback.extract_tb(error.__traceback__)[-1]
-                what = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
-                yield Attempt(number, " ".join(what.split()), True)
+        try:
+            made = attempted(name, number)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        yield made
         if time.monotonic() > until:
             return
+
+
+def attempted(name: str, seed: int) -> Attempt:
+    with tempfile.TemporaryDirectory(prefix="w2s-campaign-") as folder:
+        try:
+            return Attempt(seed, ATTACKS[name](np.random.default_rng(seed), Path(folder)), False)
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            what = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+            return Attempt(seed, " ".join(what.split()), True)
 
 
 def attempts_of_process(name: str, seed: int, until: float) -> Iterator[Attempt]:
