@@ -201,6 +201,7 @@ class Task:
     intercept: bool = False
     nested: bool = True
     label_noise: float = 0.0
+    fit: str = "ridge"  # by its name among the estimators
 
     @classmethod
     def of(

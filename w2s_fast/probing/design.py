@@ -10,6 +10,7 @@ from w2s_fast import _check
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.probing.data import Indices, Matrix, Rows, Task
+from w2s_fast.probing.estimators.registry import ESTIMATORS
 from w2s_fast.probing.fits import Learner, Sums
 
 Points = Sequence[tuple[int, int]]
@@ -52,8 +53,11 @@ class Design:
         decompose = _check.boolean(decompose, "decompose")
         labelled, pseudo = _check.broadcast(n=_check.sizes(n, "n"), N=_check.sizes(N, "N"))
         pool, test, index = task.split(seed)
+        estimator = ESTIMATORS[task.fit](task.ridge)
+        if decompose and not estimator.is_linear:
+            raise ValueError(f"decompose takes fits that are linear in their labels, got {task.fit!r}")
         teachers, students = (
-            {name: Learner(mine[name], theirs[name], task.ridge, task.intercept) for name in mine}
+            {name: Learner(mine[name], theirs[name], estimator, task.intercept) for name in mine}
             for mine, theirs in ((task.rows.teachers, test.teachers), (task.rows.students, test.students))
         )
         found = cls(task, labelled.copy(), pseudo.copy(), seed, pool, test, index, teachers, students, None)

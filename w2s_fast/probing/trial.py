@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.probing.data import Indices, Matrix
 from w2s_fast.probing.design import Design, Pair, Points
 from w2s_fast.probing.fits import Fit, Learner, Scores, Sums
@@ -49,8 +48,8 @@ class Group:
         return found
 
     def _labelled_sums(self, learner: Learner, most: int) -> Tops:
-        """Sums over the labelled rows of every n, unless the ``most`` rows of any fit are too few for sums."""
-        if most < learner.columns:
+        """Sums over the labelled rows of every n, unless no fit uses them, or ``most`` rows are too few for it."""
+        if not learner.estimator.uses_sums or most < learner.columns:
             return repeat(None, len(self.ns))
         return learner.prefix_sums(self.labelled, self.known, self.ns)
 
@@ -63,11 +62,7 @@ class Group:
 
     def _said(self, teacher: Learner, fits: Sequence[Fit]) -> Matrix:
         """Pseudo-labels (N, n times k) of the teacher of every n."""
-        weights = np.hstack([fit.weights for fit in fits])
-        said = np.empty((len(self.pseudo), weights.shape[1]))
-        for block in gathered(len(said), teacher.columns):
-            said[block] = teacher.rows(self.pseudo[block]) @ weights
-        return said
+        return teacher.predict(self.pseudo, np.hstack([fit.weights for fit in fits]))
 
     def _student_fits(self, student: Learner, labels: Matrix) -> list[Fit]:
         """Baseline of every n; ceiling of every point; for every teacher, w2s of every point."""

@@ -140,6 +140,8 @@ def _described(task: Task, kind: str) -> FeaturesDescription:
     options: dict[str, Any] = {name: getattr(task, name) for name in DEFAULT_OPTIONS}
     if options != DEFAULT_OPTIONS:
         arrays.append(np.array(list(options.values()), np.float64))
+    if task.fit != Task.fit:
+        arrays.append(np.array(task.fit))
     digest = fingerprint(arrays)
     return FeaturesDescription(kind, len(rows), *rows.widths, test, **options, ridge=task.ridge, sha256=digest)
 
