@@ -1,17 +1,25 @@
 """Compiled code is kept and found again: after a warm-up, in read-only places, with two processes at once."""
 
+import ast
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import w2s_fast
 from bench.first_calls import CALLS, PRELUDE
 from tests.conftest import HANG
+from w2s_fast import GaussianModel
 from w2s_fast._jit import _OwnNames
+from w2s_fast.gaussian.simulate import PhiloxTrials, Span, WishartTrials
+from w2s_fast.probing.data import Task
+from w2s_fast.probing.design import Design
+from w2s_fast.probing.probe import ProbeTrials
 
 pytestmark = pytest.mark.jit_speed
 PACKAGE = Path(w2s_fast.__file__).parent
@@ -56,6 +64,57 @@ def warm(tmp_path_factory):
 def test_after_a_warm_up_nothing_is_compiled(warm, name):
     lines = output(python(PRELUDE + CALLS[name] + COUNT, NUMBA_CACHE_DIR=warm)).splitlines()
     assert "compiled 0" in lines
+
+
+def kernels_called_from_python():
+    """Module and name of every kernel that a module above them asks for."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        if path.relative_to(PACKAGE).parts[0] in ("kernels", "cuda"):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {}  # of whole modules, as they are called here
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "w2s_fast.kernels":
+                names |= {alias.asname or alias.name: f"w2s_fast.kernels.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("w2s_fast.kernels."):
+                found |= {(node.module, alias.name) for alias in node.names}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in names:
+                found.add((names[node.value.id], node.attr))
+    return found
+
+
+def test_a_warm_up_covers_every_kernel(warm):
+    program = """
+import importlib
+from numba.core.dispatcher import Dispatcher
+from w2s_fast.warmup import warm_up
+warm_up()
+for module, name in {pairs!r}:
+    kernel = getattr(importlib.import_module(module), name)
+    if isinstance(kernel, Dispatcher):
+        print(name, len(kernel.signatures))
+"""
+    pairs = sorted(kernels_called_from_python())
+    lines = output(python(program.format(pairs=pairs), NUMBA_CACHE_DIR=warm)).splitlines()
+    assert len(lines) > 10
+    assert [line for line in lines if line.endswith(" 0")] == []
+
+
+def test_what_workers_run_starts_a_fresh_process_without_compiling(warm, tmp_path):
+    model = GaussianModel.paper(d_weak=4, d_strong=3, d_shared=1, d_target=5, ambient=20)
+    X = np.random.default_rng(0).standard_normal((200, 7))
+    spans = [Span(9, 40, 0, 3)]
+    work = [
+        (WishartTrials.of(model, spans, 0, ridge), span) for span in (*spans, Span(3, 2, 0, 3)) for ridge in (0.0, 0.1)
+    ]
+    work.append((PhiloxTrials.of(model, 0, "cpu"), spans[0]))
+    work.append((ProbeTrials(Design.of(Task.of(X[:, :3], X[:, 3:6], X[:, 6]), 20, 50, 0)), 0))
+    sent = tmp_path / "work.pickle"
+    sent.write_bytes(pickle.dumps(work))
+    program = f"import pickle\nfor run, item in pickle.load(open({str(sent)!r}, 'rb')):\n    run(item)\n" + COUNT
+    assert "compiled 0" in output(python(program, NUMBA_CACHE_DIR=warm)).splitlines()
 
 
 def test_the_count_above_can_fail(tmp_path):

@@ -7,20 +7,22 @@ fits of plenty of rows and of few.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 
 def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
-    """Call every kernel on tiny inputs; about 20 seconds where nothing is cached, and under one where all is.
+    """Call every kernel on tiny inputs; about 25 seconds where nothing is cached, and under one where all is.
 
     Parameters
     ----------
     progress : callable, optional
         Called with (steps done, steps).
     """
-    steps = (_moments, _least_squares, _factors, _sketch, _simulation, _simulation_of_few_rows, _ridge_simulation)
+    simulations = _simulation, _simulation_of_few_rows, _ridge_simulation, _philox_simulation
+    steps = (_moments, _least_squares, _stacks, _factors, _sketch, *simulations)
     for done, step in enumerate(steps):
         if progress is not None:
             progress(done, len(steps))
@@ -46,6 +48,12 @@ def _least_squares() -> None:
     min_norm(_rows(), np.arange(60.0))
 
 
+def _stacks() -> None:
+    from w2s_fast.linalg.leastsq.min_norm import LEAST_STACK, min_norm
+
+    min_norm(np.ones((LEAST_STACK, 3, 2)), np.ones((LEAST_STACK, 3)))  # of rank 1, which takes singular values
+
+
 def _factors() -> None:
     from w2s_fast.linalg.accumulate.gram import Gram
     from w2s_fast.linalg.leastsq.min_norm import MinNorm
@@ -63,12 +71,12 @@ def _sketch() -> None:
         add_sketch(_rows(dtype), 0, np.uint64(0), np.zeros((8, 5), dtype))
 
 
-def _simulation(N: int = 8, ridge: float = 0.0) -> None:
+def _simulation(N: int = 8, ridge: float = 0.0, method: Literal["auto", "philox"] = "auto") -> None:
     from w2s_fast.gaussian.model import GaussianModel
     from w2s_fast.gaussian.simulate import simulate
 
     model = GaussianModel.paper(d_weak=3, d_strong=2, d_shared=1, d_target=4, ambient=10)
-    simulate(model, 8, N, trials=1, ridge=ridge, workers=1)
+    simulate(model, 8, N, trials=1, ridge=ridge, method=method, workers=1)
 
 
 def _simulation_of_few_rows() -> None:
@@ -77,3 +85,7 @@ def _simulation_of_few_rows() -> None:
 
 def _ridge_simulation() -> None:
     _simulation(ridge=0.1)
+
+
+def _philox_simulation() -> None:
+    _simulation(method="philox")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,6 @@ from w2s_fast.results.trials import Estimate, StudentVariance, Trials, VarianceP
 Matrix = npt.NDArray[np.float64]
 Method = Literal["auto", "direct", "wishart", "philox"]
 Device = Literal["cpu", "cuda"]
-TrialRunner = Callable[[np.random.Generator, int, int], Matrix]
 # Trials x dimension^3 in a work item: milliseconds, so that threads stay busy and an interrupt is heard.
 CHUNK_WORK = 2**27
 LARGEST_CHUNK = 64
@@ -123,9 +123,6 @@ class Span(NamedTuple):
     stop: int
 
 
-SpanRunner = Callable[[Span], Matrix]  # values of the trials, a row each
-
-
 def run_spans(
     model: GaussianModel,
     spans: Sequence[Span],
@@ -145,10 +142,13 @@ def run_spans(
         method = "wishart" if device == _devices.CPU else "philox"
     require_device(method, device)
     require_method(model, spans, method, ridge)
+    run_span: Callable[[Span], Matrix]  # values of the trials, a row each
     if method == "philox":
-        run_span = _philox_trials(model, seed, device)
+        run_span = PhiloxTrials.of(model, seed, device)
+    elif method == "direct":
+        run_span = DirectTrials(model, seed, ridge)
     else:
-        run_span = _one_by_one(_direct_trials if method == "direct" else _wishart_trials, model, spans, seed, ridge)
+        run_span = WishartTrials.of(model, spans, seed, ridge)
     work, largest = (CHUNK_WORK, LARGEST_CHUNK) if device == _devices.CPU else (DEVICE_WORK, LARGEST_LAUNCH)
     step = min(max(work // max(model.d_weak, model.d_strong) ** 3, 1), largest)
     chunks = [
@@ -196,36 +196,27 @@ def _student_variance(parts: list[Moments], shape: tuple[int, ...]) -> StudentVa
     return StudentVariance(VarianceParts(inherited, reduced), VarianceParts(inherited_new, reduced_new))
 
 
-def _one_by_one(
-    method: Callable[..., TrialRunner], model: GaussianModel, spans: Sequence[Span], seed: int, ridge: float
-) -> SpanRunner:
-    """Run trials each with a NumPy generator of its own."""
-    runner = method(model, spans, ridge)
+# What workers run: it pickles plainly, and imports its kernel when called.
 
-    def run(span: Span) -> Matrix:
+
+@dataclass(frozen=True, eq=False)
+class PhiloxTrials:
+    """The trials of :mod:`w2s_fast.kernels.lanes`: on the CPU by one lane, on a device as it sees fit."""
+
+    seed: int
+    device: Device
+    arguments: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, model: GaussianModel, seed: int, device: Device) -> Self:
+        coordinates = canonical(model, False)
+        outside = coordinates.noise, coordinates.unseen, coordinates.target_strong, coordinates.target_outside
+        return cls(seed, device, (*coordinates[: Canonical._fields.index("target") + 1], *outside))
+
+    def __call__(self, span: Span) -> Matrix:
         n, N, start, stop = span
-        return np.stack([runner(stream(seed, (n, N), trial), n, N) for trial in range(start, stop)])
-
-    return run
-
-
-def _philox_trials(model: GaussianModel, seed: int, device: Device) -> SpanRunner:
-    """Run the trials of :mod:`w2s_fast.kernels.lanes`: on the CPU by one lane, on a device as it sees fit."""
-    coordinates = canonical(model, False)
-    arguments = (
-        *coordinates[: Canonical._fields.index("target") + 1],
-        coordinates.noise,
-        coordinates.unseen,
-        coordinates.target_strong,
-        coordinates.target_outside,
-    )
-    run_trials = _by_one_lane if device == _devices.CPU else _devices.trial_runner(device)
-
-    def run(span: Span) -> Matrix:
-        n, N, start, stop = span
-        return np.asarray(run_trials(key(seed, (n, N)), start, stop - start, n, N, *arguments))
-
-    return run
+        run_trials = _by_one_lane if self.device == _devices.CPU else _devices.trial_runner(self.device)
+        return np.asarray(run_trials(key(self.seed, (n, N)), start, stop - start, n, N, *self.arguments))
 
 
 def _by_one_lane(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: int, *arguments: Any) -> Matrix:
@@ -236,55 +227,92 @@ def _by_one_lane(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N:
     return out
 
 
-def _wishart_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -> TrialRunner:
-    """Trials by sufficient statistics: risks less what the features cannot see, and the parts of the variance."""
-    from w2s_fast.kernels.generator import fields_of
-    from w2s_fast.kernels.wishart import GRAM_ASPECT, run_trial
+@dataclass(frozen=True, eq=False)
+class WishartTrials:
+    """Trials by sufficient statistics: risks less what the features cannot see, and the parts of the variance.
 
-    fewest_n, fewest_N = min(span.n for span in spans), min(span.N for span in spans)
-    many = fewest_n >= model.d_weak and min(fewest_n, fewest_N) >= GRAM_ASPECT * model.d_strong
-    few = None if many or ridge > 0 else True
-    at_scale = canonical(model, ridge > 0 or fewest_n < model.d_weak)
-    hiding = canonical(model, ridge > 0)
+    Attributes
+    ----------
+    few : bool or None
+        None where there are plenty of rows for every fit, or there is a ridge.
+    at_scale, hiding : Canonical
+        The model for teachers of fewer rows than features, which depend on the scale of these, and for others.
+    """
 
-    def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
-        out = np.empty(8)
-        run_trial(fields_of(rng), n, N, ridge or None, few, *(at_scale if n < model.d_weak else hiding), out)
+    seed: int
+    ridge: float
+    d_weak: int
+    few: bool | None
+    at_scale: Canonical
+    hiding: Canonical
+
+    @classmethod
+    def of(cls, model: GaussianModel, spans: Sequence[Span], seed: int, ridge: float) -> Self:
+        from w2s_fast.kernels.wishart import GRAM_ASPECT
+
+        fewest_n, fewest_N = min(span.n for span in spans), min(span.N for span in spans)
+        many = fewest_n >= model.d_weak and min(fewest_n, fewest_N) >= GRAM_ASPECT * model.d_strong
+        few = None if many or ridge > 0 else True
+        at_scale = canonical(model, ridge > 0 or fewest_n < model.d_weak)
+        return cls(seed, ridge, model.d_weak, few, at_scale, canonical(model, ridge > 0))
+
+    def __call__(self, span: Span) -> Matrix:
+        from w2s_fast.kernels.generator import fields_of
+        from w2s_fast.kernels.wishart import run_trial
+
+        n, N, start, stop = span
+        coordinates = self.at_scale if n < self.d_weak else self.hiding
+        out = np.empty((stop - start, 8))
+        for trial, values in zip(range(start, stop), out, strict=True):
+            rng = stream(self.seed, (n, N), trial)
+            run_trial(fields_of(rng), n, N, self.ridge or None, self.few, *coordinates, values)
         return out
 
-    return run
 
-
-def _direct_trials(model: GaussianModel, spans: Sequence[Span], ridge: float) -> TrialRunner:
+@dataclass(frozen=True, eq=False)
+class DirectTrials:
     """The same by drawing every row and solving with the features as given."""
-    from w2s_fast.linalg.leastsq.min_norm import min_norm
 
-    def draw(rng: np.random.Generator, rows: int) -> tuple[Matrix, Matrix, Matrix]:
-        z = rng.standard_normal((rows, model.target.size))
-        return z, z @ model.target, np.sqrt(model.noise_variance) * rng.standard_normal(rows)
+    model: GaussianModel
+    seed: int
+    ridge: float
 
-    def fit(feature_map: Matrix, z: Matrix, labels: Matrix) -> Matrix:
+    def __call__(self, span: Span) -> Matrix:
+        n, N, start, stop = span
+        return np.stack([self._trial(stream(self.seed, (n, N), trial), n, N) for trial in range(start, stop)])
+
+    def _draw(self, rng: np.random.Generator, rows: int) -> tuple[Matrix, Matrix, Matrix]:
+        z = rng.standard_normal((rows, self.model.target.size))
+        return z, z @ self.model.target, np.sqrt(self.model.noise_variance) * rng.standard_normal(rows)
+
+    def _fit(self, feature_map: Matrix, z: Matrix, labels: Matrix) -> Matrix:
         """Latent weights; several label columns at once."""
-        return feature_map @ min_norm(z @ feature_map, labels, ridge=ridge)
+        from w2s_fast.linalg.leastsq.min_norm import min_norm
 
-    def run(rng: np.random.Generator, n: int, N: int) -> Matrix:
-        z, truth, noise = draw(rng, n)
-        z_new, truth_new, noise_new = draw(rng, N)
-        teachers = fit(model.weak, z, np.column_stack((truth + noise, noise)))
-        students = fit(model.strong, z_new, z_new @ teachers)
+        return feature_map @ min_norm(z @ feature_map, labels, ridge=self.ridge)
+
+    def _trial(self, rng: np.random.Generator, n: int, N: int) -> Matrix:
+        model = self.model
+        z, truth, noise = self._draw(rng, n)
+        z_new, truth_new, noise_new = self._draw(rng, N)
+        teachers = self._fit(model.weak, z, np.column_stack((truth + noise, noise)))
+        students = self._fit(model.strong, z_new, z_new @ teachers)
         everything = np.vstack((z, z_new)), np.concatenate((truth + noise, truth_new + noise_new))
-        fits = (teachers[:, 0], fit(model.strong, z, truth + noise), fit(model.strong, *everything), students[:, 0])
+        baseline, ceiling = self._fit(model.strong, z, truth + noise), self._fit(model.strong, *everything)
+        fits = teachers[:, 0], baseline, ceiling, students[:, 0]
         floors = (model.rho_weak, *(model.rho_strong,) * 3)
         risks = [np.sum((fitted - model.target) ** 2) - floor for fitted, floor in zip(fits, floors, strict=True)]
+        return np.array(risks + self._variance_parts(teachers[:, 1], students[:, 1], z_new))
 
-        said = teachers[:, 1] - model.strong_features.outside(teachers[:, 1])
-        added = students[:, 1] - said
+    def _variance_parts(self, teacher: Matrix, student: Matrix, z_new: Matrix) -> list[Any]:
+        """Of what noise alone makes them say: inherited and reduced on the pseudo-labelled rows, then on new rows."""
+        said = teacher - self.model.strong_features.outside(teacher)
+        added = student - said
         # Ridgeless, the student repeats what it can represent, and what it adds is uncorrelated with that.
-        uncorrelated = ridge == 0 and N >= model.d_strong
+        uncorrelated = self.ridge == 0 and len(z_new) >= self.model.d_strong
         parts = []
-        for inherited, rest in ((z_new @ said / np.sqrt(N), z_new @ added / np.sqrt(N)), (said, added)):
+        root = np.sqrt(len(z_new))
+        for inherited, rest in ((z_new @ said / root, z_new @ added / root), (said, added)):
             product = 0.0 if uncorrelated else 2.0 * (inherited @ rest)
             parts += [inherited @ inherited, rest @ rest + product]
-        return np.array(risks + parts)
-
-    return run
+        return parts

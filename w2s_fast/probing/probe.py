@@ -1,12 +1,13 @@
 """Weak-to-strong studies on real features: linear probes in place of the Gaussian model.
 
-``features`` holds the data, ``design`` what all trials share, ``group`` and ``fits`` the fits of one trial,
+``data`` holds the rows, ``design`` what all trials share, ``trial``, ``fits`` and ``estimators`` the fits of one trial,
 ``outcomes`` what becomes of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from w2s_fast import _check
@@ -143,8 +144,17 @@ def run_trials(
     design: Design, trials: Iterable[int], *, workers: int | None = None
 ) -> Iterator[tuple[int, dict[Pair, Outcome]]]:
     """Run the given trials of all points together; yield (trial, outcome of each pair) in order."""
+    return ordered_map(ProbeTrials(design), trials, workers)
 
-    def run_trial(trial: int) -> tuple[int, dict[Pair, Outcome]]:
+
+@dataclass(frozen=True, eq=False)
+class ProbeTrials:
+    """What workers run: trials of all points of a design together."""
+
+    design: Design
+
+    def __call__(self, trial: int) -> tuple[int, dict[Pair, Outcome]]:
+        design = self.design
         labels = design.task.rows.labels
         if design.task.label_noise:
             labels = labels + design.task.label_noise * stream(design.seed, NOISE, trial).standard_normal(labels.shape)
@@ -154,5 +164,3 @@ def run_trials(
             order = stream(design.seed, place, trial).permutation(design.pool)
             groups.append(Group(design, points, order, labels).outcomes())
         return trial, {pair: joined([outcomes[pair] for outcomes in groups]) for pair in design.pairs}
-
-    return ordered_map(run_trial, trials, workers)

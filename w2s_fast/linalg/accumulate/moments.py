@@ -186,16 +186,17 @@ def _add_rows(rows: FloatArray, count: int, state: Matrix) -> None:
         add_rows(np.ascontiguousarray(rows), count, state)
         return
     tiles = cutting.moments_tiles(*rows.shape)
-
-    def state_of(tile: tuple[slice, slice]) -> Matrix:
-        part = np.ascontiguousarray(rows[tile])
-        found = np.zeros((4, part.shape[1]))
-        add_rows(part, 0, found)
-        return found
-
-    for (tops, lefts), found in zip(tiles, ordered_map(state_of, tiles), strict=True):
+    for (tops, lefts), found in zip(tiles, ordered_map(_state_of, (rows[tile] for tile in tiles)), strict=True):
         more = min(tops.stop, len(rows)) - tops.start
         merge_moments(count + tops.start, state, lefts.start, found.shape[1], more, found)
+
+
+def _state_of(tile: FloatArray) -> Matrix:
+    from w2s_fast.kernels.moments import add_rows
+
+    found = np.zeros((4, tile.shape[1]))
+    add_rows(np.ascontiguousarray(tile), 0, found)
+    return found
 
 
 # Rows are merged as in Gram(centred=True), by the one function for that. There are two classes since what they keep and

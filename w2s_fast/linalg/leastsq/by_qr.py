@@ -119,20 +119,19 @@ def _in_range(*arrays: FloatArray) -> bool:
 
 def _triangle(a: FloatArray, b: FloatArray) -> FloatArray:
     """R of [a b], in float64 whatever they are."""
-
-    def of_rows(block: slice) -> FloatArray:
-        rows = np.concatenate((a[block], b[block]), axis=1, dtype=np.float64)
-        return np.asarray(np.linalg.qr(rows, mode="r"))
-
-    triangles = list(ordered_map(of_rows, qr_cuts(*a.shape)))
+    triangles = list(ordered_map(_triangle_of_rows, ((a[cut], b[cut]) for cut in qr_cuts(*a.shape))))
     return triangles[0] if len(triangles) == 1 else np.asarray(np.linalg.qr(np.concatenate(triangles), mode="r"))
+
+
+def _triangle_of_rows(parts: tuple[FloatArray, FloatArray]) -> FloatArray:
+    return np.asarray(np.linalg.qr(np.concatenate(parts, axis=1, dtype=np.float64), mode="r"))
 
 
 class _Reflections:
     """Q and R of a long thin matrix, Q as Householder reflections: of blocks of rows, then of their triangles."""
 
     def __init__(self, a: FloatArray) -> None:
-        self._factors = list(ordered_map(lambda cut: _raw_qr(a[cut].astype(np.float64, copy=False)), qr_cuts(*a.shape)))
+        self._factors = list(ordered_map(_raw_qr, (a[cut] for cut in qr_cuts(*a.shape))))
         self._merge = _raw_qr(np.concatenate([_upper(factor) for factor in self._factors]))
         self.R = _upper(self._merge)
 

@@ -128,19 +128,19 @@ def _stack(a: Array, b: Array, cut: npt.NDArray[np.float64]) -> Solution:
     (m, n), k = a.shape[-2:], b.shape[-1]
     A, B, cuts = np.broadcast_to(a, (*lead, m, n)), np.broadcast_to(b, (*lead, m, k)), np.broadcast_to(cut, lead)
 
-    def solve(problem: tuple[int, ...]) -> Solution:
-        return by_qr.lstsq(A[problem], B[problem], float(cuts[problem]))
-
     dtype = np.result_type(a, b)
     real = np.finfo(dtype).dtype
     x, s = np.zeros((*lead, n, k), dtype), np.zeros((*lead, min(m, n)), real)
     residuals, rank = np.full((*lead, k), np.nan, real), np.zeros(lead, np.intc)
-    problems = list(np.ndindex(lead))
-    solve_all = ordered_map if len(problems) > 1 and m * n * min(m, n) >= CALL_WORK else map
-    for problem, (weights, squares, rank[problem], s[problem]) in zip(
-        problems, solve_all(solve, problems), strict=True
-    ):
-        x[problem] = weights
+    places = list(np.ndindex(lead))
+    problems = ((A[place], B[place], float(cuts[place])) for place in places)
+    solve_all = ordered_map if len(places) > 1 and m * n * min(m, n) >= CALL_WORK else map
+    for place, (weights, squares, rank[place], s[place]) in zip(places, solve_all(_solve, problems), strict=True):
+        x[place] = weights
         if squares.shape == (k,):
-            residuals[problem] = squares
+            residuals[place] = squares
     return x, residuals if m > n else np.zeros(0, real), rank, s
+
+
+def _solve(problem: tuple[Array, Array, float]) -> Solution:
+    return by_qr.lstsq(*problem)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+StackPart = tuple[Flags | None, FloatArray, FloatArray, FloatArray, Flags]  # unsolved (None: all), A, B, coef, solved
 FAR_OFF = 4.0  # lengths that centring leaves of a column: from here rounding may be what a Gram matrix calls safe
 LEAST_STACK = 4  # problems: for fewer, threads and code compiled for stacks alone cost more than they save
 THREADED_WORK = 10**7  # multiplications of X'X over a stack: below, threads cost more than they save
@@ -174,25 +176,32 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     m, n = features.shape[-2:]
     lead, right = features.shape[:-2], labels.shape[-1:]
     dtype = np.result_type(features, labels)
-    problems = int(np.prod(lead))
-    A, B = features.reshape(problems, m, n), labels.reshape(problems, m, *right)
-    coef = np.zeros((problems, n, *right), dtype)
-
-    def solve(problem: int) -> None:
-        X, Y = A[problem].astype(dtype, copy=False), B[problem].astype(dtype, copy=False)
-        factor = None if in_kernel else by_gram.factor(X, ridge, cut)
-        solution = None if factor is None else factor.solve(Y)
-        if solution is None:
-            _check.all_finite(X, f"X[{problem}]" if lead else "X")
-            solution = _by_rows(X, Y, ridge, cut)
-        coef[problem] = solution
+    count = int(np.prod(lead))
+    A, B = features.reshape(count, m, n), labels.reshape(count, m, *right)
+    coef = np.zeros((count, n, *right), dtype)
 
     in_kernel = _gram_work(m, n) < KERNEL_WORK
-    unsolved = _solve_by_kernels(A, B, ridge, cut, coef) if in_kernel else range(problems)
+    unsolved = _solve_by_kernels(A, B, ridge, cut, coef) if in_kernel else range(count)
     solve_all = ordered_map if len(unsolved) > 1 else map  # a single problem has threads of its own
-    for _ in solve_all(solve, unsolved):
-        pass
+    problems = ((f"X[{place}]" if lead else "X", A[place], B[place]) for place in unsolved)
+    solve = partial(_solve, ridge, cut, dtype, not in_kernel)
+    for place, solution in zip(unsolved, solve_all(solve, problems), strict=True):
+        coef[place] = solution
     return coef.reshape(*lead, n, *(() if vector else right))
+
+
+def _solve(
+    ridge: float, cut: Cutoff, dtype: npt.DTypeLike, by_gram_first: bool, problem: tuple[str, FloatArray, FloatArray]
+) -> FloatArray:
+    """Solve one problem, of which messages name the features."""
+    name, *given = problem
+    X, Y = (array.astype(dtype, copy=False) for array in given)
+    factor = by_gram.factor(X, ridge, cut) if by_gram_first else None
+    solution = None if factor is None else factor.solve(Y)
+    if solution is not None:
+        return solution
+    _check.all_finite(X, name)
+    return _by_rows(X, Y, ridge, cut)
 
 
 def _by_rows(X: FloatArray, Y: FloatArray, ridge: float, cut: Cutoff) -> FloatArray:
@@ -209,22 +218,25 @@ def _solve_by_kernels(A: FloatArray, B: FloatArray, ridge: float, cut: Cutoff, c
 
     Gram matrices first; what is deficient or ill-conditioned, if that is more than a few, by singular values.
     """
-    from w2s_fast.kernels.leastsq import gram_stack, svd_stack
-
     if 0 in A.shape[1:]:
         return []
     solved, work = np.zeros(len(A), np.bool_), _gram_work(A.shape[1], A.shape[2])
-
-    def by_gram_matrices(X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
-        gram_stack(X, Y, cut.relative, ridge, GRAM_RCOND, CUTOFF_MARGIN, solution, done)
-
-    def by_singular_values(X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
-        svd_stack(X, Y, *cut.of_values(X.shape, ridge), ridge, solution, done)
-
-    _over_stack(by_gram_matrices, work, A, B, coef, solved)
+    _over_stack(partial(_by_gram_matrices, ridge, cut), work, A, B, coef, solved)
     if np.count_nonzero(~solved) >= LEAST_STACK:
-        _over_stack(by_singular_values, SVD_CALL + SVD_WORK * work, A, B, coef, solved)
+        _over_stack(partial(_by_singular_values, ridge, cut), SVD_CALL + SVD_WORK * work, A, B, coef, solved)
     return np.flatnonzero(~solved).tolist()
+
+
+def _by_gram_matrices(ridge: float, cut: Cutoff, X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
+    from w2s_fast.kernels.leastsq import gram_stack
+
+    gram_stack(X, Y, cut.relative, ridge, GRAM_RCOND, CUTOFF_MARGIN, solution, done)
+
+
+def _by_singular_values(ridge: float, cut: Cutoff, X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
+    from w2s_fast.kernels.leastsq import svd_stack
+
+    svd_stack(X, Y, *cut.of_values(X.shape, ridge), ridge, solution, done)
 
 
 def _over_stack(
@@ -237,21 +249,30 @@ def _over_stack(
 ) -> None:
     """Let ``solve``, of so much ``work`` a problem, solve the others in float64, slice after slice of the stacks."""
     problems, left = len(A), len(A) - int(np.count_nonzero(solved))
+    run = partial(_run_part, solve)
 
-    def run(part: slice) -> None:
-        todo = slice(None) if left == problems else np.flatnonzero(~solved[part])
-        X, Y = (np.ascontiguousarray(array[part][todo], np.float64) for array in (A, B))
-        solution, done = np.zeros((len(X), *coef.shape[1:])), np.zeros(len(X), np.bool_)
-        solve(X, Y, solution, done)
-        coef[part][todo], solved[part][todo] = scaled_back(solution, 0, coef.dtype, "the weights"), done
+    def parts(step: int) -> Iterator[StackPart]:
+        for start in range(0, problems, step):
+            part = slice(start, start + step)
+            yield None if left == problems else ~solved[part], A[part], B[part], coef[part], solved[part]
 
     if left >= LEAST_STACK and left * work >= THREADED_WORK:
-        step = max(1, problems // 32)
-        for _ in ordered_map(run, (slice(start, start + step) for start in range(0, problems, step))):
+        for _ in ordered_map(run, parts(max(1, problems // 32))):
             pass
     else:
         with serial_blas(work):
-            run(slice(None))
+            for part in parts(max(1, problems)):
+                run(part)
+
+
+def _run_part(solve: Callable[[Matrix, Matrix, Matrix, Flags], None], stack: StackPart) -> None:
+    """Solve the problems of a part of the stacks that are left, and fill in their weights and that they are solved."""
+    left, A, B, coef, solved = stack
+    todo = slice(None) if left is None else np.flatnonzero(left)
+    X, Y = (np.ascontiguousarray(array[todo], np.float64) for array in (A, B))
+    solution, done = np.zeros((len(X), *coef.shape[1:])), np.zeros(len(X), np.bool_)
+    solve(X, Y, solution, done)
+    coef[todo], solved[todo] = scaled_back(solution, 0, coef.dtype, "the weights"), done
 
 
 def _gram_work(m: int, n: int) -> int:

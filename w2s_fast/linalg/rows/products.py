@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -32,29 +33,24 @@ LARGEST_SERIAL = 500  # smaller side: LAPACK's SVD gains nothing from BLAS threa
 def gram(X: Source, precision: npt.DTypeLike = np.float64) -> Matrix:
     """X'X of X (m, n), its products taken in a precision of their own."""
     n, whole = _opened(X)
-
-    def product(block: FloatArray) -> FloatArray:
-        rows = block.astype(precision, copy=False)
-        return rows.T @ rows
-
     if n <= cutting.UNTILED:
-        return total(product, whole, factors=n, longest=cutting.GRAM_ROWS)
+        return total(partial(_gram, precision), whole, factors=n, longest=cutting.GRAM_ROWS)
     if isinstance(whole, np.ndarray):
         whole = [whole[cut] for cut in cutting.cuts(len(whole), n, n, cutting.GRAM_ROWS)]
     return _tiled_gram(whole.blocks() if isinstance(whole, Rows) else whole, n, precision)
 
 
+def _gram(precision: npt.DTypeLike, block: FloatArray) -> FloatArray:
+    rows = block.astype(precision, copy=False)
+    return rows.T @ rows
+
+
 def _tiled_gram(blocks: Iterable[FloatArray], columns: int, precision: npt.DTypeLike) -> Matrix:
     """X'X tile by tile, of which threads take one at a time."""
     pairs = cutting.gram_tiles(columns)
-
-    def product(item: tuple[FloatArray, slice, slice]) -> tuple[slice, slice, FloatArray]:
-        block, a, b = item
-        left = block[:, a].astype(precision, copy=False)
-        return a, b, left.T @ (left if a == b else block[:, b].astype(precision, copy=False))
-
+    product = partial(_quiet, partial(_tile_of_gram, precision))
     found = np.zeros((columns, columns))
-    for a, b, part in ordered_map(_quiet(product), ((block, *pair) for block in blocks for pair in pairs)):
+    for a, b, part in ordered_map(product, ((block, *pair) for block in blocks for pair in pairs)):
         _add(found[a, b], part)
     for a, b in pairs:
         if a != b:
@@ -62,58 +58,65 @@ def _tiled_gram(blocks: Iterable[FloatArray], columns: int, precision: npt.DType
     return found
 
 
+def _tile_of_gram(precision: npt.DTypeLike, block: FloatArray, a: slice, b: slice) -> tuple[slice, slice, FloatArray]:
+    left = block[:, a].astype(precision, copy=False)
+    return a, b, left.T @ (left if a == b else block[:, b].astype(precision, copy=False))
+
+
 def joint_gram(X: FloatArray, Y: FloatArray) -> Matrix:
     """[X Y]'[X Y] of X (m, n) and Y (m, k), without joining them."""
     n, width = X.shape[1], X.shape[1] + Y.shape[1]
-
-    def product(*parts: FloatArray) -> FloatArray:
-        rows, labels = (part.astype(np.float64, copy=False) for part in parts)
-        part = np.zeros((width, width))
-        part[:n, :n] = rows.T @ rows
-        part[:n, n:] = rows.T @ labels
-        part[n:, n:] = labels.T @ labels
-        return part
-
-    found = total(product, X, Y, factors=width, longest=cutting.GRAM_ROWS)
+    found = total(_joint_gram, X, Y, factors=width, longest=cutting.GRAM_ROWS)
     found[n:, :n] = found[:n, n:].T
+    return np.asarray(found)
+
+
+def _joint_gram(*parts: FloatArray) -> Matrix:
+    """The upper half of [X Y]'[X Y], by blocks."""
+    rows, labels = (part.astype(np.float64, copy=False) for part in parts)
+    n, width = rows.shape[1], rows.shape[1] + labels.shape[1]
+    found = np.zeros((width, width))
+    found[:n, :n] = rows.T @ rows
+    found[:n, n:] = rows.T @ labels
+    found[n:, n:] = labels.T @ labels
     return found
 
 
 def cross(X: Source, Y: FloatArray, precision: npt.DTypeLike = np.float64) -> Matrix:
     """X'Y of X (m, n) and Y (m, k)."""
+    return total(partial(_cross, precision), X, Y, factors=Y.shape[1])
 
-    def product(rows: FloatArray, labels: FloatArray) -> FloatArray:
-        return rows.T.astype(precision, copy=False) @ labels.astype(precision, copy=False)
 
-    return total(product, X, Y, factors=Y.shape[1])
+def _cross(precision: npt.DTypeLike, rows: FloatArray, labels: FloatArray) -> FloatArray:
+    return rows.T.astype(precision, copy=False) @ labels.astype(precision, copy=False)
 
 
 def times(X: Source, V: FloatArray, out: FloatArray | None = None) -> FloatArray:
     """X V of X (m, n) and V (n, k), in the precision of V; ``out`` may be X itself."""
     if out is None and isinstance(X, np.ndarray):
         out = np.empty((len(X), V.shape[1]), V.dtype)
-
-    def product(rows: FloatArray, image: FloatArray | None) -> FloatArray:
-        return np.matmul(rows.astype(V.dtype, copy=False), V, out=image)
-
     if out is None:
-        return np.concatenate(list(over_rows(product, X, None, factors=V.shape[1])))
-    for _ in over_rows(product, X, out, factors=V.shape[1]):
+        return np.concatenate(list(over_rows(partial(_times, V), X, None, factors=V.shape[1])))
+    for _ in over_rows(partial(_times, V), X, out, factors=V.shape[1]):
         pass
     return out
+
+
+def _times(V: FloatArray, rows: FloatArray, image: FloatArray | None) -> FloatArray:
+    return np.matmul(rows.astype(V.dtype, copy=False), V, out=image)
 
 
 def joined_times(parts: Sequence[FloatArray], V: FloatArray) -> FloatArray:
     """[X1 X2 ...] V of parts (m, n_i) and V (n, k) in one precision, without joining them."""
     result = np.empty((len(parts[0]), V.shape[1]), V.dtype)
-
-    def product(*items: FloatArray) -> None:
-        *blocks, image = items
-        np.matmul(np.concatenate(blocks, axis=1), V, out=image)
-
-    for _ in over_rows(product, *parts, result, factors=V.size // parts[0].shape[1]):
+    for _ in over_rows(partial(_joined_times, V), *parts, result, factors=V.size // parts[0].shape[1]):
         pass
     return result
+
+
+def _joined_times(V: FloatArray, *items: FloatArray) -> None:
+    *blocks, image = items
+    np.matmul(np.concatenate(blocks, axis=1), V, out=image)
 
 
 def gram_times(X: Source, V: FloatArray, keep: FloatArray | None = None) -> Matrix:
@@ -121,33 +124,33 @@ def gram_times(X: Source, V: FloatArray, keep: FloatArray | None = None) -> Matr
 
     X V goes to ``keep`` (m, k) where that is given.
     """
+    return total(partial(_gram_times, V), X, keep, factors=V.shape[1])
 
-    def product(block: FloatArray, image: FloatArray | None) -> FloatArray:
-        rows = block.astype(V.dtype, copy=False)
-        return rows.T @ np.matmul(rows, V, out=image)
 
-    return total(product, X, keep, factors=V.shape[1])
+def _gram_times(V: FloatArray, block: FloatArray, image: FloatArray | None) -> FloatArray:
+    rows = block.astype(V.dtype, copy=False)
+    return rows.T @ np.matmul(rows, V, out=image)
 
 
 def residual_moment(X: FloatArray, V: FloatArray, Y: FloatArray) -> Matrix:
     """X'(Y - X V) in the precision of V: one read of X, whose blocks stay in cache between products."""
+    return total(partial(_residual_moment, V), X, Y, factors=V.shape[1])
 
-    def product(block: FloatArray, labels: FloatArray) -> FloatArray:
-        rows = block.astype(V.dtype, copy=False)
-        return rows.T @ (labels - rows @ V)
 
-    return total(product, X, Y, factors=V.shape[1])
+def _residual_moment(V: FloatArray, block: FloatArray, labels: FloatArray) -> FloatArray:
+    rows = block.astype(V.dtype, copy=False)
+    return rows.T @ (labels - rows @ V)
 
 
 def misfit(X: FloatArray, V: FloatArray, Y: FloatArray) -> Matrix:
     """Norms (k,) of the columns of X V - Y, in float64."""
+    return np.asarray(np.sqrt(total(partial(_squared_misfit, V), X, Y, factors=V.shape[1])))
 
-    def product(block: FloatArray, labels: FloatArray) -> FloatArray:
-        image = block.astype(np.float64, copy=False) @ V
-        image -= labels
-        return np.einsum("ij,ij->j", image, image)
 
-    return np.asarray(np.sqrt(total(product, X, Y, factors=V.shape[1])))
+def _squared_misfit(V: FloatArray, block: FloatArray, labels: FloatArray) -> FloatArray:
+    image = block.astype(np.float64, copy=False) @ V
+    image -= labels
+    return np.einsum("ij,ij->j", image, image)
 
 
 def blas_threads(a: FloatArray, *labels: FloatArray) -> AbstractContextManager[None]:
@@ -184,19 +187,15 @@ def over_rows(
     """
     if not isinstance(X, np.ndarray):
         mapped, blocks = (X.map, X.blocks()) if isinstance(X, Rows) else (ordered_map, X)
-        yield from mapped(_quiet(lambda parts: product(*parts)), _together(blocks, beside))
+        yield from mapped(partial(_quiet, product), _together(blocks, beside))
         return
     m, n = X.shape
     pieces = cutting.cuts(m, n, factors, longest)
-
-    def of_cut(cut: slice) -> Any:
-        return product(X[cut], *(None if array is None else array[cut] for array in beside))
-
     if len(pieces) > 1:
-        yield from ordered_map(_quiet(of_cut), pieces)
+        yield from ordered_map(partial(_quiet, product), _together((X[cut] for cut in pieces), beside))
         return
     with serial_blas(m * n * factors) if m * n <= SERIAL_SIZE else single_threaded_blas():
-        result = _quiet(of_cut)(pieces[0])
+        result = _quiet(product, (X, *beside))
     yield result
 
 
@@ -225,9 +224,7 @@ def _add(found: Matrix, part: FloatArray) -> None:
         np.add(found, part, out=found)
 
 
-def _quiet(product: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def quietly(item: Any) -> Any:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return product(item)
-
-    return quietly
+def _quiet(product: Callable[..., Any], parts: tuple[Any, ...]) -> Any:
+    """Run a product of a block and what lies beside it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return product(*parts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,17 +51,20 @@ def sketch(X: Any, width: int, key: int) -> FloatArray:
         gaussian = np.random.default_rng(key).standard_normal((X.shape[0], width))
         dtype = X.opened()[1] if isinstance(X, Rows) else X.dtype
         return transposed_image(X, gaussian.astype(dtype))
-    from w2s_fast.kernels.sketch import TILE_COLUMNS, add_sketch
+    from w2s_fast.kernels.sketch import TILE_COLUMNS
 
-    strips = [slice(left, left + TILE_COLUMNS) for left in range(0, X.shape[1], TILE_COLUMNS)]
+    strips = (X[:, left : left + TILE_COLUMNS] for left in range(0, X.shape[1], TILE_COLUMNS))
+    product = partial(_sketch_of_strip, width, np.uint64(key), cuts(len(X), X.shape[1], width))
+    return np.hstack(list(ordered_map(product, strips))).T
 
-    def strip_of_sketch(strip: slice) -> FloatArray:
-        part = np.zeros((width, X[:0, strip].shape[1]), X.dtype)
-        for cut in cuts(len(X), X.shape[1], width):
-            add_sketch(np.ascontiguousarray(X[cut, strip]), cut.start, np.uint64(key), part)
-        return part
 
-    return np.hstack(list(ordered_map(strip_of_sketch, strips))).T
+def _sketch_of_strip(width: int, key: np.uint64, pieces: list[slice], strip: FloatArray) -> FloatArray:
+    from w2s_fast.kernels.sketch import add_sketch
+
+    found = np.zeros((width, strip.shape[1]), strip.dtype)
+    for cut in pieces:
+        add_sketch(np.ascontiguousarray(strip[cut]), cut.start, key, found)
+    return found
 
 
 def image(X: Any, V: FloatArray) -> FloatArray:
@@ -88,14 +93,22 @@ def energy(X: Any, precision: npt.DTypeLike | None = None) -> float:
         X.refuse_vanishing(tally.energy, tally.nonzero, *PRODUCTS[np.dtype(dtype)])
         return tally.energy
     numbers = _numbers(X)
-
-    def of_rows(cut: slice) -> float:
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return float(np.linalg.norm(numbers[cut].astype(precision or X.dtype, copy=False)) ** 2)
-
-    found = sum(ordered_map(of_rows, cuts(len(numbers), numbers.shape[1], 1)))
+    found = sum(_over_cuts(partial(_energy_of_rows, precision or X.dtype), numbers))
     require_moderate(found, numbers)
     return found
+
+
+def _energy_of_rows(precision: npt.DTypeLike, rows: FloatArray) -> float:
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return float(np.linalg.norm(rows.astype(precision, copy=False)) ** 2)
+
+
+def _magnitude(rows: FloatArray) -> float:
+    return max(float(rows.max()), -float(rows.min()))
+
+
+def _over_cuts(function: Callable[[FloatArray], float], numbers: FloatArray) -> Iterator[float]:
+    return ordered_map(function, (numbers[cut] for cut in cuts(len(numbers), numbers.shape[1], 1)))
 
 
 def require_moderate(energy: float, X: FloatArray) -> None:
@@ -113,9 +126,7 @@ def rescaled(X: Any) -> tuple[Any, int]:
     if isinstance(X, Rows):
         moderate = X.rescaled()
         return moderate, moderate.exponent
-    A = _numbers(X)
-    largest = ordered_map(lambda cut: max(float(A[cut].max()), -float(A[cut].min())), cuts(len(A), A.shape[1], 1))
-    exponent = math.frexp(max(largest))[1]
+    exponent = math.frexp(max(_over_cuts(_magnitude, _numbers(X))))[1]
     if not _is_sparse(X):
         return np.ldexp(X, -exponent), exponent
     copy = X.copy()

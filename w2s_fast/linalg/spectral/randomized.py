@@ -147,16 +147,17 @@ def randomized_svd(
 
 def _signs(columns: FloatArray) -> FloatArray:
     """Signs of the entries of largest magnitude, the first of those that tie."""
-
-    def extremes(cut: slice) -> tuple[FloatArray, FloatArray]:
-        return columns[cut].max(axis=0), columns[cut].min(axis=0)
-
-    highs, lows = zip(*ordered_map(extremes, cuts(len(columns), columns.shape[1], 1)), strict=True)
+    blocks = (columns[cut] for cut in cuts(len(columns), columns.shape[1], 1))
+    highs, lows = zip(*ordered_map(_extremes, blocks), strict=True)
     high, low = np.max(highs, axis=0), -np.min(lows, axis=0)
     signs = np.where(high < low, -1.0, 1.0)
     for tie in np.flatnonzero(high == low):
         signs[tie] = np.sign(columns[np.argmax(np.abs(columns[:, tie])), tie]) or 1.0
     return signs.astype(columns.dtype)
+
+
+def _extremes(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    return rows.max(axis=0), rows.min(axis=0)
 
 
 def left_to_gain(k: int, iterations: int) -> float:
