@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.products import gram, joint_gram
 from w2s_fast.linalg.rows.scale import exponent_of, exponents, refuse_vanishing, scaled, scaled_back
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
+from w2s_fast.linalg.rows.tree import folded
 
 Matrix = npt.NDArray[np.float64]
 Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels
@@ -146,11 +148,16 @@ class Gram:
 
     def _update_by_blocks(self, rows: Rows, Y: Any) -> Self:
         labels = None if Y is None else self._floats(Y, "Y", finite=False)
-        added, stop = type(self)(centred=self.centred), 0
-        for block in rows.blocks():
+        stop = 0
+
+        def add(leaf: Self, block: FloatArray) -> Self:
+            nonlocal stop
             start, stop = stop, stop + len(block)
-            if labels is None or stop <= len(labels):
-                added.update(block, None if labels is None else labels[start:stop])
+            if labels is None:
+                return leaf.update(block)
+            return leaf.update(block, labels[start:stop]) if stop <= len(labels) else leaf
+
+        added = folded(rows.blocks(), partial(type(self), centred=self.centred), add, type(self).merge)
         if labels is not None and len(labels) != stop:
             raise ValueError(f"these must have the same number of rows: X has {stop:,}, Y has {len(labels):,}")
         return self.merge(added)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
+from w2s_fast.linalg.rows.tree import folded
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_EXACT = 2**53  # counts stay exact in float64 up to here
@@ -123,10 +125,8 @@ class Moments(_Streaming):
         """
         finite = _check.boolean(finite, "finite")
         if isinstance(block, Rows):
-            added = type(self)()
-            for part in block.named("block").blocks():
-                added.update(part, finite=finite)
-            return self.merge(added)
+            kind, blocks = type(self), block.named("block").blocks()
+            return self.merge(folded(blocks, kind, partial(kind.update, finite=finite), kind.merge))
         samples = self._samples(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")
@@ -228,10 +228,8 @@ class CoMoments(_Streaming):
     def update(self, block: Any) -> Self:
         """Add the rows of ``block`` (k, d), k >= 0, an array or Rows, and return ``self``."""
         if isinstance(block, Rows):
-            added = type(self)()
-            for part in block.named("block").blocks():
-                added.update(part)
-            return self.merge(added)
+            kind = type(self)
+            return self.merge(folded(block.named("block").blocks(), kind, kind.update, kind.merge))
         rows = _check.floats(block, "block", ndim=2, finite=False)
         self._expect(rows.shape[1:], "block")
         if len(rows):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,11 @@ from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map, single_threaded_blas
 from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.base import Rows
+from w2s_fast.linalg.rows.tree import leaves, merged
 
 Matrix = npt.NDArray[np.float64]
 Source = FloatArray | Rows | Iterable[FloatArray]
+SizedPart = tuple[int, FloatArray]  # bytes of a block of rows, and a product of it
 SERIAL_SIZE = 8_000  # elements: of a product with a vector, up to where BLAS takes one thread by itself
 SERIAL_WORK = 200_000  # multiplications: of a product of matrices, likewise
 SERIAL_FACTORS = 1_000  # elements of a matrix to be factored: older OpenBLAS shares its triangular products from there
@@ -49,9 +52,14 @@ def _tiled_gram(blocks: Iterable[FloatArray], columns: int, precision: npt.DType
     """X'X tile by tile, of which threads take one at a time."""
     pairs = cutting.gram_tiles(columns)
     product = partial(_quiet, partial(_tile_of_gram, precision))
-    found = np.zeros((columns, columns))
-    for a, b, part in ordered_map(product, ((block, *pair) for block in blocks for pair in pairs)):
-        _add(found[a, b], part)
+
+    def upper_half(leaf: Iterable[FloatArray]) -> Matrix:
+        half = np.zeros((columns, columns))
+        for a, b, part in ordered_map(product, ((block, *pair) for block in leaf for pair in pairs)):
+            _add(half[a, b], part)
+        return half
+
+    found = merged(map(upper_half, leaves(blocks)), _add)
     for a, b in pairs:
         if a != b:
             found[b, a] = found[a, b].T
@@ -168,13 +176,22 @@ def total(
     product: Callable[..., Any], X: Source, *beside: Any, factors: int, longest: int = cutting.PRODUCT_ROWS
 ) -> Any:
     """Sum what :func:`over_rows` yields; overflow is left to the caller, who looks at the result."""
-    parts = over_rows(product, X, *beside, factors=factors, longest=longest)
+    parts = over_rows(partial(_with_size, product), X, *beside, factors=factors, longest=longest)
     try:
-        found = next(parts).astype(np.float64, copy=False)
-        for part in parts:
-            _add(found, part)
+        return merged((_sum(leaf) for leaf in leaves(parts, itemgetter(0))), _add)
     finally:
         parts.close()  # else the traceback of an interrupt would keep it, and BLAS on one thread
+
+
+def _with_size(product: Callable[..., FloatArray], block: FloatArray, *beside: Any) -> SizedPart:
+    return block.nbytes, product(block, *beside)
+
+
+def _sum(parts: Iterator[SizedPart]) -> Matrix:
+    _, first = next(parts)
+    found = first.astype(np.float64, copy=False)
+    for _, part in parts:
+        _add(found, part)
     return found
 
 
@@ -219,9 +236,9 @@ def _opened(X: Source) -> tuple[int, Source]:
     return first.shape[1], chain([first], blocks)
 
 
-def _add(found: Matrix, part: FloatArray) -> None:
+def _add(found: Matrix, part: FloatArray) -> Matrix:
     with np.errstate(over="ignore", invalid="ignore"):
-        np.add(found, part, out=found)
+        return np.add(found, part, out=found)
 
 
 def _quiet(product: Callable[..., Any], parts: tuple[Any, ...]) -> Any:
