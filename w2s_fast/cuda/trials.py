@@ -11,6 +11,7 @@ from w2s_fast._jit import Matrix
 from w2s_fast.cuda import kernels
 from w2s_fast.cuda._shim import array_library, explained, free_bytes, multiprocessors, to_host
 from w2s_fast.kernels import lanes
+from w2s_fast.kernels.trials import VALUES
 
 BLOCK_THREADS = 128
 FEWEST_LANES = 4
@@ -54,7 +55,7 @@ def run_trials(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: i
     strong = len(arguments[-2])
     launch = Launch.of(count, strong, words, multiprocessors(), free_bytes())
     with explained():
-        out = xp.empty((count, lanes.VALUES))
+        out = xp.empty((count, VALUES))
         work = xp.empty(1 if launch.in_shared else launch.blocks * launch.teams * words)
         shared = 8 * launch.teams * words if launch.in_shared else 0
         moved = (xp.asarray(a) if isinstance(a, np.ndarray) else a for a in arguments)

@@ -7,46 +7,14 @@ directions that play the same part; they are chosen so that the target has one c
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from w2s_fast.gaussian.model import Features, GaussianModel, Matrix
+from w2s_fast.kernels.trials import Canonical
 
 RIGHT_ANGLE = 1e-12  # a cosine or sine below this is rounding
-
-
-class Canonical(NamedTuple):
-    """A model as arguments of :func:`w2s_fast.kernels.wishart.run_trial`, which says what they mean."""
-
-    hidden: int
-    cos: Matrix
-    sin: Matrix
-    inside: int
-    touching: int
-    target: Matrix
-    target_strong: Matrix
-    target_outside: Matrix
-    weak_root: Matrix
-    strong_root: Matrix
-
-    @property
-    def noise(self) -> Matrix:
-        """What label noise alone says, in coordinates of ``target``."""
-        said = np.zeros_like(self.target)
-        said[-1] = self.target[-1]
-        return said
-
-    @property
-    def unseen(self) -> Matrix:
-        """What V_s cannot say of the label, in coordinates of ``target``."""
-        directions, tilted = self.cos.size, slice(self.inside, self.touching)
-        missed = self.target.copy()
-        missed[:directions] = self.sin * self.target_outside
-        missed[directions:-2] = 0.0
-        missed[directions : directions + self.touching - self.inside] = (self.cos * self.target_outside)[tilted]
-        return missed
 
 
 def align_with(vector: Matrix) -> Matrix:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from w2s_fast import _check, _devices
 from w2s_fast._random import key, stream
 from w2s_fast._threads import ordered_map
-from w2s_fast.gaussian.coordinates import Canonical, canonical
+from w2s_fast.gaussian.coordinates import canonical
 from w2s_fast.gaussian.model import GaussianModel
+from w2s_fast.kernels.trials import RISKS, VALUES, VARIANCE_PARTS, Canonical
 from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.results.trials import Estimate, StudentVariance, Trials, VarianceParts, estimate_of
 
@@ -105,8 +106,8 @@ def simulate(
     parts = [Moments() for _ in spans]
     how: dict[str, Any] = {"seed": seed, "method": method, "ridge": ridge, "device": device, "workers": workers}
     for point, start, block in run_spans(model, spans, **how):
-        risks[point, start : start + len(block)] = block[:, :4]
-        parts[point].update(block[:, 4:])
+        risks[point, start : start + len(block)] = block[:, RISKS]
+        parts[point].update(block[:, VARIANCE_PARTS])
         if progress is not None:
             progress(point * trials + start + len(block), len(spans) * trials)
     weak, baseline, ceiling, w2s = np.moveaxis(risks.reshape(*labelled.shape, trials, 4), -1, 0).copy()
@@ -135,8 +136,8 @@ def run_spans(
 ) -> Iterator[tuple[int, int, Matrix]]:
     """Run spans in order, a chunk of trials at a time; yield (index of the span, first trial, values).
 
-    Values are (trials, 8): the four risks, then the inherited and reduced parts of the student's variance on the
-    pseudo-labelled rows and on new ones. A trial is the same in whatever span it is run.
+    Values are (trials, 8), as :mod:`w2s_fast.kernels.trials` names them. A trial is the same in whatever span it is
+    run.
     """
     if method == "auto":
         method = "wishart" if device == _devices.CPU else "philox"
@@ -161,7 +162,7 @@ def run_spans(
     blocks = ordered_map(run_span, (chunk for _, chunk in chunks), workers if device == _devices.CPU else 1)
     try:
         for (index, chunk), block in zip(chunks, blocks, strict=True):
-            block[:, :4] += floors
+            block[:, RISKS] += floors
             yield index, chunk.start, block
     finally:
         blocks.close()  # else the traceback of an interrupt would keep it, and BLAS on one thread
@@ -222,7 +223,7 @@ class PhiloxTrials:
 def _by_one_lane(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: int, *arguments: Any) -> Matrix:
     from w2s_fast.kernels import lanes
 
-    work, out = np.empty(lanes.work_size(n, *arguments)), np.empty((count, lanes.VALUES))
+    work, out = np.empty(lanes.work_size(n, *arguments)), np.empty((count, VALUES))
     lanes.run_trials((key[0], key[1]), first, n, N, *arguments, work, out)  # type: ignore[call-arg]
     return out
 
@@ -262,10 +263,10 @@ class WishartTrials:
 
         n, N, start, stop = span
         coordinates = self.at_scale if n < self.d_weak else self.hiding
-        out = np.empty((stop - start, 8))
+        out = np.empty((stop - start, VALUES))
         for trial, values in zip(range(start, stop), out, strict=True):
             rng = stream(self.seed, (n, N), trial)
-            run_trial(fields_of(rng), n, N, self.ridge or None, self.few, *coordinates, values)
+            run_trial(fields_of(rng), n, N, self.ridge or None, self.few, coordinates, values)
         return out
 
 

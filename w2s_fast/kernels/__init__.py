@@ -3,5 +3,8 @@
 ``moments``   fused streaming mean and variance
 ``sketch``    counter-based sparse-sign sketch of rows
 ``leastsq``   factorisations, and the least-squares fits and rank policy built on them
-``wishart``   one Monte Carlo trial of the Gaussian model from its sufficient statistics
+``trials``    what goes into a Monte Carlo trial of the Gaussian model, and what comes out
+``wishart``   such a trial, drawn from its sufficient statistics
+``lanes``     the same from a stream of which any entry can be drawn by itself, as GPUs want it
+``philox``, ``generator``   those streams
 """

@@ -15,7 +15,6 @@ from w2s_fast._jit import Matrix, Vector, kernel
 from w2s_fast.kernels.philox import Key, chi_square, fill_normals
 
 OWN, HIDDEN, REST, PSEUDO, BEYOND = range(5)  # strands of normals
-VALUES = 8  # of a trial
 CHI = 5  # the first strand of chi-squares: one a staircase, in the same order, and one for the hidden weights
 
 

@@ -27,6 +27,17 @@ from numpy.random import Generator
 from w2s_fast._jit import Matrix, Vector, kernel, part
 from w2s_fast.kernels.generator import Fields, generator_at
 from w2s_fast.kernels.leastsq import cholesky, solve_gram, solve_lower
+from w2s_fast.kernels.trials import (
+    BASELINE,
+    CEILING,
+    INHERITED,
+    INHERITED_NEW,
+    REDUCED,
+    REDUCED_NEW,
+    W2S,
+    WEAK,
+    Canonical,
+)
 
 GRAM_ASPECT = 2  # with this many rows a column, Gaussian rows have condition ~6: their Gram matrix is safe
 
@@ -220,16 +231,7 @@ def run_trial(
     N: int,
     ridge: float | None,
     few: bool | None,
-    hidden: int,
-    cos: Vector,
-    sin: Vector,
-    inside: int,
-    touching: int,
-    target: Vector,
-    target_strong: Vector,
-    target_outside: Vector,
-    weak_root: Matrix,
-    strong_root: Matrix,
+    model: Canonical,
     out: Vector,
 ) -> None:
     """Draw one trial; fill ``out`` with the risks of weak, baseline, ceiling and w2s, and the parts of w2s's variance.
@@ -237,14 +239,11 @@ def run_trial(
     Risks are those inside the span of the coordinates above. The parts are what label noise alone makes the student
     say, squared: inherited and reduced on the pseudo-labelled rows, then inherited and reduced on new rows.
 
-    ``fields``: of the random generator. ``cos``, ``sin``: of the w_i to V_s, in falling order of ``cos``. ``inside``
-    of them lie in V_s, ``touching`` have a component there. ``target``: label weights of the columns w, p, t, u, e;
-    ``target_strong``: of the directions of V_s (s_i, t, s_rest); ``target_outside``: of the q_i. ``ridge``: None for
-    none. ``few``: None where n >= d_weak and both n and N are at least GRAM_ASPECT d_strong, or with ridge, else True.
-    None of either compiles a second less. ``weak_root``, ``strong_root``: the features are latent coordinates times
-    these, which matters to ridge and to fits of fewer rows than columns.
+    ``fields``: of the random generator. ``ridge``: None for none. ``few``: None where n >= d_weak and both n and N are
+    at least GRAM_ASPECT d_strong, or with ridge, else True. To compile with None takes a second less.
     """
     rng = generator_at(fields)
+    hidden, cos, sin, inside, touching, target, target_strong, target_outside, weak_root, strong_root = model
     directions, kept, strong = cos.size, target.size, target_strong.size
     rest = strong - touching - (kept - directions - (touching - inside) - 2)
     X, own_rows, hidden_rows = labelled_rows(rng, n, hidden, kept, rest)
@@ -253,12 +252,12 @@ def run_trial(
     labels = np.dot(X[:, :kept].copy(), target)
     weights, hidden_energy = teacher_fit(X, labels, own_rows, hidden_rows, chi2, weak_root, ridge, few)
     noise_weights, noise_hidden = teacher_fit(X, noise, own_rows, hidden_rows, chi2, weak_root, ridge, few)
-    out[0] = squared_norm(weights - target[:directions]) + hidden_energy
+    out[WEAK] = squared_norm(weights - target[:directions]) + hidden_energy
 
     S = strong_features(X, cos, sin, inside, touching, kept, strong)
     unexplained = labels - np.dot(S, target_strong)
     gram = np.dot(S.T, S)
-    out[1] = squared_norm(fit_error(S, unexplained, gram, n, target_strong, strong_root, ridge, few))
+    out[BASELINE] = squared_norm(fit_error(S, unexplained, gram, n, target_strong, strong_root, ridge, few))
 
     # On a pseudo-labelled row the teacher says <s, said> + outside * h, the truth <s, target_strong> + truth_outside.
     T, h, g = pseudo_rows(rng, N, strong)
@@ -270,22 +269,22 @@ def run_trial(
     gram_pseudo = np.dot(T.T, T)
     rows, rows_unexplained = stack(S, unexplained, T, truth_outside)
     ceiling = fit_error(rows, rows_unexplained, gram + gram_pseudo, n + N, target_strong, strong_root, ridge, few)
-    out[2] = squared_norm(ceiling)
+    out[CEILING] = squared_norm(ceiling)
 
     noise_said = said_inside(noise_weights, cos, touching, strong)
     noise_outside = np.sqrt(squared_norm(sin * noise_weights) + noise_hidden)
-    out[4] = squared_norm(np.dot(T, noise_said)) / N
-    out[6] = squared_norm(noise_said)
+    out[INHERITED] = squared_norm(np.dot(T, noise_said)) / N
+    out[INHERITED_NEW] = squared_norm(noise_said)
     if ridge is not None or N < strong:
         student = fit_error(T, outside * h, gram_pseudo, N, said, strong_root, ridge, few)
         noise_student = noise_said + fit_error(
             T, noise_outside * h, gram_pseudo, N, noise_said, strong_root, ridge, few
         )
-        out[5] = squared_norm(np.dot(T, noise_student)) / N - out[4]
-        out[7] = squared_norm(noise_student) - out[6]
+        out[REDUCED] = squared_norm(np.dot(T, noise_student)) / N - out[INHERITED]
+        out[REDUCED_NEW] = squared_norm(noise_student) - out[INHERITED_NEW]
     else:  # the parts are uncorrelated: leave out their product, which has mean zero and would drown the smaller one
-        out[5] = noise_outside**2 * squared_norm(h) / N
+        out[REDUCED] = noise_outside**2 * squared_norm(h) / N
         solve_upper(T, h)
         student = outside * h
-        out[7] = noise_outside**2 * squared_norm(h)
-    out[3] = squared_norm(said - target_strong + student)
+        out[REDUCED_NEW] = noise_outside**2 * squared_norm(h)
+    out[W2S] = squared_norm(said - target_strong + student)

@@ -14,6 +14,7 @@ from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
 from w2s_fast.gaussian.simulate import Device, Method, Span, require_device, require_method, run_spans
 from w2s_fast.gaussian.theory import expected_risks, paper_bounds, w2s_variance
+from w2s_fast.kernels.trials import RISKS, VARIANCE_PARTS
 from w2s_fast.linalg.files import npz
 from w2s_fast.probing.design import Points
 from w2s_fast.results.metrics import FITS, columns_of, metric_of, quotients_of_means, values_of
@@ -145,8 +146,8 @@ class GaussianSource(Source):
         spans = [Span(*points[point], done[point], trials) for point in missing]
         how: dict[str, Any] = {"method": self.description.method, "ridge": self.description.ridge, "device": device}
         for index, first, values in run_spans(self.model, spans, seed=seed, workers=workers, **how):
-            columns = columns_of(dict(zip(FITS, values[:, :4].T, strict=True))).values()
-            yield [(missing[index], first, np.column_stack((*columns, values[:, 4:])))]
+            columns = columns_of(dict(zip(FITS, values[:, RISKS].T, strict=True))).values()
+            yield [(missing[index], first, np.column_stack((*columns, values[:, VARIANCE_PARTS])))]
 
     def theory(self, n: Any, N: Any) -> tuple[Theory, Theory]:
         if not self.has_theory:
