@@ -50,9 +50,9 @@ def report(file: Path, out: Path | None, formats: tuple[str, ...], overwrite: bo
     if as_json:
         print_json(study.describe())
     elif not quiet:
-        from w2s_fast.cli.table import print_lines
+        from w2s_fast.cli.table import print_series
 
-        print_lines(study.series(), study.title)
+        print_series(study.series(), study.title)
         if not study.is_complete:
             say(f"Not finished: {study.counts.sum():,} of {study.trials * study.counts.size:,} trials.")
         say("Written: " + ", ".join(map(str, written)))

@@ -48,9 +48,9 @@ def reproduce(
     if as_json:
         print_json({"seconds": seconds, "files": [str(path) for path in paths], "agreement": agreement._asdict()})
     elif not quiet:
-        from w2s_fast.cli.table import print_lines
+        from w2s_fast.cli.table import print_series
 
-        print_lines(task.shown(job), "Weak-to-strong studies")
+        print_series(task.shown(job), "Weak-to-strong studies")
         say(
             f"{agreement.means:,} mean risks against the exact theory: largest |z| {agreement.largest:.2f}, "
             f"root mean square {agreement.root_mean_square:.2f} (1 if only chance is at work)."

@@ -80,7 +80,7 @@ def run_study(options: dict[str, Any], source: Any, axes: dict[str, Any]) -> Non
     if options["as_json"]:
         print_json(study.describe())
     elif not options["quiet"]:
-        from w2s_fast.cli.table import print_lines
+        from w2s_fast.cli.table import print_series
 
-        print_lines(study.series(), study.title)
+        print_series(study.series(), study.title)
         say(f"{options['out']}: {study.trials:,} trials a point. Next: w2s-fast report {options['out']}")

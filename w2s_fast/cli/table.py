@@ -16,7 +16,7 @@ from w2s_fast.results.trials import Decomposition, Trials
 from w2s_fast.study.series import Series
 from w2s_fast.study.tables import NO_GAP, cell, cells, column_name, probe_rows, scale_of, shown_metrics, whole
 
-SHOWN = 6  # points of a line; files hold all
+SHOWN = 6  # points of a series; files hold all
 UNLIMITED = 10_000  # characters
 
 
@@ -25,9 +25,9 @@ def escape(text: str) -> str:
     return markup.escape(printable(text))
 
 
-def print_lines(lines: Sequence[Series], title: str) -> None:
-    """Print each line's risks and ratios, mean ± standard error, the exact theory beneath where there is one."""
-    metrics, doubtful = shown_metrics(lines), any(line.doubtful.any() for line in lines)
+def print_series(many: Sequence[Series], title: str) -> None:
+    """Print risks and ratios, mean ± standard error, the exact theory beneath where there is one."""
+    metrics, doubtful = shown_metrics(many), any(series.doubtful.any() for series in many)
     grid = Table(
         title=f"{escape(title)}: mean±standard error; risks of synthetic rows times 1000",
         caption="exact: expected risks in closed form, and ratios of them. Files hold every point." + NO_GAP * doubtful,
@@ -38,17 +38,17 @@ def print_lines(lines: Sequence[Series], title: str) -> None:
     grid.add_column("study", no_wrap=True)
     for name in ("n", "N", *map(column_name, metrics), *["in doubt"] * doubtful):
         grid.add_column(name, justify="right", no_wrap=True)
-    for line in lines:
-        step = max(1, (len(line.sizes) - 1) / (SHOWN - 1))
-        shown = sorted({round(i * step) for i in range(SHOWN) if round(i * step) < len(line.sizes)})
-        exact, _ = line.theory(line.sizes)
+    for series in many:
+        step = max(1, (len(series.sizes) - 1) / (SHOWN - 1))
+        shown = sorted({round(i * step) for i in range(SHOWN) if round(i * step) < len(series.sizes)})
+        exact, _ = series.theory(series.sizes)
         for number, index in enumerate(shown):
-            name = escape(line.label.replace(" = ", "=") or line.title) if number == 0 else ""
-            n, N = (line.sizes[index], line.fixed) if line.axis == "n" else (line.fixed, line.sizes[index])
-            doubts = [line.doubts.in_words(index)] * doubtful
-            grid.add_row(name, whole(int(n)), whole(int(N)), *cells(line, index, metrics), *doubts)
+            name = escape(series.label.replace(" = ", "=") or series.title) if number == 0 else ""
+            n, N = (series.sizes[index], series.fixed) if series.axis == "n" else (series.fixed, series.sizes[index])
+            doubts = [series.doubts.in_words(index)] * doubtful
+            grid.add_row(name, whole(int(n)), whole(int(N)), *cells(series, index, metrics), *doubts)
             if exact:
-                scaled = [exact[x][index] * scale_of(line, x) for x in METRICS]
+                scaled = [exact[x][index] * scale_of(series, x) for x in METRICS]
                 grid.add_row("", "", "exact", *(f"{value:.4g}" for value in scaled), style="dim")
         grid.add_section()
     _print_whole(grid)

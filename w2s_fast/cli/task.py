@@ -73,10 +73,10 @@ def task(
         files = [str(path) for path in paths]
         print_json({"seconds": seconds, "files": files, "claims": report.claim_rows(found)})
     elif not quiet:
-        from w2s_fast.cli.table import print_cells, print_lines
+        from w2s_fast.cli.table import print_cells, print_series
 
         title = runs[0].study.title
-        print_lines(runs[0].lines(title, ""), title)
+        print_series(runs[0].series(title, ""), title)
         print_cells(report.DIMENSION_HEAD, report.dimension_cells(chosen, runs), "Dimensions")
         print_cells(report.VARIANCE_HEAD, report.variance_cells(variances), "Variance")
         print_cells(report.CLAIM_HEAD, report.claim_cells(found), "Claims")

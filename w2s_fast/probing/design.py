@@ -30,7 +30,7 @@ class Design:
     test, test_index : Rows, ndarray of int64
         What the test rows are rows of, and which.
     teachers, students : mapping of str to Learner
-    spoken : mapping of Pair to ndarray, or None
+    projections : mapping of Pair to ndarray, or None
         For a decomposition: the matrix C (p_strong, p_weak) that takes a teacher's weights to those of the student's
         closest fit to it over the pool.
     """
@@ -44,7 +44,7 @@ class Design:
     test_index: Indices
     teachers: Mapping[str, Learner]
     students: Mapping[str, Learner]
-    spoken: Mapping[Pair, Matrix] | None
+    projections: Mapping[Pair, Matrix] | None
 
     @classmethod
     def of(cls, task: Task, n: Any, N: Any, seed: int, decompose: bool = False) -> Design:
@@ -64,11 +64,11 @@ class Design:
         found._require_enough_rows()
         if not decompose:
             return found
-        spoken = {(t, s): _spoken(teachers[t], students[s], pool) for t in teachers for s in students}
-        return cls(task, found.n, found.N, seed, pool, test, index, teachers, students, spoken)
+        projections = {(t, s): _projection(teachers[t], students[s], pool) for t in teachers for s in students}
+        return cls(task, found.n, found.N, seed, pool, test, index, teachers, students, projections)
 
     def _require_enough_rows(self) -> None:
-        sizes = [tuple(max(size) for size in zip(*group, strict=True)) for group in self.groups]
+        sizes = [tuple(max(size) for size in zip(*group, strict=True)) for group in self.nested_points]
         if max(map(sum, sizes)) > len(self.pool):
             n, N = max(sizes, key=sum)
             raise ValueError(
@@ -81,7 +81,7 @@ class Design:
         return list(zip(self.n.ravel().tolist(), self.N.ravel().tolist(), strict=True))
 
     @property
-    def groups(self) -> list[Points]:
+    def nested_points(self) -> list[Points]:
         """Points that share the rows of a trial."""
         return [self.points] if self.task.nested else [[point] for point in self.points]
 
@@ -95,7 +95,7 @@ class Design:
         return self.test.labels[self.test_index]
 
 
-def _spoken(teacher: Learner, student: Learner, pool: Indices) -> Matrix:
+def _projection(teacher: Learner, student: Learner, pool: Indices) -> Matrix:
     with single_threaded_blas():
         total = None
         for block in gathered(len(pool), max(teacher.columns, student.columns)):

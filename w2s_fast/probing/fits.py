@@ -124,10 +124,10 @@ class Learner:
 
     def predict(self, index: Indices, weights: Matrix) -> Matrix:
         """Predictions (m, c) of weights (p, c) for training rows."""
-        said = np.empty((len(index), weights.shape[1]))
+        predicted = np.empty((len(index), weights.shape[1]))
         for block in gathered(len(index), self.columns):
-            said[block] = self.estimator.predict(self.rows(index[block]), weights)
-        return said
+            predicted[block] = self.estimator.predict(self.rows(index[block]), weights)
+        return predicted
 
     def scores(self, weights: Matrix, index: Indices, labels: Matrix, keep: bool) -> Scores:
         """Errors of weights (c, p, k) on test rows with labels (m, k), from residuals: sums would cancel small ones."""
@@ -136,11 +136,11 @@ class Learner:
         squares, hits = np.zeros((c, k)), np.zeros((c, k))
         predictions = np.empty((c, k, len(index))) if keep else None
         for block in gathered(len(index), max(p, c * k)):
-            said = self.estimator.predict(self.rows(index[block], test=True), stacked).reshape(-1, c, k)
+            predicted = self.estimator.predict(self.rows(index[block], test=True), stacked).reshape(-1, c, k)
             truth = labels[block, None, :]
             if predictions is not None:
-                predictions[:, :, block] = np.moveaxis(said, 0, -1)
-            hits += np.sum(said * truth > 0, axis=0)
-            said -= truth
-            squares += np.einsum("mck,mck->ck", said, said)
+                predictions[:, :, block] = np.moveaxis(predicted, 0, -1)
+            hits += np.sum(predicted * truth > 0, axis=0)
+            predicted -= truth
+            squares += np.einsum("mck,mck->ck", predicted, predicted)
         return Scores(squares / len(index), hits / len(index), predictions)

@@ -1,7 +1,7 @@
 """Weak-to-strong studies on real features: linear probes in place of the Gaussian model.
 
 ``data`` holds the rows, ``design`` what all trials share, ``trial``, ``fits`` and ``estimators`` the fits of one trial,
-``outcomes`` what becomes of them.
+``trial_results`` what becomes of them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from w2s_fast._random import stream
 from w2s_fast._threads import ordered_map
 from w2s_fast.probing.data import Task
 from w2s_fast.probing.design import Design, Pair
-from w2s_fast.probing.outcomes import Collected, Outcome, joined
-from w2s_fast.probing.trial import Group
+from w2s_fast.probing.trial import NestedFits
+from w2s_fast.probing.trial_results import Collected, TrialResult, joined
 from w2s_fast.results.trials import Trials
 
 SPLITS, NOISE = (0,), (2,)  # coordinates of the random streams: a permutation a trial, and its label noise
@@ -132,9 +132,9 @@ def run_design(
     _check.callback(progress, "progress")
     trials = _check.integer(trials, "trials", minimum=1)
     found = {pair: Collected(design, trials) for pair in design.pairs}
-    for trial, outcomes in run_trials(design, range(trials), workers=_check.workers(workers)):
-        for pair, outcome in outcomes.items():
-            found[pair].add(trial, outcome)
+    for trial, results in run_trials(design, range(trials), workers=_check.workers(workers)):
+        for pair, result in results.items():
+            found[pair].add(trial, result)
         if progress is not None:
             progress(trial + 1, trials)
     return {pair: collected.trials() for pair, collected in found.items()}
@@ -142,8 +142,8 @@ def run_design(
 
 def run_trials(
     design: Design, trials: Iterable[int], *, workers: int | None = None
-) -> Iterator[tuple[int, dict[Pair, Outcome]]]:
-    """Run the given trials of all points together; yield (trial, outcome of each pair) in order."""
+) -> Iterator[tuple[int, dict[Pair, TrialResult]]]:
+    """Run the given trials of all points together; yield (trial, result of each pair) in order."""
     return ordered_map(ProbeTrials(design), trials, workers)
 
 
@@ -153,14 +153,14 @@ class ProbeTrials:
 
     design: Design
 
-    def __call__(self, trial: int) -> tuple[int, dict[Pair, Outcome]]:
+    def __call__(self, trial: int) -> tuple[int, dict[Pair, TrialResult]]:
         design = self.design
         labels = design.task.rows.labels
         if design.task.label_noise:
             labels = labels + design.task.label_noise * stream(design.seed, NOISE, trial).standard_normal(labels.shape)
-        groups = []
-        for points in design.groups:
+        parts = []
+        for points in design.nested_points:
             place = SPLITS if design.task.nested else (*SPLITS, *points[0])
             order = stream(design.seed, place, trial).permutation(design.pool)
-            groups.append(Group(design, points, order, labels).outcomes())
-        return trial, {pair: joined([outcomes[pair] for outcomes in groups]) for pair in design.pairs}
+            parts.append(NestedFits(design, points, order, labels).results())
+        return trial, {pair: joined([results[pair] for results in parts]) for pair in design.pairs}

@@ -12,12 +12,12 @@ import numpy as np
 from w2s_fast.probing.data import Indices, Matrix
 from w2s_fast.probing.design import Design, Pair, Points
 from w2s_fast.probing.fits import Fit, Learner, Scores, Sums
-from w2s_fast.probing.outcomes import Outcome
+from w2s_fast.probing.trial_results import TrialResult
 
 Tops = Iterable[Sums | None]  # sums over the first rows, for each of several sizes; None where no sums can serve
 
 
-class Group:
+class NestedFits:
     """One order of the rows: the first ones are labelled, those behind them pseudo-labelled."""
 
     def __init__(self, design: Design, points: Points, order: Indices, labels: Matrix) -> None:
@@ -29,14 +29,14 @@ class Group:
         self.known, self.hidden = labels[self.labelled], labels[self.pseudo]
         self.k = labels.shape[1]
 
-    def outcomes(self) -> dict[Pair, Outcome]:
+    def results(self) -> dict[Pair, TrialResult]:
         """Fit teachers, let them label, fit students, and test."""
         taught = {
             name: self._labelled_fits(learner, self._labelled_sums(learner, self.ns[-1]))
             for name, learner in self.design.teachers.items()
         }
-        said = [self._said(learner, taught[name]) for name, learner in self.design.teachers.items()]
-        labels = np.hstack([self.hidden, *said])
+        pseudo_labels = [self._pseudo_labels(learner, taught[name]) for name, learner in self.design.teachers.items()]
+        labels = np.hstack([self.hidden, *pseudo_labels])
         tested = {name: self._test(learner, taught[name]) for name, learner in self.design.teachers.items()}
         found = {}
         for name, learner in self.design.students.items():
@@ -44,7 +44,7 @@ class Group:
             inherited = self._inherited(name, taught)
             scores = self._test(learner, fits + inherited)
             for place, teacher in enumerate(self.design.teachers):
-                found[teacher, name] = self._outcome(place, taught[teacher], tested[teacher], fits, scores)
+                found[teacher, name] = self._result(place, taught[teacher], tested[teacher], fits, scores)
         return found
 
     def _labelled_sums(self, learner: Learner, most: int) -> Tops:
@@ -60,7 +60,7 @@ class Group:
             for n, sums in zip(self.ns, tops, strict=True)
         ]
 
-    def _said(self, teacher: Learner, fits: Sequence[Fit]) -> Matrix:
+    def _pseudo_labels(self, teacher: Learner, fits: Sequence[Fit]) -> Matrix:
         """Pseudo-labels (N, n times k) of the teacher of every n."""
         return teacher.predict(self.pseudo, np.hstack([fit.weights for fit in fits]))
 
@@ -75,7 +75,7 @@ class Group:
             for n, _ in points:
                 ceilings[n, N] = self._ceiling(student, few[self.ns.index(n)], sums, n, N)
             places = [(t, point) for t in range(len(self.design.teachers)) for point in points]
-            columns = np.concatenate([self._columns_said(t, n) for t, (n, _) in places])
+            columns = np.concatenate([self._columns_of_teacher(t, n) for t, (n, _) in places])
             fit = student.fit(
                 self.pseudo[:N],
                 partial(labels.__getitem__, (slice(N), columns)),
@@ -87,8 +87,8 @@ class Group:
         baselines = self._labelled_fits(student, few)
         return baselines + [ceilings[p] for p in self.points] + [w2s[t, p] for t in teachers for p in self.points]
 
-    def _columns_said(self, teacher: int, n: int) -> Indices:
-        """Columns of [hidden | said by the first teacher for every n | ...]."""
+    def _columns_of_teacher(self, teacher: int, n: int) -> Indices:
+        """Columns of [hidden | those of the first teacher for every n | ...]."""
         return self.k * (1 + teacher * len(self.ns) + self.ns.index(n)) + np.arange(self.k)
 
     def _ceiling(self, student: Learner, few: Sums | None, many: Sums | None, n: int, N: int) -> Fit:
@@ -98,22 +98,22 @@ class Group:
 
     def _inherited(self, student: str, taught: Mapping[str, list[Fit]]) -> list[Fit]:
         """What the student can say of every teacher of every n, if asked for."""
-        if self.design.spoken is None:
+        if self.design.projections is None:
             return []
         return [
-            fit._replace(weights=self.design.spoken[teacher, student] @ fit.weights)
+            fit._replace(weights=self.design.projections[teacher, student] @ fit.weights)
             for teacher, fits in taught.items()
             for fit in fits
         ]
 
     def _test(self, learner: Learner, fits: Sequence[Fit]) -> Scores:
         weights = np.stack([fit.weights for fit in fits])
-        keep = self.design.spoken is not None
+        keep = self.design.projections is not None
         return learner.scores(weights, self.design.test_index, self.design.test_labels, keep)
 
-    def _outcome(
+    def _result(
         self, teacher: int, taught: Sequence[Fit], tested: Scores, fits: Sequence[Fit], scores: Scores
-    ) -> Outcome:
+    ) -> TrialResult:
         """Put together what belongs to each point."""
         first, teachers = len(self.ns), len(self.design.teachers)
         weak = np.array([self.ns.index(n) for n, _ in self.points])
@@ -126,11 +126,11 @@ class Group:
         predictions = None
         if tested.predictions is not None and scores.predictions is not None:
             inherited = first + len(self.points) * (1 + teachers) + first * teacher + weak
-            said = tested.predictions[weak], scores.predictions[w2s], scores.predictions[inherited]
-            predictions = np.stack(said, axis=1)
+            kept = tested.predictions[weak], scores.predictions[w2s], scores.predictions[inherited]
+            predictions = np.stack(kept, axis=1)
         flags = of(*(np.array([fit.ill_conditioned for fit in found]) for found in (taught, fits)))
         flags[:, 3] |= flags[:, 0]  # labels that hang on rounding make a student that does
-        return Outcome(of(tested.errors, scores.errors), of(tested.hits, scores.hits), flags, predictions)
+        return TrialResult(of(tested.errors, scores.errors), of(tested.hits, scores.hits), flags, predictions)
 
 
 def _in_file_order(index: Indices, sizes: Sequence[int]) -> Indices:

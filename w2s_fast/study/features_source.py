@@ -12,8 +12,8 @@ from w2s_fast._devices import CPU
 from w2s_fast.gaussian.simulate import Device, Method
 from w2s_fast.probing.data import Rows, Task
 from w2s_fast.probing.design import Design, Points
-from w2s_fast.probing.outcomes import Outcome
 from w2s_fast.probing.probe import run_trials
+from w2s_fast.probing.trial_results import TrialResult
 from w2s_fast.results.metrics import ACCURACIES, FITS, columns_of
 from w2s_fast.results.trials import ILL_CONDITIONED
 from w2s_fast.study import fields
@@ -123,9 +123,9 @@ class FeaturesSource(Source):
         if self.task is None:
             raise ValueError("a study file does not hold real features: give them again, as Study(task, ..., path=...)")
         design = _design(self.task, points, seed)
-        for trial, outcomes in run_trials(design, range(min(done), trials), workers=workers):
-            (outcome,) = outcomes.values()
-            values = _values_of(outcome, self.task.has_signs)
+        for trial, results in run_trials(design, range(min(done), trials), workers=workers):
+            (result,) = results.values()
+            values = _values_of(result, self.task.has_signs)
             yield [(point, trial, values[point : point + 1]) for point in range(len(points))]
 
 
@@ -151,7 +151,7 @@ def _design(task: Task, points: Points, seed: int) -> Design:
     return Design.of(task, n, N, seed)
 
 
-def _values_of(outcome: Outcome, signs: bool) -> Matrix:
+def _values_of(result: TrialResult, signs: bool) -> Matrix:
     """Columns of one trial of real features at each point."""
-    columns = columns_of(dict(zip(FITS, outcome.errors[:, :, 0].T, strict=True))).values()
-    return np.column_stack((*columns, outcome.ill_conditioned, *([outcome.hits[:, :, 0]] if signs else [])))
+    columns = columns_of(dict(zip(FITS, result.errors[:, :, 0].T, strict=True))).values()
+    return np.column_stack((*columns, result.ill_conditioned, *([result.hits[:, :, 0]] if signs else [])))

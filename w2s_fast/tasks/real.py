@@ -123,13 +123,13 @@ class Run(NamedTuple):
         """Every trial of a metric, (points, trials); NaN at points in doubt."""
         return np.where(self.doubts.of(metric)[:, None], np.nan, getattr(self.study.result, metric))
 
-    def lines(self, title: str, label: str) -> list[Series]:
+    def series(self, title: str, label: str) -> list[Series]:
         """Results along n and along N under names of their own; ratios in doubt are NaN."""
         study, summary, doubts = self.study, dict(self.study.summary()), self.doubts
         for name in (*ratios(), *quotients_of_means()):
             summary[name] = Estimate(*(np.where(doubts.of(name), np.nan, part) for part in summary[name]))
-        lines = series_of(title, [], study.scenarios, study.points, study.counts, summary, doubts)
-        return [replace(line, label=label) for line in lines]
+        found = series_of(title, [], study.scenarios, study.points, study.counts, summary, doubts)
+        return [replace(series, label=label) for series in found]
 
 
 def plan(task: RealTask, features: Mapping[str, Features], *, trials: int, seed: int) -> list[Run]:

@@ -80,7 +80,7 @@ def _draw(task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed], fo
 
     clean = [run for run in runs if not run.noise_variance]
     same_student = comparable(task, runs)
-    draw(clean[0].lines(clean[0].study.title, ""), path("risks"))
+    draw(clean[0].series(clean[0].study.title, ""), path("risks"))
     yield path("risks")
     teachers = [(run, run.pair.teacher) for run in same_student]
     draw_comparison(_lines(teachers, f"{task.title}, to {task.pairs[0].student}"), path("teachers"))
@@ -105,7 +105,7 @@ def _draw(task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed], fo
 
 def _lines(runs: Sequence[tuple[Run, str]], title: str) -> list[Series]:
     """Lines of several runs, each under a name."""
-    return [line for run, label in runs for line in run.lines(title, label)]
+    return [series for run, label in runs for series in run.series(title, label)]
 
 
 def _estimate(task: RealTask, run: Run, metric: str) -> Estimate:

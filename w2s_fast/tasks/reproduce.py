@@ -128,8 +128,8 @@ def shown(work: Job) -> list[Series]:
 def _lines(study: Study, group: tuple[int, ...]) -> list[Series]:
     """Lines of some values of d_shared, in the order given."""
     return [
-        line
+        series
         for d_shared in group
-        for line in study.series()
-        if round(line.scenario.description.axes["d_shared"]) == d_shared
+        for series in study.series()
+        if round(series.scenario.description.axes["d_shared"]) == d_shared
     ]

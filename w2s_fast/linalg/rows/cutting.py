@@ -16,10 +16,8 @@ UNTILED = 2_048  # columns of X'X made whole: more at a time, and adding the blo
 TILE_COLUMNS = 512  # of X'X beyond: 6 % over BLAS's time for all of it at 4,096, against 26 % in one piece
 READING = 16  # multiplications that BLAS does on one thread in the time it takes to read an element
 BLOCK_WORK = 10**7  # multiplications, 0.2 ms: below, handing a block to a thread costs more than it saves
-LONGEST_BLOCK, LARGEST_BLOCK = (
-    4_096,
-    64 << 20,
-)  # rows, and bytes of float64, that are read at once: BLAS wants long sums
+LONGEST_BLOCK = 4_096  # rows that are read at once: BLAS wants long sums
+LARGEST_BLOCK = 64 << 20  # bytes of float64, likewise
 MOMENTS_SIZE = 2**21  # elements that one thread reads for moments, 0.5 ms: handing out smaller tiles shows
 MOMENTS_COLUMNS = 2**14
 GATHERED = 2**21  # numbers gathered from scattered rows at a time, 16 MiB of float64

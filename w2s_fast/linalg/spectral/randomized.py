@@ -37,8 +37,8 @@ from w2s_fast.linalg.spectral.orthonormal import householder, leading_eigenvecto
 
 Triple = tuple[FloatArray, FloatArray, FloatArray]
 MANY_ITERATIONS = 7  # of the peer's "auto" where components are few
-MODEST = 4  # and where they are many
-MANY = 0.1  # of min(N, D) components
+FEW_ITERATIONS = 4  # and where they are many
+MANY_COMPONENTS = 0.1  # of min(N, D)
 SMALL = 256  # columns whose eigenvectors take less time than the calls of Krylov
 TOLD = 3.0  # roots of eps, times the largest singular value: below, squares lose up to 8 % of error in a Krylov space
 EXTRA_BLOCKS = 3  # of a Krylov space beside those that make ``width`` columns; fewer for steep spectra, more for slow
@@ -128,7 +128,7 @@ def randomized_svd(
     tall: Any = X.T if wide else X
     key = key64(random_state)
     if iterations is None:
-        iterations = MODEST if k >= MANY * min(X.shape) else MANY_ITERATIONS
+        iterations = FEW_ITERATIONS if k >= MANY_COMPONENTS * min(X.shape) else MANY_ITERATIONS
     with single_threaded_blas():  # threads of BLAS that wait for work would slow those of the passes
         try:
             U, s, Vt = _decomposed(tall, k, width, iterations, key, svd_lapack_driver)
@@ -168,7 +168,7 @@ def left_to_gain(k: int, iterations: int) -> float:
     With this errors are 0.989 to 1.0005 of the peer's for 1/i, 1/sqrt(i), i^-1/4, 0.98^i, a step and noise, k = 10 to
     500 of 1,000 to 4,096. Beyond 7, every iteration takes it to a tenth.
     """
-    return (6e-4 if iterations <= MODEST else 1e-4 * 0.1 ** max(iterations - MANY_ITERATIONS, 0)) * k**0.5
+    return (6e-4 if iterations <= FEW_ITERATIONS else 1e-4 * 0.1 ** max(iterations - MANY_ITERATIONS, 0)) * k**0.5
 
 
 def gram_is_cheaper(N: int, D: int, width: int) -> bool:

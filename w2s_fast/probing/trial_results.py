@@ -1,4 +1,4 @@
-"""What trials of a probe lead to: outcomes of each, collected into the Trials that callers get."""
+"""What trials of a probe lead to: the results of each, collected into the Trials that callers get."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from w2s_fast.probing.design import Design
 from w2s_fast.results.trials import Accuracy, Decomposition, Flags, IllConditioned, Trials
 
 
-class Outcome(NamedTuple):
+class TrialResult(NamedTuple):
     """One trial of one pair at every point; fits are weak, baseline, ceiling, w2s."""
 
     errors: Matrix  # (points, 4, k)
@@ -22,11 +22,11 @@ class Outcome(NamedTuple):
     predictions: Matrix | None  # (points, 3, k, test rows): teacher, student, and what the student inherits
 
 
-def joined(outcomes: Sequence[Outcome]) -> Outcome:
-    """Join outcomes along points."""
-    fields: Iterator[Any] = zip(*outcomes, strict=True)
+def joined(results: Sequence[TrialResult]) -> TrialResult:
+    """Join results along points."""
+    fields: Iterator[Any] = zip(*results, strict=True)
     found: list[Any] = [None if parts[0] is None else np.concatenate(parts) for parts in fields]
-    return Outcome(*found)
+    return TrialResult(*found)
 
 
 class Collected:
@@ -37,13 +37,13 @@ class Collected:
         shape = design.n.size, 4, design.task.rows.labels.shape[1], trials
         self.errors, self.hits = np.empty(shape), np.empty(shape)
         self.ill_conditioned = np.empty((design.n.size, 4, trials), np.bool_)
-        self.predictions = Moments() if design.spoken is not None else None
+        self.predictions = Moments() if design.projections is not None else None
 
-    def add(self, trial: int, outcome: Outcome) -> None:
-        self.errors[..., trial], self.hits[..., trial] = outcome.errors, outcome.hits
-        self.ill_conditioned[..., trial] = outcome.ill_conditioned
-        if self.predictions is not None and outcome.predictions is not None:
-            self.predictions.update(outcome.predictions[None])
+    def add(self, trial: int, result: TrialResult) -> None:
+        self.errors[..., trial], self.hits[..., trial] = result.errors, result.hits
+        self.ill_conditioned[..., trial] = result.ill_conditioned
+        if self.predictions is not None and result.predictions is not None:
+            self.predictions.update(result.predictions[None])
 
     def trials(self) -> Trials:
         """Results in the shape of the points, without the axis of label columns where the labels had none."""
