@@ -47,7 +47,7 @@ def plan(pilot: Path | None, **options: Any) -> None:
     """Tell how many labels and pseudo-labels reach a wanted PGR, and how long a grid takes.
 
     From a spec: --n asks for N, --N asks for n; both also tell how long the grid would run with --trials, after timing
-    a few of its trials. From a PILOT study file: the same for what its lines hold fixed. Gaussian models without ridge
+    a few of its trials. From a PILOT study file: the same for what its series hold fixed. Gaussian models without ridge
     are answered exactly; all else by fits of a + b / (x - c) to the pilot's means, with a 90 % interval.
 
     \b
@@ -95,7 +95,7 @@ def from_spec(options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
 
 
 def from_pilot(pilot: Path, options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
-    """Answer for what the lines of a study file hold fixed."""
+    """Answer for what the series of a study file hold fixed."""
     from w2s_fast.study.forecast import answer, run_time
     from w2s_fast.study.study import Study
 
@@ -103,7 +103,7 @@ def from_pilot(pilot: Path, options: dict[str, Any]) -> tuple[list[Answer], RunT
     if given:
         raise click.UsageError(f"{', '.join(given)}: a pilot file says that itself")
     study = Study.open(pilot)
-    return [answer(line, options["pgr"]) for line in study.series()], run_time(
+    return [answer(series, options["pgr"]) for series in study.series()], run_time(
         study, options["trials"], options["workers"]
     )
 

@@ -42,14 +42,14 @@ def require_matplotlib() -> None:
         raise ImportError('figures need matplotlib: python -m pip install "w2s_fast[plot]"')
 
 
-def draw(lines: Sequence[Series], path: str | os.PathLike[str]) -> None:
-    """Draw a column of panels a line, risks above ratios, into a PNG, SVG or PDF file."""
-    _write(panels(lines), path)
+def draw(many: Sequence[Series], path: str | os.PathLike[str]) -> None:
+    """Draw a column of panels a series, risks above ratios, into a PNG, SVG or PDF file."""
+    _write(panels(many), path)
 
 
-def draw_comparison(lines: Sequence[Series], path: str | os.PathLike[str]) -> None:
+def draw_comparison(many: Sequence[Series], path: str | os.PathLike[str]) -> None:
     """Draw PGR above OPR with all scenarios in one panel for each axis, into a PNG, SVG or PDF file."""
-    _write(comparison(lines), path)
+    _write(comparison(many), path)
 
 
 def _styled(function: Callable[P, R]) -> Callable[P, R]:
@@ -110,40 +110,42 @@ def draw_against(x: Mapping[str, float], label: str, panels: Sequence[Panel], pa
 
 
 @_styled
-def panels(lines: Sequence[Series]) -> Any:
-    """Figure with a column of panels a line, risks above ratios."""
-    columns = len(lines) if len(lines) <= 3 else 2
-    bands = math.ceil(len(lines) / columns)
+def panels(many: Sequence[Series]) -> Any:
+    """Figure with a column of panels a series, risks above ratios."""
+    columns = len(many) if len(many) <= 3 else 2
+    bands = math.ceil(len(many) / columns)
     figure, axes = _figure((5.4 * columns, 6.6 * bands), 2 * bands, columns, height_ratios=(3, 2) * bands)
-    for index, line in enumerate(lines):
+    for index, series in enumerate(many):
         band, column = divmod(index, columns)
-        _draw_risks(axes[2 * band, column], line)
-        _draw_ratios(axes[2 * band + 1, column], line)
-    for index in range(len(lines), bands * columns):
+        _draw_risks(axes[2 * band, column], series)
+        _draw_ratios(axes[2 * band + 1, column], series)
+    for index in range(len(many), bands * columns):
         for row in (-2, -1):
             axes[row, index % columns].set_visible(False)
-    _add_legend(figure, axes[0, 0], lines)
+    _add_legend(figure, axes[0, 0], many)
     return figure
 
 
 @_styled
-def comparison(lines: Sequence[Series]) -> Any:
+def comparison(many: Sequence[Series]) -> Any:
     """Figure of PGR above OPR, a colour a scenario, a column an axis."""
     columns: dict[str, list[Series]] = {}
-    for line in lines:
-        columns.setdefault(_axis_label(line), []).append(line)
+    for series in many:
+        columns.setdefault(_axis_label(series), []).append(series)
     figure, axes = _figure((5.4 * len(columns), 3.1 * len(ratios())), len(ratios()), len(columns))
-    colours = dict(zip(dict.fromkeys(line.label for line in lines), LABELS * len(lines), strict=False))
+    colours = dict(zip(dict.fromkeys(series.label for series in many), LABELS * len(many), strict=False))
     for column, members in enumerate(columns.values()):
         for row, metric in enumerate(ratios()):
-            for level, line in enumerate(members):
-                _draw_metric(axes[row, column], line, metric, colours[line.label], line.label, level / len(members))
+            for level, series in enumerate(members):
+                _draw_metric(
+                    axes[row, column], series, metric, colours[series.label], series.label, level / len(members)
+                )
             _finish(axes[row, column], members[0])
             axes[row, column].axhline(1.0, color="black", lw=0.8, alpha=0.5)
             axes[row, column].set_ylabel(METRICS[metric].label)
         _keep_pgr_readable(axes[0, column], members)
         axes[0, column].set_title(members[0].title, fontsize=11)
-    _add_legend(figure, axes[0, 0], lines)
+    _add_legend(figure, axes[0, 0], many)
     return figure
 
 
@@ -185,9 +187,9 @@ def _write(figure: Any, path: str | os.PathLike[str]) -> None:
         figure.savefig(file, format=suffix, dpi=150, metadata=METADATA.get(suffix))
 
 
-def _axis_label(line: Series) -> str:
-    name = "labelled rows n" if line.axis == "n" else "pseudo-labelled rows N"
-    return f"{name}   ({line.where})"
+def _axis_label(series: Series) -> str:
+    name = "labelled rows n" if series.axis == "n" else "pseudo-labelled rows N"
+    return f"{name}   ({series.where})"
 
 
 def _is_wide(sizes: npt.NDArray[np.int64]) -> bool:
@@ -201,83 +203,83 @@ def _curve_sizes(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.union1d(dense, sizes)
 
 
-def _draw_metric(axes: Any, line: Series, metric: str, colour: str, name: str, level: float = 0.0) -> None:
+def _draw_metric(axes: Any, series: Series, metric: str, colour: str, name: str, level: float = 0.0) -> None:
     """Points with error bars, the exact curve (or a thin line between points), and the paper's bound dotted.
 
     Risks in doubt are hollow points; ratios in doubt crosses at the foot of the panel, of which ``level`` is a share.
     """
-    mean, stderr = line.summary[metric]
-    axes.errorbar(line.sizes, mean, yerr=stderr, color=colour, fmt="o", ms=3.5, lw=1.2, capsize=2, label=name)
-    doubtful = line.doubts.of(metric)
+    mean, stderr = series.summary[metric]
+    axes.errorbar(series.sizes, mean, yerr=stderr, color=colour, fmt="o", ms=3.5, lw=1.2, capsize=2, label=name)
+    doubtful = series.doubts.of(metric)
     if metric in FITS:
-        axes.plot(line.sizes[doubtful], mean[doubtful], "o", color=colour, mfc="white", ms=3.5, zorder=3)
+        axes.plot(series.sizes[doubtful], mean[doubtful], "o", color=colour, mfc="white", ms=3.5, zorder=3)
     else:  # there is no value to draw
         low = DOUBT_BAND[0] + level * (DOUBT_BAND[1] - DOUBT_BAND[0])
         axes.plot(
-            line.sizes[doubtful],
+            series.sizes[doubtful],
             np.full(doubtful.sum(), low),
             "x",
             color=colour,
             ms=5,
             transform=axes.get_xaxis_transform(),
         )
-    curve = _curve_sizes(line.sizes)
-    exact, bounds = line.theory(curve)
+    curve = _curve_sizes(series.sizes)
+    exact, bounds = series.theory(curve)
     if metric not in exact:
-        axes.plot(line.sizes, mean, color=colour, lw=1.0)
+        axes.plot(series.sizes, mean, color=colour, lw=1.0)
         return
     for values, style in ((exact[metric], "-"), (bounds.get(metric, exact[metric]), ":")):
         axes.plot(curve, np.where(np.isfinite(values), values, np.nan), color=colour, lw=1.3, ls=style)
 
 
-def _finish(axes: Any, line: Series) -> None:
-    axes.set_xlabel(_axis_label(line))
-    if _is_wide(line.sizes):
+def _finish(axes: Any, series: Series) -> None:
+    axes.set_xlabel(_axis_label(series))
+    if _is_wide(series.sizes):
         axes.set_xscale("log")
     axes.grid(alpha=0.25, lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_risks(axes: Any, line: Series) -> None:
+def _draw_risks(axes: Any, series: Series) -> None:
     for fit, name in FITS.items():
-        _draw_metric(axes, line, fit, COLOURS[fit], name)
-    _finish(axes, line)
-    axes.set_title(", ".join(filter(None, (line.title, line.label))), fontsize=11)
-    axes.set_ylabel(line.scenario.risk_name)
-    if line.scenario.has_log_risks and any(np.any(line.summary[fit].mean > 0) for fit in FITS):
+        _draw_metric(axes, series, fit, COLOURS[fit], name)
+    _finish(axes, series)
+    axes.set_title(", ".join(filter(None, (series.title, series.label))), fontsize=11)
+    axes.set_ylabel(series.scenario.risk_name)
+    if series.scenario.has_log_risks and any(np.any(series.summary[fit].mean > 0) for fit in FITS):
         axes.set_yscale("log")
 
 
-def _draw_ratios(axes: Any, line: Series) -> None:
-    drawn = [name for name in ratios() if name in line.summary]
+def _draw_ratios(axes: Any, series: Series) -> None:
+    drawn = [name for name in ratios() if name in series.summary]
     for level, (name, colour) in enumerate(zip(drawn, RATIOS * len(drawn), strict=False)):
-        _draw_metric(axes, line, name, colour, METRICS[name].label, level / len(drawn))
-    _finish(axes, line)
+        _draw_metric(axes, series, name, colour, METRICS[name].label, level / len(drawn))
+    _finish(axes, series)
     axes.axhline(1.0, color="black", lw=0.8, alpha=0.5)
     axes.set_ylabel(", ".join(METRICS[name].label for name in drawn))
-    _keep_pgr_readable(axes, [line])
+    _keep_pgr_readable(axes, [series])
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="best")
 
 
-def _keep_pgr_readable(axes: Any, lines: Iterable[Series]) -> None:
+def _keep_pgr_readable(axes: Any, many: Iterable[Series]) -> None:
     """Cut the axis a little below the lowest mean: bounds and error bars may fall without end."""
-    means = np.concatenate([line.summary["pgr"].mean for line in lines])
+    means = np.concatenate([series.summary["pgr"].mean for series in many])
     low = float(np.min(means[np.isfinite(means)], initial=0.0))
     axes.set_ylim(bottom=max(low - 0.1, LOWEST_PGR))
 
 
-def _add_legend(figure: Any, axes: Any, lines: Sequence[Series]) -> None:
+def _add_legend(figure: Any, axes: Any, many: Sequence[Series]) -> None:
     """Name the curves once, above the panels, where no data can lie under the names."""
     from matplotlib.lines import Line2D
 
     handles, labels = axes.get_legend_handles_labels()
-    if any(line.theory(line.sizes)[0] for line in lines):
+    if any(series.theory(series.sizes)[0] for series in many):
         handles += [Line2D([], [], color="black", lw=1.3), Line2D([], [], color="black", lw=1.2, ls=":")]
         labels += ["exact expectation", "bound of the paper"]
-    if any(line.doubts.of(metric).any() for line in lines for metric in ratios()):
+    if any(series.doubts.of(metric).any() for series in many for metric in ratios()):
         handles.append(Line2D([], [], color="black", marker="x", ms=5, ls=""))
         labels.append("ratio in doubt")
-    if any(line.doubts.of(fit).any() for line in lines for fit in FITS):
+    if any(series.doubts.of(fit).any() for series in many for fit in FITS):
         handles.append(Line2D([], [], color="black", marker="o", mfc="white", ms=3.5, ls=""))
         labels.append("ill-conditioned")
     rows = math.ceil(len(labels) / max(2, round(figure.get_figwidth() / 1.9)))

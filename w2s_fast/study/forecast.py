@@ -70,25 +70,25 @@ def exact_answer(scenario: Source, label: str, axis: Axis, fixed: int, pgr: floa
         return Answer(label, axis, fixed, None, "exact", note=str(error))
 
 
-def answer(line: Series, pgr: float) -> Answer:
-    """Answer for what is fixed on a line of a pilot study: exactly where its model can, else by fits."""
-    if line.theory(line.sizes)[0]:
-        return exact_answer(line.scenario, line.label, line.axis, line.fixed, pgr)
-    ill = np.logical_or.reduce([line.doubts.of(fit) for fit in METRICS["pgr"].fits])
-    measured = np.flatnonzero((line.trials > 1) & ~ill)
+def answer(series: Series, pgr: float) -> Answer:
+    """Answer for what a series of a pilot study holds fixed: exactly where its model can, else by fits."""
+    if series.theory(series.sizes)[0]:
+        return exact_answer(series.scenario, series.label, series.axis, series.fixed, pgr)
+    ill = np.logical_or.reduce([series.doubts.of(fit) for fit in METRICS["pgr"].fits])
+    measured = np.flatnonzero((series.trials > 1) & ~ill)
     if measured.size < FEWEST_SIZES:
         note = (
-            f"a fit takes {FEWEST_SIZES} measured sizes along {line.axis} of 2 trials or more and no ill-conditioned "
+            f"a fit takes {FEWEST_SIZES} measured sizes along {series.axis} of 2 trials or more and no ill-conditioned "
             f"fit, got {measured.size}"
         )
-        return Answer(line.label, line.axis, line.fixed, None, "fit", note=note)
-    x = line.sizes[measured].astype(np.float64)
-    risks = {name: Estimate(*(part[measured] for part in line.summary[name])) for name in METRICS["pgr"].fits}
-    size = _first(_curves(line.axis, x, {name: mean for name, (mean, _) in risks.items()}, risks), x, pgr)
+        return Answer(series.label, series.axis, series.fixed, None, "fit", note=note)
+    x = series.sizes[measured].astype(np.float64)
+    risks = {name: Estimate(*(part[measured] for part in series.summary[name])) for name in METRICS["pgr"].fits}
+    size = _first(_curves(series.axis, x, {name: mean for name, (mean, _) in risks.items()}, risks), x, pgr)
     rng = np.random.default_rng(0)
     again = [
         _first(
-            _curves(line.axis, x, {name: rng.normal(mean, stderr) for name, (mean, stderr) in risks.items()}, risks),
+            _curves(series.axis, x, {name: rng.normal(mean, stderr) for name, (mean, stderr) in risks.items()}, risks),
             x,
             pgr,
         )
@@ -96,10 +96,12 @@ def answer(line: Series, pgr: float) -> Answer:
     ]
     low, high = np.quantile([math.inf if value is None else value for value in again], (0.05, 0.95), method="nearest")
     if size is None:
-        note = f"fits do not reach it up to {line.axis} = {EXTRAPOLATION_LIMIT * x.max():,.0f}"
-        return Answer(line.label, line.axis, line.fixed, None, "fit", float(low), float(high), True, note)
+        note = f"fits do not reach it up to {series.axis} = {EXTRAPOLATION_LIMIT * x.max():,.0f}"
+        return Answer(series.label, series.axis, series.fixed, None, "fit", float(low), float(high), True, note)
     note = "reached at the smallest size measured" if size <= x.min() else ""
-    return Answer(line.label, line.axis, line.fixed, size, "fit", float(low), float(high), bool(size > x.max()), note)
+    return Answer(
+        series.label, series.axis, series.fixed, size, "fit", float(low), float(high), bool(size > x.max()), note
+    )
 
 
 class Hyperbola(NamedTuple):

@@ -96,13 +96,13 @@ def page(
 
 
 def _study(study: BaseStudy, drawn: str) -> str:
-    tables = "".join(map(_line, study.series()))
+    tables = "".join(map(_table, study.series()))
     return f"{_state(study)}{drawn}<h3>Tables</h3>{tables}<h3>Spec</h3>{_spec(study)}<h3>Runs</h3>{_runs(study)}"
 
 
 def _drawn(study: BaseStudy) -> str:
-    lines = study.series()
-    figures = [panels(lines)] if len(study.scenarios) == 1 else [comparison(lines), panels(lines)]
+    many = study.series()
+    figures = [panels(many)] if len(study.scenarios) == 1 else [comparison(many), panels(many)]
     return "".join(_image("svg+xml", svg(figure).encode(), f"Figure of {study.title}") for figure in figures)
 
 
@@ -120,19 +120,19 @@ def _state(study: BaseStudy) -> str:
     return f'<p class="warn">Not finished: {done:,} of {study.trials * study.counts.size:,} trials of {points}.</p>'
 
 
-def _line(line: Series) -> str:
-    exact, _ = line.theory(line.sizes)
-    metrics, doubtful, rows = shown_metrics([line]), bool(line.doubtful.any()), []
-    for index, size in enumerate(line.sizes.tolist()):
-        measured = [whole(size), f"{line.trials[index]:,}", *cells(line, index, metrics)]
-        rows.append(_row([*measured, *[line.doubts.in_words(index)] * doubtful], "point"))
+def _table(series: Series) -> str:
+    exact, _ = series.theory(series.sizes)
+    metrics, doubtful, rows = shown_metrics([series]), bool(series.doubtful.any()), []
+    for index, size in enumerate(series.sizes.tolist()):
+        measured = [whole(size), f"{series.trials[index]:,}", *cells(series, index, metrics)]
+        rows.append(_row([*measured, *[series.doubts.in_words(index)] * doubtful], "point"))
         if exact:
-            scaled = [exact[x][index] * scale_of(line, x) for x in METRICS]
+            scaled = [exact[x][index] * scale_of(series, x) for x in METRICS]
             rows.append(_row(["exact", "", *(f"{value:.4g}" for value in scaled)], "exact"))
-    units = line.scenario.risk_note
-    units += NO_GAP * bool(line.doubts.no_gap.any())
-    head = _row([line.axis, "trials", *map(column_name, metrics), *["in doubt"] * doubtful], tag="th")
-    about = ", ".join(filter(None, (line.label, f"along {line.axis}", line.where)))
+    units = series.scenario.risk_note
+    units += NO_GAP * bool(series.doubts.no_gap.any())
+    head = _row([series.axis, "trials", *map(column_name, metrics), *["in doubt"] * doubtful], tag="th")
+    about = ", ".join(filter(None, (series.label, f"along {series.axis}", series.where)))
     table = f'<p class="soft">{units}</p><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
     return f'<details><summary>{escape(about)}</summary><div class="scroll">{table}</div></details>'
 

@@ -64,14 +64,14 @@ class Series:
 
 def split(points: Points) -> Iterator[tuple[Axis, int, list[int]]]:
     """Choose series that cover all points, those that cover most first: (axis, fixed size, rising points)."""
-    lines: dict[tuple[Axis, int], list[int]] = {}
+    found: dict[tuple[Axis, int], list[int]] = {}
     for index, (n, N) in enumerate(points):
-        lines.setdefault(("N", n), []).append(index)
-        lines.setdefault(("n", N), []).append(index)
+        found.setdefault(("N", n), []).append(index)
+        found.setdefault(("n", N), []).append(index)
     left = set(range(len(points)))
     while left:
-        axis, fixed = max(lines, key=lambda line: len(left.intersection(lines[line])))
-        members = lines[axis, fixed]
+        axis, fixed = max(found, key=lambda place: len(left.intersection(found[place])))
+        members = found[axis, fixed]
         yield axis, fixed, sorted(members, key=lambda index: points[index])
         left.difference_update(members)
 
@@ -86,12 +86,12 @@ def series_of(
     doubts: Doubts,
 ) -> list[Series]:
     """Return the series of all scenarios; ``counts``, ``summary`` and ``doubts`` run over scenarios, then points."""
-    lines = []
+    found = []
     for index, scenario in enumerate(scenarios):
         for axis, fixed, members in split(points):
             sizes = np.array([points[member][axis == "N"] for member in members])
             places = index * len(points) + np.array(members)
             estimates = {name: Estimate(mean[places], stderr[places]) for name, (mean, stderr) in summary.items()}
             measured = counts[places], estimates, doubts.at(places)
-            lines.append(Series(title, scenario.label(axes), scenario, axis, fixed, sizes, *measured))
-    return lines
+            found.append(Series(title, scenario.label(axes), scenario, axis, fixed, sizes, *measured))
+    return found

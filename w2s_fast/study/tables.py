@@ -138,15 +138,15 @@ def whole(size: int) -> str:
     return f"{size:,}" if size < 10**7 else f"{size:.3g}"
 
 
-def scale_of(line: Series, metric: str) -> float:
+def scale_of(series: Series, metric: str) -> float:
     """Factor by which tables for people show a metric."""
     found = of_name(metric)
-    return line.scenario.risk_scale if found is not None and found.unit == "risk" else 1.0
+    return series.scenario.risk_scale if found is not None and found.unit == "risk" else 1.0
 
 
-def shown_metrics(lines: Sequence[Series]) -> list[str]:
-    """Columns of tables for people: the metrics that some line has."""
-    return [name for name in (*METRICS, *ACCURACIES) if any(name in line.summary for line in lines)]
+def shown_metrics(many: Sequence[Series]) -> list[str]:
+    """Columns of tables for people: the metrics that some series has."""
+    return [name for name in (*METRICS, *ACCURACIES) if any(name in series.summary for series in many)]
 
 
 def column_name(metric: str) -> str:
@@ -155,12 +155,12 @@ def column_name(metric: str) -> str:
     return metric.replace("_", " ") if found is None else found.label
 
 
-def cells(line: Series, index: int, metrics: Sequence[str]) -> list[str]:
-    """Write metrics at one size; those the line does not have are empty."""
+def cells(series: Series, index: int, metrics: Sequence[str]) -> list[str]:
+    """Write metrics at one size; those the series does not have are empty."""
     found = []
     for metric in metrics:
-        scale = scale_of(line, metric)
-        values = [float(part[index]) * scale for part in line.summary.get(metric, ())]
+        scale = scale_of(series, metric)
+        values = [float(part[index]) * scale for part in series.summary.get(metric, ())]
         found.append(cell(*values) if values else "")
     return found
 

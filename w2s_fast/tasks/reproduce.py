@@ -66,9 +66,9 @@ def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
     """
     drawn: list[list[Path]] = [[] for _ in work.studies]
     for number, study in enumerate(work.studies):
-        for name, group, draw_lines in figures(work, study):
+        for name, group, draw_series in figures(work, study):
             path = folder / f"{name}.png"
-            draw_lines(study.series() if group is None else _lines(study, group), path)
+            draw_series(study.series() if group is None else _series(study, group), path)
             drawn[number].append(path)
             yield path
     for name, studies in (("valence", [work.real]), ("synthetic", work.studies[1:])):
@@ -122,11 +122,11 @@ def agreement(work: Job) -> Agreement:
 
 def shown(work: Job) -> list[Series]:
     """Lines for the printed table: the real study, the paper's first figure and its continuation."""
-    return work.real.series() + _lines(work.synthetic[0], SHOWN) + _lines(work.far, SHOWN)
+    return work.real.series() + _series(work.synthetic[0], SHOWN) + _series(work.far, SHOWN)
 
 
-def _lines(study: Study, group: tuple[int, ...]) -> list[Series]:
-    """Lines of some values of d_shared, in the order given."""
+def _series(study: Study, group: tuple[int, ...]) -> list[Series]:
+    """Series of some values of d_shared, in the order given."""
     return [
         series
         for d_shared in group
