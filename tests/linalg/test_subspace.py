@@ -569,3 +569,11 @@ def test_small_angles_are_scipys(smallest):
     found, scipys = principal_angles(axes[:, :3], B), scipy.linalg.subspace_angles(axes[:, :3], B)
     np.testing.assert_allclose(found, angles, rtol=0, atol=rounding(float, 8))
     np.testing.assert_allclose(found, scipys, rtol=0, atol=2 * rounding(float, 8))
+
+
+def test_dimensions_that_are_shared_are_no_more_than_there_are():
+    for seed in range(40):
+        rows = np.random.default_rng(seed).standard_normal((200, 12))
+        assert projected_correlation_dimension(rows[:, :5], rows, energy=1.0, random_state=seed) <= 5
+        assert correlation_dimension(rows[:, :5], rows) <= 5
+        assert correlation_dimension(rows[:, :5], rows, energy=1.0) <= 5

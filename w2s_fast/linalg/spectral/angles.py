@@ -144,7 +144,8 @@ def projected_correlation_dimension(A: Any, B: Any, *, energy: float = 0.99, ran
         rank = len(values)
         projection = rng.standard_normal((len(part), narrowest)) if len(part) > narrowest else np.eye(narrowest)
         bases.append(np.linalg.eigh(projection.T @ part @ projection)[1][:, ::-1][:, :rank])
-    return float(np.sum((bases[0].T @ bases[1]) ** 2))
+    cosines = bases[0].T @ bases[1]
+    return float(min(np.sum(cosines**2), *cosines.shape))  # rounding may go beyond
 
 
 @dataclass(frozen=True, eq=False)
