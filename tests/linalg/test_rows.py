@@ -1,5 +1,6 @@
 """A matrix that lives elsewhere is a class with a shape and a way to read; a file format is a function and a line."""
 
+import json
 import struct
 
 import numpy as np
@@ -17,6 +18,7 @@ from w2s_fast import (
     lstsq,
     min_norm,
     principal_angles,
+    probe,
     projected_correlation_dimension,
     randomized_svd,
 )
@@ -167,4 +169,37 @@ def test_a_file_format_is_a_function_and_a_line(tmp_path, monkeypatch):
     np.testing.assert_array_equal(Subspace.fit(path, rank=2).basis, Subspace.fit(X, rank=2).basis)
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(ValueError, match="ends early"):
+        intrinsic_dimension(path)
+
+
+class ToyChunks:
+    """Rows as text, a line each."""
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, path, entry):
+        self.rows = [json.loads(line) for line in path.read_text().splitlines()]
+        self.shape = len(self.rows), len(self.rows[0])
+
+    def read(self, rows):
+        return np.array(self.rows[rows])
+
+
+def test_a_format_in_pieces_of_its_own_is_a_class_and_a_line(tmp_path, monkeypatch):
+    path = tmp_path / "X.rows"
+    path.write_text("\n".join(json.dumps(row) for row in WHOLE.tolist()))
+    monkeypatch.setitem(READERS, ".rows", ToyChunks)
+    assert intrinsic_dimension(path, 0.9) == intrinsic_dimension(WHOLE, 0.9)
+    np.testing.assert_array_equal(Subspace.fit(path, rank=2).basis, Subspace.fit(WHOLE, rank=2).basis)
+    columns = [WHOLE[:, :2], WHOLE, WHOLE[:, 0]]
+    settings = {"n": 10, "N": 20, "trials": 3, "test": 10}
+    np.testing.assert_array_equal(probe(columns[0], path, columns[2], **settings).w2s, probe(*columns, **settings).w2s)
+    path.write_text("[1, 2]\n[3, 4")
+    with pytest.raises(ValueError, match=r"X: cannot read '.*X\.rows'"):
+        intrinsic_dimension(path)
+    path.write_text("[1, 2]\n[3]")
+    with pytest.raises(ValueError, match=r"cannot read '.*X\.rows'"):
+        intrinsic_dimension(path)
+    monkeypatch.setattr(ToyChunks, "read", lambda self, rows: np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"cannot read '.*X\.rows': rows 0 to 2 came as float64 of shape \(1, 2\)"):
         intrinsic_dimension(path)

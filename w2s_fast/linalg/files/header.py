@@ -7,9 +7,10 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 MOST_DIMENSIONS = 64  # NumPy's own limit
 MOST_BYTES = 2**63 - 1
@@ -42,6 +43,22 @@ class Header:
     @property
     def nbytes(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
+
+
+class Chunked(Protocol):
+    """One array of a format that keeps its rows in pieces of its own, packed or not, as its library reads them.
+
+    It checks sizes itself, and raises what it likes: readers of it make one line of that.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def read(self, rows: slice) -> npt.NDArray[Any]:
+        """Rows from one to another, in memory."""
 
 
 def checked_shape(shape: Any, itemsize: int) -> tuple[int, ...]:

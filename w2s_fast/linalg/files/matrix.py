@@ -17,7 +17,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.files import npz
-from w2s_fast.linalg.files.header import Header, explained
+from w2s_fast.linalg.files.header import Chunked, Header, explained
 from w2s_fast.linalg.files.plain import PlainMatrix, Stamp, require_same, stamp_of
 from w2s_fast.linalg.files.registry import READERS
 
@@ -42,7 +42,7 @@ class MatrixFile:
     """One array in a file, 2-D unless asked for otherwise: ``path``, or ``path#name`` where it holds several."""
 
     path: Path
-    header: Header
+    header: Header | Chunked
     stamp: Stamp  # which must stay
 
     @classmethod
@@ -70,9 +70,9 @@ class MatrixFile:
             expected = " or ".join(map(str, ndims))
             raise ValueError(f"{name} must have {expected} dimension(s), got shape {header.shape} in {said}")
         file = cls(path, header, stamp)
-        if header.nbytes > header.room:
+        if isinstance(header, Header) and header.nbytes > header.room:
             raise file._too_short()
-        if header.nbytes < header.room:
+        if isinstance(header, Header) and header.nbytes < header.room:
             raise ValueError(
                 f"{name}: {said} holds {header.room - header.nbytes:,} bytes more than {file._expected()} takes: it "
                 "must hold that array and nothing else"
@@ -90,17 +90,21 @@ class MatrixFile:
     @property
     def is_scattered(self) -> bool:
         """Whether a row lies in many places: the array was saved column by column, as a transpose is."""
-        return self.header.fortran and len(self.shape) == 2 and min(self.shape) > 1
+        return isinstance(self.header, Header) and self.header.fortran and len(self.shape) == 2 and min(self.shape) > 1
 
     @property
     def plain(self) -> PlainMatrix | None:
-        """The matrix as it lies in the file; None in an archive, and where numbers must be decoded."""
-        return self._stored if len(self.shape) == 2 and not self.header.bfloat16 and self.dtype.kind != "b" else None
+        """The matrix as it lies in the file; None where it lies in pieces or packed, and where it must be decoded."""
+        return self._stored if len(self.shape) == 2 and not self._is_bfloat16 and self.dtype.kind != "b" else None
+
+    @property
+    def _is_bfloat16(self) -> bool:
+        return isinstance(self.header, Header) and self.header.bfloat16
 
     @property
     def _stored(self) -> PlainMatrix | None:
-        """What lies in the file, of which one dimension makes a column; None in an archive."""
-        if self.header.entry is not None:
+        """What lies in the file, of which one dimension makes a column; None where it lies in pieces or packed."""
+        if not isinstance(self.header, Header) or self.header.entry is not None:
             return None
         rows, columns = self.shape if len(self.shape) == 2 else (math.prod(self.shape), 1)
         shape = rows, columns
@@ -118,8 +122,10 @@ class MatrixFile:
         """All of it, in memory."""
         if self._stored is not None:
             return self._decoded(self._stored.read().reshape(self.shape))
+        if not isinstance(self.header, Header):
+            return self._piece(self.header, slice(0, self.shape[0]))
         whole: npt.NDArray[Any] = np.empty(self.shape[::-1] if self.is_scattered else self.shape, self.dtype)
-        with self._unpacked() as stream:
+        with self._unpacked(self.header) as stream:
             self._fill(stream, whole, last=True)
         return self._decoded(whole.T if self.is_scattered else whole)
 
@@ -128,33 +134,42 @@ class MatrixFile:
         cuts = [slice(first, min(first + step, rows)) for first in range(0, max(rows, 1), step)]
         if self._stored is not None:
             yield from (self._decoded(self._stored.read(cut)) for cut in cuts)
+        elif not isinstance(self.header, Header):
+            yield from (self._piece(self.header, cut) for cut in cuts)
         elif self.is_scattered:
             whole = self.array()
             yield from (whole[cut] for cut in cuts)
         else:
-            with self._unpacked() as stream:
+            with self._unpacked(self.header) as stream:
                 for cut in cuts:
                     block = np.empty((cut.stop - cut.start, columns), self.dtype)
                     self._fill(stream, block, last=cut.stop == rows)
                     yield self._decoded(block)
 
+    def _piece(self, chunked: Chunked, rows: slice) -> npt.NDArray[Any]:
+        with self._explained():
+            found = np.asarray(chunked.read(rows))
+            if found.shape != (rows.stop - rows.start, *self.shape[1:]) or found.dtype != self.dtype:
+                raise ValueError(f"rows {rows.start:,} to {rows.stop:,} came as {found.dtype} of shape {found.shape}")
+        return self._decoded(found)
+
     def _decoded(self, block: npt.NDArray[Any]) -> npt.NDArray[Any]:
         require_same(self.path, self.stamp)
-        if self.header.bfloat16:  # the upper half of a float32
+        if self._is_bfloat16:  # the upper half of a float32
             return (block.astype(np.uint32) << 16).view(np.float32)
         # A byte of a stranger may be more than 1, which NumPy takes for true here and for a number there.
         return block.view(np.uint8) != 0 if self.dtype.kind == "b" else block
 
     @contextmanager
-    def _unpacked(self) -> Iterator[IO[bytes]]:
+    def _unpacked(self, header: Header) -> Iterator[IO[bytes]]:
         """Open the entry of the archive at the first number."""
         with self.path.open("rb", buffering=0) as file:
             require_same(self.path, self.stamp)
             with self._explained():
                 archive = zipfile.ZipFile(file)
-            with archive, npz.opened(archive, str(self.header.entry), self.stamp[2]) as stream:
+            with archive, npz.opened(archive, str(header.entry), self.stamp[2]) as stream:
                 with self._explained():
-                    stream.read(self.header.start)
+                    stream.read(header.start)
                 yield stream
 
     def _fill(self, stream: IO[bytes], block: npt.NDArray[Any], last: bool = False) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from w2s_fast.linalg.files import npy, npz, safetensors
-from w2s_fast.linalg.files.header import Header
+from w2s_fast.linalg.files.header import Chunked, Header
 
-Reader = Callable[[Path, str], Header]  # of a file, and the name of an array in it or ""
+Reader = Callable[[Path, str], Header | Chunked]  # of a file, and the name of an array in it or ""
 READERS: dict[str, Reader] = {
     ".npy": npy.read,
     ".npz": npz.read,
