@@ -94,7 +94,7 @@ def _python(machine: Machine, *arguments: str) -> subprocess.CompletedProcess[st
 def run(machine: Machine, arguments: list[str]) -> bool:
     """Run pytest, print what came of it, and tell whether all was well."""
     shuffled = ["-p", "tests.machines"] if machine.shuffle is not None else []
-    done = _python(machine, "-m", "pytest", "-p", "no:cacheprovider", "--tb=short", *shuffled, *arguments)
+    done = _python(machine, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", "--tb=short", *shuffled, *arguments)
     lines = done.stdout.splitlines() or [""]
     print(lines[-1].strip("= "), flush=True)
     if done.returncode == pytest.ExitCode.OK:

@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
         for command in (
             [*run, "pip", "install", "--quiet", "--upgrade", "pip"],
             [*run, "pip", "install", "--quiet", str(ROOT), *versions],
-            [*run, "pytest", "-p", "no:cacheprovider", *arguments],
+            [*run, "pytest", "-n", "2", "-p", "no:cacheprovider", *arguments],
         ):
             status = subprocess.run(command, cwd=ROOT, check=False).returncode
             if status:

@@ -58,8 +58,8 @@ def test_singular_values_beyond_the_dtype_are_refused_by_name():
 @pytest.mark.parametrize("k", [10, 60])
 def test_more_iterations_are_never_worse(falling, k):
     """Up to what the first of the routes leaves anyway: their errors are within it of the least there is."""
-    values = falling(np.arange(1.0, 401.0))
-    u, v = (np.linalg.qr(gaussian(size, 400, seed=size))[0] for size in (1_500, 400))
+    values = falling(np.arange(1.0, 301.0))
+    u, v = (np.linalg.qr(gaussian(size, 300, seed=size))[0] for size in (900, 300))
     M = (u * values) @ v.T
     least = np.linalg.norm(values[k:])
     left = []

@@ -24,7 +24,7 @@ def test_means_agree_with_theory_over_random_models():
         n = max(model.d_weak, model.d_strong) + int(rng.integers(6, 50))
         N = model.d_strong + int(rng.integers(6, 50))
         expected = expected_risks(model, n, N)
-        summary = simulate(model, n, N, trials=1500, seed=7).summary()
+        summary = simulate(model, n, N, trials=600, seed=7).summary()
         scores += [
             float((summary[name].mean - getattr(expected, name)) / summary[name].stderr)
             for name in RISKS
