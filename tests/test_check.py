@@ -7,7 +7,22 @@ import pytest
 import scipy.sparse
 
 from tests import naive
-from w2s_fast import GaussianModel, Gram, Moments, _check, probe, randomized_svd, w2s_variance
+from w2s_fast import (
+    CoMoments,
+    GaussianModel,
+    Gram,
+    MinNorm,
+    Moments,
+    Subspace,
+    _check,
+    intrinsic_dimension,
+    lstsq,
+    min_norm,
+    principal_angles,
+    probe,
+    randomized_svd,
+    w2s_variance,
+)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -76,6 +91,40 @@ def test_no_mask_is_dropped(value):
     for check in (_check.floats, _check.numbers, _check.sizes, _check.sizes_or_limit):
         with pytest.raises(ValueError, match="X has masked values: fill or drop them first"):
             check(value, "X")
+
+
+class Lazy:
+    """What Dask's collections have in common."""
+
+    __dask_graph__ = None
+    shape, ndim = (60, 5), 2
+
+    def __array__(self, dtype=None, copy=None):
+        raise AssertionError("this would be gathered")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda X: Subspace.fit(X, rank=2),
+        lambda X: Subspace.fit([X, X], rank=2),
+        intrinsic_dimension,
+        lambda X: principal_angles(X, X),
+        lambda X: Moments().update(X),
+        lambda X: CoMoments().update(X),
+        lambda X: Gram().update(np.ones((60, 2)), X),
+        lambda X: Gram().update(np.eye(3), np.ones(3)).solve(ridge=X),
+        MinNorm,
+        lambda X: min_norm(np.ones((60, 2)), X),
+        lambda X: lstsq(X, np.ones(60)),
+        lambda X: randomized_svd(X, 2),
+        lambda X: probe(X, np.ones((60, 2)), np.arange(60), n=5, N=9, trials=1),
+        lambda X: w2s_variance(GaussianModel.paper(d_shared=10), X, 4_000),
+    ],
+)
+def test_what_dask_holds_is_not_gathered_without_a_word(call):
+    with pytest.raises(TypeError, match=r"is a Dask Lazy, which NumPy would gather .* call its compute\(\) if it fits"):
+        call(Lazy())
 
 
 def test_masked_arrays_without_masked_values_are_arrays():

@@ -22,7 +22,7 @@ def numbers(value: Any, name: str, *, ndim: int | None = None, kinds: str = "fiu
     """View ``value`` as an array of numbers, in whatever type it came: real ones, unless ``kinds`` has "c"."""
     if hasattr(value, "tocsr"):
         raise TypeError(f"{name} must be dense here, got a sparse matrix: call its toarray()")
-    _refuse_masked(value, name)
+    _refuse_unsaid(value, name)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -43,9 +43,15 @@ def _has_masked(value: Any) -> bool:
     return any(issubclass(kind, holders) for kind in set(map(type, value))) and any(map(_has_masked, value))
 
 
-def _refuse_masked(value: Any, name: str) -> None:
+def _refuse_unsaid(value: Any, name: str) -> None:
+    """Refuse what NumPy would do without a word: drop masks, and work out lazy arrays here, however large."""
     if _has_masked(value):
         raise ValueError(f"{name} has masked values: fill or drop them first")
+    if hasattr(value, "__dask_graph__"):
+        raise ArgumentError(
+            f"{name} is a Dask {type(value).__name__}, which NumPy would gather on this machine: call its compute() if it "
+            "fits in memory, or pass blocks of rows, (X.blocks[i].compute() for i in range(X.numblocks[0]))"
+        )
 
 
 def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = True) -> FloatArray:
@@ -138,7 +144,7 @@ def sizes(value: Any, name: str) -> npt.NDArray[np.int64]:
     """One sample size or an array of them, each at least 1."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = integer(value, name, minimum=1)
-    _refuse_masked(value, name)
+    _refuse_unsaid(value, name)
     expected = f"{name} must be a whole number or a non-empty array of them, got {value!r}"
     try:
         array = np.asarray(value)
@@ -153,7 +159,7 @@ def sizes(value: Any, name: str) -> npt.NDArray[np.int64]:
 
 def sizes_or_limit(value: Any, name: str) -> npt.NDArray[np.float64]:
     """Sample sizes as :func:`sizes` takes them, or infinity, as floats."""
-    _refuse_masked(value, name)
+    _refuse_unsaid(value, name)
     try:
         array = np.asarray(value)
     except ValueError:
