@@ -11,7 +11,8 @@ import w2s_fast
 
 PACKAGE = Path(w2s_fast.__file__).parent
 LAYERS = [
-    ("_blas", "_cached", "_check", "_cores", "_devices", "_files", "_fork", "_jit", "_random", "_text", "_threads"),
+    ("_blas", "_cached", "_check", "_cores", "_devices", "_files", "_fork", "_jit", "_random", "_text"),
+    ("_threads", "_workers"),
     ("kernels",),
     ("linalg",),
     ("linalg.files",),

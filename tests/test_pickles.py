@@ -9,7 +9,19 @@ import pytest
 import w2s_fast.cli
 import w2s_fast.linalg.spectral.randomized
 import w2s_fast.study.study  # noqa: F401  names that maps are run by
-from w2s_fast import GaussianModel, Gram, MinNorm, Moments, Subspace, lstsq, min_norm, probe, randomized_svd, simulate
+from w2s_fast import (
+    GaussianModel,
+    Gram,
+    MinNorm,
+    Moments,
+    Subspace,
+    _workers,
+    lstsq,
+    min_norm,
+    probe,
+    randomized_svd,
+    simulate,
+)
 from w2s_fast._threads import ordered_map, single_threaded_blas
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.products import gram, gram_times, misfit, residual_moment, times
@@ -47,7 +59,8 @@ CALLS = {
 
 def mapping_modules():
     modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("w2s_fast.")]
-    return [module for module in modules if getattr(module, "ordered_map", None) is ordered_map]
+    maps = ordered_map, _workers.ordered_map
+    return [module for module in modules if getattr(module, "ordered_map", None) in maps]
 
 
 def arrays(found):
@@ -68,7 +81,7 @@ def send(monkeypatch):
 
 
 def test_what_is_run_is_sent_and_comes_back(monkeypatch):
-    modules = {module.__name__ for module in mapping_modules()} - {"w2s_fast._threads"}
+    modules = {module.__name__ for module in mapping_modules()} - {"w2s_fast._threads", "w2s_fast._workers"}
     expected = {name: arrays(call()) for name, call in CALLS.items()}
     senders = send(monkeypatch)
     for name, call in CALLS.items():

@@ -49,8 +49,8 @@ def _refuse_unsaid(value: Any, name: str) -> None:
         raise ValueError(f"{name} has masked values: fill or drop them first")
     if hasattr(value, "__dask_graph__"):
         raise ArgumentError(
-            f"{name} is a Dask {type(value).__name__}, which NumPy would gather on this machine: call its compute() if it "
-            "fits in memory, or pass blocks of rows, (X.blocks[i].compute() for i in range(X.numblocks[0]))"
+            f"{name} is a Dask {type(value).__name__}, which NumPy would gather on this machine: call its compute() if "
+            "it fits in memory, or pass blocks of rows, (X.blocks[i].compute() for i in range(X.numblocks[0]))"
         )
 
 
@@ -122,9 +122,15 @@ def cutoff(rcond: Any, name: str = "rcond") -> float:
     return number
 
 
-def workers(value: Any) -> int | None:
-    """A number of threads, or None for one a core."""
-    return None if value is None else integer(value, "workers", minimum=1, maximum=1024)
+def workers(value: Any) -> Any:
+    """A number of threads, None for one a core, or a pool."""
+    if value is None or callable(getattr(value, "submit", None)):
+        return value
+    if isinstance(value, int | np.integer):
+        return integer(value, "workers", minimum=1, maximum=1024)
+    raise ArgumentError(
+        f"workers must be a number of threads or have submit, as pools of concurrent.futures, got {value!r}"
+    )
 
 
 def choice(value: Any, name: str, *allowed: str) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check, _devices
 from w2s_fast._random import key, stream
-from w2s_fast._threads import ordered_map
+from w2s_fast._workers import Workers, ordered_map
 from w2s_fast.gaussian.coordinates import canonical
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.kernels.trials import RISKS, VALUES, VARIANCE_PARTS, Canonical
@@ -38,7 +38,7 @@ def simulate(
     method: Method = "auto",
     ridge: float = 0.0,
     device: Device = "cpu",
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trials:
     """Draw trials of the four fits and return their excess risks.
@@ -65,8 +65,9 @@ def simulate(
     device : {"cpu", "cuda"}
         ``"cuda"`` runs ``method="philox"`` on the current NVIDIA GPU (needs the extra ``cuda13``): the trials of the
         CPU to rounding, and the same bits whenever they are run again there.
-    workers : int, optional
-        Threads; by default one a core. A GPU is fed by one.
+    workers : int or pool, optional
+        Threads; by default one a core. Or whatever has ``submit`` as :mod:`concurrent.futures` has it, such as
+        ``ProcessPoolExecutor`` and the pools of loky and mpi4py: trials are the same. A GPU is fed by this process.
     progress : callable, optional
         Called with (trials done, trials in all) as they come in.
 
@@ -132,7 +133,7 @@ def run_spans(
     method: Method = "auto",
     ridge: float = 0.0,
     device: Device = "cpu",
-    workers: int | None = None,
+    workers: Workers = None,
 ) -> Iterator[tuple[int, int, Matrix]]:
     """Run spans in order, a chunk of trials at a time; yield (index of the span, first trial, values).
 
@@ -142,6 +143,8 @@ def run_spans(
     if method == "auto":
         method = "wishart" if device == _devices.CPU else "philox"
     require_device(method, device)
+    if device != _devices.CPU and not isinstance(workers, int | None):
+        raise ValueError(f"device={device!r} is fed by this process alone, got workers={workers!r}: leave them out")
     require_method(model, spans, method, ridge)
     run_span: Callable[[Span], Matrix]  # values of the trials, a row each
     if method == "philox":

@@ -12,7 +12,7 @@ from typing import Any
 
 from w2s_fast import _check
 from w2s_fast._random import stream
-from w2s_fast._threads import ordered_map
+from w2s_fast._workers import Workers, ordered_map
 from w2s_fast.probing.data import Task
 from w2s_fast.probing.design import Design, Pair
 from w2s_fast.probing.trial import NestedFits
@@ -37,7 +37,7 @@ def probe(
     label_noise: float = 0.0,
     decompose: bool = False,
     seed: int = 0,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """Run the four fits on random subsets of real features; return their test mean squared errors.
@@ -76,9 +76,10 @@ def probe(
         Also measure bias and variance: see ``Trials.decomposition``.
     seed : int
         The same seed gives the same splits, noise and results at any number of workers.
-    workers : int, optional
+    workers : int or pool, optional
         Threads; by default one a core. Each holds a Gram matrix of the student for every n, a few more, and some
-        blocks of 16 MB of rows.
+        blocks of 16 MB of rows. Or a pool of processes, as in :func:`simulate`, which is sent features in memory with
+        every second of work, and of files the path alone.
     progress : callable, optional
         Called with (trials done, trials) after each.
 
@@ -115,7 +116,7 @@ def probe(
     return found if isinstance(weak, Mapping) or isinstance(strong, Mapping) else found["weak", "strong"]
 
 
-def probe_task(task: Task, *, n: Any, N: Any, trials: int, seed: int = 0, workers: int | None = None) -> Trials:
+def probe_task(task: Task, *, n: Any, N: Any, trials: int, seed: int = 0, workers: Workers = None) -> Trials:
     """:func:`probe` on a task already checked, of one teacher and one student."""
     (result,) = run_design(Design.of(task, n, N, seed), trials, workers=workers).values()
     return result
@@ -125,7 +126,7 @@ def run_design(
     design: Design,
     trials: int,
     *,
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[Pair, Trials]:
     """:func:`probe` on a design, for every pair of a teacher and a student."""
@@ -141,7 +142,7 @@ def run_design(
 
 
 def run_trials(
-    design: Design, trials: Iterable[int], *, workers: int | None = None
+    design: Design, trials: Iterable[int], *, workers: Workers = None
 ) -> Iterator[tuple[int, dict[Pair, TrialResult]]]:
     """Run the given trials of all points together; yield (trial, result of each pair) in order."""
     return ordered_map(ProbeTrials(design), trials, workers)

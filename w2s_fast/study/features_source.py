@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from w2s_fast._devices import CPU
+from w2s_fast._workers import Workers
 from w2s_fast.gaussian.simulate import Device, Method
 from w2s_fast.probing.data import Rows, Task
 from w2s_fast.probing.design import Design, Points
@@ -117,7 +118,7 @@ class FeaturesSource(Source):
             raise ValueError(f"studies of real features run on the CPU, got device={device!r}")
 
     def run(
-        self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: int | None
+        self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: Workers
     ) -> Iterator[Chunk]:
         """Run trials of all points together: they share each trial's rows, and so come and go together."""
         if self.task is None:

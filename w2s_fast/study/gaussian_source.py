@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from w2s_fast import _check
+from w2s_fast._workers import Workers
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
 from w2s_fast.gaussian.simulate import Device, Method, Span, require_device, require_method, run_spans
@@ -140,7 +141,7 @@ class GaussianSource(Source):
         require_device(self.description.method, device)
 
     def run(
-        self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: int | None
+        self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: Workers
     ) -> Iterator[Chunk]:
         missing = [point for point in range(len(points)) if done[point] < trials]
         spans = [Span(*points[point], done[point], trials) for point in missing]

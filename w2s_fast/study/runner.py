@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from w2s_fast._threads import default_workers
+from w2s_fast._workers import Workers, count_of
 from w2s_fast.gaussian.simulate import Device
 from w2s_fast.study import store
 from w2s_fast.study.base import BaseStudy
@@ -25,7 +25,7 @@ _beginning = threading.Lock()
 _last_begun: WeakKeyDictionary[BaseStudy, threading.Lock] = WeakKeyDictionary()  # held until the run or merge ends
 
 
-def run(study: BaseStudy, progress: bool | Report, device: Device, workers: int | None) -> None:
+def run(study: BaseStudy, progress: bool | Report, device: Device, workers: Workers) -> None:
     """Run every trial that is missing."""
     for scenario in study.scenarios:
         scenario.require_device(device)
@@ -89,11 +89,11 @@ def _file(study: BaseStudy) -> Iterator[store.Store | None]:
         yield file
 
 
-def _run(study: BaseStudy, file: store.Store | None, report: Report, device: Device, workers: int | None) -> None:
+def _run(study: BaseStudy, file: store.Store | None, report: Report, device: Device, workers: Workers) -> None:
     before, total = int(study.counts.sum()), study.trials * study.spec.places
     done, started = before, time.perf_counter()
     run: dict[str, Any] = {"started": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions()}
-    run |= {"device": device, "workers": workers or default_workers()}
+    run |= {"device": device, "workers": count_of(workers)}
     report(done, total)
     if file is not None and file.seeds() != study.seeds:
         file.save_seeds(study.seeds)
@@ -113,7 +113,7 @@ def _run(study: BaseStudy, file: store.Store | None, report: Report, device: Dev
         chunks.close()  # by C code, which no interrupt keeps from it
 
 
-def _missing(study: BaseStudy, device: Device, workers: int | None) -> Generator[tuple[int, Chunk], None, None]:
+def _missing(study: BaseStudy, device: Device, workers: Workers) -> Generator[tuple[int, Chunk], None, None]:
     """Run what is missing; yield each seed's chunks, with places for points."""
     points = study.points
     for index, scenario in enumerate(study.scenarios):

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._devices import CPU
+from w2s_fast._workers import Workers
 from w2s_fast.gaussian.simulate import Device, Method
 from w2s_fast.linalg.files.plain import PlainMatrix
 from w2s_fast.linalg.rows.cutting import gathered
@@ -160,7 +161,7 @@ class Source(Protocol):
             raise ValueError(f"studies of kind {self.kind!r} run on the CPU, got device={device!r}")
 
     def run(
-        self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: int | None
+        self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: Workers
     ) -> Iterator[Chunk]:
         """Run trials ``done[point]`` to ``trials - 1`` of every point, each point's in order."""
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from w2s_fast import _check
 from w2s_fast._devices import CPU, TRIALS
+from w2s_fast._workers import Workers
 from w2s_fast.gaussian.simulate import Device
 from w2s_fast.study import runner, store
 from w2s_fast.study.base import BaseStudy, PathLike
@@ -115,7 +116,7 @@ class Study(BaseStudy):
         progress: bool | Callable[[int, int], None] = True,
         *,
         device: Device = "cpu",
-        workers: int | None = None,
+        workers: Workers = None,
     ) -> Self:
         """Run every trial that is missing and return ``self``.
 
@@ -126,8 +127,9 @@ class Study(BaseStudy):
         device : {"cpu", "cuda"}
             ``"cuda"`` runs Gaussian models with ``method="philox"`` on the current GPU. What one device began another
             may go on with: their trials agree to rounding.
-        workers : int, optional
-            Threads; by default one a core. Results do not depend on it.
+        workers : int or pool, optional
+            Threads; by default one a core. Or a pool of processes, as in :func:`w2s_fast.simulate`. Results do not
+            depend on it.
 
         Raises
         ------

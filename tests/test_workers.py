@@ -1,0 +1,190 @@
+"""Pools of processes and threads run the trials of one machine, in order, and no more at a time than they can."""
+
+import multiprocessing
+import pickle
+import threading
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+import pytest
+
+from tests.conftest import COMPILED
+from w2s_fast import GaussianModel, Study, _workers, probe, simulate
+from w2s_fast._blas import _libraries
+from w2s_fast._threads import default_workers
+
+MODEL = GaussianModel.paper(d_weak=4, d_strong=3, d_shared=1, d_target=5, ambient=20)
+X = np.random.default_rng(0).standard_normal((300, 10))
+processes = pytest.mark.skipif(not COMPILED, reason="a process takes seconds to start kernels as Python")
+
+
+class Here:
+    """Runs what is submitted at once, after a pickle, and counts."""
+
+    def __init__(self, workers=3):
+        self._max_workers = workers
+        self.batches, self.cancelled, self.waiting, self.most = [], 0, 0, 0
+
+    def submit(self, function, *arguments):
+        pool = self
+
+        class Counted(Future):
+            def result(self, timeout=None):
+                pool.waiting -= 1
+                return super().result(timeout)
+
+            def cancel(self):
+                pool.cancelled += 1
+                return super().cancel()
+
+        future = Counted()
+        function, arguments = pickle.loads(pickle.dumps((function, arguments)))
+        self.batches.append(len(arguments[-1]))
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.fixture(scope="module", params=["spawn", "threads", "here"])
+def pool(request):
+    if request.param == "here":
+        yield Here()
+        return
+    if request.param == "spawn" and not COMPILED:
+        pytest.skip("a process takes seconds to start kernels as Python")
+    spawn = {"mp_context": multiprocessing.get_context("spawn")}
+    kind, more = (ThreadPoolExecutor, {}) if request.param == "threads" else (ProcessPoolExecutor, spawn)
+    with kind(2, **more) as executor:
+        yield executor
+
+
+@pytest.mark.parametrize("method", ["wishart", "philox", "direct"])
+def test_trials_of_a_model_are_those_of_threads(pool, method):
+    for more in ({"n": 9, "N": [8, 40]}, {"n": [5, 30], "N": 9}):
+        there, here = (
+            simulate(MODEL, **more, trials=70, method=method, workers=workers, seed=3) for workers in (pool, 1)
+        )
+        assert np.array_equal(there.w2s, here.w2s)
+        assert np.array_equal(there.variance.population.reduced.mean, here.variance.population.reduced.mean)
+
+
+def test_trials_of_features_are_those_of_threads(pool, tmp_path):
+    np.save(tmp_path / "strong.npy", X[:, 3:9])
+    for strong in (X[:, 3:9], tmp_path / "strong.npy"):
+        there, here = (
+            probe(X[:, :3], strong, X[:, 9], n=[20, 40], N=[50, 90], trials=9, intercept=True, workers=workers)
+            for workers in (pool, 1)
+        )
+        assert np.array_equal(there.w2s, here.w2s)
+        assert np.array_equal(there.ill_conditioned.ceiling, here.ill_conditioned.ceiling)
+
+
+def test_studies_go_on_wherever_they_began(pool, tmp_path):
+    grid = {"n": 9, "N": [8, 40], "trials": 150, "keep_trials": True}
+    expected = Study(MODEL, **grid).run(progress=False, workers=1)
+    path = tmp_path / "study.sqlite"
+
+    def stop(done, total):
+        if done:
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        Study(MODEL, **grid, path=path).run(progress=stop, workers=pool)
+    begun = int(Study.open(path).counts.sum())
+    assert 0 < begun < 300
+    study = Study(MODEL, **grid, path=path).run(progress=False, workers=pool)
+    assert np.array_equal(study.result.w2s, expected.result.w2s)
+    assert study.runs[-1]["workers"] == (3 if isinstance(pool, Here) else 2)
+
+
+def test_items_under_way_are_few_and_batches_grow():
+    pool = Here(workers=4)
+    assert list(_workers.ordered_map(abs, range(-500, 0), pool)) == list(range(500, 0, -1))
+    assert pool.most == 2 * 4
+    assert pool.batches[:8] == [1] * 8
+    assert max(pool.batches) > 50
+    assert sum(pool.batches) == 500
+
+
+def slow(item):
+    threading.Event().wait(0.05)
+    return item
+
+
+def test_a_batch_takes_a_second_or_so(monkeypatch):
+    monkeypatch.setattr(_workers, "TASK_SECONDS", 0.1)
+    pool = Here(workers=1)
+    assert list(_workers.ordered_map(slow, range(12), pool)) == list(range(12))
+    assert max(pool.batches) <= 3
+
+
+def test_what_waits_is_dropped_where_the_caller_stops():
+    pool = Here(workers=2)
+    results = _workers.ordered_map(abs, range(100), pool)
+    assert next(results) == 0
+    results.close()
+    assert pool.cancelled == 3
+    assert sum(pool.batches) < 10
+
+
+def failing(item):
+    if item == 5:
+        raise ValueError("item 5 is no good")
+    return item
+
+
+def test_errors_come_back_where_they_belong(pool):
+    results = _workers.ordered_map(failing, range(9), pool)
+    found = []
+    with pytest.raises(ValueError, match="item 5 is no good"):
+        found += results
+    assert list(_workers.ordered_map(abs, [-1], pool)) == [1]
+
+
+def blas_threads(item):
+    return [library.num_threads for library in _libraries()]
+
+
+def test_a_worker_has_one_thread_and_blas_too(pool):
+    assert set(map(tuple, _workers.ordered_map(blas_threads, range(4), pool))) == {(1,) * len(_libraries())}
+
+
+def ends(item):
+    import os
+
+    os._exit(1)
+
+
+@processes
+def test_a_worker_that_dies_is_told_and_what_was_done_is_kept(tmp_path):
+    path = tmp_path / "study.sqlite"
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+
+        def kill(done, total):
+            if done >= 64:
+                (process,) = executor._processes.values()
+                process.kill()
+
+        with pytest.raises(BrokenProcessPool):
+            Study(MODEL, n=9, N=8, trials=100_000, path=path).run(progress=kill, workers=executor)
+    begun = int(Study.open(path).counts[0])
+    assert 64 <= begun < 100_000
+    study = Study(MODEL, n=9, N=8, trials=100_000, path=path).run(progress=False)
+    assert study.is_complete
+
+
+def test_pools_that_do_not_say_how_many_they_are_count_as_cores():
+    assert _workers.count_of(Here(5)) == 5
+    assert _workers.count_of(object()) == default_workers() == _workers.count_of(None)
+    assert _workers.count_of(7) == 7
+
+
+@pytest.mark.parametrize("workers", ["2", 2.0, object(), True])
+def test_what_is_no_number_and_no_pool_is_refused(workers):
+    with pytest.raises(TypeError, match=r"workers must be"):
+        simulate(MODEL, 9, 8, trials=1, workers=workers)
