@@ -96,8 +96,10 @@ def test_no_mask_is_dropped(value):
 class Lazy:
     """What Dask's collections have in common."""
 
-    __dask_graph__ = None
     shape, ndim = (60, 5), 2
+
+    def __dask_graph__(self):
+        return {}
 
     def __array__(self, dtype=None, copy=None):
         raise AssertionError("this would be gathered")
@@ -125,6 +127,18 @@ class Lazy:
 def test_what_dask_holds_is_not_gathered_without_a_word(call):
     with pytest.raises(TypeError, match=r"is a Dask Lazy, which NumPy would gather .* call its compute\(\) if it fits"):
         call(Lazy())
+
+
+@pytest.mark.parametrize("value", [[Lazy(), Lazy()], ([[1.0], Lazy()],)], ids=["list", "deep"])
+def test_nor_what_lists_hold(value):
+    with pytest.raises(TypeError, match="X is made of a Dask Lazy, which NumPy would gather"):
+        _check.numbers(value, "X")
+
+
+def test_what_dask_has_worked_out_is_an_array(monkeypatch):
+    monkeypatch.setattr(Lazy, "__dask_graph__", lambda self: None)  # as xarray has it for arrays in memory
+    monkeypatch.setattr(Lazy, "__array__", lambda self, dtype=None, copy=None: np.eye(2))
+    assert _check.floats(Lazy(), "X").tolist() == [[1, 0], [0, 1]]
 
 
 def test_masked_arrays_without_masked_values_are_arrays():

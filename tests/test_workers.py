@@ -1,6 +1,7 @@
 """Pools of processes and threads run the trials of one machine, in order, and no more at a time than they can."""
 
 import multiprocessing
+import os
 import pickle
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -178,13 +179,61 @@ def test_a_worker_that_dies_is_told_and_what_was_done_is_kept(tmp_path):
     assert study.is_complete
 
 
+class Hoards(Here):
+    """Hands out what it has again where the same is asked for, as Dask does with pure tasks of its own process."""
+
+    def __init__(self):
+        super().__init__(1)
+        self.had = {}
+
+    def submit(self, function, *arguments):
+        key = pickle.dumps(arguments)
+        if key not in self.had:
+            self.had[key] = super().submit(function, *arguments)
+        return self.had[key]
+
+
+def test_results_that_a_pool_keeps_stay_as_they_are():
+    pool, expected = Hoards(), simulate(MODEL, 9, 8, trials=200, workers=1).w2s
+    for _ in range(3):
+        assert np.array_equal(simulate(MODEL, 9, 8, trials=200, workers=pool).w2s, expected)
+
+
+def test_this_process_keeps_nothing_of_what_its_threads_were_sent():
+    with ThreadPoolExecutor(2) as executor:
+        probe(X[:, :3], X[:, 3:9], X[:, 9], n=20, N=50, trials=9, workers=executor)
+    assert _workers._received == {}
+
+
+def test_features_in_files_are_found_from_another_folder(tmp_path, monkeypatch):
+    np.save(tmp_path / "strong.npy", X[:, 3:9])
+    monkeypatch.chdir(tmp_path)
+    expected = probe(X[:, :3], X[:, 3:9], X[:, 9], n=20, N=50, trials=3, workers=1).w2s
+    with ThreadPoolExecutor(1, initializer=os.chdir, initargs=("/",)) as executor:
+        found = probe(X[:, :3], "strong.npy", X[:, 9], n=20, N=50, trials=3, workers=executor).w2s
+    assert np.array_equal(found, expected)
+
+
+def test_a_pool_feeds_no_gpu():
+    with pytest.raises(ValueError, match="device='cuda' is fed by this process alone, got workers="):
+        simulate(MODEL, 9, 8, trials=1, device="cuda", workers=Here())
+    study = Study(MODEL, n=9, N=8, trials=1, method="philox")
+    with pytest.raises(ValueError, match="device='cuda' is fed by this process alone, got workers="):
+        study.run(progress=False, device="cuda", workers=Here())
+
+
 def test_pools_that_do_not_say_how_many_they_are_count_as_cores():
     assert _workers.count_of(Here(5)) == 5
     assert _workers.count_of(object()) == default_workers() == _workers.count_of(None)
     assert _workers.count_of(7) == 7
 
 
-@pytest.mark.parametrize("workers", ["2", 2.0, object(), True])
+def test_numbers_of_any_kind_are_threads():
+    for workers in (np.int64(2), np.array(2)):
+        assert simulate(MODEL, 9, 8, trials=3, workers=workers).w2s.shape == (3,)
+
+
+@pytest.mark.parametrize("workers", ["2", 2.0, object(), True, ThreadPoolExecutor])
 def test_what_is_no_number_and_no_pool_is_refused(workers):
     with pytest.raises(TypeError, match=r"workers must be"):
         simulate(MODEL, 9, 8, trials=1, workers=workers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,23 @@ def _refuse_unsaid(value: Any, name: str) -> None:
     """Refuse what NumPy would do without a word: drop masks, and work out lazy arrays here, however large."""
     if _has_masked(value):
         raise ValueError(f"{name} has masked values: fill or drop them first")
-    if hasattr(value, "__dask_graph__"):
+    lazy = _first_lazy(value)
+    if lazy is not None:
         raise ArgumentError(
-            f"{name} is a Dask {type(value).__name__}, which NumPy would gather on this machine: call its compute() if "
-            "it fits in memory, or pass blocks of rows, (X.blocks[i].compute() for i in range(X.numblocks[0]))"
+            f"{name} is {'' if lazy is value else 'made of '}a Dask {type(lazy).__name__}, which NumPy would gather on "
+            "this machine: call its compute() if it fits in memory"
         )
+
+
+def _first_lazy(value: Any) -> Any:
+    """What Dask has not worked out, the value itself or something within lists and tuples; None where nothing is."""
+    if isinstance(value, list | tuple):
+        kinds = set(map(type, value))
+        if any(issubclass(kind, list | tuple) or hasattr(kind, "__dask_graph__") for kind in kinds):
+            return next((lazy for lazy in map(_first_lazy, value) if lazy is not None), None)
+        return None
+    graph = getattr(value, "__dask_graph__", None)
+    return value if callable(graph) and graph() is not None else None
 
 
 def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = True) -> FloatArray:
@@ -73,12 +86,22 @@ def all_finite(array: npt.NDArray[Any], name: str) -> None:
     with np.errstate(all="ignore"):  # one pass without a temporary settles most arrays
         if cmath.isfinite(array.sum(dtype=np.result_type(array, np.float64))):
             return
-    bad = ~np.isfinite(array)
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
+    blocks_finite([array], name)
+
+
+def blocks_finite(blocks: Iterable[npt.NDArray[Any]], name: str) -> None:
+    """Refuse NaN and infinity in the rows of blocks that follow each other."""
+    count, top, where = 0, 0, ""
+    for block in blocks:
+        bad = ~np.isfinite(block)
+        if not count and bad.any():
+            first, *rest = (int(i) for i in np.argwhere(bad)[0])
+            where = str((top + first, *rest))
+        count += int(bad.sum())
+        top += len(block)
+    if count:
         raise ValueError(
-            f"{name} holds {int(bad.sum())} NaN or infinite value(s), the first at index {where}. "
-            "Remove or impute them first."
+            f"{name} holds {count} NaN or infinite value(s), the first at index {where}. Remove or impute them first."
         )
 
 
@@ -124,9 +147,9 @@ def cutoff(rcond: Any, name: str = "rcond") -> float:
 
 def workers(value: Any) -> Any:
     """A number of threads, None for one a core, or a pool."""
-    if value is None or callable(getattr(value, "submit", None)):
+    if value is None or (callable(getattr(value, "submit", None)) and not isinstance(value, type)):
         return value
-    if isinstance(value, int | np.integer):
+    if hasattr(value, "__index__"):
         return integer(value, "workers", minimum=1, maximum=1024)
     raise ArgumentError(
         f"workers must be a number of threads or have submit, as pools of concurrent.futures, got {value!r}"

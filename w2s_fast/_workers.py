@@ -15,12 +15,14 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from w2s_fast import _threads
+from w2s_fast._devices import CPU
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TASK_SECONDS = 1.0  # a batch takes about so long: sending it costs some milliseconds
 UNDER_WAY = 2  # batches a worker: it has one to go on with while the results of the other come back
+KEPT = 4
 _received: dict[bytes, Callable[[Any], Any]] = {}  # what this process was sent last
 
 
@@ -39,6 +41,12 @@ class Executor(Protocol):
 
 
 Workers = int | Executor | None  # a number of threads, a pool, or one thread a core
+
+
+def require_local(workers: Workers, device: str) -> None:
+    """Refuse a pool for what runs on a GPU."""
+    if device != CPU and not isinstance(workers, int | None):
+        raise ValueError(f"device={device!r} is fed by this process alone, got workers={workers!r}: leave them out")
 
 
 def count_of(workers: Workers) -> int:
@@ -81,6 +89,7 @@ def _over_pool(
     finally:
         for future in under_way:
             future.cancel()
+        _received.pop(name, None)  # where threads of this process are the pool
 
 
 def _run(name: bytes, content: bytes, batch: list[Any]) -> tuple[float, list[Any]]:
@@ -88,7 +97,8 @@ def _run(name: bytes, content: bytes, batch: list[Any]) -> tuple[float, list[Any
     function = _received.get(name)
     if function is None:
         function = pickle.loads(content)
-        _received.clear()
+        for old in [*_received][: 1 - KEPT]:
+            _received.pop(old, None)
         _received[name] = function
     began = time.perf_counter()
     results = list(_threads.ordered_map(function, batch, 1))

@@ -200,6 +200,11 @@ def test_a_format_in_pieces_of_its_own_is_a_class_and_a_line(tmp_path, monkeypat
     path.write_text("[1, 2]\n[3]")
     with pytest.raises(ValueError, match=r"cannot read '.*X\.rows'"):
         intrinsic_dimension(path)
+    path.write_text("[1, 2]\n[3, 4]")
+    monkeypatch.setattr(ToyChunks, "dtype", property(lambda self: int("two\nlines")))
+    with pytest.raises(ValueError, match=r"X: cannot read '.*X\.rows': invalid literal"):
+        intrinsic_dimension(path)
+    monkeypatch.setattr(ToyChunks, "dtype", np.dtype(np.float64))
     monkeypatch.setattr(ToyChunks, "read", lambda self, rows: np.ones((1, 2)))
     with pytest.raises(ValueError, match=r"cannot read '.*X\.rows': rows 0 to 2 came as float64 of shape \(1, 2\)"):
         intrinsic_dimension(path)

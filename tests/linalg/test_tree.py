@@ -78,6 +78,7 @@ def numbers(found):
 def test_leaves_worked_out_apart_give_the_bits_of_one_pass(name, monkeypatch):
     work, join = SUMS[name]
     if name == "X'X by tiles":
+        monkeypatch.setattr("w2s_fast.linalg.rows.products.LEAF_SIZES", 1)
         monkeypatch.setattr("w2s_fast.linalg.rows.cutting.UNTILED", 2)
         monkeypatch.setattr("w2s_fast.linalg.rows.cutting.TILE_COLUMNS", 2)
     monkeypatch.setattr(tree, "FANOUT", 3)
@@ -89,6 +90,12 @@ def test_leaves_worked_out_apart_give_the_bits_of_one_pass(name, monkeypatch):
     assert np.array_equal(found, numbers(reduce(join, levels)))
     assert name == "Moments" or not np.array_equal(found, at_once)  # those hold more digits than they show
     assert found == pytest.approx(at_once, rel=1e-12, abs=1e-11)
+
+
+def test_sums_that_are_large_wait_for_more_rows(monkeypatch):
+    monkeypatch.setattr(tree, "LEAF_BYTES", 1)
+    blocks = [np.ones(10)] * 9
+    assert [len(list(leaf)) for leaf in tree.leaves(blocks, least=160)] == [2, 2, 2, 2, 1]
 
 
 def test_labels_go_with_the_rows_of_every_leaf(monkeypatch):

@@ -266,7 +266,9 @@ def test_features_in_files_take_memory_for_blocks_alone(tmp_path, kind):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("kind", ["path", pytest.param("memmap", marks=LINUX)])
+@pytest.mark.parametrize(
+    "kind", ["path", pytest.param("memmap", marks=LINUX), pytest.param("memmap reversed", marks=LINUX)]
+)
 @pytest.mark.parametrize("change", ["in place", "saved anew", "replaced", "deleted"])
 def test_a_file_that_changes_amid_a_probe_is_refused(tmp_path, order, kind, change):
     weak, strong, y = features()
@@ -287,9 +289,19 @@ def test_a_file_that_changes_amid_a_probe_is_refused(tmp_path, order, kind, chan
         else:
             path.unlink()
 
-    given = path if kind == "path" else np.load(path, mmap_mode="r")
+    given = path if kind == "path" else np.load(path, mmap_mode="r")[:, :: -1 if kind == "memmap reversed" else 1]
     with pytest.raises(ValueError, match=r"strong.npy' changed while it was read: start again"):
         probe(weak, given, y, n=20, N=[30, 90], trials=40, workers=1, progress=spoil)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_is_not_finite_is_told_from_a_file_by_blocks(order, tmp_path, monkeypatch):
+    weak, strong, y = features()
+    strong[[3, 150], [1, 0]] = np.nan, np.inf
+    np.save(tmp_path / "strong.npy", np.asarray(strong, order=order))
+    monkeypatch.setattr("w2s_fast.linalg.rows.cutting.GATHERED", 90)
+    with pytest.raises(ValueError, match=r"strong holds 2 NaN or infinite value\(s\), the first at index \(3, 1\)"):
+        probe(weak, tmp_path / "strong.npy", y, n=20, N=30, trials=1)
 
 
 def test_doubts_in_words():

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check, _devices
 from w2s_fast._random import key, stream
-from w2s_fast._workers import Workers, ordered_map
+from w2s_fast._workers import Workers, ordered_map, require_local
 from w2s_fast.gaussian.coordinates import canonical
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.kernels.trials import RISKS, VALUES, VARIANCE_PARTS, Canonical
@@ -142,9 +142,8 @@ def run_spans(
     """
     if method == "auto":
         method = "wishart" if device == _devices.CPU else "philox"
+    require_local(workers, device)
     require_device(method, device)
-    if device != _devices.CPU and not isinstance(workers, int | None):
-        raise ValueError(f"device={device!r} is fed by this process alone, got workers={workers!r}: leave them out")
     require_method(model, spans, method, ridge)
     run_span: Callable[[Span], Matrix]  # values of the trials, a row each
     if method == "philox":
@@ -165,8 +164,9 @@ def run_spans(
     blocks = ordered_map(run_span, (chunk for _, chunk in chunks), workers if device == _devices.CPU else 1)
     try:
         for (index, chunk), block in zip(chunks, blocks, strict=True):
-            block[:, RISKS] += floors
-            yield index, chunk.start, block
+            values = block.copy()  # a pool may keep its own, and hand it out again
+            values[:, RISKS] += floors
+            yield index, chunk.start, values
     finally:
         blocks.close()  # else the traceback of an interrupt would keep it, and BLAS on one thread
 

@@ -45,7 +45,7 @@ class Features:
             slab = part(values, rows, columns)
             least, most = slab.min(axis=0), slab.max(axis=0)
             if not (np.isfinite(least).all() and np.isfinite(most).all()):
-                _check.all_finite(part(values), name)
+                _check.blocks_finite((part(values, block) for block in gathered(*values.shape)), name)
             first = not rows.start
             low[columns] = least if first else np.minimum(low[columns], least)
             high[columns] = most if first else np.maximum(high[columns], most)

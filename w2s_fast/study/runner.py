@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from w2s_fast._workers import Workers, count_of
+from w2s_fast._workers import Workers, count_of, require_local
 from w2s_fast.gaussian.simulate import Device
 from w2s_fast.study import store
 from w2s_fast.study.base import BaseStudy
@@ -27,6 +27,7 @@ _last_begun: WeakKeyDictionary[BaseStudy, threading.Lock] = WeakKeyDictionary() 
 
 def run(study: BaseStudy, progress: bool | Report, device: Device, workers: Workers) -> None:
     """Run every trial that is missing."""
+    require_local(workers, device)
     for scenario in study.scenarios:
         scenario.require_device(device)
     alone = threading.Lock()

@@ -64,6 +64,7 @@ class MatrixFile:
         stamp = stamp_of(path.stat())
         with explained(f"{name}: cannot read {said}"):
             header = READERS[path.suffix](path, entry)
+            _ = header.shape, header.dtype  # which some formats look up
         if header.dtype.kind not in "fiub":
             raise TypeError(f"{name} must hold real numbers, got dtype {header.dtype} in {said}")
         if len(header.shape) not in ndims:

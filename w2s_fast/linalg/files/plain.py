@@ -46,24 +46,24 @@ def require_same(path: Path, stamp: Stamp) -> None:
 
 @dataclass(frozen=True, eq=False)
 class PlainMatrix:
-    """A matrix in a file, of which the numbers of each row, or those of each column, lie together.
+    """A matrix in a file, whose numbers lie at even distances.
 
     Attributes
     ----------
     start : int
         Byte of the first number in the file.
     strides : (int, int)
-        Bytes from a row to the next, and from a column to the next.
-    stamp : Stamp or None
-        Which must stay as it is; None for a file that this process may write to.
+        Bytes from a row to the next, and from a column to the next: one of them a multiple of a number's own.
+    stamp : Stamp
+        Of the file, which must stay as it is.
     """
 
-    path: Path
+    path: str
     dtype: np.dtype[Any]
     shape: tuple[int, int]
     start: int
     strides: tuple[int, int]
-    stamp: Stamp | None
+    stamp: Stamp
 
     @classmethod
     def laid_out(
@@ -72,33 +72,36 @@ class PlainMatrix:
         """Numbers from ``start`` on, row by row or column by column."""
         rows, columns = shape
         strides = (dtype.itemsize, rows * dtype.itemsize) if fortran else (columns * dtype.itemsize, dtype.itemsize)
-        return cls(path, dtype, shape, start, strides, stamp)
+        return cls(os.path.abspath(path), dtype, shape, start, strides, stamp)
 
     @classmethod
     def of_map(cls, values: Array) -> Self | None:
         """Where the numbers of a mapped array lie; None if it is not mapped from a file that still has its name.
 
-        None too where that cannot be told (on systems without ``/proc``), and for views of which neither rows nor
-        columns lie together.
+        None too where that cannot be told (on systems without ``/proc``), and for maps that may be written to.
         """
         found = Mapping.of(values)
         if found is None or values.ndim != 2:
             return None
+        shape, size = (values.shape[0], values.shape[1]), values.itemsize
         rows_step, columns_step = values.strides
-        strides = rows_step, columns_step if values.shape[1] > 1 else values.itemsize
-        if values.itemsize not in strides:
+        if shape[1] == 1:
+            columns_step = size
+        elif shape[0] == 1:
+            rows_step = columns_step * shape[1]
+        nearer = min(abs(rows_step), abs(columns_step))
+        if nearer == 0 or nearer % size:
             return None
         start = values.ctypes.data - found.address + found.offset
-        shape = values.shape[0], values.shape[1]
-        return cls(found.path, values.dtype, shape, start, strides, None if found.writable else found.stamp)
+        return cls(found.path, values.dtype, shape, start, (rows_step, columns_step), found.stamp)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     @property
     def has_columns_together(self) -> bool:
-        """Whether the numbers of a column lie together and those of a row do not, as in a saved transpose."""
-        return self.strides[1] != self.dtype.itemsize
+        """Whether the numbers of a column lie nearer to each other than those of a row, as in a saved transpose."""
+        return 0 < abs(self.strides[0]) < abs(self.strides[1])
 
     @property
     def transposed(self) -> PlainMatrix:
@@ -110,26 +113,42 @@ class PlainMatrix:
             return self.transposed.read(columns, rows).T
         top, bottom, _ = rows.indices(self.shape[0])
         left, right, _ = columns.indices(self.shape[1])
-        lines = np.empty((max(bottom - top, 0), max(right - left, 0)), self.dtype)
+        height, width = max(bottom - top, 0), max(right - left, 0)
+        lines = self._lines(height, width)
         if lines.size:
-            self._read_lines(lines, self.start + top * self.strides[0] + left * self.dtype.itemsize)
-        return lines
+            self._read_lines(lines, self.start + top * self.strides[0] + self._first_of_line(left, width))
+        return self._thinned(lines)
 
     def take(self, index: npt.NDArray[np.int64]) -> Array:
         """Read scattered rows; where columns lie together, all of the file."""
-        found = np.empty((len(index), self.shape[1]), self.dtype)
         if not self.has_columns_together:
-            self._fill(zip(found, (self.start + index * self.strides[0]).tolist(), strict=True))
-            return found
+            lines = self._lines(len(index), self.shape[1])
+            first = self.start + self._first_of_line(0, self.shape[1])
+            self._fill(zip(lines, (first + index * self.strides[0]).tolist(), strict=True))
+            return self._thinned(lines)
+        found = np.empty((len(index), self.shape[1]), self.dtype)
         panel = max(1, PANEL_BYTES // max(self.shape[0] * self.dtype.itemsize, 1))
         for left in range(0, self.shape[1], panel):
             columns = slice(left, left + panel)
             found[:, columns] = self.read(ALL, columns)[index]
         return found
 
-    def require_same(self) -> None:
-        if self.stamp is not None:
-            require_same(self.path, self.stamp)
+    @property
+    def _step(self) -> int:
+        """Numbers from a column to the next, where rows lie together."""
+        return self.strides[1] // self.dtype.itemsize
+
+    def _lines(self, count: int, width: int) -> Array:
+        """Room for lines of ``width`` numbers with all that lies between these."""
+        return np.empty((count, (width - 1) * abs(self._step) + 1 if width else 0), self.dtype)
+
+    def _first_of_line(self, left: int, width: int) -> int:
+        """Bytes from the start of a row to the first of ``width`` numbers, or to the last where they run backwards."""
+        return (left if self._step > 0 else left + width - 1) * self.strides[1]
+
+    def _thinned(self, lines: Array) -> Array:
+        """The numbers of lines without what lies between them."""
+        return lines if self._step == 1 else np.ascontiguousarray(lines[:, :: self._step])
 
     def _read_lines(self, lines: Array, first: int) -> None:
         """Read lines that follow each other at one distance."""
@@ -172,38 +191,39 @@ class PlainMatrix:
             self._require_open(file)
 
     def _require_open(self, file: FileIO) -> None:
-        if self.stamp is not None and stamp_of(os.fstat(file.fileno())) != self.stamp:
+        if stamp_of(os.fstat(file.fileno())) != self.stamp:
             raise changed(self.path)
 
 
 class Mapping(NamedTuple):
-    """A file that memory is mapped from."""
+    """A file that memory is mapped from, and that nobody writes to through this map."""
 
     path: str
     stamp: Stamp
     address: int
     offset: int
-    writable: bool
 
     @classmethod
     def of(cls, values: Array) -> Self | None:
-        """Look up the file that an array is mapped from and shares changes with, as Linux lists it."""
+        """Look up the file that an array is mapped from to be read, as Linux lists it."""
         base: Any = values
         while isinstance(base, np.ndarray | memoryview):
             base = base.base if isinstance(base, np.ndarray) else base.obj
         if not isinstance(base, mmap.mmap) or values.size == 0:
             return None
         try:
-            with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as lines:
+            with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
                 listed = [line for line in lines if _holds(line, values.ctypes.data)]
             (line,) = listed
-            span, rights, offset, _, inode, path = line.rstrip("\n").split(maxsplit=5)
+            span, rights, offset, _, inode, path = line.removesuffix("\n").split(maxsplit=5)
+            if not os.path.exists(path):
+                path = path.replace("\\012", "\n")  # the one sign that the list writes otherwise
             status = os.stat(path)
         except (OSError, ValueError):  # no such list, memory without a file, or a file without its name
             return None
-        if rights[3] != "s" or status.st_ino != int(inode):
+        if rights != "r--s" or status.st_ino != int(inode) or not os.access(path, os.R_OK):
             return None
-        return cls(path, stamp_of(status), int(span.split("-")[0], 16), int(offset, 16), rights[1] == "w")
+        return cls(path, stamp_of(status), int(span.split("-")[0], 16), int(offset, 16))
 
 
 def _holds(line: str, address: int) -> bool:

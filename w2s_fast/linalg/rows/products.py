@@ -30,6 +30,7 @@ SizedPart = tuple[int, FloatArray]  # bytes of a block of rows, and a product of
 SERIAL_SIZE = 8_000  # elements: of a product with a vector, up to where BLAS takes one thread by itself
 SERIAL_WORK = 200_000  # multiplications: of a product of matrices, likewise
 SERIAL_FACTORS = 1_000  # elements of a matrix to be factored: older OpenBLAS shares its triangular products from there
+LEAF_SIZES = 16  # of a wide X'X, to which the rows come that one leaf adds: nodes of the tree are then few
 LARGEST_SERIAL = 500  # smaller side: LAPACK's SVD gains nothing from BLAS threads up to here
 
 
@@ -59,7 +60,7 @@ def _tiled_gram(blocks: Iterable[FloatArray], columns: int, precision: npt.DType
             _add(half[a, b], part)
         return half
 
-    found = merged(map(upper_half, leaves(blocks)), _add)
+    found = merged(map(upper_half, leaves(blocks, least=LEAF_SIZES * 8 * columns**2)), _add)
     for a, b in pairs:
         if a != b:
             found[b, a] = found[a, b].T
@@ -104,8 +105,8 @@ def times(X: Source, V: FloatArray, out: FloatArray | None = None) -> FloatArray
     if out is None and isinstance(X, np.ndarray):
         out = np.empty((len(X), V.shape[1]), V.dtype)
     if out is None:
-        return np.concatenate(list(over_rows(partial(_times, V), X, None, factors=V.shape[1])))
-    for _ in over_rows(partial(_times, V), X, out, factors=V.shape[1]):
+        return np.concatenate(list(over_rows(partial(_times, _laid_out(V)), X, None, factors=V.shape[1])))
+    for _ in over_rows(partial(_times, _laid_out(V)), X, out, factors=V.shape[1]):
         pass
     return out
 
@@ -117,7 +118,7 @@ def _times(V: FloatArray, rows: FloatArray, image: FloatArray | None) -> FloatAr
 def joined_times(parts: Sequence[FloatArray], V: FloatArray) -> FloatArray:
     """[X1 X2 ...] V of parts (m, n_i) and V (n, k) in one precision, without joining them."""
     result = np.empty((len(parts[0]), V.shape[1]), V.dtype)
-    for _ in over_rows(partial(_joined_times, V), *parts, result, factors=V.size // parts[0].shape[1]):
+    for _ in over_rows(partial(_joined_times, _laid_out(V)), *parts, result, factors=V.size // parts[0].shape[1]):
         pass
     return result
 
@@ -132,7 +133,7 @@ def gram_times(X: Source, V: FloatArray, keep: FloatArray | None = None) -> Matr
 
     X V goes to ``keep`` (m, k) where that is given.
     """
-    return total(partial(_gram_times, V), X, keep, factors=V.shape[1])
+    return total(partial(_gram_times, _laid_out(V)), X, keep, factors=V.shape[1])
 
 
 def _gram_times(V: FloatArray, block: FloatArray, image: FloatArray | None) -> FloatArray:
@@ -142,7 +143,7 @@ def _gram_times(V: FloatArray, block: FloatArray, image: FloatArray | None) -> F
 
 def residual_moment(X: FloatArray, V: FloatArray, Y: FloatArray) -> Matrix:
     """X'(Y - X V) in the precision of V: one read of X, whose blocks stay in cache between products."""
-    return total(partial(_residual_moment, V), X, Y, factors=V.shape[1])
+    return total(partial(_residual_moment, _laid_out(V)), X, Y, factors=V.shape[1])
 
 
 def _residual_moment(V: FloatArray, block: FloatArray, labels: FloatArray) -> FloatArray:
@@ -152,7 +153,7 @@ def _residual_moment(V: FloatArray, block: FloatArray, labels: FloatArray) -> Fl
 
 def misfit(X: FloatArray, V: FloatArray, Y: FloatArray) -> Matrix:
     """Norms (k,) of the columns of X V - Y, in float64."""
-    return np.asarray(np.sqrt(total(partial(_squared_misfit, V), X, Y, factors=V.shape[1])))
+    return np.asarray(np.sqrt(total(partial(_squared_misfit, _laid_out(V)), X, Y, factors=V.shape[1])))
 
 
 def _squared_misfit(V: FloatArray, block: FloatArray, labels: FloatArray) -> FloatArray:
@@ -234,6 +235,11 @@ def _opened(X: Source) -> tuple[int, Source]:
     blocks = X.blocks() if isinstance(X, Rows) else iter(X)
     first = next(blocks)
     return first.shape[1], chain([first], blocks)
+
+
+def _laid_out(V: FloatArray) -> FloatArray:
+    """V with rows or columns together, as a pickle leaves it: BLAS then has the same bits there as here."""
+    return V if V.flags.c_contiguous or V.flags.f_contiguous else np.ascontiguousarray(V)
 
 
 def _add(found: Matrix, part: FloatArray) -> Matrix:

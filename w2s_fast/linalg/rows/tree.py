@@ -2,7 +2,7 @@
 
 A leaf adds consecutive blocks one by one until they come to ``LEAF_BYTES``; every ``FANOUT`` nodes in a row make one
 of the level above. Leaves may thus be worked out anywhere, and the sum has the bits that one machine gives it, which
-holds one node a level.
+holds one node a level and the leaf under way.
 """
 
 from __future__ import annotations
@@ -30,15 +30,20 @@ def folded(
     return merged((reduce(add, leaf, begin()) for leaf in leaves(blocks)), merge)
 
 
-def leaves(blocks: Iterable[Block], nbytes: Callable[[Block], int] = attrgetter("nbytes")) -> Iterator[Iterator[Block]]:
-    """Part blocks into those of each leaf, which are to be used up before the next leaf is asked for."""
+def leaves(
+    blocks: Iterable[Block], nbytes: Callable[[Block], int] = attrgetter("nbytes"), least: int = 0
+) -> Iterator[Iterator[Block]]:
+    """Part blocks into those of each leaf, which are to be used up before the next leaf is asked for.
+
+    A leaf whose sum is large comes to ``least`` bytes, lest sums take more room than rows.
+    """
     leaf, held = 0, 0
 
     def leaf_of(block: Block) -> int:
         nonlocal leaf, held
         mine = leaf
         held += nbytes(block)
-        if held >= LEAF_BYTES:
+        if held >= max(LEAF_BYTES, least):
             leaf, held = leaf + 1, 0
         return mine
 
