@@ -1,10 +1,22 @@
 """Decompositions are equivariant over the whole range of their dtype, and streams may reuse their memory."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse
 
-from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, principal_angles, randomized_svd
+from tests.accuracy import rounding
+from w2s_fast import (
+    MinNorm,
+    Subspace,
+    correlation_dimension,
+    intrinsic_dimension,
+    lstsq,
+    min_norm,
+    principal_angles,
+    randomized_svd,
+)
 from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.spectral import subspace
 
@@ -46,6 +58,28 @@ def test_truncated_svd_of_sparse_matrices_follows_any_scale(power):
         np.ldexp(randomized_svd(scaled, 5, random_state=0)[1], -power), randomized_svd(M, 5, random_state=0)[1]
     )
     assert np.array_equal(scaled.data, np.ldexp(M.data, power))
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (20, 50), (50, 20)])
+@pytest.mark.parametrize("twins", [False, True])
+@pytest.mark.parametrize("power", range(-120, 121, 8))
+def test_weights_of_float32_follow_any_scale(shape, twins, power):
+    """The dual of wide features has their scale twice: as float32 it lost digits, and then all of them."""
+    X, Y = (gaussian(*shape, seed=seed).astype(np.float32) for seed in (0, 1))
+    if twins and min(shape) > 2:
+        X[:, 1], X[1] = X[:, 0], X[0]
+    s = np.linalg.svd(X.astype(float))[1]
+    condition = s[0] / s[s > 1e-6 * s[0]].min()
+    for solve in (min_norm, lambda X, Y: MinNorm(X).solve(Y), lambda X, Y: lstsq(X, Y)[0]):
+        expected = solve(X, Y[:, :2]).astype(float)
+        for exponent in (-100, -60, 0, 60, 100):
+            if abs(exponent - power) < 120:
+                with np.errstate(over="ignore"), warnings.catch_warnings():  # residuals of lstsq, as NumPy's
+                    warnings.simplefilter("ignore", RuntimeWarning)
+                    found = solve(np.ldexp(X, power), np.ldexp(Y[:, :2], exponent))
+                found = np.ldexp(found.astype(float), power - exponent)
+                error = np.linalg.norm(found - expected, axis=0) / np.linalg.norm(expected, axis=0)
+                assert error.max() <= rounding(np.float32, max(shape)) * condition
 
 
 def test_singular_values_beyond_the_dtype_are_refused_by_name():

@@ -66,7 +66,7 @@ class MatrixFile:
             header = READERS[path.suffix](path, entry)
             _ = header.shape, header.dtype  # which some formats look up
         if header.dtype.kind not in "fiub":
-            raise TypeError(f"{name} must hold real numbers, got dtype {header.dtype} in {said}")
+            raise _check.ArgumentError(f"{name} must hold real numbers, got dtype {header.dtype} in {said}")
         if len(header.shape) not in ndims:
             expected = " or ".join(map(str, ndims))
             raise ValueError(f"{name} must have {expected} dimension(s), got shape {header.shape} in {said}")

@@ -126,7 +126,11 @@ class GramFactor:
         return False
 
     def _lift(self, dual: Matrix, dtype: npt.DTypeLike) -> Matrix:
-        return times(self.Z, self._embed(dual.astype(dtype, copy=False))).astype(np.float64, copy=False)
+        if dtype == np.float64:
+            return np.asarray(times(self.Z, self._embed(dual)), np.float64)
+        exponent = np.frexp(np.abs(dual).max(axis=0, initial=0.0))[1]  # the dual has X's scale twice: beyond float32's
+        part = np.ldexp(dual, -exponent).astype(dtype)
+        return np.asarray(np.ldexp(times(self.Z, self._embed(part)).astype(np.float64), exponent))
 
     def _take(self, moment: FloatArray) -> FloatArray:
         return moment if self.columns is None else moment[self.columns]
