@@ -46,6 +46,8 @@ def _has_masked(value: Any) -> bool:
 
 def _refuse_unsaid(value: Any, name: str) -> None:
     """Refuse what NumPy would do without a word: drop masks, and work out lazy arrays here, however large."""
+    if type(value) is np.ndarray:
+        return
     if _has_masked(value):
         raise ValueError(f"{name} has masked values: fill or drop them first")
     lazy = _first_lazy(value)

@@ -179,14 +179,13 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     count = int(np.prod(lead))
     A, B = features.reshape(count, m, n), labels.reshape(count, m, *right)
     coef = np.zeros((count, n, *right), dtype)
-
     in_kernel = _gram_work(m, n) < KERNEL_WORK
-    unsolved = _solve_by_kernels(A, B, ridge, cut, coef) if in_kernel else range(count)
-    solve_all = ordered_map if len(unsolved) > 1 else map  # a single problem has threads of its own
-    problems = ((f"X[{place}]" if lead else "X", A[place], B[place]) for place in unsolved)
-    solve = partial(_solve, ridge, cut, dtype, not in_kernel)
-    for place, solution in zip(unsolved, solve_all(solve, problems), strict=True):
-        coef[place] = solution
+    if unsolved := _solve_by_kernels(A, B, ridge, cut, coef) if in_kernel else range(count):
+        solve_all = ordered_map if len(unsolved) > 1 else map  # a single problem has threads of its own
+        problems = ((f"X[{place}]" if lead else "X", A[place], B[place]) for place in unsolved)
+        solve = partial(_solve, ridge, cut, dtype, not in_kernel)
+        for place, solution in zip(unsolved, solve_all(solve, problems), strict=True):
+            coef[place] = solution
     return coef.reshape(*lead, n, *(() if vector else right))
 
 

@@ -177,6 +177,8 @@ def total(
     product: Callable[..., Any], X: Source, *beside: Any, factors: int, longest: int = cutting.PRODUCT_ROWS
 ) -> Any:
     """Sum what :func:`over_rows` yields; overflow is left to the caller, who looks at the result."""
+    if isinstance(X, np.ndarray) and len(cutting.cuts(len(X), X.shape[1], factors, longest)) == 1:
+        return _in_one_piece(product, X, *beside, factors=factors).astype(np.float64, copy=False)
     parts = over_rows(partial(_with_size, product), X, *beside, factors=factors, longest=longest)
     try:
         return merged((_sum(leaf) for leaf in leaves(parts, itemgetter(0))), _add)
@@ -207,14 +209,16 @@ def over_rows(
         mapped, blocks = (X.map, X.blocks()) if isinstance(X, Rows) else (ordered_map, X)
         yield from mapped(partial(_quiet, product), _together(blocks, beside))
         return
-    m, n = X.shape
-    pieces = cutting.cuts(m, n, factors, longest)
+    pieces = cutting.cuts(len(X), X.shape[1], factors, longest)
     if len(pieces) > 1:
         yield from ordered_map(partial(_quiet, product), _together((X[cut] for cut in pieces), beside))
-        return
-    with serial_blas(m * n * factors) if m * n <= SERIAL_SIZE else single_threaded_blas():
-        result = _quiet(product, (X, *beside))
-    yield result
+    else:
+        yield _in_one_piece(product, X, *beside, factors=factors)
+
+
+def _in_one_piece(product: Callable[..., Any], X: FloatArray, *beside: Any, factors: int) -> Any:
+    with serial_blas(X.size * factors) if X.size <= SERIAL_SIZE else single_threaded_blas():
+        return _quiet(product, (X, *beside))
 
 
 def _together(blocks: Iterable[FloatArray], beside: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
