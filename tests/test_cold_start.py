@@ -156,8 +156,7 @@ def test_files_of_a_cache_belong_to_one_process():
     assert isinstance(add_rows._cache._cache_file._data_name_pattern, _OwnNames)
 
 
-@pytest.mark.parametrize("left", [0, 40])
-@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize(("suffix", "left"), [(".nbi", 0), (".nbi", 40), (".nbc", 40)])
 def test_truncated_files_of_a_cache_are_made_anew(tmp_path, suffix, left):
     program = UPDATE.format("float64")
     output(python(program, NUMBA_CACHE_DIR=str(tmp_path)))

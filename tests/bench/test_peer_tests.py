@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import peer_tests
+from bench import lstsq_cases, peer_tests
 from tests.conftest import HANG
 
 ROOT = Path(__file__).parents[2]
@@ -42,8 +42,9 @@ def test_no_such_peer_is_a_failure():
 @pytest.mark.jit_speed
 def test_a_wrong_function_fails():
     program = """
-from bench import peer_tests
+from bench import lstsq_cases, peer_tests
 right = peer_tests.lstsq
+peer_tests.PEERS = [peer for peer in peer_tests.PEERS if "all cases" not in peer.name]  # which takes ten seconds
 peer_tests.lstsq = lambda *args, **kwargs: (right(*args, **kwargs)[0] * 1.001, *right(*args, **kwargs)[1:])
 import sys
 sys.argv = ["peer_tests", "lstsq"]
@@ -52,5 +53,12 @@ raise SystemExit(peer_tests.main())
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 1
-    for name in ("test_sq_cases", "test_nonsq_cases", "test_every_case", "TestLstsqMatrix", "TestLstsq::test_simple"):
+    for name in ("test_sq_cases", "test_nonsq_cases", "TestLstsqMatrix", "TestLstsq::test_simple"):
         assert name in done.stdout
+
+
+def test_a_wrong_function_fails_among_all_cases(monkeypatch):
+    right = lstsq_cases.lstsq
+    monkeypatch.setattr(lstsq_cases, "lstsq", lambda *given: (right(*given)[0] * 1.001, *right(*given)[1:]))
+    with pytest.raises(AssertionError):
+        lstsq_cases.test_every_case(generalized=True)
