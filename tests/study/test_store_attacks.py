@@ -13,7 +13,7 @@ import pytest
 
 from tests.studies import features, killed, made, table
 from w2s_fast import Study
-from w2s_fast.study import database, migrations, store
+from w2s_fast.study import database, fields, migrations, store
 from w2s_fast.study.store import StudyFileError
 from w2s_fast.study.study import merge_files
 
@@ -342,7 +342,6 @@ HOSTILE = [
     of_first("seeds", _1=0),
     of_first("seeds", _1=7.5),
     of_first("seeds", _1=None),
-    ("seeds", lambda rows: [*rows, *((seed, 1) for seed in range(10, 2**20 + 10))]),
     ("runs", lambda rows: []),
     ("runs", lambda rows: [(1, rows[0][1])]),
     ("points", lambda rows: rows[1:]),
@@ -376,6 +375,13 @@ HOSTILE = [
 def test_fields_of_other_types_ranges_and_sizes_are_refused_whatever_their_seals(number, path):
     rewritten(path, *HOSTILE[number])
     refused(path)
+
+
+def test_seeds_without_end_are_refused(path, monkeypatch):
+    rewritten(path, "seeds", lambda rows: [*rows, *((seed, 1) for seed in range(10, 500))])
+    monkeypatch.setattr(fields, "MOST_PLACES", 400)
+    with pytest.raises(StudyFileError, match=r"it has 49\d seeds"):
+        Study.open(path)
 
 
 def test_sound_rows_that_are_sealed_anew_are_read(path, whole):
