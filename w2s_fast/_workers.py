@@ -22,8 +22,8 @@ Result = TypeVar("Result")
 
 TASK_SECONDS = 1.0  # a batch takes about so long: sending it costs some milliseconds
 UNDER_WAY = 2  # batches a worker: it has one to go on with while the results of the other come back
-KEPT = 4
-_received: dict[bytes, Callable[[Any], Any]] = {}  # what this process was sent last
+KEPT = 4  # of what was sent last: pools may serve several maps at a time
+_received: dict[bytes, Callable[[Any], Any]] = {}  # by the name of its content, in this process
 
 
 class Future(Protocol):
