@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from w2s_fast.gaussian.model import Features, GaussianModel, Matrix
-from w2s_fast.kernels.trials import Canonical
+from w2s_fast.kernels.trials import Canonical, Geometry
 
 RIGHT_ANGLE = 1e-12  # a cosine or sine below this is rounding
 
@@ -81,6 +81,27 @@ def canonical(model: GaussianModel, scales_matter: bool) -> Canonical:
     if scales_matter not in known:
         known[scales_matter] = _find(model, scales_matter)
     return known[scales_matter]
+
+
+def geometry(model: GaussianModel) -> Geometry:
+    """Sum a model up by its blocks, its other angles and the target's lengths and coordinates there."""
+    found = canonical(model, False)
+    tilted, alone = slice(found.inside, found.touching), found.touching
+    disjoint = found.cos.size - alone  # the target has one coordinate there; all other such directions are hidden
+    unseen = found.target_strong.size - alone
+    return Geometry(
+        shared=found.inside,
+        weak_only=found.hidden + disjoint,
+        strong_only=unseen,
+        target_weak=float(found.target_outside[alone]) if disjoint else 0.0,
+        target_strong=float(found.target_strong[alone]) if unseen else 0.0,
+        target_outside=float(found.target[-2]),
+        noise=float(found.target[-1]),
+        cos=found.cos[tilted].copy(),
+        sin=found.sin[tilted].copy(),
+        target_s=found.target_strong[tilted].copy(),
+        target_q=found.target_outside[tilted].copy(),
+    )
 
 
 def _find(model: GaussianModel, scales_matter: bool) -> Canonical:

@@ -15,6 +15,54 @@ RISKS, VARIANCE_PARTS = slice(WEAK, W2S + 1), slice(INHERITED, REDUCED_NEW + 1)
 VALUES = VARIANCE_PARTS.stop
 
 
+class Geometry(NamedTuple):
+    """All that the law of the risks of ridgeless fits knows of a model, where there are rows enough for every fit.
+
+    Principal angles of 0 and 90 degrees split what the features see into three blocks, and every other angle makes a
+    pair w_i = cos_i s_i + sin_i q_i of directions of the teacher and the student. Rotations within a block change no
+    law, so of the target there only its length matters; within the shared block not even that.
+
+    Attributes
+    ----------
+    shared, weak_only, strong_only : int
+        Dimensions seen by both, by the teacher alone, and by the student alone.
+    target_weak, target_strong : float
+        Lengths of the target in the directions that only the teacher, and only the student, sees.
+    target_outside : float
+        Its length in directions that neither sees.
+    noise : float
+        Standard deviation of the label noise.
+    cos, sin : (t,) ndarray
+        Of the angles in between.
+    target_s, target_q : (t,) ndarray
+        Coordinates of the target on the s_i and the q_i.
+    """
+
+    shared: int
+    weak_only: int
+    strong_only: int
+    target_weak: float
+    target_strong: float
+    target_outside: float
+    noise: float
+    cos: Vector
+    sin: Vector
+    target_s: Vector
+    target_q: Vector
+
+    @property
+    def d_weak(self) -> int:
+        return self.shared + self.weak_only + len(self.cos)
+
+    @property
+    def d_strong(self) -> int:
+        return self.shared + self.strong_only + len(self.cos)
+
+    @property
+    def d_shared(self) -> float:
+        return self.shared + float(np.sum(self.cos**2))
+
+
 class Canonical(NamedTuple):
     """A model in the coordinates that :mod:`w2s_fast.kernels.wishart` describes.
 
