@@ -64,10 +64,11 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path, json):
     assert Study.open(tmp_path / "study.sqlite").is_complete
 
 
-def begun(folder, **options):
-    """Start a long sweep; return it once it has results."""
+def begun(folder, hangup=signal.SIG_DFL, **options):
+    """Start a long sweep that meets a hangup as told, however the tests were started; return it once it has results."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-c", MAIN, *LONG], cwd=folder, env=environment, **options)
+    main = f"import signal; signal.signal(signal.SIGHUP, signal.Handlers({int(hangup)})); {MAIN}"
+    process = subprocess.Popen([sys.executable, "-c", main, *LONG], cwd=folder, env=environment, **options)
     deadline = time.monotonic() + HANG
     while time.monotonic() < deadline and not (folder / "study.sqlite-wal").exists():
         time.sleep(0.05)
@@ -101,10 +102,9 @@ def test_a_terminal_that_closes(tmp_path, ignored):
         import termios
 
         fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-        if ignored:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
 
-    process = begun(tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=session)
+    hangup = signal.SIG_IGN if ignored else signal.SIG_DFL  # ignored as by nohup
+    process = begun(tmp_path, hangup, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=session)
     os.close(theirs)
     os.close(ours)
     if ignored:
