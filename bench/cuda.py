@@ -27,13 +27,13 @@ def paper_trials(trials: int) -> dict[str, float]:
     model = GaussianModel.paper()
     few = 2_000
     ours = simulate(model, **COMMON, trials=few, device="cuda")
-    assert np.allclose(ours.w2s, simulate(model, **COMMON, trials=few, method="philox").w2s, rtol=1e-8)
-    gpu, wishart, philox = medians(
+    assert np.allclose(ours.w2s, simulate(model, **COMMON, trials=few, method="invariants").w2s, rtol=1e-8)
+    gpu, wishart, invariants = medians(
         lambda: simulate(model, **COMMON, trials=trials, device="cuda"),
         lambda: simulate(model, **COMMON, trials=few),
-        lambda: simulate(model, **COMMON, trials=few, method="philox"),
+        lambda: simulate(model, **COMMON, trials=few, method="invariants"),
     )
-    return {"cuda": gpu / trials, "cpu wishart": wishart / few, "cpu philox": philox / few}
+    return {"cuda": gpu / trials, "cpu wishart": wishart / few, "cpu invariants": invariants / few}
 
 
 def small_trials(cp: Any, trials: int) -> dict[str, float]:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 SIGNATURES = {  # numba's types of the arguments; where a kernel takes float32 and float64, one of each
-    "run_trials": "u, u, i, i, i, i, v, v, i, i, v, v, v, v, v, i, v, m",
+    "run_trials": "t(u, 2), i, d, d, t(d, 5), m, v, m, u[:, ::1], i[:, ::1], t(d[:, :, ::1], 14), m",
     "fill_normals": "u, u, i, i, v",
     "fill_words": "u, u, i, i, u[::1]",
     "add_sketch:float32": "f[:, ::1], i, u, i, i, f[:, :, ::1]",
@@ -51,7 +51,7 @@ def report_of(name, architecture):
 
     function = name.split(":")[0]
     i, u, f, d = types.int64, types.uint64, types.float32, types.float64
-    letters = {"i": i, "u": u, "f": f, "d": d, "v": d[::1], "m": d[:, ::1]}
+    letters = {"i": i, "u": u, "f": f, "d": d, "v": d[::1], "m": d[:, ::1], "t": types.UniTuple}
     kernel = getattr(kernels, function).py_func if function != "spilling" else spilling
     signature = eval(f"({SIGNATURES.get(name, 'v')},)", letters)
     capability = int(architecture[3:]) // 10, int(architecture[3:]) % 10

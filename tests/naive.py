@@ -156,7 +156,7 @@ def probe_errors(weak, strong, y, labelled, pseudo, test, ridge, rcond=0.0, inte
     return [float(np.mean((y[test] - said[test]) ** 2)) for said in fits]
 
 
-# Counter-based draws, and trials made of them
+# Counter-based draws
 
 
 def philox_words(key, trial, strand, count, row=0):
@@ -168,81 +168,3 @@ def normals(words):
     """Normal quantiles at the centres of the cells that the upper 53 bits name."""
     below = (np.asarray(words, np.uint64) >> np.uint64(11)).astype(np.float64) - 2.0**52 + 0.5
     return np.copysign(special.ndtri((2.0**52 - np.abs(below)) / 2.0**53), below)
-
-
-def chi_square(key, trial, strand, row, dof):
-    """Marsaglia and Tsang's algorithm as they wrote it; the square of a normal for one degree of freedom."""
-    attempts = iter(philox_words(key, trial, strand, 400, row + 1).reshape(100, 4))
-    d = dof / 2 - 1 / 3
-    while True:
-        words = next(attempts)
-        (x,), u = normals(words[:1]), (int(words[1] >> np.uint64(11)) + 0.5) / 2**53
-        if dof == 1:
-            return x * x
-        v = (1 + x / math.sqrt(9 * d)) ** 3
-        if v > 0 and math.log(u) < 0.5 * x * x + d - d * v + d * math.log(v):
-            return 2 * d * v
-
-
-def staircase(key, trial, strand, rows, width, dof):
-    """Upper trapezoid of normals, chi variables on its diagonal, as ``kernels.lanes`` draws it."""
-    out = np.zeros((rows, width))
-    on_and_right = np.triu_indices(rows, 0, width)
-    out[on_and_right] = normals(philox_words(key, trial, strand, len(on_and_right[0])))
-    for i in range(rows):
-        out[i, i] = math.sqrt(chi_square(key, trial, 5 + strand, i, dof - i))
-    return out
-
-
-def lane_trial(c, key, trial, n, N):
-    """The eight values of a trial in canonical coordinates ``c``, less what no feature sees: full rows, min_norm."""
-    directions, kept, strong = len(c.cos), len(c.target), len(c.target_strong)
-    tilted = c.touching - c.inside
-    with_t = kept - directions - tilted - 2
-    rest = strong - c.touching - with_t
-    own, below = min(n - c.hidden, kept), min(c.hidden, kept)
-    dof = n - own - below
-    X = np.zeros((own + below + min(dof, rest), kept + rest))
-    X[:own] = staircase(key, trial, 0, own, kept + rest, n - c.hidden)
-    X[own : own + below] = staircase(key, trial, 1, below, kept + rest, c.hidden)
-    X[own + below :, kept:] = staircase(key, trial, 2, min(dof, rest), rest + 1, dof)[:, :rest]
-    square = staircase(key, trial, 3, strong, strong + 1, N)
-    T, h = square[:, :strong], square[:, strong]
-    g = normals(philox_words(key, trial, 4, strong))
-    chi2 = chi_square(key, trial, 9, 0, n - c.hidden + 1)
-
-    def teacher(labels):
-        weights = min_norm(X[:own, :directions], labels[:own])
-        left = labels[own : own + below] - X[own : own + below, :directions] @ weights
-        return weights, left @ left / chi2
-
-    def said_by(weights, left):
-        said = np.zeros(strong)
-        said[: c.touching] = (c.cos * weights)[: c.touching]
-        return said, math.sqrt(np.sum((c.sin * weights) ** 2) + left)
-
-    S = np.zeros((len(X), strong))
-    S[:, : c.touching] = X[:, : c.touching] * c.cos[: c.touching]
-    S[:, c.inside : c.touching] -= X[:, directions : directions + tilted] * c.sin[c.inside : c.touching]
-    S[:, c.touching : c.touching + with_t] = X[:, [kept - 3] * with_t]
-    S[:, c.touching + with_t :] = X[:, kept:]
-    labels, noise = X[:, :kept] @ c.target, X[:, kept - 1] * c.target[-1]
-
-    weights, left = teacher(labels)
-    said, outside = said_by(weights, left)
-    along = (c.sin * weights) @ c.target_outside / outside if outside else 0.0
-    beyond = c.target_outside @ c.target_outside + c.target[-2] ** 2 + c.target[-1] ** 2 - along**2
-    truth = T @ c.target_strong + along * h + math.sqrt(max(beyond, 0.0)) * g
-    baseline = min_norm(S, labels)
-    ceiling = min_norm(np.vstack((S, T)), np.concatenate((labels, truth)))
-    student = min_norm(T, T @ said + outside * h)
-    noise_said, noise_outside = said_by(*teacher(noise))
-    added = noise_outside * min_norm(T, h)
-    return [
-        float(np.sum((weights - c.target[:directions]) ** 2) + left),
-        *(float(np.sum((fit - c.target_strong) ** 2)) for fit in (baseline, ceiling, student)),
-        float(np.sum((T @ noise_said) ** 2) / N),
-        float(noise_outside**2 * (h @ h) / N),
-        float(noise_said @ noise_said),
-        float(added @ added),
-    ]

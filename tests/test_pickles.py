@@ -38,7 +38,7 @@ LONG, WIDE = normal(30_000, 40), normal(700, 2_100)
 STACK, SMALL_STACK, LARGE_STACK = normal(12, 100, 80), normal(4_000, 12, 5), normal(3, 300, 200)
 CALLS = {
     "trials of the Gaussian model": lambda: [
-        simulate(MODEL, 9, [8, 40], trials=5, method=method).w2s for method in ("direct", "wishart", "philox")
+        simulate(MODEL, 9, [8, 40], trials=5, method=method).w2s for method in ("direct", "wishart", "invariants")
     ],
     "trials of features": lambda: probe(LONG[:200, :3], LONG[:200, 3:9], LONG[:200, 9], n=20, N=50, trials=4).w2s,
     "X'X": lambda: [gram(LONG), gram(WIDE, np.float32), gram(rows_of(LONG, "X")), Gram().update(LONG, LONG[:, 0]).xty],

@@ -64,7 +64,7 @@ def pool(request):
         yield executor
 
 
-@pytest.mark.parametrize("method", ["wishart", "philox", "direct"])
+@pytest.mark.parametrize("method", ["wishart", "invariants", "direct"])
 def test_trials_of_a_model_are_those_of_threads(pool, method):
     for more in ({"n": 9, "N": [8, 40]}, {"n": [5, 30], "N": 9}):
         there, here = (
@@ -217,7 +217,7 @@ def test_features_in_files_are_found_from_another_folder(tmp_path, monkeypatch):
 def test_a_pool_feeds_no_gpu():
     with pytest.raises(ValueError, match="device='cuda' is fed by this process alone, got workers="):
         simulate(MODEL, 9, 8, trials=1, device="cuda", workers=Here())
-    study = Study(MODEL, n=9, N=8, trials=1, method="philox")
+    study = Study(MODEL, n=9, N=8, trials=1, method="invariants")
     with pytest.raises(ValueError, match="device='cuda' is fed by this process alone, got workers="):
         study.run(progress=False, device="cuda", workers=Here())
 

@@ -20,16 +20,32 @@ Matrix = npt.NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+# For functions that make no arrays: references to those they are given need no count, which would take half the time.
+UNCOUNTED: dict[str, Any] = OPTIONS | {"_nrt": False}
 
 
 def kernel(function: F) -> F:
     """Compile ``function`` on its first call, and keep the code for the next process if there is a place for it."""
+    return _compiled(function, OPTIONS)
+
+
+def small_kernel(function: F) -> F:
+    """The same for a function that makes no array, and is called for some nanoseconds of work."""
+    return _compiled(function, UNCOUNTED)
+
+
+def inlined(function: F) -> F:
+    """Compile such a function into every place that calls it: a few instructions, which a call would double."""
+    return cast(F, numba.njit(forceinline=True, **UNCOUNTED)(function))
+
+
+def _compiled(function: F, options: dict[str, Any]) -> F:
     try:
-        dispatcher = numba.njit(cache=True, **OPTIONS)(function)
+        dispatcher = numba.njit(cache=True, **options)(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        return cast(F, numba.njit(**OPTIONS)(function))
+        return cast(F, numba.njit(**options)(function))
     cache_file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if hasattr(cache_file, "_data_name_pattern"):
         cache_file._data_name_pattern = _OwnNames(cache_file._data_name_pattern)

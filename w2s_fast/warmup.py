@@ -7,10 +7,13 @@ fits of plenty of rows and of few.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from w2s_fast.gaussian.simulate import Method
 
 
 def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
@@ -21,7 +24,7 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
     progress : callable, optional
         Called with (steps done, steps).
     """
-    simulations = _simulation, _simulation_of_few_rows, _ridge_simulation, _philox_simulation
+    simulations = _simulation, _wishart_simulation, _simulation_of_few_rows, _ridge_simulation
     steps = (_moments, _least_squares, _stacks, _factors, _sketch, *simulations)
     for done, step in enumerate(steps):
         if progress is not None:
@@ -71,7 +74,7 @@ def _sketch() -> None:
         add_sketch(_rows(dtype), 0, np.uint64(0), np.zeros((8, 5), dtype))
 
 
-def _simulation(N: int = 8, ridge: float = 0.0, method: Literal["auto", "philox"] = "auto") -> None:
+def _simulation(N: int = 8, ridge: float = 0.0, method: Method = "auto") -> None:
     from w2s_fast.gaussian.model import GaussianModel
     from w2s_fast.gaussian.simulate import simulate
 
@@ -87,5 +90,5 @@ def _ridge_simulation() -> None:
     _simulation(ridge=0.1)
 
 
-def _philox_simulation() -> None:
-    _simulation(method="philox")
+def _wishart_simulation() -> None:
+    _simulation(method="wishart")

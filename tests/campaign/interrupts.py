@@ -73,7 +73,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "randomized_svd": lambda: randomized_svd(LARGE, 3, random_state=0)[1],
     "simulate": lambda: simulate(MODEL, 9, [8, 40], trials=40, workers=3).w2s,
     "simulate alone": lambda: simulate(MODEL, 9, 8, trials=40, workers=1).w2s,
-    "simulate philox": lambda: simulate(MODEL, 9, 8, trials=40, method="philox").w2s,
+    "simulate wishart": lambda: simulate(MODEL, 9, 8, trials=40, method="wishart").w2s,
     "study": lambda: Study(MODEL, n=9, N=[8, 40], trials=20).run(progress=False).result.w2s,
     "probe": lambda: probe(LONG[:200, :3], LONG[:200, 3:6], LONG[:200, 0], n=20, N=50, trials=4).w2s,
 }

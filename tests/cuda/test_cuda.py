@@ -50,14 +50,14 @@ def test_trials_are_those_of_the_cpu(name, shape):
     assert ours == pytest.approx(theirs, rel=1e-6, abs=rounding)
 
 
-@pytest.mark.parametrize(("threads", "shared_words"), [(4, 6144), (16, 6144), (8, 0)])
-def test_trials_do_not_depend_on_the_launch(monkeypatch, threads, shared_words):
-    """One team or four a block, in shared or in global memory, more teams than trials: the same bits."""
+@pytest.mark.parametrize(("block", "most"), [(4, 4), (2, 1024), (16, 1024)])
+def test_trials_do_not_depend_on_the_launch(monkeypatch, block, most):
+    """Fewer threads than trials, as many, and more: the same bits."""
     model = GEOMETRIES["any angles"]
     monkeypatch.setattr(trials, "BLOCK_THREADS", 8)
     expected = values_of(model, 20, 15, 5, seed=3, device="cuda")
-    monkeypatch.setattr(trials, "BLOCK_THREADS", threads)
-    monkeypatch.setattr(trials, "SHARED_WORDS", shared_words)
+    monkeypatch.setattr(trials, "BLOCK_THREADS", block)
+    monkeypatch.setattr(trials, "THREADS", most)
     assert np.array_equal(values_of(model, 20, 15, 5, seed=3, device="cuda"), expected)
 
 
@@ -67,7 +67,7 @@ def test_simulate_takes_the_device_and_repeats_its_bits(monkeypatch):
     whole = simulate(model, [6, 9], 8, trials=5, seed=5, device="cuda")
     monkeypatch.setattr("w2s_fast.gaussian.simulate.LARGEST_LAUNCH", 2)
     alone = simulate(model, 9, 8, trials=3, seed=5, device="cuda")
-    cpu = simulate(model, [6, 9], 8, trials=5, seed=5, method="philox")
+    cpu = simulate(model, [6, 9], 8, trials=5, seed=5, method="invariants")
     for name in RISKS:
         assert np.array_equal(getattr(alone, name), getattr(whole, name)[1, :3])
         assert getattr(whole, name) == pytest.approx(getattr(cpu, name), rel=1e-9)
@@ -77,11 +77,11 @@ def test_simulate_takes_the_device_and_repeats_its_bits(monkeypatch):
 def test_a_study_begun_on_the_gpu_goes_on_anywhere(tmp_path):
     def study(trials):
         model, path = GEOMETRIES["any angles"], tmp_path / "study.sqlite"
-        return Study(model, n=[6, 9], N=8, method="philox", trials=trials, path=path, keep_trials=True)
+        return Study(model, n=[6, 9], N=8, method="invariants", trials=trials, path=path, keep_trials=True)
 
     study(2).run(progress=False, device="cuda")
     both = study(4).run(progress=False)
-    cpu = simulate(GEOMETRIES["any angles"], [6, 9], 8, trials=4, method="philox")
+    cpu = simulate(GEOMETRIES["any angles"], [6, 9], 8, trials=4, method="invariants")
     for name in RISKS:
         assert getattr(both.result, name) == pytest.approx(getattr(cpu, name), rel=1e-9)
     assert [run["device"] for run in both.runs] == ["cuda", "cpu"]
@@ -91,7 +91,7 @@ def test_a_study_begun_on_the_gpu_goes_on_anywhere(tmp_path):
 def test_the_paper_setting_on_a_gpu():
     model = GaussianModel.paper()
     ours, cpu = (
-        simulate(model, 2000, 4000, trials=500, seed=1, **how) for how in ({"device": "cuda"}, {"method": "philox"})
+        simulate(model, 2000, 4000, trials=500, seed=1, **how) for how in ({"device": "cuda"}, {"method": "invariants"})
     )
     for name in RISKS:
         assert getattr(ours, name) == pytest.approx(getattr(cpu, name), rel=1e-8)
@@ -275,7 +275,7 @@ def test_names_are_listed_once_and_others_refused():
 
 
 def test_kernels_take_the_source_of_the_cpu():
-    assert kernels.on_device(kernels.lanes.place) is kernels.on_device(kernels.lanes.place)
+    assert kernels.on_device(kernels.run_trial) is kernels.on_device(kernels.run_trial)
 
 
 @pytest.fixture

@@ -161,10 +161,10 @@ def test_what_the_gpu_has(packages):
 
 
 def test_launches_are_cut_to_the_machine(packages):
-    from w2s_fast.cuda.trials import Launch
+    from w2s_fast.cuda.trials import threads_for
 
-    assert Launch.of(1000, 4, 100, 2, 10**9) == (32, 32, 4, True)
-    assert Launch.of(1000, 32, 2_000, 2, 10**9) == (334, 3, 32, True)
-    assert Launch.of(10**6, 100, 13_344, 132, 10**9) == (264, 1, 128, False)
-    assert Launch.of(10**6, 100, 13_344, 132, 10**6) == (2, 1, 128, False)
-    assert Launch.of(3, 2_000, 10**7, 132, 10) == (1, 1, 128, False)
+    assert threads_for(1, 0, 132, 10**10) == 128
+    assert threads_for(1000, 0, 132, 10**10) == 1024
+    assert threads_for(10**6, 0, 132, 10**11) == 132 * 1024
+    assert 128 < threads_for(10**6, 0, 132, 10**8) < 132 * 1024  # a quarter of what is free
+    assert threads_for(10**6, 100, 132, 10**8) == 128

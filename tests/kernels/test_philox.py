@@ -85,27 +85,3 @@ def test_lanes_fill_what_one_fills(size, lanes):
         philox.fill_normals(own, 3, 4, out, size, lane, lanes)
     assert out[:size] == pytest.approx(naive.normals(naive.philox_words(own, 3, 4, size)), rel=2e-15)
     assert np.isnan(out[size:]).all()
-
-
-@pytest.mark.parametrize("dof", [1, 2, 3, 7, 1000, 10**6])
-def test_chi_squares_are_those_of_the_published_test(dof):
-    own = words_of(8, 9)
-    for row in range(200 if COMPILED else 20):
-        found = philox.chi_square(own, 10, 11, row, dof)
-        assert found == pytest.approx(naive.chi_square(own, 10, 11, row, dof), rel=1e-12)
-
-
-@pytest.mark.jit_speed
-@pytest.mark.parametrize("dof", [1, 2, 3, 10, 10**4])
-def test_chi_squares_have_their_distribution(dof):
-    draws = [philox.chi_square(words_of(1, dof), trial, 0, 0, dof) for trial in range(20_000)]
-    assert stats.kstest(draws, stats.chi2(dof).cdf).pvalue > 0.005
-
-
-@pytest.mark.parametrize("dof", [10**12, 2**62])
-def test_chi_squares_of_many_degrees_keep_their_spread(dof):
-    count = 2_000 if COMPILED else 100
-    draws = np.array([philox.chi_square(words_of(1, 2), trial, 0, 0, dof) for trial in range(count)])
-    standard = (draws / dof - 1) * np.sqrt(dof / 2)  # normal; rounding of the draws: 0.3 at most
-    assert abs(standard.mean()) < 4 / np.sqrt(count)
-    assert standard.std() == pytest.approx(1, abs=4 / np.sqrt(2 * count))

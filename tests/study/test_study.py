@@ -66,26 +66,29 @@ def test_trials_are_those_of_simulate_and_probe(study, model, real_study):
 
 
 def test_a_study_keeps_the_method_of_its_trials(model, real_study, tmp_path):
-    path, sizes = tmp_path / "philox.sqlite", {"n": [12, 20], "N": 30, "seed": 3, "path": tmp_path / "philox.sqlite"}
-    Study(model, **sizes, method="philox", trials=2, keep_trials=True).run(progress=False)
-    study = Study(model, **sizes, method="philox", trials=4, keep_trials=True).run(progress=False)
-    plain = simulate(model, [12, 20], 30, trials=4, seed=3, method="philox")
+    path = tmp_path / "invariants.sqlite"
+    sizes = {"n": [12, 20], "N": 30, "seed": 3, "path": path}
+    Study(model, **sizes, method="invariants", trials=2, keep_trials=True).run(progress=False)
+    study = Study(model, **sizes, method="invariants", trials=4, keep_trials=True).run(progress=False)
+    plain = simulate(model, [12, 20], 30, trials=4, seed=3, method="invariants")
     assert all(np.array_equal(getattr(study.result, name), getattr(plain, name)) for name in METRICS)
-    assert Study.open(path).scenarios[0].description.method == "philox"
+    assert Study.open(path).scenarios[0].description.method == "invariants"
+    on = Study(model, **sizes, trials=5, keep_trials=True)  # as it began
+    assert on.run(progress=False).scenarios[0].description.method == "invariants"
     with pytest.raises(ValueError, match="holds another study: not the same method"):
-        Study(model, **sizes, keep_trials=True).run(progress=False)
-    with pytest.raises(ValueError, match=r"device='cuda' runs method=\"philox\" alone, got method='wishart'"):
-        Study(model, n=12, N=30).run(progress=False, device="cuda")
+        Study(model, **sizes, method="wishart", keep_trials=True).run(progress=False)
+    with pytest.raises(ValueError, match=r"device='cuda' runs method=\"invariants\" alone, got method='wishart'"):
+        Study(model, n=12, N=30, method="wishart").run(progress=False, device="cuda")
     with pytest.raises(ValueError, match="device must be one of 'cpu', 'cuda', got 'tpu'"):
         study.run(progress=False, device="tpu")
     with pytest.raises(ValueError, match="studies of real features run on the CPU, got device='cuda'"):
         Study(real_study.scenarios[0].task, n=10, N=[15, 40]).run(progress=False, device="cuda")
-    with pytest.raises(ValueError, match="method='philox' is one of Gaussian models"):
-        Study(real_study.scenarios[0].task, n=10, N=15, method="philox")
-    with pytest.raises(ValueError, match='method="philox" takes ridge = 0, n >= 6 and N >= 4'):
-        Study(model, n=5, N=30, method="philox", path=tmp_path / "never.sqlite")
+    with pytest.raises(ValueError, match="method='invariants' is one of Gaussian models"):
+        Study(real_study.scenarios[0].task, n=10, N=15, method="invariants")
+    with pytest.raises(ValueError, match='method="invariants" takes ridge = 0, n >= 6 and N >= 4'):
+        Study(model, n=5, N=30, method="invariants", path=tmp_path / "never.sqlite")
     with pytest.raises(RuntimeError, match="device='cuda' needs"):
-        Study(model, n=12, N=30, method="philox", path=tmp_path / "never.sqlite").run(device="cuda")
+        Study(model, n=12, N=30, method="invariants", path=tmp_path / "never.sqlite").run(device="cuda")
     assert not (tmp_path / "never.sqlite").exists()
 
 

@@ -30,8 +30,8 @@ from w2s_fast.cli.output import say
 @workers_option
 @click.option(
     "--method",
-    type=click.Choice(["wishart", "philox", "direct"]),
-    help="How trials of the model are drawn.  [default: wishart; philox on a GPU]",
+    type=click.Choice(["auto", "invariants", "wishart", "direct"]),
+    help="How trials of the model are drawn.  [default: auto]",
 )
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where they run.")
 @click.option(
@@ -69,7 +69,7 @@ def run_study(options: dict[str, Any], source: Any, axes: dict[str, Any]) -> Non
         source,
         **crossed(options["n"], options["N"]),
         **axes,
-        method=options.get("method") or ("philox" if options.get("device") == "cuda" else "wishart"),
+        method=options.get("method") or "auto",
         trials=options["trials"],
         seed=options["seed"],
         title=options.get("title") or options["out"].stem,

@@ -18,17 +18,15 @@ import numpy.typing as npt
 from w2s_fast._check import FloatArray
 from w2s_fast._jit import Matrix, Vector
 from w2s_fast.cuda._shim import cuda, device_function, kernel
-from w2s_fast.kernels import lanes, moments, philox, sketch
+from w2s_fast.kernels import moments, philox, sketch
+from w2s_fast.kernels.draws import Draws
+from w2s_fast.kernels.invariants.setting import Room, Setting
+from w2s_fast.kernels.invariants.trial import run_trial
 
 FLOAT64, INT64 = cuda.types.float64, cuda.types.int64
 SKETCH_ROWS = 32  # whose places and signs a block works out at a time, and the columns that it sketches
 NONZEROS = sketch.NONZEROS
 TILE_ROWS = 64  # summed, then read again from cache for their deviations
-
-
-@device_function
-def wait() -> None:
-    cuda.syncthreads()
 
 
 @cache
@@ -38,14 +36,13 @@ def on_device(function: Callable[..., Any]) -> Any:
     names = dict(source.__globals__)
     for name in source.__code__.co_names:
         called = names.get(name)
-        if called is lanes.wait:
-            names[name] = wait
-        elif callable(called) and getattr(called, "__module__", "").startswith("w2s_fast.kernels"):
+        ours = getattr(called, "__module__", "").startswith("w2s_fast.kernels")
+        if ours and callable(called) and not isinstance(called, type):
             names[name] = on_device(called)
     return device_function(FunctionType(source.__code__, names, source.__name__))
 
 
-_run_trial = on_device(lanes.run_trial)
+_run_trial = on_device(run_trial)
 _fill_normals = on_device(philox.fill_normals)
 _fill_words = on_device(philox.fill_words)
 _sparse_signs = on_device(sketch.sparse_signs)
@@ -54,55 +51,47 @@ _merged = on_device(moments.merged)
 
 @kernel
 def run_trials(
-    key0: np.uint64,
-    key1: np.uint64,
+    key: tuple[np.uint64, np.uint64],
     first: int,
-    n: int,
-    N: int,
-    hidden: int,
-    cos: Vector,
-    sin: Vector,
-    inside: int,
-    touching: int,
-    target: Vector,
-    noise: Vector,
-    unseen: Vector,
-    target_strong: Vector,
-    target_outside: Vector,
-    words: int,
-    work: Vector,
+    n: float,
+    N: float,
+    blocks: tuple[float, float, float, float, float],
+    tilted: Matrix,
+    outside: Vector,
+    frame: Matrix,
+    words: npt.NDArray[np.uint64],
+    taken: npt.NDArray[np.int64],
+    rooms: Any,
     out: Matrix,
 ) -> None:
-    """Fill each row of ``out`` (trials, 8) by a team of threads: lanes are threadIdx.x, teams threadIdx.y.
+    """Fill each row of ``out`` (trials, 8) by a thread.
 
-    A team works in ``words`` numbers of ``work``, or of shared memory where ``work`` has no room. Teams of a block keep
-    step, so those beyond the last trial run that one again.
+    ``words``, ``taken`` and ``rooms`` have a last axis of threads, so that neighbours touch neighbouring memory.
+    ``blocks``: the numbers of a :class:`Setting`, its spread last.
     """
-    team, teams = cuda.threadIdx.y, cuda.blockDim.y
-    room = cuda.shared.array(0, FLOAT64) if work.size < words else work[cuda.blockIdx.x * teams * words :]
-    room = room[team * words : (team + 1) * words]
-    for start in range(cuda.blockIdx.x * teams, out.shape[0], cuda.gridDim.x * teams):
-        row = min(start + team, out.shape[0] - 1)
-        _run_trial(
-            (key0, key1),
-            first + row,
-            n,
-            N,
-            hidden,
-            cos,
-            sin,
-            inside,
-            touching,
-            target,
-            noise,
-            unseen,
-            target_strong,
-            target_outside,
-            room,
-            out[row],
-            cuda.threadIdx.x,
-            cuda.blockDim.x,
-        )
+    thread = cuda.grid(1)
+    if thread >= taken.shape[1]:
+        return
+    shared, weak_only, strong_only, target_strong, spread = blocks
+    setting = Setting(shared, weak_only, strong_only, target_strong, tilted, outside, spread, frame)
+    room = Room(
+        rooms[0][:, :, thread],
+        rooms[1][:, :, thread],
+        rooms[2][:, :, thread],
+        rooms[3][:, :, thread],
+        rooms[4][:, :, thread],
+        rooms[5][:, :, thread],
+        rooms[6][:, :, thread],
+        rooms[7][:, :, thread],
+        rooms[8][:, :, thread],
+        rooms[9][:, :, thread],
+        rooms[10][:, :, thread],
+        rooms[11][:, :, thread],
+        rooms[12][:, :, thread],
+        rooms[13][:, :, thread],
+    )
+    for row in range(thread, out.shape[0], taken.shape[1]):
+        _run_trial(Draws(key, first + row, taken[:, thread], words[:, thread]), n, N, setting, room, out[row])
 
 
 @kernel

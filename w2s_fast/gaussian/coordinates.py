@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from w2s_fast.gaussian.model import Features, GaussianModel, Matrix
+from w2s_fast.kernels.invariants.setting import Setting
 from w2s_fast.kernels.trials import Canonical, Geometry
 
 RIGHT_ANGLE = 1e-12  # a cosine or sine below this is rounding
@@ -102,6 +103,17 @@ def geometry(model: GaussianModel) -> Geometry:
         target_s=found.target_strong[tilted].copy(),
         target_q=found.target_outside[tilted].copy(),
     )
+
+
+def setting(geometry: Geometry) -> Setting:
+    """Add what follows from a geometry, as :mod:`w2s_fast.kernels.invariants` wants it."""
+    cos, sin, s, q = geometry.cos, geometry.sin, geometry.target_s, geometry.target_q
+    alone = [geometry.target_weak] if geometry.weak_only else []
+    outside = np.array([*q, *alone, geometry.target_outside, geometry.noise])
+    blocks = float(geometry.shared), float(geometry.weak_only), float(geometry.strong_only)
+    tilted = np.array((cos, sin, s, cos * s + sin * q, cos * q - sin * s))
+    spread = float(np.linalg.norm(outside))
+    return Setting(*blocks, geometry.target_strong, tilted, outside, spread, np.ascontiguousarray(align_with(outside)))
 
 
 def _find(model: GaussianModel, scales_matter: bool) -> Canonical:

@@ -12,19 +12,23 @@ import numpy.typing as npt
 from w2s_fast import _check, _devices
 from w2s_fast._random import key, stream
 from w2s_fast._workers import Workers, ordered_map, require_local
-from w2s_fast.gaussian.coordinates import canonical
+from w2s_fast.gaussian.coordinates import canonical, geometry, setting
 from w2s_fast.gaussian.model import GaussianModel
+from w2s_fast.kernels.invariants.setting import Setting
 from w2s_fast.kernels.trials import RISKS, VALUES, VARIANCE_PARTS, Canonical
 from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.results.trials import Estimate, StudentVariance, Trials, VarianceParts, estimate_of
 
 Matrix = npt.NDArray[np.float64]
-Method = Literal["auto", "direct", "wishart", "philox"]
+Method = Literal["auto", "invariants", "wishart", "direct"]
 Device = Literal["cpu", "cuda"]
 # Trials x dimension^3 in a work item: milliseconds, so that threads stay busy and an interrupt is heard.
 CHUNK_WORK = 2**27
-LARGEST_CHUNK = 64
-DEVICE_WORK, LARGEST_LAUNCH = 2**38, 2**16  # likewise of a launch on a device: some tenths of a second
+LARGEST_CHUNK = {"invariants": 2**12, "wishart": 2**6, "direct": 2**6}
+DEVICE_WORK, LARGEST_LAUNCH = 2**38, 2**18  # likewise of a launch on a device: some tenths of a second
+# "auto" leaves models of more tilted angles than either to "wishart", whose time grows with d^3 but by BLAS: at d = 100
+# and 20 of them both take some .15 ms, at 10 and 10 it is 16 us to 40.
+FEW_TILTED, TILTED_SHARE = 12, 0.2
 DIRECT_ROWS = 10**7  # rows a direct trial may draw; beyond, it would take minutes and gigabytes
 
 
@@ -53,18 +57,20 @@ def simulate(
     seed : int
         The same seed gives the same trials, bit for bit, at any number of workers. Trial t at a point (n, N) is the
         same whatever else is asked for beside it.
-    method : {"auto", "direct", "wishart", "philox"}
-        ``"wishart"`` draws sufficient statistics: exact in distribution, jointly for the four risks, at a cost that
-        depends on neither n nor N. ``"philox"`` draws the same statistics from another stream, in which any entry can
-        be drawn by itself, and solves as GPUs do; ridgeless fits with at least as many rows as features only.
-        ``"direct"`` draws rows and solves; it is there to check against. ``"auto"`` means ``"wishart"`` on the CPU
-        and ``"philox"`` elsewhere.
+    method : {"auto", "invariants", "wishart", "direct"}
+        ``"invariants"`` draws the few numbers that no rotation changes: exact in distribution, jointly for the four
+        risks and, but for the ceiling and what is inherited on the pseudo-labelled rows, the parts of the variance. Its
+        cost grows with the number of principal angles other than 0 and 90 degrees alone. It takes ridgeless fits of at
+        least as many rows as features. ``"wishart"`` draws sufficient statistics, exact jointly for the four risks and
+        for each part of the variance, at a cost that depends on neither n nor N. ``"direct"`` draws rows and solves; it
+        is there to check against. ``"auto"`` means ``"invariants"`` at points that have the rows for it, unless there
+        are many tilted angles, and else ``"wishart"``.
     ridge : float
         Added to every fit, in squared units of the features as given, as scikit-learn's ``Ridge(alpha)``; 0 for the
         ridgeless, minimum-norm fits of the theory.
     device : {"cpu", "cuda"}
-        ``"cuda"`` runs ``method="philox"`` on the current NVIDIA GPU (needs the extra ``cuda13``): the trials of the
-        CPU to rounding, and the same bits whenever they are run again there.
+        ``"cuda"`` runs ``method="invariants"`` on the current NVIDIA GPU (needs the extra ``cuda13``): the trials of
+        the CPU to rounding, and the same bits whenever they are run again there.
     workers : int or pool, optional
         Threads; by default one a core. Or whatever has ``submit`` as :mod:`concurrent.futures` has it, such as
         ``ProcessPoolExecutor`` and the pools of loky and mpi4py: trials are the same. A GPU is fed by this process.
@@ -80,7 +86,7 @@ def simulate(
     ------
     ValueError, TypeError
         Sample sizes or trials below 1, an unknown method, more than 10 million rows for ``"direct"``, ridge or too
-        few rows for ``"philox"``.
+        few rows for ``"invariants"``.
     RuntimeError
         What ``device="cuda"`` misses on this machine, in one line.
 
@@ -99,7 +105,7 @@ def simulate(
     trials = _check.integer(trials, "trials", minimum=1)
     seed = _check.integer(seed, "seed")
     workers = _check.workers(workers)
-    _check.choice(method, "method", "auto", "direct", "wishart", "philox")
+    _check.choice(method, "method", "auto", "invariants", "wishart", "direct")
     _check.choice(device, "device", _devices.CPU, *_devices.TRIALS)
     ridge = _check.real(ridge, "ridge")
     spans = [Span(n, N, 0, trials) for n, N in zip(labelled.ravel().tolist(), pseudo.ravel().tolist(), strict=True)]
@@ -140,26 +146,17 @@ def run_spans(
     Values are (trials, 8), as :mod:`w2s_fast.kernels.trials` names them. A trial is the same in whatever span it is
     run.
     """
-    if method == "auto":
-        method = "wishart" if device == _devices.CPU else "philox"
     require_local(workers, device)
     require_device(method, device)
-    require_method(model, spans, method, ridge)
-    run_span: Callable[[Span], Matrix]  # values of the trials, a row each
-    if method == "philox":
-        run_span = PhiloxTrials.of(model, seed, device)
-    elif method == "direct":
-        run_span = DirectTrials(model, seed, ridge)
-    else:
-        run_span = WishartTrials.of(model, spans, seed, ridge)
-    work, largest = (CHUNK_WORK, LARGEST_CHUNK) if device == _devices.CPU else (DEVICE_WORK, LARGEST_LAUNCH)
-    step = min(max(work // max(model.d_weak, model.d_strong) ** 3, 1), largest)
+    require_method(model, spans, method, ridge, device)
+    methods = [method_at(model, span.n, span.N, method=method, ridge=ridge, device=device) for span in spans]
+    run_span = _runner(model, spans, methods, seed, ridge, device)
+    steps = {name: _step(model, name, device) for name in set(methods)}
     chunks = [
-        (index, span._replace(start=start, stop=min(start + step, span.stop)))
-        for index, span in enumerate(spans)
-        for start in range(span.start, span.stop, step)
+        (index, span._replace(start=start, stop=min(start + steps[name], span.stop)))
+        for index, (span, name) in enumerate(zip(spans, methods, strict=True))
+        for start in range(span.start, span.stop, steps[name])
     ]
-
     floors = [model.rho_weak, *(model.rho_strong,) * 3]
     blocks = ordered_map(run_span, (chunk for _, chunk in chunks), workers if device == _devices.CPU else 1)
     try:
@@ -171,25 +168,70 @@ def run_spans(
         blocks.close()  # else the traceback of an interrupt would keep it, and BLAS on one thread
 
 
+def method_at(
+    model: GaussianModel, n: int, N: int, *, method: Method = "auto", ridge: float = 0.0, device: Device = "cpu"
+) -> Method:
+    """The method that ``"auto"`` stands for at a point; any other stands for itself."""
+    if method != "auto":
+        return method
+    few_tilted = len(geometry(model).cos) <= max(FEW_TILTED, TILTED_SHARE * model.d_strong)
+    wanted = device != _devices.CPU or (few_tilted and _has_rows(model, n, N, ridge))
+    return "invariants" if wanted else "wishart"
+
+
+def _step(model: GaussianModel, method: Method, device: Device) -> int:
+    """Trials that are run at a time."""
+    size = len(geometry(model).cos) if method == "invariants" else max(model.d_weak, model.d_strong)
+    on_cpu = device == _devices.CPU
+    most = max((CHUNK_WORK if on_cpu else DEVICE_WORK) // max(size, 1) ** 3, 1)
+    return min(most, LARGEST_CHUNK[method] if on_cpu else LARGEST_LAUNCH)
+
+
+def _runner(
+    model: GaussianModel, spans: Sequence[Span], methods: Sequence[Method], seed: int, ridge: float, device: Device
+) -> Callable[[Span], Matrix]:
+    """What returns the values of a span's trials, a row each, by the method that the span is to have."""
+    if "direct" in methods:
+        return DirectTrials(model, seed, ridge)
+    invariants = InvariantTrials(seed, device, setting(geometry(model))) if "invariants" in methods else None
+    left = [span for span, name in zip(spans, methods, strict=True) if name == "wishart"]
+    wishart = WishartTrials.of(model, left, seed, ridge) if left else None
+    if invariants is None or wishart is None:
+        return invariants or wishart  # type: ignore[return-value]  # one of them is there
+    return MixedTrials(model.d_weak, model.d_strong, invariants, wishart)
+
+
 def require_device(method: Method, device: Device) -> None:
     """Refuse a device that does not run the method, or that is not there."""
     if device != _devices.CPU:
-        if method != "philox":
-            raise ValueError(f'device={device!r} runs method="philox" alone, got method={method!r}')
+        if method not in ("auto", "invariants"):
+            raise ValueError(f'device={device!r} runs method="invariants" alone, got method={method!r}')
         _devices.trial_runner(device)
 
 
-def require_method(model: GaussianModel, spans: Sequence[Span], method: Method, ridge: float) -> None:
+def require_method(
+    model: GaussianModel, spans: Sequence[Span], method: Method, ridge: float, device: Device = "cpu"
+) -> None:
     """Refuse what a method cannot run."""
     if method == "direct" and max(span.n + span.N for span in spans) > DIRECT_ROWS:
         raise ValueError(f'method="direct" draws every row, at most {DIRECT_ROWS:,} of them; use method="wishart"')
     fewest_n, fewest_N = min(span.n for span in spans), min(span.N for span in spans)
-    features = max(model.d_weak, model.d_strong)
-    if method == "philox" and (ridge > 0 or fewest_n < features or fewest_N < model.d_strong):
+    wanted = method == "invariants" or device != _devices.CPU
+    if wanted and not _has_rows(model, fewest_n, fewest_N, ridge):
         raise ValueError(
-            f'method="philox" takes ridge = 0, n >= {features:,} and N >= {model.d_strong:,}, as many rows as features '
-            f'or more; got ridge = {ridge:g}, n = {fewest_n:,}, N = {fewest_N:,}: use method="wishart" on the CPU'
+            f'method="invariants" takes ridge = 0, n >= {max(model.d_weak, model.d_strong):,} and N >= '
+            f"{model.d_strong:,}, as many rows as features or more; got ridge = {ridge:g}, n = {fewest_n:,}, "
+            f'N = {fewest_N:,}: use method="wishart" on the CPU'
         )
+
+
+def _has_rows(model: GaussianModel, n: int, N: int, ridge: float) -> bool:
+    """Whether every fit is ridgeless and has a row for each feature."""
+    return ridge == 0 and _rows_for_every_fit(n, N, model.d_weak, model.d_strong)
+
+
+def _rows_for_every_fit(n: int, N: int, d_weak: int, d_strong: int) -> bool:
+    return n >= max(d_weak, d_strong) and N >= d_strong
 
 
 def _student_variance(parts: list[Moments], shape: tuple[int, ...]) -> StudentVariance:
@@ -204,30 +246,27 @@ def _student_variance(parts: list[Moments], shape: tuple[int, ...]) -> StudentVa
 
 
 @dataclass(frozen=True, eq=False)
-class PhiloxTrials:
-    """The trials of :mod:`w2s_fast.kernels.lanes`: on the CPU by one lane, on a device as it sees fit."""
+class InvariantTrials:
+    """The trials of :mod:`w2s_fast.kernels.invariants`, on the CPU or a device."""
 
     seed: int
     device: Device
-    arguments: tuple[Any, ...]
-
-    @classmethod
-    def of(cls, model: GaussianModel, seed: int, device: Device) -> Self:
-        coordinates = canonical(model, False)
-        outside = coordinates.noise, coordinates.unseen, coordinates.target_strong, coordinates.target_outside
-        return cls(seed, device, (*coordinates[: Canonical._fields.index("target") + 1], *outside))
+    setting: Setting
 
     def __call__(self, span: Span) -> Matrix:
         n, N, start, stop = span
-        run_trials = _by_one_lane if self.device == _devices.CPU else _devices.trial_runner(self.device)
-        return np.asarray(run_trials(key(self.seed, (n, N)), start, stop - start, n, N, *self.arguments))
+        run_trials = _on_cpu if self.device == _devices.CPU else _devices.trial_runner(self.device)
+        return np.asarray(run_trials(key(self.seed, (n, N)), start, stop - start, n, N, self.setting))
 
 
-def _by_one_lane(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: int, *arguments: Any) -> Matrix:
-    from w2s_fast.kernels import lanes
+def _on_cpu(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: int, setting: Setting) -> Matrix:
+    from w2s_fast.kernels.draws import BUFFER, Draws, short_key
+    from w2s_fast.kernels.invariants.setting import Room, shapes
+    from w2s_fast.kernels.invariants.trial import run_trials
 
-    work, out = np.empty(lanes.work_size(n, *arguments)), np.empty((count, VALUES))
-    lanes.run_trials((key[0], key[1]), first, n, N, *arguments, work, out)  # type: ignore[call-arg]
+    draws = Draws(short_key(key), first, np.zeros(1, np.int64), np.zeros(BUFFER, np.uint64))
+    room, out = Room(*map(np.zeros, shapes(setting.tilted.shape[1]))), np.empty((count, VALUES))
+    run_trials(first, n, N, draws, setting, room, out)
     return out
 
 
@@ -271,6 +310,20 @@ class WishartTrials:
             rng = stream(self.seed, (n, N), trial)
             run_trial(fields_of(rng), n, N, self.ridge or None, self.few, coordinates, values)
         return out
+
+
+@dataclass(frozen=True, eq=False)
+class MixedTrials:
+    """By invariants where there are rows for every fit, and else by sufficient statistics."""
+
+    d_weak: int
+    d_strong: int
+    invariants: InvariantTrials
+    wishart: WishartTrials
+
+    def __call__(self, span: Span) -> Matrix:
+        enough = _rows_for_every_fit(span.n, span.N, self.d_weak, self.d_strong)
+        return self.invariants(span) if enough else self.wishart(span)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,6 @@
 ``leastsq``   factorisations, and the least-squares fits and rank policy built on them
 ``trials``    what goes into a Monte Carlo trial of the Gaussian model, and what comes out
 ``wishart``   such a trial, drawn from its sufficient statistics
-``lanes``     the same from a stream of which any entry can be drawn by itself, as GPUs want it
-``philox``, ``generator``   those streams
+``invariants``  the same from the few numbers that no rotation changes, and ``small``, its linear algebra
+``draws``, ``generator``   streams of random numbers for trials; ``philox``: of which any entry can be drawn by itself
 """

@@ -120,28 +120,6 @@ def normal(word: np.uint64) -> float:
 
 
 @kernel
-def chi_square(key: Key, trial: int, strand: int, row: int, dof: int) -> float:
-    """Chi-square with ``dof`` >= 1, twice a gamma variable by Marsaglia and Tsang (2000); ``row`` has words of its own.
-
-    Their test of log u against x^2 / 2 + d - d v + d log v is written without its cancellations, which at a large
-    ``dof`` would leave nothing of it.
-    """
-    d = 0.5 * dof - 1.0 / 3.0
-    attempt = 0
-    while True:
-        attempt += 1
-        first, second, _, _ = philox(key, np.uint64(attempt), np.uint64(row + 1), np.uint64(strand), np.uint64(trial))
-        x = normal(first)
-        if dof == 1:
-            return x * x
-        y = x / (3.0 * math.sqrt(d))
-        if y > -1.0:
-            log_ratio = 3.0 * d * (math.log1p(y) - y + y * y * (0.5 - y / 3.0))
-            if math.log(uniform(second) + 0.5 * ULP) < log_ratio:
-                return 2.0 * d * (1.0 + y) ** 3
-
-
-@kernel
 def fill_words(
     key: Key, trial: int, strand: int, out: npt.NDArray[np.uint64], size: int, lane: int, lanes: int
 ) -> None:

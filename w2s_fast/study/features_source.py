@@ -78,7 +78,7 @@ class FeaturesSource(Source):
 
     @classmethod
     def of(cls, given: Any, method: Method, axes: Mapping[str, Any]) -> Self:
-        if method != DEFAULT_METHOD:
+        if method not in ("auto", DEFAULT_METHOD):
             raise ValueError(f"method={method!r} is one of Gaussian models: real features have no such choice")
         others = [name for name in axes if name != "ridge"]
         if others:

@@ -25,7 +25,8 @@ from w2s_fast.study.source import Axis, Chunk, Description, Source, Theory, fing
 
 # Parts of the student's variance, on the pseudo-labelled rows and on new ones.
 PARTS = ("inherited", "reduced", "inherited_new", "reduced_new")
-METHODS = ("wishart", "philox", "direct")
+METHODS = ("auto", "invariants", "wishart", "direct", "philox")
+GONE = "philox"  # what studies of version 0.1 may have been drawn by: they can be read
 DEFAULT_METHOD: Method = "wishart"  # study files name the others alone
 ARRAYS = ("target", "weak", "strong")
 DERIVED = ("d_weak", "d_strong", "d_shared", "rho_weak", "rho_strong", "noise_variance")
@@ -138,6 +139,11 @@ class GaussianSource(Source):
         require_method(self.model, spans, self.description.method, self.description.ridge)
 
     def require_device(self, device: Device) -> None:
+        if self.description.method == GONE:
+            raise ValueError(
+                f'the trials of this study were drawn by method="{GONE}", which is no more: it can be read, but not '
+                "go on; start another one"
+            )
         require_device(self.description.method, device)
 
     def run(

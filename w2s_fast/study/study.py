@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Self
+from contextlib import suppress
+from typing import Any, Self, cast
 
 import numpy as np
 
 from w2s_fast import _check
 from w2s_fast._devices import CPU, TRIALS
 from w2s_fast._workers import Workers
-from w2s_fast.gaussian.simulate import Device
+from w2s_fast.gaussian.simulate import Device, Method
 from w2s_fast.study import runner, store
 from w2s_fast.study.base import BaseStudy, PathLike
-from w2s_fast.study.database import require_no_logs
+from w2s_fast.study.database import StudyFileError, require_no_logs
+from w2s_fast.study.gaussian_source import GONE
 from w2s_fast.study.scenarios import scenarios_of
 from w2s_fast.study.spec import Spec
 from w2s_fast.study.tables import Row, data_frame, described, study_rows, write_csv, write_json
@@ -33,8 +35,9 @@ class Study(BaseStudy):
     d_shared, noise_variance, ridge : float or array_like of float, optional
         Further axes, crossed with one another and the grid. Real features have only ``ridge``; ``d_shared`` needs a
         function for a source.
-    method : {"wishart", "philox", "direct"}
-        How trials of Gaussian models are drawn, as :func:`w2s_fast.simulate` does; GPUs run ``"philox"``.
+    method : {"auto", "invariants", "wishart", "direct"}
+        How trials of Gaussian models are drawn, as :func:`w2s_fast.simulate` does; GPUs run ``"invariants"``. A file
+        that is there goes on as it began where this is ``"auto"``.
     trials : int
         At each point.
     seed : int
@@ -74,14 +77,16 @@ class Study(BaseStudy):
         d_shared: Any = None,
         noise_variance: Any = None,
         ridge: Any = None,
-        method: Literal["wishart", "philox", "direct"] = "wishart",
+        method: Method = "auto",
         trials: int = 40,
         seed: int = 0,
         title: str = "study",
         path: PathLike | None = None,
         keep_trials: bool = False,
     ) -> None:
-        _check.choice(method, "method", "wishart", "philox", "direct")
+        _check.choice(method, "method", "auto", "invariants", "wishart", "direct")
+        if method == "auto" and path is not None and os.path.exists(path):
+            method = _method_in(path)
         scenarios = scenarios_of(source, method, d_shared=d_shared, noise_variance=noise_variance, ridge=ridge)
         grid = _check.broadcast(n=np.atleast_1d(_check.sizes(n, "n")), N=_check.sizes(N, "N"))
         points = dict.fromkeys(zip(*(sizes.ravel().tolist() for sizes in grid), strict=True))  # each once
@@ -125,8 +130,8 @@ class Study(BaseStudy):
         progress : bool or callable
             Show a bar on standard error (where rich is installed), or call with (done, total).
         device : {"cpu", "cuda"}
-            ``"cuda"`` runs Gaussian models with ``method="philox"`` on the current GPU. What one device began another
-            may go on with: their trials agree to rounding.
+            ``"cuda"`` runs Gaussian models with ``method="auto"`` or ``"invariants"`` on the current GPU. What one
+            device began another may go on with: their trials agree to rounding.
         workers : int or pool, optional
             Threads; by default one a core. Or a pool of processes, as in :func:`w2s_fast.simulate`. Results do not
             depend on it.
@@ -229,3 +234,11 @@ def merge_files(paths: Sequence[PathLike], out: PathLike) -> Study:
         study.merge(other)
     store.create(out, study.spec, study.scenarios, study.seeds, study.measured, study.runs)
     return Study.open(out)
+
+
+def _method_in(path: PathLike) -> Method:
+    """The method of the study in a file; ``run`` says what is wrong with the file, or with another study in it."""
+    with suppress(OSError, StudyFileError), store.opened(path) as file:
+        found = getattr(file.spec.scenarios[0], "method", "auto")
+        return "auto" if found == GONE else cast(Method, found)
+    return "auto"
