@@ -132,7 +132,8 @@ def test_moments_are_those_of_the_oracle(rows, dtype):
 
 
 def test_moments_hard_cases(rows):
-    for samples in (rows[:, 0], rows[:, :4].reshape(-1, 2, 2), np.asfortranarray(rows), rows[::-2], rows[:0]):
+    blocks, still = rows[:, :4].reshape(-1, 2, 2), rows * [1, 1, 0, 1, 1]
+    for samples in (rows[:, 0], blocks, np.asfortranarray(rows), rows[::-2], rows[:0], still):
         device, host = cuda.Moments().update(put(samples)), Moments().update(samples)
         assert device.count == host.count
         assert to_host(device.mean) == pytest.approx(host.mean, rel=1e-12, nan_ok=True)
@@ -175,6 +176,8 @@ def test_gram_refuses_what_the_cpu_refuses(rows):
     twice = np.column_stack((rows, rows[:, 0]))
     with pytest.raises(np.linalg.LinAlgError, match="too ill-conditioned"):
         cuda.Gram().update(put(twice), put(rows[:, 1])).solve()
+    with pytest.raises(np.linalg.LinAlgError, match="too ill-conditioned"):
+        cuda.Gram().update(put(twice), put(rows[:, 1])).solve([0.0, 1.0])
     with pytest.raises(ValueError, match="X has 5 columns, the rows before have 6"):
         cuda.Gram().update(put(twice)).update(put(rows))
     with pytest.raises(TypeError, match="other is on the host, this one on the GPU: copy one of them"):
@@ -312,6 +315,9 @@ def test_nothing_leaves_the_gpu_unasked(strict, rows, tmp_path):
     assert isinstance(moments.mean, kinds)
     assert isinstance(moments.variance(), kinds)
     assert isinstance(moments.to_host().mean, np.ndarray)
+    still = strict(np.column_stack((rows, np.ones(len(rows)))))  # whose deviations vanish, as they should
+    assert float(cuda.Moments().update(still).variance()[5]) == 0.0
+    assert float(cuda.Gram(centred=True).update(still).xtx[5, 5]) == 0.0
     doubled = strict(np.column_stack((rows, rows)))
     for weights in (
         cuda.min_norm(X, Y),

@@ -48,7 +48,7 @@ def solve_spectral(xtx: Matrix, xty: Matrix, ridges: list[float], rcond: float |
     if rcond is None:
         keep = np.ones_like(values, np.bool_)
         for ridge in ridges:
-            found, needed = (values[0] + ridge) / max(height + ridge, np.finfo(float).tiny), GRAM_RCOND
+            found, needed = (float(values[0]) + ridge) / max(height + ridge, np.finfo(float).tiny), GRAM_RCOND
             if found <= needed:
                 raise _untrusted(d, max(found, 0.0), needed)
     else:

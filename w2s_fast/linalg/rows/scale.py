@@ -23,13 +23,11 @@ SMALLEST_SUM = 1e-290  # of squares: of a smaller one not all squares have all t
 ROUNDING = 1e-15  # of a mean, in numbers that all equal it
 
 
-def refuse_vanishing(rows: FloatArray, sums: FloatArray, mean: FloatArray | float, name: str) -> None:
+def refuse_vanishing(rows: FloatArray, sums: FloatArray, mean: FloatArray, name: str) -> None:
     """Refuse rows (m, d) that differ from ``mean``, though float64 holds next to nothing of the ``sums`` of squares."""
     few = sums < SMALLEST_SUM
-    if few.any():
-        middle = mean[few] if isinstance(mean, np.ndarray) else mean
-        if (np.abs(rows[:, few] - middle) > ROUNDING * np.abs(middle)).any():
-            raise ValueError(f"the squares of {name} vanish in float64: scale it up first")
+    if few.any() and (np.abs(rows[:, few] - mean[few]) > ROUNDING * np.abs(mean[few])).any():
+        raise ValueError(f"the squares of {name} vanish in float64: scale it up first")
 
 
 def exponents(A: npt.NDArray[Any], axis: int | None = None) -> Exponents:
