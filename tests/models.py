@@ -72,7 +72,8 @@ MODELS = GEOMETRIES | {
 
 def values_of(model, n, N, trials, seed, device="cpu"):
     """Values of the trials less what no feature sees."""
-    ((_, _, values),) = run_spans(model, [Span(n, N, 0, trials)], seed=seed, method="invariants", device=device)
+    spans = run_spans(model, [Span(n, N, 0, trials)], seed=seed, method="invariants", device=device)
+    values = np.concatenate([block for _, _, block in spans])
     return values - np.array([model.rho_weak, *(model.rho_strong,) * 3, 0, 0, 0, 0])
 
 
