@@ -108,8 +108,7 @@ def test_words_and_normals_are_those_of_numpy(size):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("width", [1, 5, 8, 40])
 def test_sketch_is_that_of_the_oracle(rows, dtype, width, monkeypatch):
-    monkeypatch.setattr("w2s_fast.cuda.solve.SKETCH_PART_ROWS", 32)  # three parts of the simulator's rows
-    monkeypatch.setattr("w2s_fast.cuda.solve.SKETCH_BYTES", 40 * 8 * 32 // 2)  # two strips of the largest sketch
+    monkeypatch.setattr("w2s_fast.cuda.arrays.BLOCK_BYTES", 8 * width * (len(rows) // 3))  # four blocks of rows
     S = naive.sparse_sign_matrix(key64(4), width, len(rows))
     found = to_host(cuda.sketch(put(rows.astype(dtype)), width, random_state=4))
     assert found.dtype == dtype
@@ -150,7 +149,8 @@ def test_moments_hard_cases(rows):
 
 @pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("labels", [None, 1, 2])
-def test_gram_is_that_of_the_cpu(rows, centred, labels, tmp_path):
+def test_gram_is_that_of_the_cpu(rows, centred, labels, tmp_path, monkeypatch):
+    monkeypatch.setattr("w2s_fast.cuda.arrays.BLOCK_BYTES", 8 * 5 * len(rows) // 3)  # several blocks of rows
     Y = None if labels is None else rows[:, 0] if labels == 1 else rows[:, :2] ** 2
     device, host = cuda.Gram(centred=centred), Gram(centred=centred)
     for part in (slice(0, 20), slice(20, None)):
@@ -293,7 +293,7 @@ def strict(monkeypatch):
         monkeypatch.setattr(module, "array_library", lambda: library)
         if hasattr(module, "to_host"):
             monkeypatch.setattr(module, "to_host", lambda array: array.values)
-    names = ("add_sketch", "fill_normals", "fill_words", "merge_parts", "part_moments", "run_trials")
+    names = ("fill_normals", "fill_signs", "fill_words", "merge_parts", "part_moments", "run_trials")
     for name in names:
         monkeypatch.setattr(kernels, name, strict_arrays.on_device(getattr(kernels, name)))
     return library.asarray

@@ -16,7 +16,6 @@ from w2s_fast.cuda import arrays, kernels
 from w2s_fast.cuda._shim import array_library, explained, to_host
 from w2s_fast.linalg.accumulate import gram, moments
 from w2s_fast.linalg.leastsq.gram_solve import require_trusted
-from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter_of_block
 
 Matrix = Any  # float64 on the GPU
@@ -93,7 +92,7 @@ class ScaledFactor:
 class Gram(gram.Gram):
     """Streaming X'X, X'Y and Y'Y of blocks on the GPU: :class:`w2s_fast.Gram`, results and weights on the GPU.
 
-    Products are CuPy's, in float64 whatever comes, a row block of 64 MB at a time.
+    Products are CuPy's, in float64 whatever comes, a row block of 256 MB at a time.
     """
 
     __slots__ = ()
@@ -146,6 +145,7 @@ def _copied(source: gram.Gram, kind: Any, move: Any) -> Any:
 
 def _joint_blocks(*parts: FloatArray) -> Iterator[Matrix]:
     """Yield row blocks of [X Y] in float64, as copies."""
-    step = cutting.height(sum(part.shape[1] for part in parts))
+    step = arrays.height(sum(part.shape[1] for part in parts))
     for start in range(0, max(len(parts[0]), 1), step):
-        yield np.concatenate([part[start : start + step].astype(np.float64) for part in parts], axis=1)
+        copies = [part[start : start + step].astype(np.float64) for part in parts]
+        yield np.concatenate(copies, axis=1) if len(copies) > 1 else copies[0]

@@ -13,6 +13,7 @@ from w2s_fast.linalg.rows.base import Item, Result, Rows
 from w2s_fast.linalg.rows.sources import ArrayRows, rows_of
 
 ON_CUDA = 2  # device type of DLPack
+BLOCK_BYTES = 256 << 20  # of float64: products of fewer rows keep a GPU busy for less time than their launch takes
 
 
 def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = True) -> Any:
@@ -31,6 +32,11 @@ def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = Tru
     if finite:
         _check.all_finite(array, name)
     return array
+
+
+def height(columns: int) -> int:
+    """Rows that products on the GPU take at a time."""
+    return max(1, BLOCK_BYTES // (8 * max(columns, 1)))
 
 
 def _device_array(value: Any, name: str) -> Any:
@@ -60,7 +66,7 @@ def row_blocks(X: Any, *, rows: int | None = None) -> Iterator[Any]:
     X : (N, D) array_like, memmap, path, or iterable of row blocks
         On the host, as :meth:`w2s_fast.Subspace.fit` takes it, or on the GPU, whose rows are views.
     rows : int, optional
-        Of a block; by default 64 MB of float64 or less.
+        Of a block; by default 64 MB of float64 or less from the host, 256 MB of what is on the GPU.
 
     Examples
     --------
@@ -85,6 +91,9 @@ class DeviceRows(ArrayRows):
     """Rows of an array on the GPU, whose library has a queue of its own."""
 
     _floats = staticmethod(floats)
+
+    def blocks(self, step: int | None = None) -> Iterator[Any]:
+        return super().blocks(step or height(self.array.shape[1]))
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
         yield from map(function, items)

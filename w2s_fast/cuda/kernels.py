@@ -1,8 +1,10 @@
 """Kernels: arrays in, arrays out, no checks. What they compute is the source of :mod:`w2s_fast.kernels`.
 
 Sums run in an order that depends on shapes alone, so that bits repeat. By ptxas 13.0 for sm_90 none spills or needs a
-stack: run_trials takes 229 registers a thread, part_moments and merge_parts 56 to 64, fills 32 to 42, and add_sketch 40
-with 4 KiB of shared memory beside its strip. Speed was not measured on a GPU yet.
+stack: run_trials takes 229 registers a thread, part_moments and merge_parts 40 to 42, and fills 32 to 42, of which
+fill_signs has 16 KiB of shared memory. On an H100 run_trials takes 7.0 us a trial at d_weak 200, d_strong 100, and
+0.70 us at 32 and 32, where batched calls of CuPy take 0.31 us for three of the four fits; part_moments and merge_parts
+take 4 to 6 times as long as one read of the rows (``bench/results/cuda-h100.json``).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from w2s_fast.kernels.invariants.setting import Room, Setting
 from w2s_fast.kernels.invariants.trial import run_trial
 
 FLOAT64, INT64 = cuda.types.float64, cuda.types.int64
-SKETCH_ROWS = 32  # whose places and signs a block works out at a time, and the columns that it sketches
+SIGN_THREADS = 128  # of a block, a row of signs each
 NONZEROS = sketch.NONZEROS
 TILE_ROWS = 64  # summed, then read again from cache for their deviations
 
@@ -105,43 +107,16 @@ def fill_words(key0: np.uint64, key1: np.uint64, trial: int, strand: int, out: n
 
 
 @kernel
-def add_sketch(
-    block: FloatArray, first_row: int, key: np.uint64, width: int, part_rows: int, partials: FloatArray
-) -> None:
-    """Sum rows of ``block`` (n, d), signs and places as on the CPU, into ``partials`` (parts, width, d): no scale yet.
-
-    Blocks are (columns, strips of the sketch, parts of the rows), threads are columns: each adds to a column of its
-    own in shared memory.
-    """
-    places = cuda.shared.array((SKETCH_ROWS, NONZEROS), INT64)
-    signs = cuda.shared.array((SKETCH_ROWS, NONZEROS), FLOAT64)
-    strip = cuda.shared.array(0, partials.dtype)
-    thread, columns = cuda.threadIdx.x, cuda.blockDim.x
-    column = cuda.blockIdx.x * columns + thread
-    height = (width + cuda.gridDim.y - 1) // cuda.gridDim.y
-    low = cuda.blockIdx.y * height
-    high = min(low + height, width)
-    nonzeros = min(NONZEROS, width)
-    top = cuda.blockIdx.z * part_rows
-    bottom = min(top + part_rows, block.shape[0])
-    for i in range(high - low):
-        strip[i * columns + thread] = 0
-    for batch in range(top, bottom, SKETCH_ROWS):
-        for i in range(thread, min(SKETCH_ROWS, bottom - batch), columns):
-            _sparse_signs(key, first_row + batch + i, width, places[i, :nonzeros], signs[i, :nonzeros])
-        cuda.syncthreads()
-        if column < block.shape[1]:
-            for i in range(min(SKETCH_ROWS, bottom - batch)):
-                value = block[batch + i, column]
-                for k in range(nonzeros):
-                    place = places[i, k]
-                    if low <= place < high:
-                        at = (place - low) * columns + thread
-                        strip[at] = strip[at] + value if signs[i, k] > 0 else strip[at] - value
-        cuda.syncthreads()
-    if column < block.shape[1]:
-        for i in range(high - low):
-            partials[cuda.blockIdx.z, low + i, column] = strip[i * columns + thread]
+def fill_signs(first_row: int, key: np.uint64, out: FloatArray) -> None:
+    """Write the signs of rows ``first_row``, ... of a sketch, as on the CPU, to their places in zeros (rows, width)."""
+    places = cuda.shared.array((SIGN_THREADS, NONZEROS), INT64)
+    signs = cuda.shared.array((SIGN_THREADS, NONZEROS), FLOAT64)
+    thread, row = cuda.threadIdx.x, cuda.grid(1)
+    nonzeros = min(NONZEROS, out.shape[1])
+    if row < out.shape[0]:
+        _sparse_signs(key, first_row + row, out.shape[1], places[thread, :nonzeros], signs[thread, :nonzeros])
+        for k in range(nonzeros):
+            out[row, places[thread, k]] = signs[thread, k]
 
 
 @kernel

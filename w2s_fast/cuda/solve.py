@@ -11,15 +11,12 @@ from w2s_fast import _check
 from w2s_fast._random import key64
 from w2s_fast.cuda import arrays, kernels
 from w2s_fast.cuda._shim import array_library, explained, to_host
-from w2s_fast.cuda.accumulate import Gram, ScaledFactor, parts_of
+from w2s_fast.cuda.accumulate import Gram, ScaledFactor
 from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms, gram_serves
 from w2s_fast.linalg.rows.products import gram_times
 from w2s_fast.linalg.rows.scale import exponent_of, exponents, scaled, scaled_back
 from w2s_fast.linalg.spectral.dimension import rank_for_energy
 from w2s_fast.linalg.spectral.subspace import Subspace
-
-SKETCH_PART_ROWS, MOST_SKETCH_PARTS = 2_048, 64
-SKETCH_BYTES = 40 * 1024  # of shared memory for a strip of the sketch; places and signs take 4 KiB
 
 
 def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) -> Any:
@@ -85,7 +82,8 @@ def _by_svd(X: Any, Y: Any, ridge: float, cut: Cutoff) -> Any:
 def sketch(X: Any, width: int, *, random_state: Any = None) -> Any:
     """Sparse-sign sketch S X (width, d) of the rows of X on the GPU, S as on the CPU for the same ``random_state``.
 
-    Each column of S has 8 entries +-1/sqrt(8); X is read once, S never stored, and bits repeat.
+    Each column of S has 8 entries +-1/sqrt(8). It is written out for up to 256 MB of it at a time: a product of dense
+    matrices takes the GPU less time than adding rows to their places.
 
     Parameters
     ----------
@@ -101,20 +99,14 @@ def sketch(X: Any, width: int, *, random_state: Any = None) -> Any:
 def _sketch(rows: Any, width: int, key: int) -> Any:
     xp = array_library()
     n, d = rows.shape
-    columns = kernels.SKETCH_ROWS
-    strips = -(-width * columns * rows.dtype.itemsize // SKETCH_BYTES)
-    height = -(-width // strips)
-    step, parts = parts_of(max(n, 1), SKETCH_PART_ROWS, MOST_SKETCH_PARTS)
+    step, threads = arrays.height(width), kernels.SIGN_THREADS
     with explained():
-        partials = xp.zeros((parts, width, d), rows.dtype)
-        if rows.size:
-            run = kernels.add_sketch[
-                (-(-d // columns), strips, parts), columns, 0, height * columns * rows.dtype.itemsize
-            ]
-            run(xp.ascontiguousarray(rows), 0, np.uint64(key), width, step, partials)
-        total = partials[0]
-        for part in partials[1:]:
-            total = total + part
+        total = xp.zeros((width, d), rows.dtype)
+        for start in range(0, n if d else 0, step):
+            block = rows[start : start + step]
+            signs = xp.zeros((len(block), width), rows.dtype)
+            kernels.fill_signs[-(-len(block) // threads), threads](start, np.uint64(key), signs)
+            total = total + signs.T @ block
     return total / np.sqrt(min(kernels.NONZEROS, width)).astype(rows.dtype)
 
 
