@@ -345,11 +345,12 @@ def test_the_gpu_benchmarks_run():
     def peer(X, y):
         return np.linalg.lstsq(X, y, rcond=None)
 
-    def called(*calls):
+    def called(*calls, **_):
         for call in calls:
             call()
         return [0.0] * len(calls)
 
     library = SimpleNamespace(**vars(np) | {"asnumpy": np.asarray, "linalg": SimpleNamespace(lstsq=peer)})
-    benchmarks.streams(library, 1_100, 6, called)
-    benchmarks.factorisations(library, 60, 9, 2, called)
+    rates = {"float32": 1.0, "float64": 1.0}
+    benchmarks.streams(library, 1_100, 6, rates, called)
+    benchmarks.factorisations(library, 60, 9, 2, rates, called)
