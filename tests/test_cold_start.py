@@ -16,7 +16,8 @@ from bench.first_calls import CALLS, PRELUDE
 from tests.conftest import HANG
 from w2s_fast import GaussianModel
 from w2s_fast._jit import _OwnNames
-from w2s_fast.gaussian.simulate import PhiloxTrials, Span, WishartTrials
+from w2s_fast.gaussian.coordinates import geometry, setting
+from w2s_fast.gaussian.simulate import InvariantTrials, Span, WishartTrials
 from w2s_fast.probing.data import Task
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.probe import ProbeTrials
@@ -110,7 +111,7 @@ def test_what_workers_run_starts_a_fresh_process_without_compiling(warm, tmp_pat
     work = [
         (WishartTrials.of(model, spans, 0, ridge), span) for span in (*spans, Span(3, 2, 0, 3)) for ridge in (0.0, 0.1)
     ]
-    work.append((PhiloxTrials.of(model, 0, "cpu"), spans[0]))
+    work.append((InvariantTrials(0, "cpu", setting(geometry(model))), spans[0]))
     work.append((ProbeTrials(Design.of(Task.of(X[:, :3], X[:, 3:6], X[:, 6]), 20, 50, 0)), 0))
     sent = tmp_path / "work.pickle"
     sent.write_bytes(pickle.dumps(work))

@@ -86,7 +86,7 @@ def shapes(tilted: int) -> list[tuple[int, int]]:
     rows, block, tall = (inside + 1, inside + 1), (axes, axes), (2 * inside + 2 + axes, axes)
     return [
         *(rows, rows, block),
-        *((tilted + 1, 2), (2, 2), (int(FITS), axes), (5, outside)),
+        *((tilted + 1, 2), (2, 2), (int(FITS), axes), (5, outside + 1)),
         *((axes, int(FITS)), (int(FITS), int(FITS))),
         *(block, block, block, tall, tall),
     ]
