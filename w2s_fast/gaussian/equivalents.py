@@ -212,7 +212,7 @@ def _equivalents(values: Matrix, counts: Matrix, rows: Matrix, ridge: Matrix) ->
     kept = 1.0 / (1.0 + t)
     freedom = r + (lost * kept) @ counts  # rows - df2
     bend = 1 + 2 * (lost * kept**2) @ counts / freedom
-    near = (np.abs(rows - counts.sum()) < 2) | (freedom < 0.5)  # a peak, where the correction outgrows what it corrects
+    near = (np.abs(rows - counts.sum()) < 2) | (freedom < 1.5)  # a peak, where the correction outgrows what it corrects
     weight = np.where(near, freedom**2 / (1 + freedom**2), 1.0)
     found = _with_own_lag(counts, rows, t, r, bend, weight, freedom)
     lost, kept, nu, lag = found.lost, found.kept, found.nu[:, None], (weight * found.lag)[:, None]

@@ -118,9 +118,9 @@ def expected_risks(model: GaussianModel, n: Any, N: Any, ridge: Any = 0.0) -> Ex
 
 def _ridges(ridge: Any) -> Matrix:
     """One ridge or an array of them, none below zero."""
-    found = _check.floats(ridge, "ridge").astype(np.float64)
-    if found.size == 0 or np.any(found < 0):
-        raise ValueError(f"ridge must be at least 0, got {ridge!r}")
+    found = _check.floats(ridge, "ridge", finite=False).astype(np.float64)
+    if found.size == 0 or not np.all((found >= 0) & np.isfinite(found)):
+        raise ValueError(f"ridge must be one or several finite numbers of at least 0, got {ridge!r}")
     return found
 
 
