@@ -41,9 +41,9 @@ class ExpectedRisks(Risks):
     Attributes
     ----------
     order : Risks
-        For each risk 0 where it is exact, else the order of the relative error of its deterministic equivalent: an
-        error of 4 x order would be no surprise, one of 40 x order would be. Infinite or about 1 at an interpolation
-        peak, where an equivalent says little.
+        For each risk 0 where it is exact, else the order of the relative error of its deterministic equivalent. Errors
+        that were measured are mostly below a fifth of it. Near 1 and above, at an interpolation peak, an equivalent
+        says little.
     """
 
     order: Risks
