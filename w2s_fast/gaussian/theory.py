@@ -165,7 +165,8 @@ def w2s_variance(model: GaussianModel, n: Any, N: Any, *, population: bool = Fal
     inherited, reduced : ndarray
         ``noise_variance / (n - d_weak - 1)`` times ``d_shared``, and times ``(d_weak - d_shared) d_strong / N`` (paper,
         theorem 3.1), or ``/ (N - d_strong - 1)`` on new rows. Of ridgeless
-        fits: infinite for n = d_weak and d_weak + 1, NaN below; NaN for N < d_strong, and on new rows infinite at d_strong and d_strong + 1.
+        fits: infinite for n = d_weak and d_weak + 1, NaN below; NaN for N < d_strong, and on new rows infinite at
+        d_strong and d_strong + 1.
 
     Examples
     --------
