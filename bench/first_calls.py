@@ -35,6 +35,8 @@ CALLS = {  # one of each public function
     "correlation_dimension": "correlation_dimension(X, X[:, :2])",
     "projected_correlation_dimension": "projected_correlation_dimension(X, X[:, :2], random_state=0)",
     "expected_risks": MODEL + "expected_risks(model, 30, 40)",
+    "expected_risks, ridge": MODEL + "expected_risks(model, 6, 4, ridge=0.1)",
+    "best_ridge": MODEL + "best_ridge(model, 30, 40)",
     "paper_bounds": MODEL + "paper_bounds(model, 30, 40)",
     "paper_ratio_bounds": MODEL + "paper_ratio_bounds(model, 30, 40)",
     "w2s_variance": MODEL + "w2s_variance(model, 30, 40)",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from w2s_fast.gaussian.planning import best_labels, required_labels, required_pseudo_labels
     from w2s_fast.gaussian.simulate import simulate
     from w2s_fast.gaussian.theory import expected_risks, paper_bounds, paper_ratio_bounds, w2s_variance
+    from w2s_fast.gaussian.tuning import BestRidge, best_ridge
     from w2s_fast.linalg.accumulate.gram import Gram
     from w2s_fast.linalg.accumulate.moments import CoMoments, Moments
     from w2s_fast.linalg.leastsq.lstsq import lstsq
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
     from w2s_fast.linalg.spectral.subspace import Subspace, intrinsic_dimension
     from w2s_fast.probing.data import Task
     from w2s_fast.probing.probe import probe
-    from w2s_fast.results.risks import Risks
+    from w2s_fast.results.risks import ExpectedRisks, Risks
     from w2s_fast.results.trials import Trials
     from w2s_fast.study.study import Study
 
 _HOME = {
+    "BestRidge": "gaussian.tuning",
     "CoMoments": "linalg.accumulate.moments",
+    "ExpectedRisks": "results.risks",
     "GaussianModel": "gaussian.model",
     "Gram": "linalg.accumulate.gram",
     "MinNorm": "linalg.leastsq.min_norm",
@@ -42,6 +45,7 @@ _HOME = {
     "Task": "probing.data",
     "Trials": "results.trials",
     "best_labels": "gaussian.planning",
+    "best_ridge": "gaussian.tuning",
     "correlation_dimension": "linalg.spectral.angles",
     "expected_risks": "gaussian.theory",
     "intrinsic_dimension": "linalg.spectral.subspace",
@@ -60,7 +64,9 @@ _HOME = {
 }
 
 __all__ = [
+    "BestRidge",
     "CoMoments",
+    "ExpectedRisks",
     "GaussianModel",
     "Gram",
     "MinNorm",
@@ -71,6 +77,7 @@ __all__ = [
     "Task",
     "Trials",
     "best_labels",
+    "best_ridge",
     "correlation_dimension",
     "expected_risks",
     "intrinsic_dimension",

@@ -14,8 +14,9 @@ import pytest
 
 from w2s_fast import CoMoments, GaussianModel, Study, Task, expected_risks, paper_bounds, simulate, w2s_variance
 from w2s_fast.probing.probe import probe_task
-from w2s_fast.results.metrics import METRICS
+from w2s_fast.results.metrics import FITS, METRICS
 from w2s_fast.study import figures, page, tables
+from w2s_fast.study.gaussian_source import PARTS
 from w2s_fast.tasks import paper
 
 
@@ -41,11 +42,12 @@ def test_the_table_holds_means_theory_and_bounds(study, model):
     table = study.table()
     assert len(table) == 3 * (8 + 4)
     names = ["study", "d_shared", "noise_variance", "ridge", "n", "N", "metric", "trials", "mean", "stderr", "expected"]
-    assert list(table[0]) == [*names, "paper_bound", "in_doubt"]
+    assert list(table[0]) == [*names, "expected_order", "paper_bound", "in_doubt"]
     for row in table:
         metric = row["metric"].removesuffix("_of_means")
         if metric in METRICS:
             assert row["expected"] == getattr(expected_risks(model, row["n"], row["N"]), metric)
+            assert row["expected_order"] == 0.0
             assert row["paper_bound"] == getattr(paper_bounds(model, row["n"], row["N"]), metric)
     assert [row["expected"] for row in table if row["metric"] == "inherited"] == w2s_variance(model, study.n, 30)[
         0
@@ -150,8 +152,33 @@ def test_axes_cross(model):
         source = family([0, 3][d_shared], [0.1, 0.2][noise])
         plain = simulate(source, 12, [9, 30], trials=3, ridge=[0, 1][ridge])
         assert np.array_equal(study.result.w2s[index], plain.w2s)
-    assert [row["expected"] is None for row in study.table()] == [row["ridge"] > 0 for row in study.table()]
+    for row in study.table():
+        ridged = row["ridge"] > 0
+        assert (row["expected"] is None) == (ridged and row["metric"] in PARTS)
+        assert (row["paper_bound"] is not None) == (not ridged and row["metric"] not in PARTS)
+        if row["metric"] in FITS:
+            assert (row["expected_order"] > 0) == ridged
+            source = family(int(row["d_shared"]), row["noise_variance"])
+            expected = getattr(expected_risks(source, 12, row["N"], row["ridge"]), row["metric"])
+            assert row["expected"] == pytest.approx(expected, rel=1e-12)
     assert study.lines()[3].label == "d_shared = 0, noise_variance = 0.2, ridge = 1"
+
+
+def test_theory_of_few_rows_and_ridge_is_marked_and_drawn(model):
+    few = model.d_weak - 2
+    study = Study(model, n=[few, 60], N=30, ridge=[0.0, 2.0], trials=3).run(progress=False)
+    ridgeless, ridged = study.series()
+    assert [ridgeless.theory(ridgeless.sizes).kind(point) for point in (0, 1)] == ["exact", "exact"]
+    assert [ridged.theory(ridged.sizes).kind(point) for point in (0, 1)] == ["equivalent", "equivalent"]
+    bounds = ridgeless.theory(ridgeless.sizes).bounds
+    assert [np.isnan(bounds[fit]).tolist() for fit in ("weak", "w2s", "ceiling")] == [[True, False]] * 2 + [[False] * 2]
+    figure = figures.panels(study.series())
+    styles = [{line.get_linestyle() for line in axes.lines} for axes in figure.axes[:2]]
+    assert ["--" in style for style in styles] == [False, True]
+    assert {"exact expectation", "expectation by equivalents"} <= {
+        text.get_text() for legend in figure.legends for text in legend.get_texts()
+    }
+    assert tables.EQUIVALENT in page.page([study], "few rows")
 
 
 def test_a_model_varies_its_noise_and_features_their_ridge(model, real_study):

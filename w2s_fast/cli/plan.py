@@ -81,10 +81,10 @@ def from_spec(options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
     study = _study(options)
     answers = []
     for scenario in study.scenarios:
-        if not scenario.has_theory:
+        if not scenario.can_plan:
             if options["n"] is None or options["N"] is None:
                 raise click.UsageError(
-                    "real features and ridge have no closed form: run a pilot and plan from its file"
+                    "real features and ridge have no closed form of sizes: run a pilot and plan from its file"
                 )
             continue
         label = scenario.label(study.axes)

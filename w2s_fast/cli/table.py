@@ -14,7 +14,17 @@ from w2s_fast._text import printable
 from w2s_fast.results.metrics import ACCURACIES, METRICS, OF_MEANS
 from w2s_fast.results.trials import Decomposition, Trials
 from w2s_fast.study.series import Series
-from w2s_fast.study.tables import NO_GAP, cell, cells, column_name, probe_rows, scale_of, shown_metrics, whole
+from w2s_fast.study.tables import (
+    EQUIVALENT,
+    NO_GAP,
+    cell,
+    cells,
+    column_name,
+    probe_rows,
+    scale_of,
+    shown_metrics,
+    whole,
+)
 
 SHOWN = 6  # points of a series; files hold all
 UNLIMITED = 10_000  # characters
@@ -26,8 +36,9 @@ def escape(text: str) -> str:
 
 
 def print_series(many: Sequence[Series], title: str) -> None:
-    """Print risks and ratios, mean ± standard error, the exact theory beneath where there is one."""
+    """Print risks and ratios, mean ± standard error, the theory beneath where there is one."""
     metrics, doubtful = shown_metrics(many), any(series.doubtful.any() for series in many)
+    equivalent = False
     grid = Table(
         title=f"{escape(title)}: mean±standard error; risks of synthetic rows times 1000",
         caption="exact: expected risks in closed form, and ratios of them. Files hold every point." + NO_GAP * doubtful,
@@ -41,16 +52,18 @@ def print_series(many: Sequence[Series], title: str) -> None:
     for series in many:
         step = max(1, (len(series.sizes) - 1) / (SHOWN - 1))
         shown = sorted({round(i * step) for i in range(SHOWN) if round(i * step) < len(series.sizes)})
-        exact, _ = series.theory(series.sizes)
+        theory = series.theory(series.sizes)
         for number, index in enumerate(shown):
             name = escape(series.label.replace(" = ", "=") or series.title) if number == 0 else ""
             n, N = (series.sizes[index], series.fixed) if series.axis == "n" else (series.fixed, series.sizes[index])
             doubts = [series.doubts.in_words(index)] * doubtful
             grid.add_row(name, whole(int(n)), whole(int(N)), *cells(series, index, metrics), *doubts)
-            if exact:
-                scaled = [exact[x][index] * scale_of(series, x) for x in METRICS]
-                grid.add_row("", "", "exact", *(f"{value:.4g}" for value in scaled), style="dim")
+            if theory.expected:
+                scaled = [theory.expected[x][index] * scale_of(series, x) for x in METRICS]
+                equivalent |= theory.kind(index) != "exact"
+                grid.add_row("", "", theory.kind(index), *(f"{value:.4g}" for value in scaled), style="dim")
         grid.add_section()
+    grid.caption = f"{grid.caption}{EQUIVALENT * equivalent}"
     _print_whole(grid)
 
 

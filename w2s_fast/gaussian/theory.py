@@ -1,4 +1,4 @@
-"""Closed forms: exact expectations for Gaussian features, and the bounds that the paper draws."""
+"""Expectations for Gaussian features, exact where a closed form is known, and the bounds that the paper draws."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast.gaussian.model import GaussianModel
-from w2s_fast.results.risks import Risks
+from w2s_fast.gaussian.stages import risks_by_stages
+from w2s_fast.results.risks import ExpectedRisks, Risks
 
 Matrix = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 def _sizes(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Matrix]:
@@ -53,25 +55,29 @@ def split_target(model: GaussianModel) -> SplitTarget:
     return SplitTarget(model.energy(mislearned), model.energy(strong.outside(learnable)))
 
 
-def expected_risks(model: GaussianModel, n: Any, N: Any) -> Risks:
-    """Exact expected excess risks of the four ridgeless fits, for any principal angles.
+def expected_risks(model: GaussianModel, n: Any, N: Any, ridge: Any = 0.0) -> ExpectedRisks:
+    """Expected excess risks of the four fits, for any angles and feature scales, any ridge, any numbers of rows.
 
     Parameters
     ----------
     model : GaussianModel
     n, N : int or array_like of int
         Labelled and pseudo-labelled rows; they broadcast. ``numpy.inf`` gives the limit.
+    ridge : float or array_like of float
+        Added to every fit, in squared units of the features as given, as ``simulate`` has it; it broadcasts too.
 
     Returns
     -------
-    Risks
-        Arrays of the broadcast shape. Exact for n > d_weak + 1, n > d_strong + 1, N > d_strong + 1; a mean is ``inf``
-        at the two sample sizes below, and NaN where the fit interpolates (see ``simulate`` for those). ``.pgr`` and
-        ``.opr`` are ratios of the expectations, not expectations of the ratios.
+    ExpectedRisks
+        Arrays of the broadcast shape, which unpack as ``Risks`` do. ``.order`` says how each was made: 0 where it is
+        exact, else the order of its relative error. ``.pgr`` and ``.opr`` are ratios of the expectations, not
+        expectations of the ratios.
 
     Notes
     -----
-    With v = (noise_variance + rho_weak) / (n - d_weak - 1)::
+    Exact without ridge where a fit has at least as many rows as directions, or fewer and its features are all of one
+    variance. A mean is ``inf`` within one row of as many rows as directions, if there is anything to overfit. With
+    v = (noise_variance + rho_weak) / (n - d_weak - 1) and more rows than that::
 
         weak     = rho_weak + v d_weak
         baseline = rho_strong + (noise_variance + rho_strong) d_strong / (n - d_strong - 1)
@@ -79,14 +85,57 @@ def expected_risks(model: GaussianModel, n: Any, N: Any) -> Risks:
         w2s      = rho_strong + |P_s (P_w target - target)|^2 + v d_shared
                    + (|(I - P_s) P_w target|^2 + v (d_weak - d_shared)) d_strong / (N - d_strong - 1)
 
+    Elsewhere deterministic equivalents with the correction of the next order, ``docs/ridge_theory.md``: their relative
+    error is of order 1 / (rows - df2)^2 with df2 the degrees of freedom of a fit's variance, which is large near the
+    interpolation peak alone (Dobriban and Wager 2018; Hastie, Montanari, Rosset and Tibshirani 2022; Ildiz et al. 2024
+    for the student).
+
     Examples
     --------
     >>> from w2s_fast import GaussianModel, expected_risks
-    >>> risks = expected_risks(GaussianModel.paper(), n=2000, N=[400, 4000, float("inf")])
+    >>> model = GaussianModel.paper()
+    >>> risks = expected_risks(model, n=2000, N=[400, 4000, float("inf")])
     >>> risks.pgr.round(2)
     array([0.72, 0.85, 0.77])
+    >>> few = expected_risks(model, n=2000, N=50, ridge=[0.0, 100.0])
+    >>> few.w2s.round(5), few.order.w2s.round(5)
+    (array([0.0015 , 0.00043]), array([0.     , 0.00049]))
     """
     labelled, pseudo = _sizes(model, n, N)
+    labelled, pseudo, added = _check.broadcast(n=labelled, N=pseudo, ridge=_ridges(ridge))
+    closed, elsewhere = _closed_forms(model, labelled, pseudo), _elsewhere(model, labelled, pseudo, added > 0)
+    order = {name: np.zeros(labelled.shape) for name in Risks._fields}
+    wanted = np.logical_or.reduce(list(elsewhere.values()))
+    if not wanted.any():
+        return ExpectedRisks(*closed, order=Risks(**order))
+    risks = {name: np.array(risk) for name, risk in closed._asdict().items()}
+    found, found_order = risks_by_stages(model, labelled[wanted], pseudo[wanted], added[wanted])
+    for name, mask in elsewhere.items():
+        here = mask[wanted]
+        risks[name][mask], order[name][mask] = getattr(found, name)[here], getattr(found_order, name)[here]
+    return ExpectedRisks(*(risk[()] for risk in risks.values()), order=Risks(**order))
+
+
+def _ridges(ridge: Any) -> Matrix:
+    """One ridge or an array of them, none below zero."""
+    found = _check.floats(ridge, "ridge", finite=False).astype(np.float64)
+    if found.size == 0 or not np.all((found >= 0) & np.isfinite(found)):
+        raise ValueError(f"ridge must be one or several finite numbers of at least 0, got {ridge!r}")
+    return found
+
+
+def _elsewhere(model: GaussianModel, n: Matrix, N: Matrix, ridged: Mask) -> dict[str, Mask]:
+    """For each fit, where the closed forms do not hold."""
+    return {
+        "weak": ridged | (n < model.d_weak),
+        "baseline": ridged | (n < model.d_strong),
+        "ceiling": ridged | (n + N < model.d_strong),
+        "w2s": ridged | (n < model.d_weak) | (N < model.d_strong),
+    }
+
+
+def _closed_forms(model: GaussianModel, labelled: Matrix, pseudo: Matrix) -> Risks:
+    """Exact expectations of ridgeless fits to at least as many rows as directions; NaN below."""
     d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
     rho_weak, rho_strong, noise = model.rho_weak, model.rho_strong, model.noise_variance
     mislearned, unseen = split_target(model)
@@ -115,8 +164,9 @@ def w2s_variance(model: GaussianModel, n: Any, N: Any, *, population: bool = Fal
     -------
     inherited, reduced : ndarray
         ``noise_variance / (n - d_weak - 1)`` times ``d_shared``, and times ``(d_weak - d_shared) d_strong / N`` (paper,
-        theorem 3.1), or ``/ (N - d_strong - 1)`` on new rows. Infinite or NaN for n <= d_weak + 1 as in
-        :func:`expected_risks`; NaN for N < d_strong, and on new rows infinite at d_strong and d_strong + 1.
+        theorem 3.1), or ``/ (N - d_strong - 1)`` on new rows. Of ridgeless
+        fits: infinite for n = d_weak and d_weak + 1, NaN below; NaN for N < d_strong, and on new rows infinite at
+        d_strong and d_strong + 1.
 
     Examples
     --------

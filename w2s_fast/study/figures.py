@@ -28,6 +28,7 @@ COLOURS = {"weak": "#D55E00", "baseline": "#999999", "ceiling": "#009E73", "w2s"
 RATIOS = ("#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 CURVE_POINTS = 240
+LARGEST_ORDER = 0.1  # Equivalents whose relative error may be larger are not drawn.
 DOUBT_BAND = 0.03, 0.15  # The crosses of ratios in doubt lie between these shares of a panel's height.
 LOWEST_PGR = -1.0  # An axis that went below it would show nothing else.
 # A fixed salt: the same study, the same file. TeX, where a user has chosen it, would read titles as its own.
@@ -204,7 +205,7 @@ def _curve_sizes(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _draw_metric(axes: Any, series: Series, metric: str, colour: str, name: str, level: float = 0.0) -> None:
-    """Points with error bars, the exact curve (or a thin line between points), and the paper's bound dotted.
+    """Points with error bars, what is expected (or a thin line between points), and the paper's bound dotted.
 
     Risks in doubt are hollow points; ratios in doubt crosses at the foot of the panel, of which ``level`` is a share.
     """
@@ -224,12 +225,17 @@ def _draw_metric(axes: Any, series: Series, metric: str, colour: str, name: str,
             transform=axes.get_xaxis_transform(),
         )
     curve = _curve_sizes(series.sizes)
-    exact, bounds = series.theory(curve)
-    if metric not in exact:
+    theory = series.theory(curve)
+    if metric not in theory.expected:
         axes.plot(series.sizes, mean, color=colour, lw=1.0)
         return
-    for values, style in ((exact[metric], "-"), (bounds.get(metric, exact[metric]), ":")):
-        axes.plot(curve, np.where(np.isfinite(values), values, np.nan), color=colour, lw=1.3, ls=style)
+    expected, order = theory.expected[metric], theory.order[metric]
+    drawn = [(expected, order == 0, "-"), (expected, (order > 0) & (order < LARGEST_ORDER), "--")]
+    if metric in theory.bounds:
+        drawn.append((theory.bounds[metric], np.ones(curve.shape, np.bool_), ":"))
+    for values, there, style in drawn:
+        if (there & np.isfinite(values)).any():
+            axes.plot(curve, np.where(there & np.isfinite(values), values, np.nan), color=colour, lw=1.3, ls=style)
 
 
 def _finish(axes: Any, series: Series) -> None:
@@ -273,9 +279,15 @@ def _add_legend(figure: Any, axes: Any, many: Sequence[Series]) -> None:
     from matplotlib.lines import Line2D
 
     handles, labels = axes.get_legend_handles_labels()
-    if any(series.theory(series.sizes)[0] for series in many):
-        handles += [Line2D([], [], color="black", lw=1.3), Line2D([], [], color="black", lw=1.2, ls=":")]
-        labels += ["exact expectation", "bound of the paper"]
+    theories = [series.theory(series.sizes) for series in many]
+    for name, style, shown in (
+        ("exact expectation", "-", any(np.any(x == 0) for theory in theories for x in theory.order.values())),
+        ("expectation by equivalents", "--", any(np.any(x > 0) for theory in theories for x in theory.order.values())),
+        ("bound of the paper", ":", any(theory.bounds for theory in theories)),
+    ):
+        if shown:
+            handles.append(Line2D([], [], color="black", lw=1.3, ls=style))
+            labels.append(name)
     if any(series.doubts.of(metric).any() for series in many for metric in ratios()):
         handles.append(Line2D([], [], color="black", marker="x", ms=5, ls=""))
         labels.append("ratio in doubt")

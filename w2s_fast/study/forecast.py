@@ -1,7 +1,7 @@
 """Forecasts from a study: sample sizes that reach a wanted PGR, and how long a grid takes.
 
-Where a study has a closed form, answers are exact. Elsewhere (real features, ridge) the measured risks of a pilot are
-fitted by the form that ridgeless fits have, a + b / (x - c), and the answer is read off the fits.
+Where a study can be planned exactly, by its closed form, it is. Elsewhere (real features, ridge) the measured risks of
+a pilot are fitted by the form that ridgeless fits have, a + b / (x - c), and the answer is read off the fits.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Answer:
 
 
 def exact_answer(scenario: Source, label: str, axis: Axis, fixed: int, pgr: float) -> Answer:
-    """Answer by the closed form of a source that has theory."""
+    """Answer by the closed form of a source that can plan."""
     try:
         return Answer(label, axis, fixed, scenario.required_size(axis, fixed, pgr), "exact")
     except ValueError as error:
@@ -72,7 +72,7 @@ def exact_answer(scenario: Source, label: str, axis: Axis, fixed: int, pgr: floa
 
 def answer(series: Series, pgr: float) -> Answer:
     """Answer for what a series of a pilot study holds fixed: exactly where its model can, else by fits."""
-    if series.theory(series.sizes)[0]:
+    if series.scenario.can_plan:
         return exact_answer(series.scenario, series.label, series.axis, series.fixed, pgr)
     ill = np.logical_or.reduce([series.doubts.of(fit) for fit in METRICS["pgr"].fits])
     measured = np.flatnonzero((series.trials > 1) & ~ill)

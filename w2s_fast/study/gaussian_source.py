@@ -1,4 +1,4 @@
-"""Studies of Gaussian models: simulated trials, with exact theory beside them where there is no ridge."""
+"""Studies of Gaussian models: simulated trials with theory beside them, and the paper's bounds where they hold."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from w2s_fast.gaussian.theory import expected_risks, paper_bounds, w2s_variance
 from w2s_fast.kernels.trials import RISKS, VARIANCE_PARTS
 from w2s_fast.linalg.files import npz
 from w2s_fast.probing.design import Points
-from w2s_fast.results.metrics import FITS, columns_of, metric_of, quotients_of_means, values_of
+from w2s_fast.results.metrics import FITS, METRICS, columns_of, metric_of, quotients_of_means, values_of
 from w2s_fast.results.risks import Risks
 from w2s_fast.study import fields
-from w2s_fast.study.source import Axis, Chunk, Description, Source, Theory, fingerprint
+from w2s_fast.study.source import Axis, ByMetric, Chunk, Description, Source, Theory, fingerprint
 
 # Parts of the student's variance, on the pseudo-labelled rows and on new ones.
 PARTS = ("inherited", "reduced", "inherited_new", "reduced_new")
@@ -131,7 +131,7 @@ class GaussianSource(Source):
         return buffer.getvalue()
 
     @property
-    def has_theory(self) -> bool:
+    def can_plan(self) -> bool:
         return self.description.ridge == 0
 
     def require(self, points: Points, seed: int) -> None:
@@ -156,14 +156,17 @@ class GaussianSource(Source):
             columns = columns_of(dict(zip(FITS, values[:, RISKS].T, strict=True))).values()
             yield [(missing[index], first, np.column_stack((*columns, values[:, VARIANCE_PARTS])))]
 
-    def theory(self, n: Any, N: Any) -> tuple[Theory, Theory]:
-        if not self.has_theory:
-            return {}, {}
-        exact, bounds = expected_risks(self.model, n, N), paper_bounds(self.model, n, N)
+    def theory(self, n: Any, N: Any) -> Theory:
+        risks = expected_risks(self.model, n, N, self.description.ridge)
+        expected, order = _by_metric(risks), _order_by_metric(risks.order)
+        if self.description.ridge > 0:  # the paper has none
+            return Theory(expected, order, {})
         parts = (*w2s_variance(self.model, n, N), *w2s_variance(self.model, n, N, population=True))
+        none = np.zeros_like(risks.order.w2s)
         # The paper bounds what its risks have, and a ratio of bounds is no bound of any other ratio.
+        bounds = _holding(self.model, n, N)
         bounded = {name: value for name, value in _by_metric(bounds).items() if hasattr(bounds, metric_of(name))}
-        return _by_metric(exact) | dict(zip(PARTS, parts, strict=True)), bounded
+        return Theory(expected | dict(zip(PARTS, parts, strict=True)), order | dict.fromkeys(PARTS, none), bounded)
 
     def required_size(self, axis: Axis, fixed: int, pgr: float) -> int:
         return (required_pseudo_labels if axis == "N" else required_labels)(self.model, fixed, pgr=pgr)
@@ -176,7 +179,25 @@ class GaussianSource(Source):
         return 8 * workers
 
 
-def _by_metric(risks: Risks) -> Theory:
+def _holding(model: GaussianModel, n: Any, N: Any) -> Risks:
+    """Bounds of the paper where they hold, for rows enough that the fits have means; NaN elsewhere."""
+    bounds, rows, new_rows = paper_bounds(model, n, N), np.asarray(n), np.asarray(N)
+    return Risks(
+        weak=np.where(rows > model.d_weak + 1, bounds.weak, np.nan),
+        baseline=np.where(rows > model.d_strong + 1, bounds.baseline, np.nan),
+        ceiling=np.where(rows + new_rows > model.d_strong + 1, bounds.ceiling, np.nan),
+        w2s=bounds.w2s,
+    )
+
+
+def _order_by_metric(order: Risks) -> ByMetric:
+    """Orders of the errors of metrics: those of the worst risk that they are made of."""
+    by_fit = order._asdict()
+    found = {name: np.maximum.reduce([by_fit[fit] for fit in metric.fits]) for name, metric in METRICS.items()}
+    return found | {name: found[metric_of(name)] for name in quotients_of_means()}
+
+
+def _by_metric(risks: Risks) -> ByMetric:
     """Metrics of expected risks: their ratios are what ratios of means come to."""
     by_fit = risks._asdict()
     return values_of(by_fit) | {name: quotient(by_fit) for name, quotient in quotients_of_means().items()}

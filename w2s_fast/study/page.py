@@ -16,7 +16,7 @@ from w2s_fast.results.metrics import METRICS
 from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.figures import comparison, panels, require_matplotlib, svg
 from w2s_fast.study.series import Series
-from w2s_fast.study.tables import NO_GAP, cells, column_name, scale_of, shown_metrics, whole
+from w2s_fast.study.tables import EQUIVALENT, NO_GAP, cells, column_name, scale_of, shown_metrics, whole
 
 STYLE = """
 :root { --ink: #1c2430; --soft: #5b6675; --line: #e3e7ec; --wash: #f6f8fa; --accent: #0072b2; }
@@ -90,7 +90,7 @@ def page(
         f"<title>{escape(heading)}</title><style>{STYLE}</style></head><body><main>"
         f'<h1>{escape(heading)}</h1><p class="soft">Weak-to-strong study, made with w2s_fast {__version__}. Points are '
         "means over trials with standard errors; solid lines are exact expectations (for PGR and OPR ratios of them), "
-        "dotted lines the bounds of Dong et al., ICML 2025.</p>"
+        "dashed ones deterministic equivalents, dotted lines the bounds of Dong et al., ICML 2025.</p>"
         f"{f'<nav>{links}</nav>' if many else ''}{preface}{''.join(sections)}</main></body></html>\n"
     )
 
@@ -121,16 +121,17 @@ def _state(study: BaseStudy) -> str:
 
 
 def _table(series: Series) -> str:
-    exact, _ = series.theory(series.sizes)
+    theory = series.theory(series.sizes)
     metrics, doubtful, rows = shown_metrics([series]), bool(series.doubtful.any()), []
     for index, size in enumerate(series.sizes.tolist()):
         measured = [whole(size), f"{series.trials[index]:,}", *cells(series, index, metrics)]
         rows.append(_row([*measured, *[series.doubts.in_words(index)] * doubtful], "point"))
-        if exact:
-            scaled = [exact[x][index] * scale_of(series, x) for x in METRICS]
-            rows.append(_row(["exact", "", *(f"{value:.4g}" for value in scaled)], "exact"))
+        if theory.expected:
+            scaled = [theory.expected[x][index] * scale_of(series, x) for x in METRICS]
+            rows.append(_row([theory.kind(index), "", *(f"{value:.4g}" for value in scaled)], "exact"))
     units = series.scenario.risk_note
     units += NO_GAP * bool(series.doubts.no_gap.any())
+    units += EQUIVALENT * any(order.any() for order in theory.order.values())
     head = _row([series.axis, "trials", *map(column_name, metrics), *["in doubt"] * doubtful], tag="th")
     about = ", ".join(filter(None, (series.label, f"along {series.axis}", series.where)))
     table = f'<p class="soft">{units}</p><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'

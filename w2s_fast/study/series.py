@@ -47,8 +47,8 @@ class Series:
     summary: Mapping[str, Estimate]
     doubts: Doubts
 
-    def theory(self, sizes: Any) -> tuple[Theory, Theory]:
-        """Exact expectations and bounds at any sizes along the axis."""
+    def theory(self, sizes: Any) -> Theory:
+        """Expectations and bounds at any sizes along the axis."""
         return self.scenario.theory(*((sizes, self.fixed) if self.axis == "n" else (self.fixed, sizes)))
 
     @property

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,33 @@ from w2s_fast.results.metrics import DIFFERENCES, FITS, METRICS
 
 Matrix = npt.NDArray[np.float64]
 Axis = Literal["n", "N"]
-Theory = dict[str, Matrix]
+ByMetric = dict[str, Matrix]
 # Values of some trials at some points, that belong together: (point, first trial, (trials, columns)).
 Chunk = list[tuple[int, int, Matrix]]
 ALWAYS = (*FITS, *DIFFERENCES, "pgr", "opr")  # columns of every study; later metrics are those of later files
 AXES = ("d_shared", "noise_variance", "ridge")
+
+
+class Theory(NamedTuple):
+    """What theory says at some points, by metric; empty where it says nothing.
+
+    Attributes
+    ----------
+    expected : dict of ndarray
+        Expectations, exact or by deterministic equivalents.
+    order : dict of ndarray
+        Order of the relative error of what is expected: 0 where exact.
+    bounds : dict of ndarray
+        The paper's bounds, NaN where they do not hold.
+    """
+
+    expected: ByMetric
+    order: ByMetric
+    bounds: ByMetric
+
+    def kind(self, point: int) -> str:
+        """Name what is expected at a point: "exact" where all is, else "equivalent"."""
+        return "exact" if all(order[point] == 0 for order in self.order.values()) else "equivalent"
 
 
 class Description:
@@ -96,8 +118,8 @@ class Source(Protocol):
         Whether figures show risks on a logarithmic axis.
     is_at_hand : bool
         Whether trials can be run: a study file does not hold the data of every kind.
-    has_theory : bool
-        Whether risks have a closed form.
+    can_plan : bool
+        Whether :meth:`required_size` answers, exactly.
     description : Description
         What a study file and a page say of the source.
     """
@@ -129,7 +151,7 @@ class Source(Protocol):
         return True
 
     @property
-    def has_theory(self) -> bool:
+    def can_plan(self) -> bool:
         return False
 
     @classmethod
@@ -165,12 +187,12 @@ class Source(Protocol):
     ) -> Iterator[Chunk]:
         """Run trials ``done[point]`` to ``trials - 1`` of every point, each point's in order."""
 
-    def theory(self, n: Any, N: Any) -> tuple[Theory, Theory]:
-        """Exact expectations and the paper's bounds by metric; empty where there are none."""
-        return {}, {}
+    def theory(self, n: Any, N: Any) -> Theory:
+        """Expectations, how good they are, and the paper's bounds."""
+        return Theory({}, {}, {})
 
     def required_size(self, axis: Axis, fixed: int, pgr: float) -> int:
-        """Smallest size along an axis whose expected risks reach a PGR; for sources that have theory."""
+        """Smallest size along an axis whose expected risks reach a PGR; for sources that can plan."""
         raise NotImplementedError
 
     def points_to_time(self, points: Points) -> Points:

@@ -170,9 +170,10 @@ class Study(BaseStudy):
         return self
 
     def table(self) -> list[Row]:
-        """Tidy rows: one a scenario, point and metric, with mean, standard error, exact expectation, paper's bound.
+        """Tidy rows: one a scenario, point and metric, with mean, standard error, expectation, paper's bound.
 
-        ``in_doubt`` says why a metric means nothing, or is empty.
+        ``expected_order`` is 0 where the expectation is exact, else the order of its relative error. ``in_doubt`` says
+        why a metric means nothing, or is empty.
         """
         return study_rows(self)
 

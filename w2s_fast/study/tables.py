@@ -24,6 +24,7 @@ from w2s_fast.study.source import AXES
 
 Row = dict[str, Any]
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # begin one
+EQUIVALENT = " Equivalent: expected risks by deterministic equivalents; files hold the order of their relative error."
 NO_GAP = " No gap: the ceiling is not better than the teacher by 3 standard errors, so that PGR means nothing."
 
 
@@ -48,15 +49,16 @@ def study_rows(study: BaseStudy) -> list[Row]:
     doubtful = {metric: doubts.of(metric) for metric in summary}
     rows = []
     for index, scenario in enumerate(study.scenarios):
-        exact, bounds = scenario.theory(study.n, study.N)
+        theory = scenario.theory(study.n, study.N)
+        told = {"expected": theory.expected, "expected_order": theory.order, "paper_bound": theory.bounds}
         axes = {axis: scenario.description.axes.get(axis) for axis in AXES}
         for point, (n, N) in enumerate(study.points):
             place = index * len(study.points) + point
             for metric, (mean, stderr) in summary.items():
                 row = {"study": study.title, **axes, "n": n, "N": N, "metric": metric, "trials": counts[place]}
                 row |= {"mean": float(mean[place]), "stderr": float(stderr[place])}
-                for name, theory in (("expected", exact), ("paper_bound", bounds)):
-                    row[name] = float(theory[metric][point]) if metric in theory else None
+                for name, by_metric in told.items():
+                    row[name] = float(by_metric[metric][point]) if metric in by_metric else None
                 row["in_doubt"] = doubts.in_words(place) if doubtful[metric][place] else ""
                 rows.append(row)
     return rows
