@@ -75,14 +75,15 @@ class RiskDistribution:
         without_rows = math.isinf(sampler.student_freedom) or own.weak_only == 0  # its own rows add nothing
         if own.cos.size == 0 and without_rows:
             return scaled_f(floor + own.target_strong**2, sampler.variance, own.shared, sampler.freedom)
-        if sampler.dimensions == 0:
-            return PointMass(float(floor + self._scalars.student[0, 0]))
+        sample = floor + self._scalars.student
+        if np.ptp(sample) == 0.0:
+            return PointMass(float(sample[0, 0]))
         mean = float(expected_risks(self.model, self.n, self.N).w2s)
         return NumericalLaw(
             support=(floor, math.inf),
             moments=(mean, float(self.covariance[3, 3])),
             chance=lambda risk: self._chance_of_student(risk - floor),
-            sample=floor + self._scalars.student,
+            sample=sample,
             draw=lambda rng, count: floor + sampler.drawn(rng, count).student,
         )
 

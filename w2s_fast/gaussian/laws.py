@@ -178,7 +178,7 @@ class NumericalLaw:
         high = self._beyond(high, high - low, lambda x: self._cdf(x) >= q)
         if low == high:
             return low
-        return float(brentq(lambda x: self._cdf(x) - q, low, high, xtol=1e-12 * (high - low)))
+        return float(brentq(lambda x: self._cdf(x) - q, low, high, xtol=1e-9 * (high - low)))
 
     def _beyond(self, x: float, step: float, enough: Callable[[float], bool]) -> float:
         """Go from ``x`` by ever longer steps to where ``enough`` holds, no further than the support."""
