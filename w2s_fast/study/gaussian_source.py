@@ -159,8 +159,9 @@ class GaussianSource(Source):
         bounded = {name: value for name, value in _by_metric(bounds).items() if hasattr(bounds, metric_of(name))}
         return _by_metric(exact) | dict(zip(PARTS, parts, strict=True)), bounded
 
-    def required_size(self, axis: Axis, fixed: int, pgr: float) -> int:
-        return (required_pseudo_labels if axis == "N" else required_labels)(self.model, fixed, pgr=pgr)
+    def required_size(self, axis: Axis, fixed: int, pgr: float, certainty: float | None = None) -> int:
+        required = required_pseudo_labels if axis == "N" else required_labels
+        return required(self.model, fixed, pgr=pgr, certainty=certainty)
 
     def points_to_time(self, points: Points) -> Points:
         """Take the ends and the middle, since the cost hardly depends on n and N."""

@@ -169,8 +169,11 @@ class Source(Protocol):
         """Exact expectations and the paper's bounds by metric; empty where there are none."""
         return {}, {}
 
-    def required_size(self, axis: Axis, fixed: int, pgr: float) -> int:
-        """Smallest size along an axis whose expected risks reach a PGR; for sources that have theory."""
+    def required_size(self, axis: Axis, fixed: int, pgr: float, certainty: float | None = None) -> int:
+        """Smallest size along an axis whose expected risks, or so many of its trials, reach a PGR.
+
+        For sources that have theory.
+        """
         raise NotImplementedError
 
     def points_to_time(self, points: Points) -> Points:
