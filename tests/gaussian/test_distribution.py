@@ -8,8 +8,9 @@ from scipy import integrate, stats
 
 from tests.models import MODELS, RISKS, random_models, tilted
 from w2s_fast import GaussianModel, expected_risks, risk_distribution, simulate
+from w2s_fast.gaussian.bands import risk_bands
 from w2s_fast.gaussian.coordinates import geometry
-from w2s_fast.gaussian.covariance import Quadratic, _quadratics
+from w2s_fast.gaussian.covariance import InverseChi2, _quadratics
 from w2s_fast.gaussian.laws import NumericalLaw, PointMass, scaled_f
 from w2s_fast.gaussian.student import (
     Scalars,
@@ -105,7 +106,7 @@ def test_trials_that_draw_every_row_follow_the_laws(name):
 def test_a_degree_of_freedom_too_many_or_too_few_is_seen(name, off):
     model = COORDINATES["all blocks"]
     laws = risk_distribution(model, 8, 6)
-    sampler = laws._sampler
+    sampler = laws.sampler
     wrong = ScalarSampler(
         sampler.geometry,
         sampler.variance,
@@ -173,9 +174,6 @@ def test_products_of_quadratic_forms_have_their_exact_covariance():
     own = geometry(EVERY["any angles"])
     rng = np.random.default_rng(0)
     first, second, _ = _quadratics(own)
-    assert isinstance(first, Quadratic)
-    from w2s_fast.gaussian.covariance import InverseChi2
-
     g, s = rng.standard_normal((400_000, first.curve.size)), np.sqrt(0.3 / rng.chisquare(30, 400_000))
     values = [q.start + 2 * s * (g @ q.line) + s**2 * (g**2 @ q.curve) for q in (first, second)]
     product = (values[0] - values[0].mean()) * (values[1] - values[1].mean())
@@ -218,11 +216,11 @@ def test_what_the_student_need_not_relearn_is_certain():
 def test_two_ways_to_integrate_agree(name):
     model = EVERY[name]
     laws = risk_distribution(model, 30, 20)
-    own, scalars = laws._sampler.geometry, laws._scalars
+    own, scalars = laws.sampler.geometry, laws._scalars
     for risk in laws.w2s.ppf([0.05, 0.5, 0.95]):
         excess = risk - model.rho_strong
         one = chance_by_shared(scalars, excess, own.shared).mean(axis=1)
-        other = chance_by_spread(scalars, excess, own.d_strong, laws._sampler.student_freedom).mean(axis=1)
+        other = chance_by_spread(scalars, excess, own.d_strong, laws.sampler.student_freedom).mean(axis=1)
         apart = one - other
         assert abs(apart.mean()) < 6 * apart.std(ddof=1) / np.sqrt(apart.size) + 1e-6
 
@@ -246,7 +244,7 @@ def test_pgr_is_beta_in_the_limit_whatever_the_noise(a, b):
     trials = simulate(model, a + b + 5, 10**14, trials=2_000, seed=1, workers=1)
     assert stats.kstest(trials.pgr, law.cdf).pvalue > LEAST_P
     assert stats.kstest(trials.pgr, stats.beta(b / 2, (a + 1) / 2).cdf).pvalue < 1e-4
-    drawn = risk_distribution(model, a + b + 5, np.inf)._sampler.drawn(np.random.default_rng(0), TRIALS)
+    drawn = risk_distribution(model, a + b + 5, np.inf).sampler.drawn(np.random.default_rng(0), TRIALS)
     assert stats.kstest(pgr_of(drawn, 0.0), law.cdf).pvalue > LEAST_P
 
 
@@ -322,6 +320,27 @@ def test_infinity_is_the_limit():
         both = risk_distribution(model, np.inf, np.inf)
         assert both.w2s.value == pytest.approx(float(expected_risks(model, np.inf, np.inf).w2s))
         assert np.all(both.covariance == 0)
+
+
+@pytest.mark.parametrize("name", ["all blocks", "any angles", "no noise"])
+def test_bands_are_intervals_of_the_laws(name):
+    model = EVERY[name]
+    n, N = np.array([[12], [200]]), np.array([9.0, 100, np.inf])
+    bands = risk_bands(model, n, N, 0.9)
+    for place in np.ndindex(2, 3):
+        laws = risk_distribution(model, n[place[0], 0], N[place[1]])
+        for risk in RISKS:
+            found = [end[place] for end in bands[risk]]
+            assert found == pytest.approx(getattr(laws, risk).interval(0.9), rel=0.05 if risk == "w2s" else 1e-9)
+
+
+def test_bands_end_where_fits_interpolate():
+    model = COORDINATES["all blocks"]  # of d_weak = 7, d_strong = 5
+    known = {name: np.isfinite(low) for name, (low, _) in risk_bands(model, [4, 5, 7, 7], [3, 3, 4, 5], 0.9).items()}
+    assert known["weak"].tolist() == [False, False, True, True]
+    assert known["baseline"].tolist() == [False, True, True, True]
+    assert known["ceiling"].all()
+    assert known["w2s"].tolist() == [False, False, False, True]
 
 
 @pytest.mark.parametrize("freedom", [1e12, 1e13, 2e13, 1e15, 1e18, 2.0**63])

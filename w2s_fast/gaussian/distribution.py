@@ -50,7 +50,7 @@ class RiskDistribution:
     @property
     def weak(self) -> Law:
         """Teacher, in closed form: rho_weak + (noise_variance + rho_weak) d / k F(d, k), k = n - d + 1, d = d_weak."""
-        return scaled_f(self.model.rho_weak, self._sampler.variance, self.model.d_weak, self._sampler.freedom)
+        return scaled_f(self.model.rho_weak, self.sampler.variance, self.model.d_weak, self.sampler.freedom)
 
     @property
     def baseline(self) -> Law:
@@ -71,7 +71,7 @@ class RiskDistribution:
         elsewhere. ``w2s.stderr(x)`` is the standard error of ``w2s.cdf(x)``. Mean and variance are closed forms, draws
         are exact.
         """
-        own, sampler, floor = self._sampler.geometry, self._sampler, self.model.rho_strong
+        own, sampler, floor = self.sampler.geometry, self.sampler, self.model.rho_strong
         without_rows = math.isinf(sampler.student_freedom) or own.weak_only == 0  # its own rows add nothing
         if own.cos.size == 0 and without_rows:
             return scaled_f(floor + own.target_strong**2, sampler.variance, own.shared, sampler.freedom)
@@ -103,7 +103,7 @@ class RiskDistribution:
             raise ValueError(
                 f"PGR has a law of its own at N = infinity alone, got N = {self.N:,.0f}: take simulate(...).pgr"
             )
-        own, sampler = self._sampler.geometry, self._sampler
+        own, sampler = self.sampler.geometry, self.sampler
         lead = sampler.lead
         if not sampler.has_noisy_teacher and lead == 0.0:
             raise ValueError("there is no gap to recover: teacher and ceiling reach the same risk in every trial")
@@ -136,7 +136,7 @@ class RiskDistribution:
         90 degrees with a target in both spaces that of weak with baseline. Infinite where tails are too heavy for one.
         """
         strong_variance = self.model.noise_variance + self.model.rho_strong
-        return covariances(self._sampler, strong_variance, self.n, self.N)
+        return covariances(self.sampler, strong_variance, self.n, self.N)
 
     @cached_property
     def p_student_beats_teacher(self) -> float:
@@ -145,7 +145,7 @@ class RiskDistribution:
         To 1e-8 for principal angles of 0 and 90 degrees and a target in both spaces, where it depends on the dimensions
         and N alone; elsewhere an integral over the scalars of ``w2s``, to 1e-3 or better.
         """
-        own, sampler = self._sampler.geometry, self._sampler
+        own, sampler = self.sampler.geometry, self.sampler
         if own.cos.size == 0 and own.weak_only == 0:
             return 0.0  # the student says what the teacher said
         if self._target_in_both:
@@ -160,7 +160,8 @@ class RiskDistribution:
         return f"RiskDistribution({self.model!r}, n={self.n:,.0f}, N={self.N:,.0f})"
 
     @cached_property
-    def _sampler(self) -> ScalarSampler:
+    def sampler(self) -> ScalarSampler:
+        """What makes the scalars of the student's law."""
         model = self.model
         own = geometry(model)
         target_weak, target_strong = (
@@ -172,11 +173,11 @@ class RiskDistribution:
 
     @cached_property
     def _scalars(self) -> Scalars:
-        return self._sampler.spaced()
+        return self.sampler.spaced()
 
     @property
     def _target_in_both(self) -> bool:
-        own = self._sampler.geometry
+        own = self.sampler.geometry
         return own.cos.size == 0 and own.target_weak == 0.0 and own.target_strong == 0.0
 
     def _strong(self, rows: float) -> Law:
@@ -185,7 +186,7 @@ class RiskDistribution:
 
     def _chance_of_student(self, excess: float) -> Array:
         """Integrate over the scalar that moves the risk most: the teacher's shared error, or the student's |x|^2."""
-        own, freedom = self._sampler.geometry, self._sampler.student_freedom
+        own, freedom = self.sampler.geometry, self.sampler.student_freedom
         by_shared = float(np.median(self._scalars.unit)) * math.sqrt(2.0 * own.shared)
         by_spread = float(np.median(self._scalars.outside * self._scalars.spread))
         by_spread *= math.sqrt(2.0 / own.d_strong + 2.0 / freedom)

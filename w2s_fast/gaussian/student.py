@@ -111,17 +111,18 @@ class ScalarSampler:
 
     def spaced(self) -> Scalars:
         """Scalars at the points of each scrambled Sobol sequence: (replicates, points)."""
+        found = [self.at(self.points(replicate, POINTS_LOG2)) for replicate in range(REPLICATES)]
+        return Scalars(*map(np.stack, zip(*found, strict=True)))
+
+    def points(self, replicate: int, count_log2: int) -> Array:
+        """A scrambled Sobol sequence: (count, dimensions), or random numbers in more dimensions than SciPy has."""
         from scipy.stats import qmc
 
-        found = []
-        for replicate in range(REPLICATES):
-            rng = np.random.default_rng(replicate)
-            if self.dimensions > SOBOL_DIMENSIONS:
-                found.append(self.drawn(rng, 2**POINTS_LOG2))
-            else:
-                points = qmc.Sobol(max(self.dimensions, 1), seed=rng).random_base2(POINTS_LOG2)
-                found.append(self.at(points + 2.0**-31))  # to the middle of a cell of its grid, off 0
-        return Scalars(*map(np.stack, zip(*found, strict=True)))
+        rng, dimensions = np.random.default_rng(replicate), max(self.dimensions, 1)
+        if dimensions > SOBOL_DIMENSIONS:
+            return rng.random((2**count_log2, dimensions)) + 2.0**-54
+        # To the middle of a cell of its grid, off 0.
+        return qmc.Sobol(dimensions, seed=rng).random_base2(count_log2) + 2.0**-31
 
     def drawn(self, rng: np.random.Generator, count: int) -> Scalars:
         """Scalars of independent trials."""
@@ -134,7 +135,7 @@ class ScalarSampler:
         if math.isinf(self.student_freedom):
             return Scalars(*teacher, np.zeros(count), np.zeros(count))
         d, freedom = self.geometry.d_strong, self.student_freedom
-        return Scalars(*teacher, _ratio(d, freedom, columns.pop()), _cosine(d, columns.pop()))
+        return Scalars(*teacher, ratio_quantiles(d, freedom, columns.pop()), _cosine(d, columns.pop()))
 
     def _still(self, count: int) -> tuple[Array, Array, Array, Array, Array]:
         """Of a teacher without error."""
@@ -170,7 +171,7 @@ def _chi2(freedom: float, uniform: Array) -> Array:
     return 2.0 * gammaincinv(0.5 * freedom, uniform)
 
 
-def _ratio(d: int, freedom: float, uniform: Array) -> Array:
+def ratio_quantiles(d: int, freedom: float, uniform: Array) -> Array:
     """Quantiles of |g|^2 / chi2_freedom, g ~ N(0, I_d)."""
     from scipy.special import fdtri
 

@@ -21,7 +21,7 @@ from w2s_fast.probing.design import Points
 from w2s_fast.results.metrics import FITS, columns_of, metric_of, quotients_of_means, values_of
 from w2s_fast.results.risks import Risks
 from w2s_fast.study import fields
-from w2s_fast.study.source import Axis, Chunk, Description, Source, Theory, fingerprint
+from w2s_fast.study.source import Axis, Chunk, Description, Matrix, Source, Theory, fingerprint
 
 # Parts of the student's variance, on the pseudo-labelled rows and on new ones.
 PARTS = ("inherited", "reduced", "inherited_new", "reduced_new")
@@ -158,6 +158,11 @@ class GaussianSource(Source):
         # The paper bounds what its risks have, and a ratio of bounds is no bound of any other ratio.
         bounded = {name: value for name, value in _by_metric(bounds).items() if hasattr(bounds, metric_of(name))}
         return _by_metric(exact) | dict(zip(PARTS, parts, strict=True)), bounded
+
+    def bands(self, n: Any, N: Any, share: float) -> dict[str, tuple[Matrix, Matrix]]:
+        from w2s_fast.gaussian.bands import risk_bands
+
+        return risk_bands(self.model, n, N, share) if self.has_theory else {}
 
     def required_size(self, axis: Axis, fixed: int, pgr: float, certainty: float | None = None) -> int:
         required = required_pseudo_labels if axis == "N" else required_labels

@@ -169,6 +169,10 @@ class Source(Protocol):
         """Exact expectations and the paper's bounds by metric; empty where there are none."""
         return {}, {}
 
+    def bands(self, n: Any, N: Any, share: float) -> dict[str, tuple[Matrix, Matrix]]:
+        """Ends of the interval that holds a share of all trials, by metric; empty where it is not known."""
+        return {}
+
     def required_size(self, axis: Axis, fixed: int, pgr: float, certainty: float | None = None) -> int:
         """Smallest size along an axis whose expected risks, or so many of its trials, reach a PGR.
 
