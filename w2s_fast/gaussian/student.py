@@ -67,8 +67,8 @@ class Scalars(NamedTuple):
     @property
     def student(self) -> Array:
         """Excess of the student's risk over the floor."""
-        root = np.sqrt((self.inside + self.shared) * self.outside * self.spread)
-        return self.inside + self.shared + 2.0 * root * self.slope + self.outside * self.spread
+        inside, learnt = self.inside + self.shared, self.outside * self.spread
+        return inside + 2.0 * np.sqrt(inside) * np.sqrt(learnt) * self.slope + learnt
 
 
 @dataclass(frozen=True, eq=False)
