@@ -43,6 +43,7 @@ CALLS = {  # one of each public function
     "required_pseudo_labels": MODEL + "required_pseudo_labels(model, n=30, pgr=0.01)",
     "required_labels": MODEL + "required_labels(model, N=40, pgr=0.01)",
     "best_labels": MODEL + "best_labels(model, N=40)",
+    "risk_distribution": MODEL + "risk_distribution(model, 30, 40).w2s.interval(0.9)",
     "simulate": MODEL + "simulate(model, 30, 40, trials=2)",
     "simulate, few rows": MODEL + "simulate(model, 6, 7, trials=2)",
     "simulate, ridge": MODEL + "simulate(model, 30, 40, trials=2, ridge=0.1)",

@@ -13,6 +13,7 @@ from w2s_fast import _fork  # noqa: F401  before any first call
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from w2s_fast.gaussian.distribution import risk_distribution
     from w2s_fast.gaussian.model import GaussianModel
     from w2s_fast.gaussian.planning import best_labels, required_labels, required_pseudo_labels
     from w2s_fast.gaussian.simulate import simulate
@@ -59,6 +60,7 @@ _HOME = {
     "randomized_svd": "linalg.spectral.randomized",
     "required_labels": "gaussian.planning",
     "required_pseudo_labels": "gaussian.planning",
+    "risk_distribution": "gaussian.distribution",
     "simulate": "gaussian.simulate",
     "w2s_variance": "gaussian.theory",
 }
@@ -91,6 +93,7 @@ __all__ = [
     "randomized_svd",
     "required_labels",
     "required_pseudo_labels",
+    "risk_distribution",
     "simulate",
     "w2s_variance",
 ]

@@ -83,7 +83,7 @@ def _simulation(N: int = 8, ridge: float = 0.0, method: Method = "auto") -> None
 
 
 def _simulation_of_few_rows() -> None:
-    _simulation(N=3)
+    _simulation(N=3, method="wishart")
 
 
 def _ridge_simulation() -> None:

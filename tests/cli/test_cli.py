@@ -414,19 +414,39 @@ def test_the_main_job_asks_before_it_works(capsys, monkeypatch, tmp_path):
     assert run(capsys, *arguments, monkeypatch=monkeypatch) == (0, "", "")
 
 
+MEANS = ("--certainty", "0")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--n", "2000"], ["with n = 2,000, N = 845 pseudo-labels reach a PGR of 0.9 (exact, of expected risks)"]),
-        (["--N", "4e3"], ["with N = 4,000, n = 202 labels reach a PGR of 0.9 (exact"]),
-        (["--n", "2000,3000", "--pgr", "0.99"], ["with n = 3,000, no N reaches a PGR of 0.99: the most is"]),
-        (["--n", "2000", "--d-shared", "10,50", "--pgr", "0.5"], ["d_shared = 10: with", "d_shared = 50: with"]),
+        (
+            ["--n", "2000", *MEANS],
+            ["with n = 2,000, N = 845 pseudo-labels reach a PGR of 0.9 (exact, of expected risks)"],
+        ),
+        (["--N", "4e3", *MEANS], ["with N = 4,000, n = 202 labels reach a PGR of 0.9 (exact"]),
+        (["--n", "2000,3000", "--pgr", "0.99", *MEANS], ["with n = 3,000, no N reaches a PGR of 0.99: the most is"]),
+        (
+            ["--n", "2000", "--d-shared", "10,50", "--pgr", "0.5", *MEANS],
+            ["d_shared = 10: with", "d_shared = 50: with"],
+        ),
     ],
 )
 def test_plans_from_a_spec_are_exact(capsys, monkeypatch, arguments, words):
     status, out, err = run(capsys, "plan", *arguments, monkeypatch=monkeypatch)
     assert (status, err) == (0, "")
     assert all(word in out for word in words)
+
+
+def test_plans_answer_for_trials_too(capsys, monkeypatch):
+    arguments = ["plan", *TINY, "--n", "40", "--pgr", "0.1"]
+    _, out, _ = run(capsys, *arguments, monkeypatch=monkeypatch)
+    found = re.search(
+        r"N = (\d+) pseudo-labels reach .*; N = (\d+) in 90 % of trials \(by 4,000 of them, .* 0.47 %", out
+    )
+    assert int(found[1]) < int(found[2])
+    _, out, _ = run(capsys, *arguments, "--certainty", "0.99999", monkeypatch=monkeypatch)
+    assert re.search(r"; no N reaches a PGR of 0\.1 in 99\.999 % of trials: the most is", out)
 
 
 def test_a_plan_predicts_the_time_of_a_grid(capsys, monkeypatch):

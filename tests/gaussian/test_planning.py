@@ -131,3 +131,44 @@ def test_a_size_near_the_limit_is_found_and_is_the_smallest():
     N = required_pseudo_labels(model, 69, pgr=0.0531211234)
     before, at = expected_risks(model, 69, [N - 1, N]).pgr
     assert before < 0.0531211234 <= at
+
+
+@pytest.fixture(scope="module")
+def small():
+    return GaussianModel.paper(d_weak=8, d_strong=5, d_shared=2, d_target=12)
+
+
+def share_of_trials(model, n, N, pgr):
+    """By trials that the search has not seen."""
+    trials = simulate(model, n, N, trials=8_000, seed=99)
+    return np.mean((trials.weak > trials.ceiling) & (trials.pgr >= pgr))
+
+
+@pytest.mark.parametrize(
+    ("axis", "fixed", "pgr", "certainty"), [("N", 60, 0.4, 0.9), ("N", 60, 0.6, 0.5), ("n", 40, 0.6, 0.7)]
+)
+def test_trials_reach_the_wanted_pgr_as_often_as_wanted(small, axis, fixed, pgr, certainty):
+    required = required_pseudo_labels if axis == "N" else required_labels
+    size = required(small, fixed, pgr=pgr, certainty=certainty)
+    assert size == required(small, fixed, pgr=pgr, certainty=certainty)
+    at, before = (
+        share_of_trials(small, *((fixed, x) if axis == "N" else (x, fixed)), pgr)
+        for x in (size, max(int(0.8 * size), 10))
+    )
+    error = np.sqrt(certainty * (1 - certainty) * (1 / 4_000 + 1 / 8_000))
+    assert at > certainty - 5 * error
+    assert before < certainty + 3 * error
+
+
+def test_low_quantiles_of_pgr_peak_later_than_its_mean(small):
+    """At the size of the largest mean too few trials reach it; at a larger one enough do."""
+    best = required_pseudo_labels(small, 60, pgr=float(expected_risks(small, 60, np.arange(7, 200)).pgr.max()))
+    assert share_of_trials(small, 60, best, 0.7) < share_of_trials(small, 60, 4 * best, 0.7)
+
+
+def test_a_certainty_that_no_size_has_says_how_far_it_gets(small):
+    with pytest.raises(ValueError, match=r"no N reaches a PGR of 0.95 in 99.9 % of trials: the most is \d+"):
+        required_pseudo_labels(small, 60, pgr=0.95, certainty=0.999, trials=500)
+    for certainty in (0.0, 1.0, 1.5):
+        with pytest.raises(ValueError, match="certainty must be"):
+            required_labels(small, 60, pgr=0.5, certainty=certainty)

@@ -239,6 +239,16 @@ def test_figures_of_both_kinds_are_drawn(study, real_study, tmp_path, suffix):
     assert [path.name for path in tmp_path.iterdir()] == [f"figure.{suffix}"]
 
 
+def test_risks_have_bands_of_trials_where_their_laws_are_known(model):
+    from matplotlib.collections import PolyCollection
+
+    for ridge, many in ((0.0, 4), (1e-9, 0)):
+        figure = figures.panels(Study(model, n=[20, 30], N=20, ridge=ridge, trials=2).run(progress=False).series())
+        assert sum(isinstance(drawn, PolyCollection) for drawn in figure.axes[0].collections) == many
+        words = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert any(word.startswith("90 % of trials") for word in words) == (many > 0)
+
+
 TITLES = [r"from $5 to $7", r"$\frac{$", "a_b^c", "_", "\x1b[31mred\x00", "two\nlines", "\udcff", "雪", r"\$1", "%#&{}"]
 
 

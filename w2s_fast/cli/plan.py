@@ -38,6 +38,13 @@ BASES = {
 @click.command()
 @click.argument("pilot", type=click.Path(dir_okay=False, path_type=Path), required=False)
 @click.option("--pgr", type=click.FloatRange(max=1.0), default=0.9, show_default=True, help="Wanted gap recovery.")
+@click.option(
+    "--certainty",
+    type=click.FloatRange(min=0.0, max=1.0, max_open=True),
+    default=0.9,
+    show_default=True,
+    help="Wanted probability that a trial reaches it; 0 asks for means alone.",
+)
 @grid_options
 @source_options
 @trials_option
@@ -48,16 +55,19 @@ def plan(pilot: Path | None, **options: Any) -> None:
 
     From a spec: --n asks for N, --N asks for n; both also tell how long the grid would run with --trials, after timing
     a few of its trials. From a PILOT study file: the same for what its series hold fixed. Gaussian models without ridge
-    are answered exactly; all else by fits of a + b / (x - c) to the pilot's means, with a 90 % interval.
+    are answered exactly for expected risks, and for trials by drawing some; all else by fits of a + b / (x - c) to the
+    pilot's means, with a 90 % interval.
 
     \b
     Examples:
       w2s-fast plan --n 2000 --pgr 0.9
+      w2s-fast plan --n 2000 --pgr 0.7 --certainty 0.99
       w2s-fast plan --N 4000,1e6 --d-shared 90 --pgr 0.5
       w2s-fast plan --n lin:400:4000:20 --N 4000 --trials 1000
       w2s-fast plan valence.sqlite --pgr 0.5
     """  # noqa: D301  click wants the character
     _check.real(options["pgr"], "pgr", minimum=-math.inf, maximum=1.0)
+    options["certainty"] = options["certainty"] or None
     answers, time = from_pilot(pilot, options) if pilot else from_spec(options)
     if options["as_json"]:
         run_time = None if time is None else time._asdict()
@@ -79,7 +89,7 @@ def from_spec(options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
     if options["n"] is None and options["N"] is None:
         raise click.UsageError("give --n, --N or both, or a pilot study file")
     study = _study(options)
-    answers = []
+    answers, wanted = [], (options["pgr"], options["certainty"])
     for scenario in study.scenarios:
         if not scenario.can_plan:
             if options["n"] is None or options["N"] is None:
@@ -88,8 +98,8 @@ def from_spec(options: dict[str, Any]) -> tuple[list[Answer], RunTime | None]:
                 )
             continue
         label = scenario.label(study.axes)
-        answers += [exact_answer(scenario, label, "N", n, options["pgr"]) for n in options["n"] or ()]
-        answers += [exact_answer(scenario, label, "n", N, options["pgr"]) for N in options["N"] or ()]
+        answers += [exact_answer(scenario, label, "N", n, *wanted) for n in options["n"] or ()]
+        answers += [exact_answer(scenario, label, "n", N, *wanted) for N in options["N"] or ()]
     both = options["n"] is not None and options["N"] is not None
     return answers, run_time(study, options["trials"], options["workers"]) if both else None
 
@@ -103,7 +113,7 @@ def from_pilot(pilot: Path, options: dict[str, Any]) -> tuple[list[Answer], RunT
     if given:
         raise click.UsageError(f"{', '.join(given)}: a pilot file says that itself")
     study = Study.open(pilot)
-    return [answer(series, options["pgr"]) for series in study.series()], run_time(
+    return [answer(series, options["pgr"], options["certainty"]) for series in study.series()], run_time(
         study, options["trials"], options["workers"]
     )
 
@@ -124,10 +134,23 @@ def in_words(answer: Answer, pgr: float) -> str:
         return f"{start}{answer.note}"
     text = f"{start}{answer.axis} = {answer.size:,} {asked} reach a PGR of {pgr:g}"
     if answer.basis == "exact":
-        return f"{text} (exact, of expected risks)"
+        return f"{text} (exact, of expected risks){_of_trials(answer)}"
     text += f" (fit to the pilot; 90 % interval {_whole(answer.low)} to {_whole(answer.high)}"
     text += ", EXTRAPOLATED beyond what it measured" if answer.extrapolated else ""
     return f"{text}{answer.note and ', ' + answer.note})"
+
+
+def _of_trials(answer: Answer) -> str:
+    """Say the size at which trials reach it, and how well that is known."""
+    from w2s_fast.gaussian.certainty import TRIALS
+
+    if answer.certainty is None:
+        return ""
+    if answer.certain_size is None:
+        return f"; {answer.certain_note}"
+    error = 100.0 * math.sqrt(answer.certainty * (1.0 - answer.certainty) / TRIALS)
+    share = f"{100.0 * answer.certainty:g} % of trials"
+    return f"; {answer.axis} = {answer.certain_size:,} in {share} (by {TRIALS:,} of them, standard error {error:.2g} %)"
 
 
 def _whole(size: float | None) -> str:

@@ -1,8 +1,9 @@
 """Sample complexity: how many labels and pseudo-labels a wanted performance gap recovery takes.
 
-PGR here is the ratio of expected risks, so that the answers are exact. It means something only where there is a gap,
-weak > ceiling; elsewhere it does not count. With x = N - d_strong - 1 or n - d_weak - 1 both "PGR reaches p" and
-"there is a gap" read a x^2 + b x + c >= 0, so that the first x of either kind is 1 or lies at a root.
+PGR here is the ratio of expected risks, so that the answers are exact; or, with a ``certainty``, that of trials, which
+are drawn. It means something only where there is a gap, weak > ceiling; elsewhere it does not count. Of expected risks,
+with x = N - d_strong - 1 or n - d_weak - 1, both "PGR reaches p" and "there is a gap" read a x^2 + b x + c >= 0, so
+that the first x of either kind is 1 or lies at a root.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast.gaussian.certainty import TRIALS, Reach
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.theory import expected_risks, split_target
 
@@ -23,7 +25,9 @@ PLATEAU = 10**12  # sizes beyond it differ by rounding alone
 ZOOMS = 9  # each gains 8 binary digits of 60
 
 
-def required_pseudo_labels(model: GaussianModel, n: int, *, pgr: float) -> int:
+def required_pseudo_labels(
+    model: GaussianModel, n: int, *, pgr: float, certainty: float | None = None, trials: int = TRIALS, seed: int = 0
+) -> int:
     """Smallest N at which n labels reach a wanted PGR.
 
     Parameters
@@ -32,7 +36,13 @@ def required_pseudo_labels(model: GaussianModel, n: int, *, pgr: float) -> int:
     n : int
         Labelled rows, more than d_weak + 1.
     pgr : float
-        Wanted ratio (weak - w2s) / (weak - ceiling) of expected risks, at most 1.
+        Wanted ratio (weak - w2s) / (weak - ceiling) of expected risks, at most 1; with a ``certainty``, of the risks of
+        a trial.
+    certainty : float, optional
+        Wanted probability that a trial reaches it, between 0 and 1; by default means are to reach it.
+    trials, seed : int
+        What a certainty is estimated by: at most so many trials of :func:`simulate` at each size that is tried. At the
+        answer the probability is as wanted to a standard error of sqrt(certainty (1 - certainty) / trials).
 
     Returns
     -------
@@ -51,10 +61,16 @@ def required_pseudo_labels(model: GaussianModel, n: int, *, pgr: float) -> int:
     >>> N = required_pseudo_labels(model, n=2000, pgr=0.9)
     >>> N, expected_risks(model, 2000, [N - 1, N]).pgr.round(5)
     (845, array([0.89996, 0.90005]))
+    >>> small = GaussianModel.paper(d_weak=20, d_strong=10, d_shared=2, d_target=30)
+    >>> certain = required_pseudo_labels(small, n=200, pgr=0.5, certainty=0.9, trials=400)
+    >>> certain > required_pseudo_labels(small, n=200, pgr=0.5)
+    True
     """
     _check.instance(model, GaussianModel, "model")
     n = _check.integer(n, "n", minimum=model.d_weak + 2)
     wanted = _check.real(pgr, "pgr", minimum=-math.inf, maximum=1.0)
+    if certainty is not None:
+        return _first_certain(model, "N", n, wanted, certainty, trials, seed)
     parts = split_target(model)
     d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
     v = (model.noise_variance + model.rho_weak) / (n - d_weak - 1)
@@ -69,7 +85,9 @@ def required_pseudo_labels(model: GaussianModel, n: int, *, pgr: float) -> int:
     return _first(model, "N", n, wanted, np.concatenate((_roots(*reached), _roots(*gap))))
 
 
-def required_labels(model: GaussianModel, N: int, *, pgr: float) -> int:
+def required_labels(
+    model: GaussianModel, N: int, *, pgr: float, certainty: float | None = None, trials: int = TRIALS, seed: int = 0
+) -> int:
     """Smallest n at which N pseudo-labels reach a wanted PGR.
 
     PGR falls as n grows beyond :func:`best_labels`, because the teacher catches up: this is often a small number.
@@ -80,7 +98,13 @@ def required_labels(model: GaussianModel, N: int, *, pgr: float) -> int:
     N : int
         Pseudo-labelled rows, more than d_strong + 1.
     pgr : float
-        Wanted ratio (weak - w2s) / (weak - ceiling) of expected risks, at most 1.
+        Wanted ratio (weak - w2s) / (weak - ceiling) of expected risks, at most 1; with a ``certainty``, of the risks of
+        a trial.
+    certainty : float, optional
+        Wanted probability that a trial reaches it, between 0 and 1; by default means are to reach it.
+    trials, seed : int
+        What a certainty is estimated by: at most so many trials of :func:`simulate` at each size that is tried. At the
+        answer the probability is as wanted to a standard error of sqrt(certainty (1 - certainty) / trials).
 
     Returns
     -------
@@ -100,6 +124,8 @@ def required_labels(model: GaussianModel, N: int, *, pgr: float) -> int:
     _check.instance(model, GaussianModel, "model")
     N = _check.integer(N, "N", minimum=model.d_strong + 2)
     wanted = _check.real(pgr, "pgr", minimum=-math.inf, maximum=1.0)
+    if certainty is not None:
+        return _first_certain(model, "n", N, wanted, certainty, trials, seed)
     parts = split_target(model)
     d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
     leak = d_strong / (N - d_strong - 1)
@@ -191,6 +217,19 @@ def _first(model: GaussianModel, axis: str, fixed: int, wanted: float, roots: Ma
     where = f": the most is {most:.4g}, at {axis} = {best:,}" if best < PLATEAU else f": it tends to {most:.4g}"
     where = where if math.isfinite(most) else ": there is no gap to recover"
     raise ValueError(f"no {axis} reaches a PGR of {wanted:g}{where}")
+
+
+def _first_certain(
+    model: GaussianModel, axis: str, fixed: int, wanted: float, certainty: float, trials: int, seed: int
+) -> int:
+    """Return the smallest size at which trials reach ``wanted`` often enough."""
+    certainty = _check.real(certainty, "certainty", maximum=1.0, open_left=True)
+    if certainty == 1.0:
+        raise ValueError("certainty must be below 1, got 1: no size makes every trial reach a PGR")
+    trials, seed = _check.integer(trials, "trials", minimum=1), _check.integer(seed, "seed")
+    offset = _offset(model, axis)
+    best = min(_best(model, axis, fixed), offset + PLATEAU)
+    return Reach(model, axis, fixed, wanted, certainty, trials, seed).first(offset, best)
 
 
 def _best(model: GaussianModel, axis: str, fixed: int) -> int:

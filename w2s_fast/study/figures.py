@@ -29,6 +29,8 @@ RATIOS = ("#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 CURVE_POINTS = 240
 LARGEST_ORDER = 0.1  # Equivalents whose relative error may be larger are not drawn.
+BAND_POINTS, BAND = 60, 0.9  # A band is worked out at so many sizes, and holds such a share of all trials.
+BAND_STYLE: dict[str, Any] = {"alpha": 0.12, "lw": 0.8}
 DOUBT_BAND = 0.03, 0.15  # The crosses of ratios in doubt lie between these shares of a panel's height.
 LOWEST_PGR = -1.0  # An axis that went below it would show nothing else.
 # A fixed salt: the same study, the same file. TeX, where a user has chosen it, would read titles as its own.
@@ -123,7 +125,7 @@ def panels(many: Sequence[Series]) -> Any:
     for index in range(len(many), bands * columns):
         for row in (-2, -1):
             axes[row, index % columns].set_visible(False)
-    _add_legend(figure, axes[0, 0], many)
+    _add_legend(figure, axes[0, 0], many, banded=True)
     return figure
 
 
@@ -247,6 +249,11 @@ def _finish(axes: Any, series: Series) -> None:
 
 
 def _draw_risks(axes: Any, series: Series) -> None:
+    """Risks with their standard errors, over the bands that hold most trials where the laws are known."""
+    sizes = _curve_sizes(series.sizes)
+    sizes = sizes[np.unique(np.linspace(0, len(sizes) - 1, BAND_POINTS).astype(int))]
+    for fit, (low, high) in series.bands(sizes, BAND).items():
+        axes.fill_between(sizes, low, high, color=COLOURS[fit], **BAND_STYLE)
     for fit, name in FITS.items():
         _draw_metric(axes, series, fit, COLOURS[fit], name)
     _finish(axes, series)
@@ -274,11 +281,15 @@ def _keep_pgr_readable(axes: Any, many: Iterable[Series]) -> None:
     axes.set_ylim(bottom=max(low - 0.1, LOWEST_PGR))
 
 
-def _add_legend(figure: Any, axes: Any, many: Sequence[Series]) -> None:
+def _add_legend(figure: Any, axes: Any, many: Sequence[Series], banded: bool = False) -> None:
     """Name the curves once, above the panels, where no data can lie under the names."""
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     handles, labels = axes.get_legend_handles_labels()
+    if banded and any(series.bands(series.sizes[:1], BAND) for series in many):
+        handles.append(Patch(color="black", **BAND_STYLE))
+        labels.append(f"{100 * BAND:g} % of trials (bars: standard error of means)")
     theories = [series.theory(series.sizes) for series in many]
     for name, style, shown in (
         ("exact expectation", "-", any(np.any(x == 0) for theory in theories for x in theory.order.values())),

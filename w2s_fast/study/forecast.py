@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -49,6 +49,10 @@ class Answer:
         Of fits: 5 % and 95 % quantiles over resampled means, infinity where those do not reach it.
     extrapolated : bool
         The answer lies outside the measured sizes.
+    certainty : float or None
+        Probability with which a trial was asked to reach it too.
+    certain_size : int or None
+        The smallest size at which trials do; where there is none, ``certain_note`` says how many do at most.
     """
 
     label: str
@@ -60,20 +64,32 @@ class Answer:
     high: float | None = None
     extrapolated: bool = False
     note: str = ""
+    certainty: float | None = None
+    certain_size: int | None = None
+    certain_note: str = ""
 
 
-def exact_answer(scenario: Source, label: str, axis: Axis, fixed: int, pgr: float) -> Answer:
-    """Answer by the closed form of a source that can plan."""
+def exact_answer(
+    scenario: Source, label: str, axis: Axis, fixed: int, pgr: float, certainty: float | None = None
+) -> Answer:
+    """Answer by the closed form of a source that can plan, and for trials by drawing them."""
     try:
-        return Answer(label, axis, fixed, scenario.required_size(axis, fixed, pgr), "exact")
+        found = Answer(label, axis, fixed, scenario.required_size(axis, fixed, pgr), "exact")
     except ValueError as error:
         return Answer(label, axis, fixed, None, "exact", note=str(error))
+    if certainty is None:
+        return found
+    try:
+        size = scenario.required_size(axis, fixed, pgr, certainty)
+    except ValueError as error:
+        return replace(found, certainty=certainty, certain_note=str(error))
+    return replace(found, certainty=certainty, certain_size=size)
 
 
-def answer(series: Series, pgr: float) -> Answer:
+def answer(series: Series, pgr: float, certainty: float | None = None) -> Answer:
     """Answer for what a series of a pilot study holds fixed: exactly where its model can, else by fits."""
     if series.scenario.can_plan:
-        return exact_answer(series.scenario, series.label, series.axis, series.fixed, pgr)
+        return exact_answer(series.scenario, series.label, series.axis, series.fixed, pgr, certainty)
     ill = np.logical_or.reduce([series.doubts.of(fit) for fit in METRICS["pgr"].fits])
     measured = np.flatnonzero((series.trials > 1) & ~ill)
     if measured.size < FEWEST_SIZES:

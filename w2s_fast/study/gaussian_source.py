@@ -21,7 +21,7 @@ from w2s_fast.probing.design import Points
 from w2s_fast.results.metrics import FITS, METRICS, columns_of, metric_of, quotients_of_means, values_of
 from w2s_fast.results.risks import Risks
 from w2s_fast.study import fields
-from w2s_fast.study.source import Axis, ByMetric, Chunk, Description, Source, Theory, fingerprint
+from w2s_fast.study.source import Axis, ByMetric, Chunk, Description, Matrix, Source, Theory, fingerprint
 
 # Parts of the student's variance, on the pseudo-labelled rows and on new ones.
 PARTS = ("inherited", "reduced", "inherited_new", "reduced_new")
@@ -168,8 +168,14 @@ class GaussianSource(Source):
         bounded = {name: value for name, value in _by_metric(bounds).items() if hasattr(bounds, metric_of(name))}
         return Theory(expected | dict(zip(PARTS, parts, strict=True)), order | dict.fromkeys(PARTS, none), bounded)
 
-    def required_size(self, axis: Axis, fixed: int, pgr: float) -> int:
-        return (required_pseudo_labels if axis == "N" else required_labels)(self.model, fixed, pgr=pgr)
+    def bands(self, n: Any, N: Any, share: float) -> dict[str, tuple[Matrix, Matrix]]:
+        from w2s_fast.gaussian.bands import risk_bands
+
+        return risk_bands(self.model, n, N, share) if self.can_plan else {}
+
+    def required_size(self, axis: Axis, fixed: int, pgr: float, certainty: float | None = None) -> int:
+        required = required_pseudo_labels if axis == "N" else required_labels
+        return required(self.model, fixed, pgr=pgr, certainty=certainty)
 
     def points_to_time(self, points: Points) -> Points:
         """Take the ends and the middle, since the cost hardly depends on n and N."""

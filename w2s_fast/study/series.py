@@ -49,7 +49,14 @@ class Series:
 
     def theory(self, sizes: Any) -> Theory:
         """Expectations and bounds at any sizes along the axis."""
-        return self.scenario.theory(*((sizes, self.fixed) if self.axis == "n" else (self.fixed, sizes)))
+        return self.scenario.theory(*self._rows(sizes))
+
+    def bands(self, sizes: Any, share: float) -> dict[str, tuple[Matrix, Matrix]]:
+        """Ends of the interval that holds a share of all trials at any sizes along the axis, where it is known."""
+        return self.scenario.bands(*self._rows(sizes), share)
+
+    def _rows(self, sizes: Any) -> tuple[Any, Any]:
+        return (sizes, self.fixed) if self.axis == "n" else (self.fixed, sizes)
 
     @property
     def doubtful(self) -> npt.NDArray[np.bool_]:

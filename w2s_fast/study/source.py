@@ -191,8 +191,15 @@ class Source(Protocol):
         """Expectations, how good they are, and the paper's bounds."""
         return Theory({}, {}, {})
 
-    def required_size(self, axis: Axis, fixed: int, pgr: float) -> int:
-        """Smallest size along an axis whose expected risks reach a PGR; for sources that can plan."""
+    def bands(self, n: Any, N: Any, share: float) -> dict[str, tuple[Matrix, Matrix]]:
+        """Ends of the interval that holds a share of all trials, by metric; empty where it is not known."""
+        return {}
+
+    def required_size(self, axis: Axis, fixed: int, pgr: float, certainty: float | None = None) -> int:
+        """Smallest size along an axis whose expected risks, or so many of its trials, reach a PGR.
+
+        For sources that can plan.
+        """
         raise NotImplementedError
 
     def points_to_time(self, points: Points) -> Points:
