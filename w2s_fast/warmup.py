@@ -25,7 +25,7 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
         Called with (steps done, steps).
     """
     simulations = _simulation, _wishart_simulation, _simulation_of_few_rows, _ridge_simulation
-    steps = (_moments, _least_squares, _stacks, _factors, _sketch, *simulations)
+    steps = (_moments, _record, _least_squares, _stacks, _factors, _sketch, *simulations)
     for done, step in enumerate(steps):
         if progress is not None:
             progress(done, len(steps))
@@ -43,6 +43,12 @@ def _moments() -> None:
 
     for dtype in (np.float32, np.float64):
         Moments().update(_rows(dtype)).merge(Moments().update(_rows(dtype)))
+
+
+def _record() -> None:
+    from w2s_fast.study.measured import Measured
+
+    Measured(1, list("abcde"), keep_trials=False).add(0, [(0, 0, _rows())])
 
 
 def _least_squares() -> None:

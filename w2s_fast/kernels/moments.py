@@ -76,6 +76,19 @@ def merge_moments(count: int, state: Matrix, left: int, width: int, more: int, o
 
 
 @kernel
+def add_each_row(block: Matrix, count: int, state: Matrix) -> None:
+    """Merge rows one after the other, each as if the means and second moments before it were all that is kept."""
+    for i in range(block.shape[0]):
+        for j in range(block.shape[1]):
+            x = block[i, j]
+            deviation = x - x  # NaN of NaN and infinity, as in blocks of more rows
+            square = deviation * deviation - deviation * deviation
+            state[0, j], _, state[2, j], _ = merged(
+                count + i, state[0, j], 0.0, state[2, j], 0.0, 1, x, deviation, square, 0.0
+            )
+
+
+@kernel
 def add_rows(block: FloatArray, count: int, state: Matrix) -> None:
     """Merge the rows of ``block`` (n, d) into the state (4, d) of ``count`` samples, in place."""
     rows, columns = block.shape
