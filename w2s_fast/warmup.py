@@ -48,7 +48,7 @@ def _moments() -> None:
 def _record() -> None:
     from w2s_fast.study.measured import Measured
 
-    Measured(1, list("abcde"), keep_trials=False).add(0, [(0, 0, _rows())])
+    Measured(1, list("abcde"), keep_trials=False).add(0, [(0, 0, np.ones((2, 5)))])
 
 
 def _least_squares() -> None:

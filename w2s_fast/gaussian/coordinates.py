@@ -86,6 +86,8 @@ def canonical(model: GaussianModel, scales_matter: bool) -> Canonical:
 
 def geometry(model: GaussianModel) -> Geometry:
     """Sum a model up by its blocks, its other angles and the target's lengths and coordinates there."""
+    if model.blocks is not None:
+        return model.blocks
     found = canonical(model, False)
     tilted, alone = slice(found.inside, found.touching), found.touching
     disjoint = found.cos.size - alone  # the target has one coordinate there; all other such directions are hidden
@@ -94,8 +96,8 @@ def geometry(model: GaussianModel) -> Geometry:
         shared=found.inside,
         weak_only=found.hidden + disjoint,
         strong_only=unseen,
-        target_weak=float(found.target_outside[alone]) if disjoint else 0.0,
-        target_strong=float(found.target_strong[alone]) if unseen else 0.0,
+        target_weak=abs(float(found.target_outside[alone])) if disjoint else 0.0,
+        target_strong=abs(float(found.target_strong[alone])) if unseen else 0.0,
         target_outside=float(found.target[-2]),
         noise=float(found.target[-1]),
         cos=found.cos[tilted].copy(),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._cached import cached_property
 from w2s_fast._check import FloatArray
+from w2s_fast.kernels.trials import Geometry
 from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import Cutoff
 from w2s_fast.linalg.rows.scale import scaled_back
@@ -18,6 +19,8 @@ from w2s_fast.linalg.rows.scale import scaled_back
 Matrix = npt.NDArray[np.float64]
 LARGEST_SQUARE = 1e140  # of a label: squared once more for standard errors, and summed, it stays finite
 SMALLEST_SQUARE = 1e-140  # likewise, of all labels and of their noise, where these are not 0
+LARGEST_ARRAYS = 4_096  # latent coordinates; the maps of models with more are never made
+LARGEST_DIMENSION, LARGEST_TARGET = 10**15, 10**7
 ROUNDING = 64 * np.finfo(np.float64).eps  # relative length of a vector that should be zero
 
 
@@ -58,7 +61,7 @@ def _trusted(feature_map: FloatArray) -> FloatArray:
     return scaled_back(factor.u * factor.s @ factor.vt, factor.exponent, np.float64, "the entries of a map")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GaussianModel:
     """Latent z ~ N(0, I_r), label y = <target, z> + noise, weak features W'z and strong features S'z.
 
@@ -107,6 +110,8 @@ class GaussianModel:
     strong: Matrix
     noise_variance: float
 
+    blocks: ClassVar[Geometry | None] = None  # of a model without arrays, see from_blocks
+
     def __post_init__(self) -> None:
         checked: dict[str, Any] = {
             "target": _check.floats(self.target, "target", ndim=1),
@@ -135,6 +140,92 @@ class GaussianModel:
                 f"target has entries beyond {LARGEST_SQUARE**0.5:.0e}, whose risks overflow: scale it down"
             )
 
+    def __repr__(self) -> str:
+        sizes = f"d_weak={self.d_weak:,}, d_strong={self.d_strong:,}, d_shared={self.d_shared:.6g}"
+        floors = f"rho_weak={self.rho_weak:.4g}, rho_strong={self.rho_strong:.4g}"
+        return f"<GaussianModel {sizes}, {floors}, noise_variance={self.noise_variance:.4g}>"
+
+    @classmethod
+    def from_blocks(
+        cls,
+        *,
+        shared: int,
+        weak_only: int,
+        strong_only: int,
+        noise_variance: float,
+        target_weak: float = 0.0,
+        target_strong: float = 0.0,
+        target_outside: float = 0.0,
+        angles: Any = (),
+        target_s: Any = (),
+        target_q: Any = (),
+    ) -> Self:
+        """Build a model from its dimensions, of any size: no map is made.
+
+        Ridgeless fits of as many rows as features know no more of a model than this, so that ``simulate``,
+        ``expected_risks``, ``risk_distribution`` and studies of such fits take it; what needs the maps themselves
+        refuses it.
+
+        Parameters
+        ----------
+        shared, weak_only, strong_only : int
+            Dimensions that both see, that the teacher alone and that the student alone sees.
+        noise_variance : float
+        target_weak, target_strong, target_outside : float
+            Lengths of the target in what only the teacher, only the student, and neither sees.
+        angles : (t,) array_like, optional
+            Principal angles strictly between 0 and pi / 2, in radians: of t further directions of either.
+        target_s, target_q : (t,) array_like, optional
+            The target on the student's directions of these, and on what the teacher's have orthogonal to them.
+
+        Examples
+        --------
+        >>> model = GaussianModel.from_blocks(
+        ...     shared=10**5, weak_only=19 * 10**5, strong_only=9 * 10**5, target_weak=0.1, noise_variance=0.01
+        ... )
+        >>> model.d_weak, model.d_strong, model.rho_strong
+        (2000000, 1000000, 0.010000000000000002)
+        """
+        blocks = {"shared": shared, "weak_only": weak_only, "strong_only": strong_only}
+        sizes = [_check.integer(size, name, maximum=LARGEST_DIMENSION) for name, size in blocks.items()]
+        lengths = {"target_weak": target_weak, "target_strong": target_strong, "target_outside": target_outside}
+        target = [_check.real(length, name, maximum=LARGEST_SQUARE**0.5) for name, length in lengths.items()]
+        noise_variance = _check.real(noise_variance, "noise_variance", maximum=LARGEST_SQUARE)
+        given = {"angles": angles, "target_s": target_s, "target_q": target_q}
+        pairs = {name: _check.floats(np.asarray(a, np.float64), name, ndim=1) for name, a in given.items()}
+        _check.same_rows(**pairs)
+        theta, s, q = (np.asarray(a, np.float64) for a in pairs.values())
+        if np.any((theta <= 0) | (theta >= np.pi / 2)):
+            raise ValueError("angles must lie between 0 and pi / 2: others are shared, weak_only and strong_only")
+        if sizes[0] + min(sizes[1:]) + theta.size < 1:
+            raise ValueError("teacher and student must see something each: dimensions are 0")
+        for name, size, length in (("weak", sizes[1], target[0]), ("strong", sizes[2], target[1])):
+            if length and not size:
+                raise ValueError(f"target_{name} must be 0 where {name}_only is, got {length:g}")
+        model = cls.__new__(cls)
+        others: tuple[Any, ...] = float(np.sqrt(noise_variance)), np.cos(theta), np.sin(theta), s, q
+        found = Geometry._make((*sizes, *target, *others))
+        object.__setattr__(model, "blocks", found)
+        object.__setattr__(model, "noise_variance", noise_variance)
+        return model
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what a model without arrays lacks; the others have found theirs before this is asked."""
+        if self.blocks is not None and name in ("target", "weak", "strong"):
+            raise ValueError(
+                "the model was made of blocks and has no maps: ridge, fewer rows than features and "
+                f'method="wishart" or "direct" need them; make it by arrays, of at most {LARGEST_ARRAYS:,} coordinates'
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def with_noise(self, noise_variance: float) -> Self:
+        """The same model with another variance of the label noise."""
+        if self.blocks is None:
+            return replace(self, noise_variance=noise_variance)
+        known = {name: value for name, value in self.blocks._asdict().items() if name not in ("noise", "cos", "sin")}
+        angles = np.arctan2(self.blocks.sin, self.blocks.cos)
+        return self.from_blocks(**known, angles=angles, noise_variance=noise_variance)
+
     @classmethod
     def paper(
         cls,
@@ -151,7 +242,8 @@ class GaussianModel:
 
         The target has coordinates +-sqrt(1 / (i * ambient)), i = 1..d_target, with signs drawn from ``seed``; V_s is
         the first ``d_strong`` coordinates, V_w the ``d_weak`` after the first ``d_strong - d_shared``. Coordinates
-        that nobody sees are left out, so the ambient dimension costs nothing.
+        that nobody sees are left out, so the ambient dimension costs nothing. Beyond 4,096 coordinates the model has
+        no arrays, see :meth:`from_blocks`, and dimensions cost nothing either.
 
         Examples
         --------
@@ -159,13 +251,26 @@ class GaussianModel:
         >>> f"{model.rho_weak:.3g} {model.rho_strong:.3g}"
         '0.000256 5.48e-05'
         """
-        d_weak = _check.integer(d_weak, "d_weak", minimum=1, maximum=100_000)
-        d_strong = _check.integer(d_strong, "d_strong", minimum=1, maximum=100_000)
+        d_weak = _check.integer(d_weak, "d_weak", minimum=1, maximum=LARGEST_DIMENSION)
+        d_strong = _check.integer(d_strong, "d_strong", minimum=1, maximum=LARGEST_DIMENSION)
         d_shared = _check.integer(d_shared, "d_shared", maximum=min(d_weak, d_strong))
-        d_target = _check.integer(d_target, "d_target", minimum=1, maximum=100_000)
+        d_target = _check.integer(d_target, "d_target", minimum=1, maximum=LARGEST_TARGET)
         offset = d_strong - d_shared
         seen = max(d_strong, offset + d_weak, d_target)
         ambient = _check.integer(ambient, "ambient", minimum=seen)
+        if seen > LARGEST_ARRAYS:
+            squares = 1.0 / (float(ambient) * np.arange(1, d_target + 1))
+            ends = np.minimum([offset, d_strong, offset + d_weak], d_target)
+            alone, _, weak_too, beyond = np.split(squares, ends)
+            return cls.from_blocks(
+                shared=d_shared,
+                weak_only=d_weak - d_shared,
+                strong_only=offset,
+                target_strong=float(np.sqrt(alone.sum())),
+                target_weak=float(np.sqrt(weak_too.sum())),
+                target_outside=float(np.sqrt(beyond.sum())),
+                noise_variance=noise_variance,
+            )
         signs = np.random.default_rng(_check.integer(seed, "seed")).choice((-1.0, 1.0), size=d_target)
         target = np.zeros(seen)
         target[:d_target] = signs / np.sqrt(ambient * np.arange(1, d_target + 1))
@@ -182,14 +287,16 @@ class GaussianModel:
 
     @property
     def d_weak(self) -> int:
-        return self.weak_features.rank
+        return self.blocks.d_weak if self.blocks else self.weak_features.rank
 
     @property
     def d_strong(self) -> int:
-        return self.strong_features.rank
+        return self.blocks.d_strong if self.blocks else self.strong_features.rank
 
     @cached_property
     def d_shared(self) -> float:
+        if self.blocks is not None:
+            return self.blocks.d_shared
         shared = float(np.sum((self.strong_features.basis.T @ self.weak_features.basis) ** 2))
         most = min(self.d_weak, self.d_strong)
         ends = [end for end in (0.0, float(most)) if abs(shared - end) <= 1e-12 * most]
@@ -197,10 +304,14 @@ class GaussianModel:
 
     @cached_property
     def rho_weak(self) -> float:
+        if self.blocks is not None:
+            return self.blocks.rho_weak
         return self.energy(self.weak_features.outside(self.target))
 
     @cached_property
     def rho_strong(self) -> float:
+        if self.blocks is not None:
+            return self.blocks.rho_strong
         return self.energy(self.strong_features.outside(self.target))
 
     def energy(self, part: Matrix) -> float:
@@ -213,4 +324,7 @@ class GaussianModel:
         """Angles between range(W) and range(S) in radians, falling, as ``w2s_fast.principal_angles`` gives them."""
         from w2s_fast.linalg.spectral.angles import principal_angles
 
+        if self.blocks is not None:
+            ends = np.zeros(self.blocks.shared), np.full(min(self.blocks.weak_only, self.blocks.strong_only), np.pi / 2)
+            return np.sort(np.concatenate((*ends, np.arctan2(self.blocks.sin, self.blocks.cos))))[::-1]
         return principal_angles(self.weak_features.basis, self.strong_features.basis)

@@ -49,10 +49,15 @@ class SplitTarget(NamedTuple):
 
 def split_target(model: GaussianModel) -> SplitTarget:
     """Split the target for the student's expected risk."""
+    if model.blocks is not None:
+        blocks = model.blocks
+        w = blocks.cos * blocks.target_s + blocks.sin * blocks.target_q
+        mislearned = blocks.target_strong**2 + float(np.sum((blocks.cos * w - blocks.target_s) ** 2))
+        return SplitTarget(mislearned, blocks.target_weak**2 + float(np.sum((blocks.sin * w) ** 2)))
     strong = model.strong_features
     learnable = model.target - model.weak_features.outside(model.target)  # P_w target
-    mislearned = strong.basis.T @ (learnable - model.target)
-    return SplitTarget(model.energy(mislearned), model.energy(strong.outside(learnable)))
+    believed = strong.basis.T @ (learnable - model.target)
+    return SplitTarget(model.energy(believed), model.energy(strong.outside(learnable)))
 
 
 def expected_risks(model: GaussianModel, n: Any, N: Any, ridge: Any = 0.0) -> ExpectedRisks:

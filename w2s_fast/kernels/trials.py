@@ -62,6 +62,17 @@ class Geometry(NamedTuple):
     def d_shared(self) -> float:
         return self.shared + float(np.sum(self.cos**2))
 
+    @property
+    def rho_weak(self) -> float:
+        """Squared length of the target in what the teacher cannot see."""
+        missed = self.cos * self.target_q - self.sin * self.target_s
+        return self.target_strong**2 + self.target_outside**2 + float(np.sum(missed**2))
+
+    @property
+    def rho_strong(self) -> float:
+        """Likewise of the student."""
+        return self.target_weak**2 + self.target_outside**2 + float(np.sum(self.target_q**2))
+
 
 class Canonical(NamedTuple):
     """A model in the coordinates that :mod:`w2s_fast.kernels.wishart` describes.

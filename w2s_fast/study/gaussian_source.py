@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -29,6 +29,10 @@ METHODS = ("auto", "invariants", "wishart", "direct", "philox")
 GONE = "philox"  # what studies of version 0.1 may have been drawn by: they can be read
 DEFAULT_METHOD: Method = "wishart"  # study files name the others alone
 ARRAYS = ("target", "weak", "strong")
+BLOCKS = (
+    *("shared", "weak_only", "strong_only", "target_weak", "target_strong", "target_outside"),
+    *("angles", "target_s", "target_q"),
+)
 DERIVED = ("d_weak", "d_strong", "d_shared", "rho_weak", "rho_strong", "noise_variance")
 
 
@@ -103,7 +107,7 @@ class GaussianSource(Source):
                 raise ValueError(
                     "d_shared needs a source that makes models of it, such as GaussianModel.paper, got a model"
                 )
-            model = replace(given, **varied)
+            model = given.with_noise(varied["noise_variance"]) if varied else given
         else:
             model = given(**varied)
             _check.instance(model, GaussianModel, "what source returns")
@@ -120,14 +124,14 @@ class GaussianSource(Source):
         assert isinstance(description, GaussianDescription)
         if stored is None:
             raise ValueError("a scenario has no model")
-        model = GaussianModel(**npz.load(io.BytesIO(stored), ARRAYS), noise_variance=description.noise_variance)
+        model = _model_in(stored, description.noise_variance)
         if _fingerprint(model) != description.sha256:
             raise ValueError("a model is not the one that its scenario names")
         return cls(model, description)
 
     def stored(self) -> bytes:
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, target=self.model.target, weak=self.model.weak, strong=self.model.strong)
+        np.savez_compressed(buffer, **_arrays(self.model))
         return buffer.getvalue()
 
     @property
@@ -210,4 +214,21 @@ def _by_metric(risks: Risks) -> ByMetric:
 
 
 def _fingerprint(model: GaussianModel) -> str:
-    return fingerprint((model.target, model.weak, model.strong, np.array(model.noise_variance)))
+    return fingerprint((*_arrays(model).values(), np.array(model.noise_variance)))
+
+
+def _arrays(model: GaussianModel) -> dict[str, Any]:
+    """What makes a model, but for its noise: its maps, or its blocks."""
+    if model.blocks is None:
+        return {name: getattr(model, name) for name in ARRAYS}
+    blocks = model.blocks._asdict() | {"angles": np.arctan2(model.blocks.sin, model.blocks.cos)}
+    return {name: np.asarray(blocks[name]) for name in BLOCKS}
+
+
+def _model_in(stored: bytes, noise_variance: float) -> GaussianModel:
+    try:
+        return GaussianModel(**npz.load(io.BytesIO(stored), ARRAYS), noise_variance=noise_variance)
+    except KeyError:
+        found = npz.load(io.BytesIO(stored), BLOCKS)
+        blocks: dict[str, Any] = {name: a.item() if a.ndim == 0 else a for name, a in found.items()}
+        return GaussianModel.from_blocks(**blocks, noise_variance=noise_variance)

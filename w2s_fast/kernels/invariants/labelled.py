@@ -102,12 +102,12 @@ def teacher_columns(height: int, setting: Setting, columns: Matrix, out: Matrix)
 
 
 @small_kernel
-def haar_split(draws: Draws, rows: float, block: float, count: int, A: Matrix, B: Matrix, T: Matrix) -> int:
-    """``count`` orthonormal vectors among ``rows``, seen from a random subspace of ``block`` dimensions (L3).
+def haar_split(draws: Draws, rest: float, block: float, count: int, A: Matrix, B: Matrix, T: Matrix) -> int:
+    """``count`` orthonormal vectors seen from a random subspace of ``block`` dimensions, beside ``rest`` others (L3).
 
     They are A T^-1 outside of it, in at most ``count`` coordinates, and B T^-1 in it. Returns the rows of A.
     """
-    own, hidden = staircase(draws, rows - block, count, A), staircase(draws, block, count, B)
+    own, hidden = staircase(draws, rest, count, A), staircase(draws, block, count, B)
     for i in range(count):
         for j in range(i, count):
             value = 0.0
@@ -165,7 +165,7 @@ def teacher_fit(
     teacher_columns(height, setting, Y, X)
     height = triangle(X, height, last)
     if unknown > 0.0:
-        own = haar_split(draws, rows, unknown, height, A, B, T)
+        own = haar_split(draws, rows - unknown, unknown, height, A, B, T)
         solve_upper(T, height, X, TEACHER, last)
         multiply_upper(A, own, height, X, TEACHER, last, Y)
         triangle(Y, own, last)

@@ -158,7 +158,7 @@ def ceiling_fit(
     last = axes + 1
     height = triangle(X, height, last)
     if unknown > 0.0:
-        own = haar_split(draws, rows, unknown, height, A, B, T)
+        own = haar_split(draws, rows - unknown, unknown, height, A, B, T)
         solve_upper(T, height, X, TEACHER, last)
         multiply_upper(A, own, height, X, TEACHER, last, Y)
     else:

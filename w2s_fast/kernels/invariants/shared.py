@@ -62,7 +62,7 @@ def draw_contrasts(
     if other > 0:
         staircase(draws, shared - count, count, A)
         multiply_upper(A, other, count, d, TEACHER, ALONG, below)
-        haar_split(draws, n - shared + other + N, N, other, A, B, T)
+        haar_split(draws, n - shared + other, N, other, A, B, T)  # N may leave no digits for n
         # By the inverse transpose of A T^-1.
         for k in range(ALONG):
             for i in range(other - 1, -1, -1):
