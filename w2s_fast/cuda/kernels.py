@@ -58,6 +58,7 @@ def run_trials(
     n: float,
     N: float,
     blocks: tuple[float, float, float, float, float],
+    axes: tuple[int, int],
     tilted: Matrix,
     outside: Vector,
     frame: Matrix,
@@ -69,13 +70,13 @@ def run_trials(
     """Fill each row of ``out`` (trials, 8) by a thread.
 
     ``words``, ``taken`` and ``rooms`` have a last axis of threads, so that neighbours touch neighbouring memory.
-    ``blocks``: the numbers of a :class:`Setting`, its spread last.
+    ``blocks`` and ``axes``: the numbers of a :class:`Setting`, its spread last.
     """
     thread = cuda.grid(1)
     if thread >= taken.shape[1]:
         return
     shared, weak_only, strong_only, target_strong, spread = blocks
-    setting = Setting(shared, weak_only, strong_only, target_strong, tilted, outside, spread, frame)
+    setting = Setting(shared, weak_only, strong_only, axes[0], axes[1], target_strong, tilted, outside, spread, frame)
     room = Room(
         rooms[0][:, :, thread],
         rooms[1][:, :, thread],

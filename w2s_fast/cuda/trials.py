@@ -34,8 +34,8 @@ def run_trials(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: i
         rooms = tuple(xp.zeros((*shape, threads)) for shape in shapes(tilted))
         words, taken = xp.zeros((BUFFER, threads), np.uint64), xp.zeros((1, threads), np.int64)
         out = xp.empty((count, VALUES))
-        blocks = (*setting[:4], setting.spread)
+        blocks = (*setting[:3], setting.target_strong, setting.spread)
         arrays = map(xp.asarray, (setting.tilted, setting.outside, setting.frame))
         run = kernels.run_trials[threads // BLOCK_THREADS, BLOCK_THREADS]
-        run(short_key(key), first, float(n), float(N), blocks, *arrays, words, taken, rooms, out)
+        run(short_key(key), first, float(n), float(N), blocks, setting[3:5], *arrays, words, taken, rooms, out)
     return np.asarray(to_host(out))

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from w2s_fast.gaussian.model import Features, GaussianModel, Matrix
-from w2s_fast.kernels.invariants.setting import Setting
+from w2s_fast.kernels.invariants.setting import FRESH, Setting
 from w2s_fast.kernels.trials import Canonical, Geometry
 
 RIGHT_ANGLE = 1e-12  # a cosine or sine below this is rounding
@@ -115,7 +115,18 @@ def setting(geometry: Geometry) -> Setting:
     blocks = float(geometry.shared), float(geometry.weak_only), float(geometry.strong_only)
     tilted = np.array((cos, sin, s, cos * s + sin * q, cos * q - sin * s))
     spread = float(np.linalg.norm(outside))
-    return Setting(*blocks, geometry.target_strong, tilted, outside, spread, np.ascontiguousarray(align_with(outside)))
+    special = len(cos) + (geometry.strong_only > 0)
+    inside = special + min(max(geometry.strong_only - 1, 0), FRESH)
+    return Setting(
+        *blocks,
+        special,
+        inside,
+        geometry.target_strong,
+        tilted,
+        outside,
+        spread,
+        np.ascontiguousarray(align_with(outside)),
+    )
 
 
 def _find(model: GaussianModel, scales_matter: bool) -> Canonical:

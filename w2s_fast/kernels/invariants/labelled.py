@@ -12,8 +12,6 @@ from w2s_fast.kernels.invariants.setting import (
     TARGET_P,
     TEACHER,
     Setting,
-    inside_axes,
-    special_axes,
 )
 from w2s_fast.kernels.small import divide_by_root, multiply_upper, solve_lower, solve_upper, triangle
 
@@ -41,7 +39,7 @@ def baseline_fit(draws: Draws, rows: float, setting: Setting, weights: Matrix, l
 
     The last column of ``labelled`` is what the fit says on the rows.
     """
-    special, axes, x = special_axes(setting), inside_axes(setting), weights[BASE]
+    special, axes, x = setting.special, setting.inside, weights[BASE]
     freedom = rows - setting.tilted.shape[1] - setting.strong_only + 1.0
     weights_on_block(draws, special, max(setting.strong_only - 1.0, 0.0), 0.0, next_chi(draws, freedom), x)
     staircase(draws, rows + 1.0, axes, labelled)
@@ -58,7 +56,7 @@ def labelled_columns(
     draws: Draws, rows: float, setting: Setting, labelled: Matrix, normals: Matrix, out: Matrix
 ) -> int:
     """Columns s_i, t | q_i, B1, u, e of the labelled rows in ``out``, in as few coordinates as they take."""
-    special, axes, outside = special_axes(setting), inside_axes(setting), setting.outside.size
+    special, axes, outside = setting.special, setting.inside, setting.outside.size
     frame = setting.frame
     residual = next_chi(draws, rows - setting.tilted.shape[1] - setting.strong_only)
     rest = residual * residual
@@ -85,7 +83,7 @@ def labelled_columns(
 @part
 def teacher_columns(height: int, setting: Setting, columns: Matrix, out: Matrix) -> None:
     """Columns w_i, B1 | label, noise of the teacher's fit, from those above."""
-    tilted, outside, special = setting.tilted, setting.outside, special_axes(setting)
+    tilted, outside, special = setting.tilted, setting.outside, setting.special
     count, features = tilted.shape[1], outside.size - 2
     for i in range(height):
         noise = outside[features + 1] * columns[i, special + features + 1]
@@ -189,7 +187,7 @@ def teacher_fit(
 @part
 def teacher_residuals(extra: int, setting: Setting, errors: Matrix, hidden: Matrix, residuals: Matrix) -> None:
     """What the teachers leave of their labels, as combinations of axes: two columns of ``residuals``."""
-    tilted, outside, special, inside = setting.tilted, setting.outside, special_axes(setting), inside_axes(setting)
+    tilted, outside, special, inside = setting.tilted, setting.outside, setting.special, setting.inside
     count, features = tilted.shape[1], outside.size - 2
     first = inside + features
     for k in range(NOISE + 1):

@@ -15,8 +15,6 @@ from w2s_fast.kernels.invariants.setting import (
     TARGET_W,
     TEACHER,
     Setting,
-    inside_axes,
-    special_axes,
 )
 from w2s_fast.kernels.small import divide_by_root, inner, multiply_by_root, multiply_upper, solve_upper, triangle
 
@@ -85,7 +83,7 @@ def student_fit(
     The second ones are U y for the root U of the first, and y normals over a chi. The last column of ``pseudo`` is the
     true label of what lies outside V_s.
     """
-    special, axes, rest = special_axes(setting), inside_axes(setting), max(setting.strong_only - 1.0, 0.0)
+    special, axes, rest = setting.special, setting.inside, max(setting.strong_only - 1.0, 0.0)
     freedom = rows - setting.tilted.shape[1] - setting.strong_only + 1.0
     first, second, y = weights[ALONG], weights[ACROSS], weights[CEIL]
     weights_on_block(draws, special, rest, 1.0, next_chi(draws, freedom), first)
@@ -154,7 +152,7 @@ def ceiling_fit(
 
     Returns their length on the axes of V_s that no other fit knows of (L3, L4).
     """
-    axes, unknown = inside_axes(setting), setting.strong_only - 1.0 - FRESH
+    axes, unknown = setting.inside, setting.strong_only - 1.0 - FRESH
     last = axes + 1
     height = triangle(X, height, last)
     if unknown > 0.0:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2s_fast._jit import Matrix, Vector, part
+from w2s_fast._jit import Matrix, Vector
 
 FRESH = 3  # axes of V_s that the weights of baseline, student and noise's student single out, one each
 COS, SIN, TARGET_S, TARGET_W, TARGET_P = range(5)  # rows of ``tilted``
@@ -22,6 +22,8 @@ class Setting(NamedTuple):
     ----------
     shared, weak_only, strong_only : float
         Dimensions of the blocks.
+    special, inside : int
+        Axes of V_s off the shared block: the s_i and t, and those that fits single out as well.
     target_strong : float
     tilted : (5, t) ndarray
         Cosines and sines of the tilted angles; the target on the s_i, on w_i = cos_i s_i + sin_i q_i and on
@@ -37,6 +39,8 @@ class Setting(NamedTuple):
     shared: float
     weak_only: float
     strong_only: float
+    special: int
+    inside: int
     target_strong: float
     tilted: Matrix
     outside: Vector
@@ -90,14 +94,3 @@ def shapes(tilted: int) -> list[tuple[int, int]]:
         *((axes, int(FITS)), (int(FITS), int(FITS))),
         *(block, block, block, tall, tall),
     ]
-
-
-@part
-def special_axes(setting: Setting) -> int:
-    """The s_i and t."""
-    return setting.tilted.shape[1] + int(setting.strong_only > 0)
-
-
-@part
-def inside_axes(setting: Setting) -> int:
-    return special_axes(setting) + int(min(max(setting.strong_only - 1.0, 0.0), float(FRESH)))

@@ -4,7 +4,7 @@ from w2s_fast._jit import Matrix, Vector, part
 from w2s_fast.kernels.draws import Draws, fill_normals, staircase
 from w2s_fast.kernels.invariants.labelled import haar_split
 from w2s_fast.kernels.invariants.pseudo import TRUTH, UNIT_ACROSS, UNIT_ALONG
-from w2s_fast.kernels.invariants.setting import ACROSS, ALONG, BASE, CEIL, FITS, TEACHER, Setting, inside_axes
+from w2s_fast.kernels.invariants.setting import ACROSS, ALONG, BASE, CEIL, FITS, TEACHER, Setting
 from w2s_fast.kernels.small import multiply_upper, solve_lower, triangle
 
 
@@ -16,7 +16,7 @@ def fill_residuals(
 
     The last axis is the one that the ceiling alone knows of.
     """
-    axes = inside_axes(setting)
+    axes = setting.inside
     for i in range(axes):
         residuals[i, BASE] = -setting.spread * weights[BASE, i]
         for k in range(ALONG, FITS):

@@ -18,8 +18,6 @@ from w2s_fast.kernels.invariants.setting import (
     TEACHER,
     Room,
     Setting,
-    inside_axes,
-    special_axes,
 )
 from w2s_fast.kernels.invariants.shared import fill_residuals, shared_errors
 from w2s_fast.kernels.small import inner
@@ -56,7 +54,7 @@ def run_trial(draws: Draws, n: float, N: float, setting: Setting, room: Room, ou
     outside = fill_said(extra, setting, errors, hidden, said)
     size, along, across = directions(outside, said)
     student_fit(draws, more, outside, setting, said, weights, pseudo)
-    inside = inside_axes(setting)
+    inside = setting.inside
     contrasts = staircase(draws, shared, inside + outside, contrast)
     height = stack(inside, outside, contrasts, setting.spread, labelled, pseudo, contrast, said[TRUTH], X)
     rest = ceiling_fit(draws, rows + more + 3.0 + shared, height, setting, weights, A, B, T, X, Y)
@@ -79,7 +77,7 @@ def risks(
     out: Vector,
 ) -> None:
     """The four risks above what no fit can avoid."""
-    tilted, special = setting.tilted, special_axes(setting)
+    tilted, special = setting.tilted, setting.special
     weak, student = gram[TEACHER, TEACHER], gram[TEACHER, TEACHER]
     student += 2.0 * size * gram[TEACHER, ALONG] + size * size * gram[ALONG, ALONG]
     for i in range(setting.outside.size - 2):
@@ -87,7 +85,7 @@ def risks(
     for i in range(extra):
         weak += hidden[i, TEACHER] ** 2
     baseline, ceiling = gram[BASE, BASE], gram[CEIL, CEIL] + rest * rest
-    for i in range(inside_axes(setting)):
+    for i in range(setting.inside):
         baseline += (setting.spread * weights[BASE, i]) ** 2
         ceiling += weights[CEIL, i] ** 2
         believed = 0.0
@@ -116,7 +114,7 @@ def variance_parts(
     With X = [x, x'] the weights of the two unit directions, y = X c, and the pseudo-labelled rows' Gram matrix given X
     is Wishart(N + 2, (I + XX')^-1) (L2 twice): only the Gram matrix of (I + XX')^-1/2 [y, v] matters.
     """
-    first, second, tilted, axes = weights[ALONG], weights[ACROSS], setting.tilted, inside_axes(setting)
+    first, second, tilted, axes = weights[ALONG], weights[ACROSS], setting.tilted, setting.inside
     k00 = gram[ALONG, ALONG] + inner(first, first, axes)
     k01 = gram[ALONG, ACROSS] + inner(first, second, axes)
     k11 = gram[ACROSS, ACROSS] + inner(second, second, axes)
