@@ -1,4 +1,4 @@
-"""Trials of the Gaussian model; their cost must not grow with N."""
+"""Trials of the Gaussian model; their cost must grow neither with N nor with the dimensions."""
 
 from __future__ import annotations
 
@@ -26,3 +26,28 @@ class Simulate(Pinned):
     def track_milliseconds_per_trial(self, *_: object) -> float:
         (seconds,) = medians(self.simulate, rounds=3)
         return 1e3 * seconds / self.trials
+
+
+class SimulateAnyDimension(Pinned):
+    """The paper's setting, its dimensions times some power of 10; old commits cannot hold the large ones."""
+
+    params = (THREADS, (100, 10**6))
+    param_names = ("threads", "d_strong")
+    unit = "us"
+    trials = 20_000
+
+    def setup(self, threads: int, d_strong: int) -> None:
+        self.pin(threads)
+        simulate, sizes = named("simulate"), {"d_weak": 2 * d_strong, "d_strong": d_strong, "d_shared": d_strong // 10}
+        try:
+            model = named("GaussianModel").paper(**sizes, d_target=3 * d_strong, ambient=200 * d_strong)
+        except ValueError:
+            raise NotImplementedError from None
+        trials = self.trials if hasattr(model, "blocks") else 40
+        self.simulate = lambda: simulate(model, n=20 * d_strong, N=10**12, trials=trials)
+        self.simulate()  # compiles
+        self.trials = trials
+
+    def track_microseconds_per_trial(self, *_: object) -> float:
+        (seconds,) = medians(self.simulate, rounds=3)
+        return 1e6 * seconds / self.trials
