@@ -26,18 +26,31 @@ SVD_COLUMNS = 1_000  # of the widest matrix that CuPy's lstsq is tried on: it ta
 PACKAGES = ("w2s_fast", "numba-cuda", "cupy-cuda13x", "cuda-toolkit", "numpy", "numba", "torch")
 
 
-def paper_trials(trials: int) -> dict[str, float]:
-    """The fused trial at d_weak = 200 against both CPU methods; the aim is 20 times the CPU."""
-    model = GaussianModel.paper()
+def trials_of(model: GaussianModel, trials: int, invariants: int) -> dict[str, float]:
+    """The fused trial against both CPU methods, of which ``invariants`` does so many."""
     few = 2_000
     ours = simulate(model, **COMMON, trials=few, device="cuda")
-    assert np.allclose(ours.w2s, simulate(model, **COMMON, trials=few, method="invariants").w2s, rtol=1e-8)
-    gpu, wishart, invariants = medians(
+    reference = simulate(model, **COMMON, trials=min(few, invariants), method="invariants")
+    assert np.allclose(ours.w2s[: len(reference.w2s)], reference.w2s, rtol=1e-8)
+    gpu, wishart, cpu = medians(
         lambda: simulate(model, **COMMON, trials=trials, device="cuda"),
-        lambda: simulate(model, **COMMON, trials=few),
-        lambda: simulate(model, **COMMON, trials=few, method="invariants"),
+        lambda: simulate(model, **COMMON, trials=few, method="wishart"),
+        lambda: simulate(model, **COMMON, trials=invariants, method="invariants"),
+        rounds=3,
     )
-    return {"cuda": gpu / trials, "cpu wishart": wishart / few, "cpu invariants": invariants / few}
+    return {"cuda": gpu / trials, "cpu wishart": wishart / few, "cpu invariants": cpu / invariants}
+
+
+def tilted_model(tilted: int, dimensions: int = 100) -> GaussianModel:
+    """Subspaces at so many angles between 0.2 and 1.3, all others 90 degrees."""
+    rng = np.random.default_rng(0)
+    angles = np.concatenate((rng.uniform(0.2, 1.3, tilted), np.full(dimensions - tilted, np.pi / 2)))
+    strong = np.eye(2 * dimensions + 3, dimensions)
+    weak = np.zeros_like(strong)
+    own = np.arange(dimensions)
+    weak[own[:tilted], own[:tilted]] = np.cos(angles[:tilted])
+    weak[dimensions + own, own] = np.sin(angles)
+    return GaussianModel(rng.standard_normal(len(strong)), weak, strong, 0.1)
 
 
 def small_trials(cp: Any, trials: int) -> dict[str, float]:
@@ -166,9 +179,12 @@ def main(scale: int = 1) -> dict[str, Any]:
         "cores of the CPU": os.cpu_count,
         "versions": lambda: {name: metadata.version(name) for name in PACKAGES if _installed(name)},
         "products, flop/s": lambda: rates,
-        "trial, d_weak 200, d_strong 100": lambda: paper_trials(100_000 // scale),
+        "trial, d_weak 200, d_strong 100": lambda: trials_of(GaussianModel.paper(), 100_000 // scale, 100_000 // scale),
         "trial, d 32": lambda: small_trials(cp, 100_000 // scale),
     }
+    for tilted, trials, on_cpu in ((5, 60_000, 20_000), (20, 30_000, 6_000), (60, 32_000, 400)):
+        call = partial(trials_of, tilted_model(tilted), trials // scale, on_cpu // scale)
+        parts[f"trial, {tilted} of 100 angles tilted"] = call
     for rows, columns in ((200_000 // scale, 512), (50_000 // scale, 4_096)):
         parts[f"{rows} x {columns} float32"] = partial(streams, cp, rows, columns, rates, timed)
     for rows, columns, k in ((50_000 // scale, 768, 100), (20_000 // scale, 4_096, 500)):

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 SIGNATURES = {  # numba's types of the arguments; where a kernel takes float32 and float64, one of each
-    "run_trials": "t(u, 2), i, d, d, t(d, 5), t(i, 2), m, v, m, u[:, ::1], i[:, ::1], t(d[:, :, ::1], 14), m",
+    "run_trials": "t(u, 2), i, d, d, t(d, 5), t(i, 2), m, v, m, t(d[:, :, ::1], 14), m",
     "fill_normals": "u, u, i, i, v",
     "fill_words": "u, u, i, i, u[::1]",
     "fill_signs:float32": "i, u, f[:, ::1]",

@@ -3,6 +3,9 @@
 ``NUMBA_ENABLE_CUDASIM=1 python -m pytest tests/cuda/test_cuda.py``
 """
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -279,6 +282,24 @@ def test_names_are_listed_once_and_others_refused():
 
 def test_kernels_take_the_source_of_the_cpu():
     assert kernels.on_device(kernels.run_trial) is kernels.on_device(kernels.run_trial)
+
+
+@pytest.mark.skipif(SIMULATED, reason="the simulator compiles nothing")
+def test_the_next_process_finds_what_this_one_compiled(tmp_path):
+    program = """
+from w2s_fast import cuda
+from w2s_fast.cuda import kernels
+cuda.random_words(5)
+print(len(kernels.fill_words.stats.cache_hits), len(kernels.fill_words.stats.cache_misses))
+"""
+    found = []
+    for _ in range(2):
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+        found.append(done.stdout.split())
+    assert found == [["0", "1"], ["1", "0"]]
 
 
 @pytest.fixture

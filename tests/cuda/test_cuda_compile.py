@@ -1,4 +1,4 @@
-"""Every kernel compiles for real GPUs without one, to machine code that spills no register and needs no stack."""
+"""Every kernel compiles for real GPUs without one, all but one to code that spills no register and needs no stack."""
 
 import json
 import re
@@ -14,6 +14,8 @@ pytestmark = pytest.mark.skipif(
     not cuda_compiler.FOUND, reason='needs numba-cuda and ptxas: pip install ".[cuda-test]"'
 )
 
+LARGE, LARGEST_STACK = "run_trials", 1024  # a whole trial, which works in kilobytes of memory anyway
+
 
 def compiled(architecture, *kernels):
     """Resource use of each kernel, compiled in a process of its own: device functions are compiled once a process."""
@@ -24,8 +26,9 @@ def compiled(architecture, *kernels):
 
 
 def spills_or_stack(report):
-    found = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", report)
-    return any(map(int, found.groups()))
+    """Bytes of both, over the kernel and the functions that it calls."""
+    pattern = r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
+    return sum(int(size) for found in re.findall(pattern, report) for size in found)
 
 
 def registers(report):
@@ -33,12 +36,16 @@ def registers(report):
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-def test_no_kernel_spills_or_needs_a_stack(architecture):
+def test_no_other_kernel_spills_or_needs_a_stack(architecture):
     reports = compiled(architecture, *cuda_compiler.SIGNATURES)
     assert reports.keys() == cuda_compiler.SIGNATURES.keys()
     for name, report in reports.items():
-        assert not spills_or_stack(report), (name, report)
+        assert name == LARGE or not spills_or_stack(report), (name, report)
         assert registers(report) * 256 <= 2**16, name  # two blocks of 128 threads fit a multiprocessor
+    stack = int(re.search(r"(\d+) bytes cumulative stack size", reports[LARGE]).group(1))
+    assert stack <= LARGEST_STACK
+    functions = set(re.findall(r"kernels\d+\w*?(?:small|draws)\d+([a-z_]+)B", reports[LARGE]))
+    assert {"triangle", "solve_upper", "staircase", "next_chi"} <= functions  # else it takes minutes to compile
 
 
 def test_every_kernel_is_compiled_here():

@@ -168,3 +168,26 @@ def test_launches_are_cut_to_the_machine(packages):
     assert threads_for(10**6, 0, 132, 10**11) == 132 * 1024
     assert 128 < threads_for(10**6, 0, 132, 10**8) < 132 * 1024  # a quarter of what is free
     assert threads_for(10**6, 100, 132, 10**8) == 128
+
+
+def test_code_is_kept_until_the_sources_change(packages, monkeypatch, tmp_path):
+    from w2s_fast.cuda import _shim
+
+    def dispatcher(enable_caching):
+        files = types.SimpleNamespace(_data_name_pattern="kernel.{number:d}.nbc")
+        kept = types.SimpleNamespace(_index_key=lambda *compiled: compiled, _cache_file=files)
+        return types.SimpleNamespace(enable_caching=enable_caching, _cache=kept)
+
+    def refuse():
+        raise RuntimeError("cannot cache function")
+
+    keys = []
+    for text in ("a = 1", "a = 1", "a = 2"):
+        (tmp_path / "source.py").write_text(text)
+        monkeypatch.setattr(_shim.sources, "__path__", [str(tmp_path)])
+        _shim._sources.cache_clear()
+        keys.append(_shim.kernel(dispatcher(lambda: None))._cache._index_key("signature", "GPU"))
+    assert keys[0][:2] == ("signature", "GPU")
+    assert keys[0] == keys[1] != keys[2]
+    without_a_place = dispatcher(refuse)
+    assert _shim.kernel(without_a_place) is without_a_place

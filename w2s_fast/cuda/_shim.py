@@ -1,17 +1,23 @@
 """The one place that imports numba-cuda and CuPy, and says in a line what is missing.
 
 Of ``numba.cuda`` the package uses what its successors share: thread and block numbers, shared memory, a barrier, and
-``jit`` of plain functions. NumPy stands in for CuPy in the simulator (``NUMBA_ENABLE_CUDASIM=1``), which has no device.
+``jit`` of plain functions. Two things have no public name, and are asked for where they are found: code is kept for the
+next process, as the CPU's is (:mod:`w2s_fast._jit`), and functions stay out of their callers. NumPy stands in for CuPy
+in the simulator (``NUMBA_ENABLE_CUDASIM=1``), which has no device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+from w2s_fast import kernels as sources
 from w2s_fast._devices import DriverError, nvidia_driver
+from w2s_fast._jit import _ForgivingCache, _OwnNames
 
 OLDEST_CUDA = (13, 0)  # that the pinned packages run on
 EXTRA = 'pip install "w2s_fast[cuda13]"'
@@ -29,13 +35,48 @@ SIMULATED = bool(cuda.config.ENABLE_CUDASIM)
 
 
 def kernel(function: Callable[..., None]) -> Any:
-    """Compile a kernel on its first launch."""
-    return cuda.jit(function)
+    """Compile a kernel on its first launch, and keep the code for the next process if there is a place for it."""
+    dispatcher = cuda.jit(function)
+    if hasattr(dispatcher, "enable_caching"):  # the simulator has nothing to keep
+        with suppress(RuntimeError):  # no folder can be written to
+            dispatcher.enable_caching()
+            _mind_the_sources(dispatcher._cache)
+            dispatcher._cache = _ForgivingCache(dispatcher._cache)
+    return dispatcher
 
 
-def device_function(function: Callable[..., Any]) -> Any:
-    """Compile a function that kernels call."""
-    return cuda.jit(device=True)(function)
+def _mind_the_sources(kept: Any) -> None:
+    """Compile anew when a file of the CPU's kernels has changed: numba looks at the kernel's own file alone."""
+    key, files = kept._index_key, kept._cache_file
+    kept._index_key = lambda *compiled: (*key(*compiled), _sources())
+    files._data_name_pattern = _OwnNames(files._data_name_pattern)
+
+
+@cache
+def _sources() -> str:
+    """A digest of what kernels are compiled from."""
+    files = sorted(Path(sources.__path__[0]).rglob("*.py"))
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def device_function(function: Callable[..., Any], apart: bool = False) -> Any:
+    """Compile a function that kernels call; ``apart`` from them, where it would else be copied to every call.
+
+    numba-cuda has no option for that. Where its inside is not what it was in 0.30, copies are made as before.
+    """
+    compiled = cuda.jit(device=True)(function)
+    if apart and hasattr(compiled, "compile_device"):
+        compile_device = compiled.compile_device
+
+        def compile_apart(*signature: Any) -> Any:
+            result = compile_device(*signature)
+            with suppress(AttributeError, IndexError, KeyError):
+                code = result.library.modules[0].get_global(result.fndesc.llvm_func_name)
+                code.attributes.add("noinline")
+            return result
+
+        compiled.compile_device = compile_apart
+    return compiled
 
 
 @cache

@@ -1,10 +1,13 @@
 """Kernels: arrays in, arrays out, no checks. What they compute is the source of :mod:`w2s_fast.kernels`.
 
-Sums run in an order that depends on shapes alone, so that bits repeat. By ptxas 13.0 for sm_90 none spills or needs a
-stack: run_trials takes 229 registers a thread, part_moments and merge_parts 40 to 42, and fills 32 to 42, of which
-fill_signs has 16 KiB of shared memory. On an H100 run_trials takes 7.0 us a trial at d_weak 200, d_strong 100, and
-0.70 us at 32 and 32, where batched calls of CuPy take 0.31 us for three of the four fits; part_moments and merge_parts
-take 4 to 6 times as long as one read of the rows (``bench/results/cuda-h100.json``).
+Sums run in an order that depends on shapes alone, so that bits repeat. By ptxas 13.0 for sm_90 none but run_trials
+spills or needs a stack: part_moments and merge_parts take 40 to 42 registers a thread, and fills 32 to 42, of which
+fill_signs has 16 KiB of shared memory. run_trials takes all 255 and a stack of 640 bytes, beside 9 KB and more of
+global memory in which a trial works; at most 128 registers made some trials faster by a tenth and others slower.
+
+On an H100, of 100,000 trials, the paper's and those of d = 32 take 0.05 to 0.09 us each, copies counted in; with 20
+tilted angles they take 1.2 us, and with 60, where each works in 1.1 MB, 36 to 69 us. part_moments and merge_parts take
+4 to 6 times as long as one read of the rows (``bench/results/cuda-h100.json``).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +23,14 @@ import numpy.typing as npt
 from w2s_fast._check import FloatArray
 from w2s_fast._jit import Matrix, Vector
 from w2s_fast.cuda._shim import cuda, device_function, kernel
-from w2s_fast.kernels import moments, philox, sketch
-from w2s_fast.kernels.draws import Draws
+from w2s_fast.kernels import draws, moments, philox, sketch
+from w2s_fast.kernels.draws import BUFFER, EDGES, INNER, LAST, LAYER_BITS, LAYERS
 from w2s_fast.kernels.invariants.setting import Room, Setting
 from w2s_fast.kernels.invariants.trial import run_trial
+from w2s_fast.kernels.philox import DROPPED_BITS, HALF_WORD, LOW, MIDDLE, ULP
 
 FLOAT64, INT64 = cuda.types.float64, cuda.types.int64
+TRIAL_THREADS = 128  # of a block, a trial each
 SIGN_THREADS = 128  # of a block, a row of signs each
 NONZEROS = sketch.NONZEROS
 TILE_ROWS = 64  # summed, then read again from cache for their deviations
@@ -34,6 +39,8 @@ TILE_ROWS = 64  # summed, then read again from cache for their deviations
 @cache
 def on_device(function: Callable[..., Any]) -> Any:
     """Compile the source of a CPU kernel for the device, and with it the kernels that it calls."""
+    if function in OURS:
+        return OURS[function]
     source = getattr(function, "py_func", function)
     names = dict(source.__globals__)
     for name in source.__code__.co_names:
@@ -41,9 +48,54 @@ def on_device(function: Callable[..., Any]) -> Any:
         ours = getattr(called, "__module__", "").startswith("w2s_fast.kernels")
         if ours and callable(called) and not isinstance(called, type):
             names[name] = on_device(called)
-    return device_function(FunctionType(source.__code__, names, source.__name__))
+    # What the CPU calls the device calls too: copied to every place, run_trials took 106 s to compile instead of 16.
+    options = getattr(function, "targetoptions", {})
+    apart = options.get("_nrt") is False and not options.get("forceinline")
+    return device_function(FunctionType(source.__code__, names, source.__name__), apart)
 
 
+class Draws(NamedTuple):
+    """Where the stream of a trial stands: that of :mod:`w2s_fast.kernels.draws`, with the ziggurat in shared memory."""
+
+    key: tuple[np.uint64, np.uint64]
+    trial: int
+    taken: npt.NDArray[np.int64]
+    edges: Vector
+    inner: Vector
+
+
+OURS: dict[Callable[..., Any], Any] = {}
+_philox32 = device_function(draws.philox32.py_func)  # type: ignore[attr-defined]
+
+
+@device_function
+def next_word(draws: Draws) -> np.uint64:
+    """The word alone: neighbours, which have rejected different draws, would fill their buffers one after the other.
+
+    That, and the ziggurat in shared memory, halve the time of a trial without tilted angles.
+    """
+    place = draws.taken[0]
+    draws.taken[0] = place + 1
+    within = place & LAST
+    block, trial = (place - within) // 2 + within % (BUFFER // 2), np.uint64(draws.trial)
+    first, second = _philox32(draws.key, np.uint64(block), np.uint64(0), trial & LOW, trial >> HALF_WORD)
+    return first if within < BUFFER // 2 else second
+
+
+OURS[draws.next_word] = next_word
+_outer_normal = on_device(draws.outer_normal)
+
+
+@device_function
+def next_normal(draws: Draws) -> float:
+    word = next_word(draws)
+    place = (float(np.int64(word >> DROPPED_BITS) - MIDDLE) + 0.5) * (2.0 * ULP)
+    layer = np.int64(word & LAYER_BITS)
+    x = place * draws.edges[layer]
+    return x if abs(place) < draws.inner[layer] else _outer_normal(draws, layer, x)
+
+
+OURS[draws.next_normal] = next_normal
 _run_trial = on_device(run_trial)
 _fill_normals = on_device(philox.fill_normals)
 _fill_words = on_device(philox.fill_words)
@@ -62,19 +114,21 @@ def run_trials(
     tilted: Matrix,
     outside: Vector,
     frame: Matrix,
-    words: npt.NDArray[np.uint64],
-    taken: npt.NDArray[np.int64],
     rooms: Any,
     out: Matrix,
 ) -> None:
     """Fill each row of ``out`` (trials, 8) by a thread.
 
-    ``words``, ``taken`` and ``rooms`` have a last axis of threads, so that neighbours touch neighbouring memory.
-    ``blocks`` and ``axes``: the numbers of a :class:`Setting`, its spread last.
+    ``rooms`` have a last axis of threads, so that neighbours touch neighbouring memory. ``blocks`` and ``axes``: the
+    numbers of a :class:`Setting`, its spread last.
     """
-    thread = cuda.grid(1)
-    if thread >= taken.shape[1]:
-        return
+    taken = cuda.shared.array((TRIAL_THREADS, 1), INT64)
+    edges = cuda.shared.array(LAYERS, FLOAT64)
+    inner = cuda.shared.array(LAYERS, FLOAT64)
+    for layer in range(cuda.threadIdx.x, LAYERS, cuda.blockDim.x):
+        edges[layer], inner[layer] = EDGES[layer], INNER[layer]
+    cuda.syncthreads()
+    thread, threads = cuda.grid(1), cuda.gridsize(1)
     shared, weak_only, strong_only, target_strong, spread = blocks
     setting = Setting(shared, weak_only, strong_only, axes[0], axes[1], target_strong, tilted, outside, spread, frame)
     room = Room(
@@ -93,8 +147,8 @@ def run_trials(
         rooms[12][:, :, thread],
         rooms[13][:, :, thread],
     )
-    for row in range(thread, out.shape[0], taken.shape[1]):
-        _run_trial(Draws(key, first + row, taken[:, thread], words[:, thread]), n, N, setting, room, out[row])
+    for row in range(thread, out.shape[0], threads):
+        _run_trial(Draws(key, first + row, taken[cuda.threadIdx.x], edges, inner), n, N, setting, room, out[row])
 
 
 @kernel
