@@ -281,7 +281,7 @@ def test_names_are_listed_once_and_others_refused():
 
 
 def test_kernels_take_the_source_of_the_cpu():
-    assert kernels.on_device(kernels.run_trial) is kernels.on_device(kernels.run_trial)
+    assert kernels.on_device(kernels.trial.run_trials) is kernels.on_device(kernels.trial.run_trials)
 
 
 @pytest.mark.skipif(SIMULATED, reason="the simulator compiles nothing")

@@ -23,7 +23,7 @@ COUNT = 200_000 if COMPILED else 4_000
 
 def stream(trial=0, key=(1, 2)):
     words = np.zeros(draws.BUFFER, np.uint64)
-    return draws.Draws(tuple(map(np.uint64, key)), trial, np.zeros(1, np.int64), words)
+    return draws.Draws(tuple(map(np.uint64, key)), np.array([0, trial]), words)
 
 
 @pytest.mark.parametrize(("counter", "key", "words"), KNOWN, ids=range(3))

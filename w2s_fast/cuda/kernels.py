@@ -24,9 +24,9 @@ from w2s_fast._check import FloatArray
 from w2s_fast._jit import Matrix, Vector
 from w2s_fast.cuda._shim import cuda, device_function, kernel
 from w2s_fast.kernels import draws, moments, philox, sketch
-from w2s_fast.kernels.draws import BUFFER, EDGES, INNER, LAST, LAYER_BITS, LAYERS
+from w2s_fast.kernels.draws import BUFFER, EDGES, INNER, LAST, LAYER_BITS, LAYERS, TAKEN, TRIAL
+from w2s_fast.kernels.invariants import trial
 from w2s_fast.kernels.invariants.setting import Room, Setting
-from w2s_fast.kernels.invariants.trial import run_trial
 from w2s_fast.kernels.philox import DROPPED_BITS, HALF_WORD, LOW, MIDDLE, ULP
 
 FLOAT64, INT64 = cuda.types.float64, cuda.types.int64
@@ -58,8 +58,7 @@ class Draws(NamedTuple):
     """Where the stream of a trial stands: that of :mod:`w2s_fast.kernels.draws`, with the ziggurat in shared memory."""
 
     key: tuple[np.uint64, np.uint64]
-    trial: int
-    taken: npt.NDArray[np.int64]
+    at: npt.NDArray[np.int64]
     edges: Vector
     inner: Vector
 
@@ -74,10 +73,10 @@ def next_word(draws: Draws) -> np.uint64:
 
     That, and the ziggurat in shared memory, halve the time of a trial without tilted angles.
     """
-    place = draws.taken[0]
-    draws.taken[0] = place + 1
+    place = draws.at[TAKEN]
+    draws.at[TAKEN] = place + 1
     within = place & LAST
-    block, trial = (place - within) // 2 + within % (BUFFER // 2), np.uint64(draws.trial)
+    block, trial = (place - within) // 2 + within % (BUFFER // 2), np.uint64(draws.at[TRIAL])
     first, second = _philox32(draws.key, np.uint64(block), np.uint64(0), trial & LOW, trial >> HALF_WORD)
     return first if within < BUFFER // 2 else second
 
@@ -96,7 +95,7 @@ def next_normal(draws: Draws) -> float:
 
 
 OURS[draws.next_normal] = next_normal
-_run_trial = on_device(run_trial)
+_run_trials = on_device(trial.run_trials)
 _fill_normals = on_device(philox.fill_normals)
 _fill_words = on_device(philox.fill_words)
 _sparse_signs = on_device(sketch.sparse_signs)
@@ -122,7 +121,7 @@ def run_trials(
     ``rooms`` have a last axis of threads, so that neighbours touch neighbouring memory. ``blocks`` and ``axes``: the
     numbers of a :class:`Setting`, its spread last.
     """
-    taken = cuda.shared.array((TRIAL_THREADS, 1), INT64)
+    at = cuda.shared.array((TRIAL_THREADS, 2), INT64)
     edges = cuda.shared.array(LAYERS, FLOAT64)
     inner = cuda.shared.array(LAYERS, FLOAT64)
     for layer in range(cuda.threadIdx.x, LAYERS, cuda.blockDim.x):
@@ -147,8 +146,9 @@ def run_trials(
         rooms[12][:, :, thread],
         rooms[13][:, :, thread],
     )
+    draws = Draws(key, at[cuda.threadIdx.x], edges, inner)
     for row in range(thread, out.shape[0], threads):
-        _run_trial(Draws(key, first + row, taken[cuda.threadIdx.x], edges, inner), n, N, setting, room, out[row])
+        _run_trials(first + row, n, N, draws, setting, room, out[row : row + 1])
 
 
 @kernel

@@ -264,9 +264,9 @@ def _on_cpu(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: int,
     from w2s_fast.kernels.invariants.setting import Room, shapes
     from w2s_fast.kernels.invariants.trial import run_trials
 
-    draws = Draws(short_key(key), first, np.zeros(1, np.int64), np.zeros(BUFFER, np.uint64))
+    draws = Draws(short_key(key), np.zeros(2, np.int64), np.zeros(BUFFER, np.uint64))
     room, out = Room(*map(np.zeros, shapes(setting.tilted.shape[1]))), np.empty((count, VALUES))
-    run_trials(first, n, N, draws, setting, room, out)
+    run_trials(first, float(n), float(N), draws, setting, room, out)
     return out
 
 

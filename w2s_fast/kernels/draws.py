@@ -14,6 +14,7 @@ import numpy.typing as npt
 from w2s_fast._jit import Matrix, Vector, inlined, small_kernel
 from w2s_fast.kernels.philox import DROPPED_BITS, HALF_WORD, LOW, MIDDLE, ROUNDS, ULP
 
+TAKEN, TRIAL = 0, 1  # places of ``at``
 BUFFER = 64  # words that are made at a time
 LAST = BUFFER - 1
 MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
@@ -48,16 +49,14 @@ class Draws(NamedTuple):
     Attributes
     ----------
     key : two words of 32 bits
-    trial : int
-    taken : (1,) ndarray of int64
-        Words given out; zero at the start of a trial.
+    at : (2,) ndarray of int64
+        Words given out, zero at the start of a trial, and the number of the trial.
     words : (BUFFER,) ndarray of uint64
         Those that come next.
     """
 
     key: tuple[np.uint64, np.uint64]
-    trial: int
-    taken: npt.NDArray[np.int64]
+    at: npt.NDArray[np.int64]
     words: npt.NDArray[np.uint64]
 
 
@@ -85,11 +84,11 @@ def refill(key: tuple[np.uint64, np.uint64], trial: int, taken: int, words: npt.
 
 @inlined
 def next_word(draws: Draws) -> np.uint64:
-    at = draws.taken[0] & LAST
-    if at == 0:
-        refill(draws.key, draws.trial, draws.taken[0], draws.words)
-    draws.taken[0] += 1
-    return draws.words[at]
+    place = draws.at[TAKEN] & LAST
+    if place == 0:
+        refill(draws.key, draws.at[TRIAL], draws.at[TAKEN], draws.words)
+    draws.at[TAKEN] += 1
+    return draws.words[place]
 
 
 @inlined

@@ -3,7 +3,7 @@
 import math
 
 from w2s_fast._jit import Matrix, Vector, part, small_kernel
-from w2s_fast.kernels.draws import Draws, next_chi, next_normal, staircase
+from w2s_fast.kernels.draws import TAKEN, TRIAL, Draws, next_chi, next_normal, staircase
 from w2s_fast.kernels.invariants.labelled import baseline_fit, labelled_columns, teacher_fit, teacher_residuals
 from w2s_fast.kernels.invariants.pseudo import TRUTH, ceiling_fit, directions, fill_said, stack, student_fit
 from w2s_fast.kernels.invariants.setting import (
@@ -34,34 +34,31 @@ from w2s_fast.kernels.trials import (
 
 
 @small_kernel
-def run_trials(first: int, n: int, N: int, draws: Draws, setting: Setting, room: Room, out: Matrix) -> None:
-    """Fill the rows of ``out`` with trials ``first``, ``first + 1`` and so on."""
-    for i in range(out.shape[0]):
-        run_trial(Draws(draws.key, first + i, draws.taken, draws.words), float(n), float(N), setting, room, out[i])
+def run_trials(first: int, n: float, N: float, draws: Draws, setting: Setting, room: Room, out: Matrix) -> None:
+    """Fill the rows of ``out`` with the values of :mod:`w2s_fast.kernels.trials`, trial ``first`` and those after it.
 
-
-@part
-def run_trial(draws: Draws, n: float, N: float, setting: Setting, room: Room, out: Vector) -> None:
-    """Fill ``out`` with the values of :mod:`w2s_fast.kernels.trials`; n >= d_weak, d_strong and N >= d_strong."""
+    n >= d_weak, d_strong and N >= d_strong. The loop holds what a trial is, since a function of its own would take as
+    long again to compile.
+    """
     labelled, pseudo, contrast, errors, hidden, weights, said, residuals, gram, A, B, T, X, Y = room
-    shared = setting.shared
+    shared, inside = setting.shared, setting.inside
     rows, more = n - shared, N - shared  # off the shared block
-    draws.taken[0] = 0
-    baseline_fit(draws, rows, setting, weights, labelled)
-    height = labelled_columns(draws, rows, setting, labelled, A, Y)
-    extra = teacher_fit(draws, rows, height, setting, errors, hidden, A, B, T, X, Y)
-    teacher_residuals(extra, setting, errors, hidden, residuals)
-    outside = fill_said(extra, setting, errors, hidden, said)
-    size, along, across = directions(outside, said)
-    student_fit(draws, more, outside, setting, said, weights, pseudo)
-    inside = setting.inside
-    contrasts = staircase(draws, shared, inside + outside, contrast)
-    height = stack(inside, outside, contrasts, setting.spread, labelled, pseudo, contrast, said[TRUTH], X)
-    rest = ceiling_fit(draws, rows + more + 3.0 + shared, height, setting, weights, A, B, T, X, Y)
-    axes = fill_residuals(outside, rest, setting, weights, said, residuals)
-    shared_errors(draws, n, N, shared, axes, contrast, residuals, said[0], gram, A, B, T, X, Y)
-    risks(size, extra, rest, setting, errors, hidden, weights, gram, out)
-    variance_parts(draws, N, along, across, setting, errors, weights, gram, out)
+    for trial in range(out.shape[0]):
+        draws.at[TAKEN], draws.at[TRIAL] = 0, first + trial
+        baseline_fit(draws, rows, setting, weights, labelled)
+        height = labelled_columns(draws, rows, setting, labelled, A, Y)
+        extra = teacher_fit(draws, rows, height, setting, errors, hidden, A, B, T, X, Y)
+        teacher_residuals(extra, setting, errors, hidden, residuals)
+        outside = fill_said(extra, setting, errors, hidden, said)
+        size, along, across = directions(outside, said)
+        student_fit(draws, more, outside, setting, said, weights, pseudo)
+        contrasts = staircase(draws, shared, inside + outside, contrast)
+        height = stack(inside, outside, contrasts, setting.spread, labelled, pseudo, contrast, said[TRUTH], X)
+        rest = ceiling_fit(draws, rows + more + 3.0 + shared, height, setting, weights, A, B, T, X, Y)
+        axes = fill_residuals(outside, rest, setting, weights, said, residuals)
+        shared_errors(draws, n, N, shared, axes, contrast, residuals, said[0], gram, A, B, T, X, Y)
+        risks(size, extra, rest, setting, errors, hidden, weights, gram, out[trial])
+        variance_parts(draws, N, along, across, setting, errors, weights, gram, out[trial])
 
 
 @part
