@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from tests.models import MODELS, RISKS
-from w2s_fast import GaussianModel, Study, expected_risks, required_pseudo_labels, simulate
+from w2s_fast import (
+    GaussianModel,
+    Study,
+    best_labels,
+    expected_risks,
+    required_labels,
+    required_pseudo_labels,
+    risk_distribution,
+    simulate,
+)
 from w2s_fast.gaussian import model as module
 from w2s_fast.gaussian.coordinates import geometry
 
@@ -37,7 +46,7 @@ def test_blocks_are_all_that_the_risks_know(name):
 def test_the_papers_setting_at_any_size(monkeypatch):
     sizes = {"d_weak": 20, "d_strong": 10, "d_shared": 3, "d_target": 40, "ambient": 100}
     small = geometry(GaussianModel.paper(**sizes))
-    monkeypatch.setattr(module, "LARGEST_ARRAYS", 1)
+    monkeypatch.setattr(module, "LARGEST_MAPS", 1)
     for ours, theirs in zip(geometry(GaussianModel.paper(**sizes)), small, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-13)
 
@@ -76,6 +85,8 @@ BLOCKS = {"shared": 2, "weak_only": 3, "strong_only": 1, "noise_variance": 0.1}
         ({"angles": [2.0], "target_s": [0.0], "target_q": [0.0]}, "angles must lie between 0 and pi / 2"),
         ({"shared": 0, "weak_only": 0}, "teacher and student must see something each"),
         ({"strong_only": 0, "target_strong": 1.0}, "target_strong must be 0 where strong_only is, got 1"),
+        ({"target_outside": 1e100}, "target has entries beyond"),
+        ({"noise_variance": 1e-200}, "their risks vanish"),
         ({"target_outside": np.inf}, "target_outside must be a finite number"),
         ({"noise_variance": -1}, "noise_variance must be a finite number"),
     ],
@@ -88,3 +99,49 @@ def test_bad_blocks_are_refused(change, message):
 def test_other_attributes_are_no_arrays():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = GaussianModel.paper().nonsense
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_laws_and_plans_of_blocks_are_those_of_arrays(name):
+    model, blocks = MODELS[name], of_blocks(MODELS[name])
+    n, N = max(model.d_weak, model.d_strong) + 9, model.d_strong + 9
+    one, other = risk_distribution(blocks, n, N), risk_distribution(model, n, N)
+    for risk in RISKS:
+        assert getattr(one, risk).mean() == pytest.approx(getattr(other, risk).mean(), rel=1e-9)
+        assert getattr(one, risk).std() == pytest.approx(getattr(other, risk).std(), rel=1e-6, abs=1e-12)
+    if other.weak.mean() > other.ceiling.mean():
+        assert best_labels(blocks, 10**3) == pytest.approx(best_labels(model, 10**3), rel=0.01)
+
+
+def test_plans_where_the_student_sees_more_than_its_teacher():
+    sizes = {"shared": 2, "weak_only": 3, "strong_only": 9, "noise_variance": 0.1}
+    blocks = GaussianModel.from_blocks(**sizes)
+    axes = np.eye(14)
+    model = GaussianModel(np.zeros(14), axes[:, :5], axes[:, [0, 1, *range(5, 14)]], 0.1)
+    assert best_labels(blocks, 100) == best_labels(model, 100)
+    assert required_labels(blocks, 100, pgr=0.3) == required_labels(model, 100, pgr=0.3)
+    assert np.isnan(expected_risks(blocks, 7, 100).baseline)
+
+
+def test_many_tilted_angles_go_through_files_and_figures(tmp_path):
+    rng = np.random.default_rng(0)
+    angles, path = rng.uniform(0, np.pi / 2, 30), tmp_path / "study.sqlite"
+    model = GaussianModel.from_blocks(
+        shared=3, weak_only=4, strong_only=2, noise_variance=0.5, angles=angles, target_s=angles, target_q=-angles
+    )
+    Study(model, n=80, N=[60, 90], noise_variance=[0.5, 0.3], trials=2, path=path, keep_trials=True).run(progress=False)
+    again = Study.open(path)
+    for study_model, noise in zip((scenario.model for scenario in again.scenarios), (0.5, 0.3), strict=True):
+        assert np.array_equal(study_model.blocks.cos, model.blocks.cos)
+        assert study_model.noise_variance == noise
+    assert np.array_equal(again.result.w2s[0, 1], simulate(model, 80, 90, trials=2).w2s)
+    again.plot(tmp_path / "figure.png")
+
+
+def test_laws_at_sizes_that_no_array_holds():
+    model = GaussianModel.from_blocks(shared=10**14, weak_only=10**15, strong_only=10**15, noise_variance=0.1)
+    law = risk_distribution(model, 10**16, 10**17)
+    assert law.w2s.mean() == pytest.approx(float(expected_risks(model, 10**16, 10**17).w2s))
+    assert 0 < law.w2s.std() < 1e-6
+    with pytest.raises(ValueError, match="more than 10,000,000 angles"):
+        _ = model.principal_angles

@@ -32,20 +32,24 @@ class InverseChi2(NamedTuple):
 
 
 class Quadratic(NamedTuple):
-    """start + 2 s <line, g> + s^2 sum_i curve_i g_i^2, with g of independent normals and s^2 = v / chi2."""
+    """start + 2 s <line, g> + s^2 sum_i curve_i g_i^2, with g of independent normals and s^2 = v / chi2.
+
+    ``counts`` says how many g_i are alike; of those the lines are 0.
+    """
 
     start: float
     line: Array
     curve: Array
+    counts: Array
 
     def mean(self, v: float, inverse: InverseChi2) -> float:
-        return self.start + _product(v, inverse.mean, float(self.curve.sum()))
+        return self.start + _product(v, inverse.mean, float(self.counts @ self.curve))
 
     def covariance(self, other: Quadratic, v: float, inverse: InverseChi2) -> float:
         return (
             _product(4.0 * v, inverse.mean, float(self.line @ other.line))
-            + _product(v * v, inverse.variance, float(self.curve.sum() * other.curve.sum()))
-            + _product(2.0 * v * v, inverse.square, float(self.curve @ other.curve))
+            + _product(v * v, inverse.variance, float(self.counts @ self.curve) * float(self.counts @ other.curve))
+            + _product(2.0 * v * v, inverse.square, float((self.counts * self.curve) @ other.curve))
         )
 
 
@@ -63,15 +67,15 @@ def spread_variance(d: int, freedom: float) -> float:
 def _quadratics(geometry: Geometry) -> tuple[Quadratic, Quadratic, Quadratic]:
     """|v|^2, |beta|^2 and |delta|^2 of the teacher's error delta: what the student takes over, relearns, and all."""
     m, b = Lines.of(geometry)
-    ones, zeros = np.ones(geometry.shared), np.zeros(geometry.weak_only)
-    cos, sin = np.concatenate((ones, geometry.cos, zeros)), np.concatenate((0 * ones, geometry.sin, zeros + 1))
-    pull = zeros.copy()
-    pull[:1] = geometry.target_weak
-    inside, outside = np.concatenate((0 * ones, m, zeros)), np.concatenate((0 * ones, b, pull))
+    # The shared directions, those in between, and of the teacher's own that along the target and all others.
+    alone, others = float(geometry.weak_only > 0), max(geometry.weak_only - 1.0, 0.0)
+    counts = np.array([geometry.shared, *np.ones(m.size), alone, others])
+    cos, sin = np.array([1.0, *geometry.cos, 0.0, 0.0]), np.array([0.0, *geometry.sin, 1.0, 1.0])
+    inside, outside = np.array([0.0, *m, 0.0, 0.0]), np.array([0.0, *b, geometry.target_weak, 0.0])
     return (
-        Quadratic(float(inside @ inside) + geometry.target_strong**2, inside * cos, cos**2),
-        Quadratic(float(outside @ outside), outside * sin, sin**2),
-        Quadratic(0.0, np.zeros(cos.size), np.ones(cos.size)),
+        Quadratic(float(inside @ inside) + geometry.target_strong**2, inside * cos, cos**2, counts),
+        Quadratic(float(outside @ outside), outside * sin, sin**2, counts),
+        Quadratic(0.0, np.zeros(cos.size), np.ones(cos.size), counts),
     )
 
 

@@ -19,7 +19,7 @@ from w2s_fast.linalg.rows.scale import scaled_back
 Matrix = npt.NDArray[np.float64]
 LARGEST_SQUARE = 1e140  # of a label: squared once more for standard errors, and summed, it stays finite
 SMALLEST_SQUARE = 1e-140  # likewise, of all labels and of their noise, where these are not 0
-LARGEST_ARRAYS = 4_096  # latent coordinates; the maps of models with more are never made
+LARGEST_MAPS = 2**24  # numbers in both maps of the paper's setting, beyond which they are not made
 LARGEST_DIMENSION, LARGEST_TARGET = 10**15, 10**7
 ROUNDING = 64 * np.finfo(np.float64).eps  # relative length of a vector that should be zero
 
@@ -59,6 +59,19 @@ def _trusted(feature_map: FloatArray) -> FloatArray:
     if factor.rank == min(feature_map.shape):
         return feature_map
     return scaled_back(factor.u * factor.s @ factor.vt, factor.exponent, np.float64, "the entries of a map")
+
+
+def _require_scale(target: Matrix, noise_variance: float) -> None:
+    """Refuse coordinates or lengths of a target, and noise, whose risks would vanish or overflow."""
+    found = np.abs(target)
+    largest = found.max(initial=0.0)
+    if 0.0 < largest < SMALLEST_SQUARE**0.5 or 0.0 < noise_variance < SMALLEST_SQUARE:
+        raise ValueError(
+            f"target and noise_variance must be 0 or at least {SMALLEST_SQUARE**0.5:.0e} and {SMALLEST_SQUARE:.0e}"
+            f", got {largest:.1e} and {noise_variance:.1e}: their risks vanish, scale them up"
+        )
+    if largest > LARGEST_SQUARE**0.5:
+        raise ValueError(f"target has entries beyond {LARGEST_SQUARE**0.5:.0e}, whose risks overflow: scale it down")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,16 +142,7 @@ class GaussianModel:
             object.__setattr__(self, name, own)
         noise_variance = _check.real(self.noise_variance, "noise_variance", maximum=LARGEST_SQUARE)
         object.__setattr__(self, "noise_variance", noise_variance)
-        largest = np.abs(self.target).max(initial=0.0)
-        if 0.0 < largest < SMALLEST_SQUARE**0.5 or 0.0 < noise_variance < SMALLEST_SQUARE:
-            raise ValueError(
-                f"target and noise_variance must be 0 or at least {SMALLEST_SQUARE**0.5:.0e} and {SMALLEST_SQUARE:.0e}"
-                f", got {largest:.1e} and {noise_variance:.1e}: their risks vanish, scale them up"
-            )
-        if largest > LARGEST_SQUARE**0.5:
-            raise ValueError(
-                f"target has entries beyond {LARGEST_SQUARE**0.5:.0e}, whose risks overflow: scale it down"
-            )
+        _require_scale(self.target, noise_variance)
 
     def __repr__(self) -> str:
         sizes = f"d_weak={self.d_weak:,}, d_strong={self.d_strong:,}, d_shared={self.d_shared:.6g}"
@@ -186,26 +190,38 @@ class GaussianModel:
         >>> model.d_weak, model.d_strong, model.rho_strong
         (2000000, 1000000, 0.010000000000000002)
         """
-        blocks = {"shared": shared, "weak_only": weak_only, "strong_only": strong_only}
-        sizes = [_check.integer(size, name, maximum=LARGEST_DIMENSION) for name, size in blocks.items()]
-        lengths = {"target_weak": target_weak, "target_strong": target_strong, "target_outside": target_outside}
-        target = [_check.real(length, name, maximum=LARGEST_SQUARE**0.5) for name, length in lengths.items()]
-        noise_variance = _check.real(noise_variance, "noise_variance", maximum=LARGEST_SQUARE)
         given = {"angles": angles, "target_s": target_s, "target_q": target_q}
         pairs = {name: _check.floats(np.asarray(a, np.float64), name, ndim=1) for name, a in given.items()}
         _check.same_rows(**pairs)
         theta, s, q = (np.asarray(a, np.float64) for a in pairs.values())
         if np.any((theta <= 0) | (theta >= np.pi / 2)):
             raise ValueError("angles must lie between 0 and pi / 2: others are shared, weak_only and strong_only")
-        if sizes[0] + min(sizes[1:]) + theta.size < 1:
+        noise_variance = _check.real(noise_variance, "noise_variance", maximum=LARGEST_SQUARE)
+        blocks = shared, weak_only, strong_only, target_weak, target_strong, target_outside
+        return cls.of_geometry(
+            Geometry(*blocks, noise_variance**0.5, np.cos(theta), np.sin(theta), s, q), noise_variance
+        )
+
+    @classmethod
+    def of_geometry(cls, geometry: Geometry, noise_variance: float) -> Self:
+        """A model without maps of what :meth:`from_blocks` makes of its arguments, checked."""
+        own = geometry._asdict()
+        for name in ("shared", "weak_only", "strong_only"):
+            own[name] = _check.integer(own[name], name, maximum=LARGEST_DIMENSION)
+        for name in ("target_weak", "target_strong", "target_outside"):
+            own[name] = _check.real(own[name], name)
+        cos, sin, s, q = (own[name] for name in ("cos", "sin", "target_s", "target_q"))
+        if own["shared"] + min(own["weak_only"], own["strong_only"]) + len(cos) < 1:
             raise ValueError("teacher and student must see something each: dimensions are 0")
-        for name, size, length in (("weak", sizes[1], target[0]), ("strong", sizes[2], target[1])):
-            if length and not size:
-                raise ValueError(f"target_{name} must be 0 where {name}_only is, got {length:g}")
+        for name in ("weak", "strong"):
+            if own[f"target_{name}"] and not own[f"{name}_only"]:
+                raise ValueError(f"target_{name} must be 0 where {name}_only is, got {own[f'target_{name}']:g}")
+        if not len(cos) == len(sin) == len(s) == len(q) or np.any(np.abs(cos**2 + sin**2 - 1) > ROUNDING):
+            raise ValueError("cos and sin must be those of as many angles as target_s and target_q have entries")
+        lengths = own["target_weak"], own["target_strong"], own["target_outside"], *s, *q
+        _require_scale(np.asarray(lengths), noise_variance)
         model = cls.__new__(cls)
-        others: tuple[Any, ...] = float(np.sqrt(noise_variance)), np.cos(theta), np.sin(theta), s, q
-        found = Geometry._make((*sizes, *target, *others))
-        object.__setattr__(model, "blocks", found)
+        object.__setattr__(model, "blocks", Geometry(**own))
         object.__setattr__(model, "noise_variance", noise_variance)
         return model
 
@@ -214,7 +230,7 @@ class GaussianModel:
         if self.blocks is not None and name in ("target", "weak", "strong"):
             raise ValueError(
                 "the model was made of blocks and has no maps: ridge, fewer rows than features and "
-                f'method="wishart" or "direct" need them; make it by arrays, of at most {LARGEST_ARRAYS:,} coordinates'
+                'method="wishart" or "direct" need them; make it as GaussianModel(target, weak, strong, noise_variance)'
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
@@ -222,9 +238,8 @@ class GaussianModel:
         """The same model with another variance of the label noise."""
         if self.blocks is None:
             return replace(self, noise_variance=noise_variance)
-        known = {name: value for name, value in self.blocks._asdict().items() if name not in ("noise", "cos", "sin")}
-        angles = np.arctan2(self.blocks.sin, self.blocks.cos)
-        return self.from_blocks(**known, angles=angles, noise_variance=noise_variance)
+        noise_variance = _check.real(noise_variance, "noise_variance", maximum=LARGEST_SQUARE)
+        return self.of_geometry(self.blocks._replace(noise=noise_variance**0.5), noise_variance)
 
     @classmethod
     def paper(
@@ -242,8 +257,8 @@ class GaussianModel:
 
         The target has coordinates +-sqrt(1 / (i * ambient)), i = 1..d_target, with signs drawn from ``seed``; V_s is
         the first ``d_strong`` coordinates, V_w the ``d_weak`` after the first ``d_strong - d_shared``. Coordinates
-        that nobody sees are left out, so the ambient dimension costs nothing. Beyond 4,096 coordinates the model has
-        no arrays, see :meth:`from_blocks`, and dimensions cost nothing either.
+        that nobody sees are left out, so the ambient dimension costs nothing. Beyond some 2,000 dimensions the model
+        has no maps, see :meth:`from_blocks`, and dimensions cost nothing either.
 
         Examples
         --------
@@ -258,7 +273,7 @@ class GaussianModel:
         offset = d_strong - d_shared
         seen = max(d_strong, offset + d_weak, d_target)
         ambient = _check.integer(ambient, "ambient", minimum=seen)
-        if seen > LARGEST_ARRAYS:
+        if seen * (d_weak + d_strong) > LARGEST_MAPS:
             squares = 1.0 / (float(ambient) * np.arange(1, d_target + 1))
             ends = np.minimum([offset, d_strong, offset + d_weak], d_target)
             alone, _, weak_too, beyond = np.split(squares, ends)
@@ -317,7 +332,8 @@ class GaussianModel:
     def energy(self, part: Matrix) -> float:
         """Squared norm of a part of the target; zero where it is rounding."""
         squares = float(np.sum(part**2))
-        return squares if squares > ROUNDING**2 * float(np.sum(self.target**2)) else 0.0
+        whole = float(np.sum(self.target**2)) if self.blocks is None else self.blocks.target_square
+        return squares if squares > ROUNDING**2 * whole else 0.0
 
     @cached_property
     def principal_angles(self) -> Matrix:
@@ -325,6 +341,8 @@ class GaussianModel:
         from w2s_fast.linalg.spectral.angles import principal_angles
 
         if self.blocks is not None:
+            if min(self.d_weak, self.d_strong) > LARGEST_TARGET:
+                raise ValueError(f"there are more than {LARGEST_TARGET:,} angles: see blocks of the model")
             ends = np.zeros(self.blocks.shared), np.full(min(self.blocks.weak_only, self.blocks.strong_only), np.pi / 2)
             return np.sort(np.concatenate((*ends, np.arctan2(self.blocks.sin, self.blocks.cos))))[::-1]
         return principal_angles(self.weak_features.basis, self.strong_features.basis)

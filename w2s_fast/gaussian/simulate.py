@@ -149,7 +149,9 @@ def run_spans(
     require_local(workers, device)
     require_device(method, device)
     require_method(model, spans, method, ridge, device)
-    methods = [method_at(model, span.n, span.N, method=method, ridge=ridge, device=device) for span in spans]
+    methods = [method_at(model, span.n, span.N, method=method, ridge=ridge) for span in spans]
+    if device != _devices.CPU and set(methods) != {"invariants"}:
+        raise ValueError(f'device={device!r} runs method="invariants" alone: ask for it, since "auto" is not that here')
     run_span = _runner(model, spans, methods, seed, ridge, device)
     steps = {name: _step(model, name, device) for name in set(methods)}
     chunks = [
@@ -168,15 +170,13 @@ def run_spans(
         blocks.close()  # else the traceback of an interrupt would keep it, and BLAS on one thread
 
 
-def method_at(
-    model: GaussianModel, n: int, N: int, *, method: Method = "auto", ridge: float = 0.0, device: Device = "cpu"
-) -> Method:
-    """The method that ``"auto"`` stands for at a point; any other stands for itself."""
+def method_at(model: GaussianModel, n: int, N: int, *, method: Method = "auto", ridge: float = 0.0) -> Method:
+    """The method that ``"auto"`` stands for at a point, on any device; any other stands for itself."""
     if method != "auto":
         return method
     few_tilted = len(geometry(model).cos) <= max(FEW_TILTED, TILTED_SHARE * model.d_strong)
-    wanted = device != _devices.CPU or (few_tilted and _has_rows(model, n, N, ridge))
-    return "invariants" if wanted else "wishart"
+    wanted = few_tilted or model.blocks is not None  # without maps there is no other
+    return "invariants" if wanted and _has_rows(model, n, N, ridge) else "wishart"
 
 
 def _step(model: GaussianModel, method: Method, device: Device) -> int:

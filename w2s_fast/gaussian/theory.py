@@ -111,6 +111,8 @@ def expected_risks(model: GaussianModel, n: Any, N: Any, ridge: Any = 0.0) -> Ex
     closed, elsewhere = _closed_forms(model, labelled, pseudo), _elsewhere(model, labelled, pseudo, added > 0)
     order = {name: np.zeros(labelled.shape) for name in Risks._fields}
     wanted = np.logical_or.reduce(list(elsewhere.values()))
+    if model.blocks is not None and not np.any(added > 0):  # a model without maps has closed forms alone
+        wanted = np.zeros_like(wanted)
     if not wanted.any():
         return ExpectedRisks(*closed, order=Risks(**order))
     risks = {name: np.array(risk) for name, risk in closed._asdict().items()}

@@ -63,6 +63,12 @@ class Geometry(NamedTuple):
         return self.shared + float(np.sum(self.cos**2))
 
     @property
+    def target_square(self) -> float:
+        """Squared length of the target but for what both see."""
+        lengths = self.target_weak, self.target_strong, self.target_outside, *self.target_s, *self.target_q
+        return float(np.sum(np.square(lengths)))
+
+    @property
     def rho_weak(self) -> float:
         """Squared length of the target in what the teacher cannot see."""
         missed = self.cos * self.target_q - self.sin * self.target_s

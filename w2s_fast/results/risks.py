@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -55,6 +56,10 @@ class ExpectedRisks(Risks):
         self = super().__new__(cls, weak, baseline, ceiling, w2s)
         self.order = Risks(*(np.zeros(np.shape(risk)) for risk in self)) if order is None else order
         return self
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Matrix]) -> Self:  # type: ignore[override]  # which keeps order with _replace
+        return cls(*iterable)
 
     @property
     def exact(self) -> npt.NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
 from w2s_fast.gaussian.simulate import Device, Method, Span, require_device, require_method, run_spans
 from w2s_fast.gaussian.theory import expected_risks, paper_bounds, w2s_variance
-from w2s_fast.kernels.trials import RISKS, VARIANCE_PARTS
+from w2s_fast.kernels.trials import RISKS, VARIANCE_PARTS, Geometry
 from w2s_fast.linalg.files import npz
 from w2s_fast.probing.design import Points
 from w2s_fast.results.metrics import FITS, METRICS, columns_of, metric_of, quotients_of_means, values_of
@@ -29,10 +29,6 @@ METHODS = ("auto", "invariants", "wishart", "direct", "philox")
 GONE = "philox"  # what studies of version 0.1 may have been drawn by: they can be read
 DEFAULT_METHOD: Method = "wishart"  # study files name the others alone
 ARRAYS = ("target", "weak", "strong")
-BLOCKS = (
-    *("shared", "weak_only", "strong_only", "target_weak", "target_strong", "target_outside"),
-    *("angles", "target_s", "target_q"),
-)
 DERIVED = ("d_weak", "d_strong", "d_shared", "rho_weak", "rho_strong", "noise_variance")
 
 
@@ -143,16 +139,17 @@ class GaussianSource(Source):
         require_method(self.model, spans, self.description.method, self.description.ridge)
 
     def require_device(self, device: Device) -> None:
+        if self.description.method != GONE:
+            require_device(self.description.method, device)
+
+    def run(
+        self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: Workers
+    ) -> Iterator[Chunk]:
         if self.description.method == GONE:
             raise ValueError(
                 f'the trials of this study were drawn by method="{GONE}", which is no more: it can be read, but not '
                 "go on; start another one"
             )
-        require_device(self.description.method, device)
-
-    def run(
-        self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: Workers
-    ) -> Iterator[Chunk]:
         missing = [point for point in range(len(points)) if done[point] < trials]
         spans = [Span(*points[point], done[point], trials) for point in missing]
         how: dict[str, Any] = {"method": self.description.method, "ridge": self.description.ridge, "device": device}
@@ -221,14 +218,13 @@ def _arrays(model: GaussianModel) -> dict[str, Any]:
     """What makes a model, but for its noise: its maps, or its blocks."""
     if model.blocks is None:
         return {name: getattr(model, name) for name in ARRAYS}
-    blocks = model.blocks._asdict() | {"angles": np.arctan2(model.blocks.sin, model.blocks.cos)}
-    return {name: np.asarray(blocks[name]) for name in BLOCKS}
+    return {name: np.asarray(value) for name, value in model.blocks._asdict().items()}
 
 
 def _model_in(stored: bytes, noise_variance: float) -> GaussianModel:
     try:
         return GaussianModel(**npz.load(io.BytesIO(stored), ARRAYS), noise_variance=noise_variance)
     except KeyError:
-        found = npz.load(io.BytesIO(stored), BLOCKS)
+        found = npz.load(io.BytesIO(stored), Geometry._fields)
         blocks: dict[str, Any] = {name: a.item() if a.ndim == 0 else a for name, a in found.items()}
-        return GaussianModel.from_blocks(**blocks, noise_variance=noise_variance)
+        return GaussianModel.of_geometry(Geometry(**blocks), noise_variance)
