@@ -58,13 +58,14 @@ class Growth:
         n, N = LABELLED * model.d_weak, model.d_weak * np.array(PSEUDO)
         found = simulate(model, n, N, trials=self.trials, seed=self.seed, workers=workers)
         summary, expected = found.summary(), expected_risks(model, n, N)._asdict()
-        sizes = {"d_weak": model.d_weak, "d_strong": model.d_strong, "d_shared": round(model.d_shared), "n": n}
+        sizes: Row = {"study": self.title, "d_weak": model.d_weak, "d_strong": model.d_strong}
+        sizes |= {"d_shared": round(model.d_shared), "n": n}
         rows = []
         for name, quotient in quotients_of_means().items():
             ratio = name.removesuffix("_of_means")
             low, high = np.quantile(getattr(found, ratio), QUANTILES, axis=-1)
             for place, size in enumerate(N.tolist()):
-                row: Row = sizes | {"N": size, "metric": name, "trials": self.trials}
+                row = sizes | {"N": size, "metric": name, "trials": self.trials}
                 row |= dict(zip(("mean", "stderr"), (float(part[place]) for part in summary[name]), strict=True))
                 row["expected"] = float(quotient(expected)[place])
                 row |= {"trials_5_percent": float(low[place]), "trials_95_percent": float(high[place])}
