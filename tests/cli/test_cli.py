@@ -18,7 +18,7 @@ from w2s_fast import GaussianModel, Study, cli
 from w2s_fast.cli.options import sizes
 from w2s_fast.probing.data import Task
 from w2s_fast.study.tables import finite
-from w2s_fast.tasks import paper
+from w2s_fast.tasks import beyond, paper
 from w2s_fast.tasks import reproduce as job
 
 
@@ -52,16 +52,19 @@ def test_the_main_job_prints_a_table_and_leaves_its_files(capsys, monkeypatch, t
         "pgr_opr_d80-40-0_noise0.01",
         "pgr_opr_d90-50-10_noise0.1",
         "far",
+        "double_descent",
+        "dimensions",
     }
     page = (out_folder / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == len(figures)
-    others = {"valence.csv", "synthetic.csv", "report.html", "reproduce.json"}
+    others = {*job.TABLES, "report.html", "reproduce.json"}
     assert {path.name for path in out_folder.iterdir()} == {f"{name}.png" for name in figures} | others
     record = json.loads((out_folder / "reproduce.json").read_text())
     assert record["versions"]["w2s_fast"]
     assert record["seconds"]["total"] > 0
-    assert [study["seeds"] for study in record["studies"]] == [{"0": 5}] + 4 * [{"0": 10}]
-    assert [study["settings"][0]["kind"] for study in record["studies"]] == ["features", *4 * ["gaussian"]]
+    assert [study["seeds"] for study in record["studies"]] == [{"0": 5}] + 5 * [{"0": 10}]
+    assert [study["settings"][0]["kind"] for study in record["studies"]] == ["features", *5 * ["gaussian"]]
+    assert {row["d_weak"] for row in record["growth"]["table"]} >= {20, 10**6}
     # 10 trials a mean: a t distribution of 9 degrees, beyond 9 once in 100,000
     assert float(re.search(r"largest \|z\| ([\d.]+)", out)[1]) < 9
 
@@ -76,7 +79,8 @@ def toy_job():
         Study(family, n=[8, 9], N=9, d_shared=shared[noise], noise_variance=noise, trials=3) for noise in shared
     ]
     far = Study(family, n=8, N=[9, 10**12], d_shared=[0, 1, 2], trials=3, title="far")
-    return job.Job(Study(task, n=8, N=[9, 20], trials=2, title="toy [bold]"), synthetic, far)
+    real = Study(task, n=8, N=[9, 20], trials=2, title="toy [bold]")
+    return job.Job(real, synthetic, far, beyond.descent(trials=3, quick=True), beyond.Growth(points=2, trials=5))
 
 
 def test_the_whole_job_at_toy_size(capsys, monkeypatch, tmp_path):

@@ -23,8 +23,9 @@ def reproduce(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Run a study on real features and all synthetic figures of the paper, with N to 10^12 besides.
+    """Run a study on real features and all synthetic figures of the paper, and go beyond them.
 
+    N goes to 10^12, dimensions to 10^6, and n and N across the peaks of double descent, with ridge and without.
     Prints a table and leaves figures (PNG), tables (CSV), one page with everything (HTML), and a record of seeds,
     versions and timings (JSON) in the output folder.
 
@@ -41,7 +42,7 @@ def reproduce(
     require_figures_in(out)
     job = task.job(trials=trials, seed=seed, quick=quick)
     require_ours((out / name for name in task.files(job)), overwrite)
-    task.run(job.studies, lambda title: progress_bar(title, not quiet), workers)
+    task.run(job, lambda title: progress_bar(title, not quiet), workers)
     paths = list(task.write(job, out, started))
     seconds = time.perf_counter() - started
     agreement = task.agreement(job)

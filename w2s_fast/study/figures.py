@@ -20,6 +20,7 @@ from w2s_fast._files import whole_file
 from w2s_fast.results.metrics import FITS, METRICS, ratios
 from w2s_fast.results.trials import Estimate
 from w2s_fast.study.series import Series
+from w2s_fast.study.source import Theory
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,24 +48,24 @@ def require_matplotlib() -> None:
 
 def draw(many: Sequence[Series], path: str | os.PathLike[str]) -> None:
     """Draw a column of panels a series, risks above ratios, into a PNG, SVG or PDF file."""
-    _write(panels(many), path)
+    write(panels(many), path)
 
 
 def draw_comparison(many: Sequence[Series], path: str | os.PathLike[str]) -> None:
     """Draw PGR above OPR with all scenarios in one panel for each axis, into a PNG, SVG or PDF file."""
-    _write(comparison(many), path)
+    write(comparison(many), path)
 
 
-def _styled(function: Callable[P, R]) -> Callable[P, R]:
+def styled(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function make or write a figure in our style."""
 
     @wraps(function)
-    def styled(*arguments: P.args, **options: P.kwargs) -> R:
+    def in_style(*arguments: P.args, **options: P.kwargs) -> R:
         with _matplotlib().rc_context(STYLE), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")  # of a title: a box stands for it
             return function(*arguments, **options)
 
-    return styled
+    return in_style
 
 
 def _matplotlib() -> Any:
@@ -93,10 +94,10 @@ class Panel(NamedTuple):
     expected: Mapping[str, float] | None = None
 
 
-@_styled
+@styled
 def draw_against(x: Mapping[str, float], label: str, panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
     """Draw panels side by side, a point a name, into a PNG, SVG or PDF file; what theory expects as a line."""
-    figure, axes = _figure((5.0 * len(panels), 4.4), 1, len(panels))
+    figure, axes = new_figure((5.0 * len(panels), 4.4), 1, len(panels))
     for drawn, panel in zip(axes[0], panels, strict=True):
         if panel.expected is not None:
             names = sorted(x, key=x.__getitem__)
@@ -108,16 +109,16 @@ def draw_against(x: Mapping[str, float], label: str, panels: Sequence[Panel], pa
         drawn.set(xlabel=label, ylabel=panel.title)
         drawn.grid(alpha=0.25, lw=0.6)
         drawn.spines[["top", "right"]].set_visible(False)
-    _add_legend(figure, axes[0, 0], [])
-    _write(figure, path)
+    add_legend(figure, axes[0, 0], [])
+    write(figure, path)
 
 
-@_styled
+@styled
 def panels(many: Sequence[Series]) -> Any:
     """Figure with a column of panels a series, risks above ratios."""
     columns = len(many) if len(many) <= 3 else 2
     bands = math.ceil(len(many) / columns)
-    figure, axes = _figure((5.4 * columns, 6.6 * bands), 2 * bands, columns, height_ratios=(3, 2) * bands)
+    figure, axes = new_figure((5.4 * columns, 6.6 * bands), 2 * bands, columns, height_ratios=(3, 2) * bands)
     for index, series in enumerate(many):
         band, column = divmod(index, columns)
         _draw_risks(axes[2 * band, column], series)
@@ -125,17 +126,17 @@ def panels(many: Sequence[Series]) -> Any:
     for index in range(len(many), bands * columns):
         for row in (-2, -1):
             axes[row, index % columns].set_visible(False)
-    _add_legend(figure, axes[0, 0], many, banded=True)
+    add_legend(figure, axes[0, 0], many, banded=True)
     return figure
 
 
-@_styled
+@styled
 def comparison(many: Sequence[Series]) -> Any:
     """Figure of PGR above OPR, a colour a scenario, a column an axis."""
     columns: dict[str, list[Series]] = {}
     for series in many:
-        columns.setdefault(_axis_label(series), []).append(series)
-    figure, axes = _figure((5.4 * len(columns), 3.1 * len(ratios())), len(ratios()), len(columns))
+        columns.setdefault(axis_label(series), []).append(series)
+    figure, axes = new_figure((5.4 * len(columns), 3.1 * len(ratios())), len(ratios()), len(columns))
     colours = dict(zip(dict.fromkeys(series.label for series in many), LABELS * len(many), strict=False))
     for column, members in enumerate(columns.values()):
         for row, metric in enumerate(ratios()):
@@ -148,11 +149,11 @@ def comparison(many: Sequence[Series]) -> Any:
             axes[row, column].set_ylabel(METRICS[metric].label)
         _keep_pgr_readable(axes[0, column], members)
         axes[0, column].set_title(members[0].title, fontsize=11)
-    _add_legend(figure, axes[0, 0], many)
+    add_legend(figure, axes[0, 0], many)
     return figure
 
 
-@_styled
+@styled
 def svg(figure: Any) -> str:
     """Render a figure as SVG text."""
     buffer = io.StringIO()
@@ -171,7 +172,8 @@ def _take_words_as_they_are(figure: Any) -> None:
         text.set_parse_math(False)
 
 
-def _figure(size: tuple[float, float], rows: int, columns: int, **options: Any) -> tuple[Any, Any]:
+def new_figure(size: tuple[float, float], rows: int, columns: int, **options: Any) -> tuple[Any, Any]:
+    """Figure of a size in inches and its panels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -180,8 +182,9 @@ def _figure(size: tuple[float, float], rows: int, columns: int, **options: Any) 
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-@_styled
-def _write(figure: Any, path: str | os.PathLike[str]) -> None:
+@styled
+def write(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure into a PNG, SVG or PDF file, which appears whole or not at all."""
     _take_words_as_they_are(figure)
     suffix = os.path.splitext(path)[1].lstrip(".").lower()
     if suffix not in figure.canvas.get_supported_filetypes():
@@ -190,7 +193,8 @@ def _write(figure: Any, path: str | os.PathLike[str]) -> None:
         figure.savefig(file, format=suffix, dpi=150, metadata=METADATA.get(suffix))
 
 
-def _axis_label(series: Series) -> str:
+def axis_label(series: Series) -> str:
+    """Name the axis of sizes, with the size that is fixed."""
     name = "labelled rows n" if series.axis == "n" else "pseudo-labelled rows N"
     return f"{name}   ({series.where})"
 
@@ -199,7 +203,7 @@ def _is_wide(sizes: npt.NDArray[np.int64]) -> bool:
     return bool(sizes.max() > 100 * sizes.min())
 
 
-def _curve_sizes(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def curve_sizes(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Sizes at which to draw a smooth curve, those of the points among them."""
     space = np.geomspace if _is_wide(sizes) else np.linspace
     dense = space(sizes.min(), sizes.max(), CURVE_POINTS).round().astype(np.int64)
@@ -226,14 +230,21 @@ def _draw_metric(axes: Any, series: Series, metric: str, colour: str, name: str,
             ms=5,
             transform=axes.get_xaxis_transform(),
         )
-    curve = _curve_sizes(series.sizes)
+    curve = curve_sizes(series.sizes)
     theory = series.theory(curve)
-    if metric not in theory.expected:
+    if metric in theory.expected:
+        draw_theory(axes, curve, theory, metric, colour)
+    else:
         axes.plot(series.sizes, mean, color=colour, lw=1.0)
-        return
+
+
+def draw_theory(
+    axes: Any, curve: npt.NDArray[np.int64], theory: Theory, metric: str, colour: str, bounded: bool = True
+) -> None:
+    """Draw what is expected along a curve, where it is known: exact solid, equivalents dashed, bounds dotted."""
     expected, order = theory.expected[metric], theory.order[metric]
     drawn = [(expected, order == 0, "-"), (expected, (order > 0) & (order < LARGEST_ORDER), "--")]
-    if metric in theory.bounds:
+    if bounded and metric in theory.bounds:
         drawn.append((theory.bounds[metric], np.ones(curve.shape, np.bool_), ":"))
     for values, there, style in drawn:
         if (there & np.isfinite(values)).any():
@@ -241,7 +252,7 @@ def _draw_metric(axes: Any, series: Series, metric: str, colour: str, name: str,
 
 
 def _finish(axes: Any, series: Series) -> None:
-    axes.set_xlabel(_axis_label(series))
+    axes.set_xlabel(axis_label(series))
     if _is_wide(series.sizes):
         axes.set_xscale("log")
     axes.grid(alpha=0.25, lw=0.6)
@@ -250,7 +261,7 @@ def _finish(axes: Any, series: Series) -> None:
 
 def _draw_risks(axes: Any, series: Series) -> None:
     """Risks with their standard errors, over the bands that hold most trials where the laws are known."""
-    sizes = _curve_sizes(series.sizes)
+    sizes = curve_sizes(series.sizes)
     sizes = sizes[np.unique(np.linspace(0, len(sizes) - 1, BAND_POINTS).astype(int))]
     for fit, (low, high) in series.bands(sizes, BAND).items():
         axes.fill_between(sizes, low, high, color=COLOURS[fit], **BAND_STYLE)
@@ -281,8 +292,11 @@ def _keep_pgr_readable(axes: Any, many: Iterable[Series]) -> None:
     axes.set_ylim(bottom=max(low - 0.1, LOWEST_PGR))
 
 
-def _add_legend(figure: Any, axes: Any, many: Sequence[Series], banded: bool = False) -> None:
-    """Name the curves once, above the panels, where no data can lie under the names."""
+def add_legend(figure: Any, axes: Any, many: Sequence[Series], banded: bool = False, risks_alone: bool = False) -> None:
+    """Name the curves once, above the panels, where no data can lie under the names.
+
+    ``risks_alone``: neither bounds nor ratios are drawn.
+    """
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -294,12 +308,12 @@ def _add_legend(figure: Any, axes: Any, many: Sequence[Series], banded: bool = F
     for name, style, shown in (
         ("exact expectation", "-", any(np.any(x == 0) for theory in theories for x in theory.order.values())),
         ("expectation by equivalents", "--", any(np.any(x > 0) for theory in theories for x in theory.order.values())),
-        ("bound of the paper", ":", any(theory.bounds for theory in theories)),
+        ("bound of the paper", ":", not risks_alone and any(theory.bounds for theory in theories)),
     ):
         if shown:
             handles.append(Line2D([], [], color="black", lw=1.3, ls=style))
             labels.append(name)
-    if any(series.doubts.of(metric).any() for series in many for metric in ratios()):
+    if not risks_alone and any(series.doubts.of(metric).any() for series in many for metric in ratios()):
         handles.append(Line2D([], [], color="black", marker="x", ms=5, ls=""))
         labels.append("ratio in doubt")
     if any(series.doubts.of(fit).any() for series in many for fit in FITS):

@@ -61,19 +61,25 @@ def write_html(
     heading: str | None = None,
     figures: Sequence[Sequence[Path]] | None = None,
     preface: str = "",
+    afterword: str = "",
 ) -> None:
     """Write the page; it appears whole or not at all.
 
-    ``figures``: PNG files of each study, in place of its own. ``preface``: HTML to stand before the studies.
+    ``figures``: PNG files of each study, in place of its own. ``preface``, ``afterword``: HTML to
+    stand before the studies and after them.
     """
     require_matplotlib()
-    content = page(studies, heading or studies[0].title, figures, preface)
+    content = page(studies, heading or studies[0].title, figures, preface, afterword)
     with whole_file(path) as file:
         file.write(content.encode())
 
 
 def page(
-    studies: Sequence[BaseStudy], heading: str, figures: Sequence[Sequence[Path]] | None = None, preface: str = ""
+    studies: Sequence[BaseStudy],
+    heading: str,
+    figures: Sequence[Sequence[Path]] | None = None,
+    preface: str = "",
+    afterword: str = "",
 ) -> str:
     """Lay out the page."""
     many = len(studies) > 1
@@ -91,7 +97,7 @@ def page(
         f'<h1>{escape(heading)}</h1><p class="soft">Weak-to-strong study, made with w2s_fast {__version__}. Points are '
         "means over trials with standard errors; solid lines are exact expectations (for PGR and OPR ratios of them), "
         "dashed ones deterministic equivalents, dotted lines the bounds of Dong et al., ICML 2025.</p>"
-        f"{f'<nav>{links}</nav>' if many else ''}{preface}{''.join(sections)}</main></body></html>\n"
+        f"{f'<nav>{links}</nav>' if many else ''}{preface}{''.join(sections)}{afterword}</main></body></html>\n"
     )
 
 

@@ -12,27 +12,43 @@ import numpy as np
 
 from w2s_fast.results.risks import Risks
 from w2s_fast.study.figures import draw, draw_comparison
-from w2s_fast.study.page import write_html
+from w2s_fast.study.page import image, write_html
 from w2s_fast.study.series import Series
 from w2s_fast.study.study import Study
-from w2s_fast.study.tables import versions, write_csv, write_json
-from w2s_fast.tasks import paper, valence
+from w2s_fast.study.tables import Row, versions, write_csv, write_json
+from w2s_fast.study.wide_figures import draw_descent, draw_growth
+from w2s_fast.tasks import beyond, paper, valence
+from w2s_fast.tasks.beyond import Growth
 
 Draw = Callable[[Sequence[Series], Path], None]
+DESCENT, GROWTH = "double_descent.png", "dimensions.png"
+TABLES = ("valence.csv", "synthetic.csv", "double_descent.csv", "dimensions.csv")
+GROWTH_TRIALS = 10  # times as many as of studies: a trial takes microseconds in any dimension
+GROWTH_NOTE = (
+    "All dimensions and sample sizes grow together, so that expectations have limits. What a single trial finds comes "
+    "as close to them as 1 / sqrt(d)."
+)
 SHOWN = (10,)  # values of d_shared in the printed table; the files hold all
 ShowProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
 
 
 class Job(NamedTuple):
-    """Every study of the main job."""
+    """Every study of the main job, and the dimensions to 10^6, which are a model each."""
 
     real: Study
     synthetic: list[Study]  # one a noise variance
     far: Study
+    descent: Study
+    growth: Growth
 
     @property
     def studies(self) -> list[Study]:
-        return [self.real, *self.synthetic, self.far]
+        return [self.real, *self.ridgeless, self.descent]
+
+    @property
+    def ridgeless(self) -> list[Study]:
+        """Studies of the paper's setting, whose theory is exact."""
+        return [*self.synthetic, self.far]
 
 
 def job(*, trials: int = 40, seed: int = 0, quick: bool = False) -> Job:
@@ -49,14 +65,19 @@ def job(*, trials: int = 40, seed: int = 0, quick: bool = False) -> Job:
     )
     noises = dict.fromkeys((*paper.RISKS, *paper.RATIOS))
     synthetic = [paper.synthetic(noise, points=points, trials=trials, seed=seed) for noise in noises]
-    return Job(real, synthetic, paper.far(points=far_points, trials=trials, seed=seed))
+    far = paper.far(points=far_points, trials=trials, seed=seed)
+    descent = beyond.descent(trials=trials, seed=seed, quick=quick)
+    growth = beyond.Growth(points=4 if quick else 14, trials=GROWTH_TRIALS * trials, seed=seed)
+    return Job(real, synthetic, far, descent, growth)
 
 
-def run(studies: list[Study], show_progress: ShowProgress, workers: int | None = None) -> None:
-    """Run the studies one after the other."""
-    for study in studies:
+def run(work: Job, show_progress: ShowProgress, workers: int | None = None) -> None:
+    """Run the studies one after the other, and the dimensions."""
+    for study in work.studies:
         with show_progress(study.title) as callback:
             study.run(progress=callback if callback is not None else False, workers=workers)
+    with show_progress(work.growth.title) as callback:
+        work.growth.run(callback, workers)
 
 
 def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
@@ -71,15 +92,23 @@ def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
             draw_series(study.series() if group is None else _series(study, group), path)
             drawn[number].append(path)
             yield path
-    for name, studies in (("valence", [work.real]), ("synthetic", work.studies[1:])):
-        write_csv([row for study in studies for row in study.table()], folder / f"{name}.csv")
-        yield folder / f"{name}.csv"
-    write_html(work.studies, folder / "report.html", "Weak-to-strong generalization: the paper and beyond", drawn)
+    draw_descent(work.descent, folder / DESCENT)
+    drawn[-1].append(folder / DESCENT)
+    yield folder / DESCENT
+    draw_growth(work.growth.rows, folder / GROWTH)
+    yield folder / GROWTH
+    for name, rows in tables(work):
+        write_csv(rows, folder / name)
+        yield folder / name
+    afterword = f"<h2>{work.growth.title}</h2><p>{GROWTH_NOTE}</p>{image(folder / GROWTH)}"
+    heading = "Weak-to-strong generalization: the paper and beyond"
+    write_html(work.studies, folder / "report.html", heading, drawn, afterword=afterword)
     yield folder / "report.html"
     record = {
         "versions": versions(),
         "seconds": {**{study.title: study.seconds for study in work.studies}, "total": time.perf_counter() - started},
         "studies": [study.describe() for study in work.studies],
+        "growth": {"title": work.growth.title, "seed": work.growth.seed, "table": work.growth.rows},
     }
     write_json(record, folder / "reproduce.json")
     yield folder / "reproduce.json"
@@ -88,7 +117,14 @@ def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
 def files(work: Job) -> list[str]:
     """Names of all files that :func:`write` leaves."""
     drawn = [f"{name}.png" for study in work.studies for name, *_ in figures(work, study)]
-    return [*drawn, "valence.csv", "synthetic.csv", "report.html", "reproduce.json"]
+    return [*drawn, DESCENT, GROWTH, *TABLES, "report.html", "reproduce.json"]
+
+
+def tables(work: Job) -> Iterator[tuple[str, list[Row]]]:
+    """Names of the CSV files with their rows."""
+    synthetic = [row for study in work.ridgeless for row in study.table()]
+    rows = (work.real.table(), synthetic, beyond.descent_rows(work.descent), work.growth.rows)
+    return zip(TABLES, rows, strict=True)
 
 
 def figures(work: Job, study: Study) -> Iterator[tuple[str, tuple[int, ...] | None, Draw]]:
@@ -97,7 +133,7 @@ def figures(work: Job, study: Study) -> Iterator[tuple[str, tuple[int, ...] | No
         yield "valence", None, draw
     elif study is work.far:
         yield "far", None, draw
-    else:
+    elif study in work.synthetic:
         noise = study.scenarios[0].description.axes["noise_variance"]
         for d_shared in paper.RISKS.get(noise, ()):
             yield f"risk_d{d_shared}_noise{noise:g}", (d_shared,), draw
@@ -115,7 +151,7 @@ class Agreement(NamedTuple):
 
 def agreement(work: Job) -> Agreement:
     """Compare every mean risk of the synthetic studies with the theory."""
-    rows = [row for study in work.studies[1:] for row in study.table() if row["metric"] in Risks._fields]
+    rows = [row for study in work.ridgeless for row in study.table() if row["metric"] in Risks._fields]
     scores = np.array([(row["mean"] - row["expected"]) / row["stderr"] for row in rows])
     return Agreement(len(scores), float(np.abs(scores).max()), float(np.sqrt(np.mean(scores**2))))
 
