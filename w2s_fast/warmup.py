@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
-    """Call every kernel on tiny inputs; about 25 seconds where nothing is cached, and under one where all is.
+    """Call every kernel on tiny inputs; half a minute where nothing is cached, and under one where all is.
 
     Parameters
     ----------
