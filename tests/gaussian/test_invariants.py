@@ -132,6 +132,7 @@ def test_fits_that_it_does_not_make_are_refused(change):
         simulate(GEOMETRIES["any angles"], **arguments)
 
 
+@pytest.mark.jit_speed
 def test_auto_takes_the_cheaper_method_that_can():
     model = GaussianModel.paper(d_weak=6, d_strong=4, d_shared=2, d_target=9)
     assert method_at(model, 6, 4) == "invariants"

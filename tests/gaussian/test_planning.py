@@ -147,6 +147,7 @@ def share_of_trials(model, n, N, pgr):
 @pytest.mark.parametrize(
     ("axis", "fixed", "pgr", "certainty"), [("N", 60, 0.4, 0.9), ("N", 60, 0.6, 0.5), ("n", 40, 0.6, 0.7)]
 )
+@pytest.mark.jit_speed
 def test_trials_reach_the_wanted_pgr_as_often_as_wanted(small, axis, fixed, pgr, certainty):
     required = required_pseudo_labels if axis == "N" else required_labels
     size = required(small, fixed, pgr=pgr, certainty=certainty)

@@ -13,6 +13,8 @@ from w2s_fast.study import wide_figures
 from w2s_fast.study.tables import write_csv
 from w2s_fast.tasks import beyond
 
+pytestmark = pytest.mark.jit_speed
+
 
 @pytest.fixture(scope="module")
 def growth():
