@@ -23,18 +23,17 @@ PLAIN = ("None", "float", "int", "bool")  # what Numba makes a Python object of 
 
 
 def imported_kernels() -> set[tuple[str, str]]:
-    """(module, function) of all kernels that Python code of the package imports."""
+    """(module, function) of all kernels that Python code of the package imports; GPUs take their sources alone."""
     found = set()
-    for path in PACKAGE.rglob("*.py"):
-        if PACKAGE / "kernels" in path.parents:
-            continue
+    callers = [path for path in PACKAGE.rglob("*.py") if not {PACKAGE / "kernels", PACKAGE / "cuda"} & {*path.parents}]
+    for path in callers:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("w2s_fast.kernels"):
                 found |= {(node.module, alias.name) for alias in node.names}
     modules = {name for module, name in found if module == "w2s_fast.kernels"}
     calls = {
         (f"w2s_fast.kernels.{node.value.id}", node.attr)
-        for path in PACKAGE.rglob("*.py")
+        for path in callers
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules
     }
