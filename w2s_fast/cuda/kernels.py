@@ -64,7 +64,7 @@ class Draws(NamedTuple):
 
 
 OURS: dict[Callable[..., Any], Any] = {}
-_philox32 = device_function(draws.philox32.py_func)  # type: ignore[attr-defined]
+_philox32 = device_function(getattr(draws.philox32, "py_func", draws.philox32))
 
 
 @device_function
