@@ -126,6 +126,7 @@ def test_the_whole_job_on_a_terminal_of_few_signs(monkeypatch, tmp_path):
         {"PYTHONIOENCODING": "latin-1"},
     ],
 )
+@pytest.mark.jit_speed
 def test_every_encoding_and_backend_of_a_notebook_is_borne(changes, files):
     """Titles with pairs of dollars, which are no formulas, included."""
     title = r"from $5 to $7: \frac{$ ü" + "\N{SNOWMAN}"
@@ -442,6 +443,7 @@ def test_plans_from_a_spec_are_exact(capsys, monkeypatch, arguments, words):
     assert all(word in out for word in words)
 
 
+@pytest.mark.jit_speed
 def test_plans_answer_for_trials_too(capsys, monkeypatch):
     arguments = ["plan", *TINY, "--n", "40", "--pgr", "0.1"]
     _, out, _ = run(capsys, *arguments, monkeypatch=monkeypatch)
@@ -453,6 +455,7 @@ def test_plans_answer_for_trials_too(capsys, monkeypatch):
     assert re.search(r"; no N reaches a PGR of 0\.1 in 99\.999 % of trials: the most is", out)
 
 
+@pytest.mark.jit_speed
 def test_a_plan_predicts_the_time_of_a_grid(capsys, monkeypatch):
     arguments = ["plan", *TINY, "--n", "12", "--N", "9,30", "--pgr", "0.1", "--trials", "1000", "--workers", "1"]
     _, out, _ = run(capsys, *arguments, monkeypatch=monkeypatch)
