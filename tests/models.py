@@ -5,7 +5,8 @@ from scipy import stats
 
 from tests import naive
 from w2s_fast import GaussianModel, simulate
-from w2s_fast.gaussian.simulate import Span, run_spans
+from w2s_fast.gaussian.runners import Span
+from w2s_fast.gaussian.simulate import run_spans
 
 RISKS = ("weak", "baseline", "ceiling", "w2s")
 SHAPES = {  # n, N against d_weak = 4, d_strong = 3

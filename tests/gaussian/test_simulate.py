@@ -17,14 +17,15 @@ REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "authors_synthetic_
 
 
 @pytest.mark.jit_speed
-def test_means_agree_with_theory_over_random_models():
+@pytest.mark.parametrize("method", ["wishart", "invariants"])
+def test_means_agree_with_theory_over_random_models(method):
     scores = []
     for model, rng in random_models(200, seed=0):
         # Five rows above the pole, where the risk has a variance, so that a standard error means something.
         n = max(model.d_weak, model.d_strong) + int(rng.integers(6, 50))
         N = model.d_strong + int(rng.integers(6, 50))
         expected = expected_risks(model, n, N)
-        summary = simulate(model, n, N, trials=600, seed=7).summary()
+        summary = simulate(model, n, N, trials=600, seed=7, method=method).summary()
         scores += [
             float((summary[name].mean - getattr(expected, name)) / summary[name].stderr)
             for name in RISKS
@@ -53,7 +54,9 @@ SHAPES = {  # n, N against d_weak = 4, d_strong = 3
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_distribution_is_that_of_drawn_rows(shape, geometry):
-    pvalue, correlation = same_distribution(GEOMETRIES[geometry], *SHAPES[shape], trials=1500, seed=11)
+    pvalue, correlation = same_distribution(
+        GEOMETRIES[geometry], *SHAPES[shape], trials=1500, seed=11, method="wishart"
+    )
     assert pvalue > 1e-5  # of 192 p-values the smallest is about 0.005; below 1e-5 once in 500 runs
     assert correlation < 6.0  # the logs are not quite normal, so Fisher's z spreads a little wider than 1
 
@@ -174,21 +177,22 @@ def test_every_point_agrees_with_the_authors_simulator(sweep):
 
 def test_a_seed_gives_the_same_bits_at_any_number_of_workers_trials_and_points():
     model = random_model(np.random.default_rng(4), r=5, d_weak=3, d_strong=2)
-    whole = simulate(model, [6, 9], 8, trials=37, seed=5, workers=1)
+    whole = simulate(model, [6, 9], 8, trials=37, seed=5, workers=1, method="wishart")
     for workers in (2, 5):
-        again = simulate(model, [6, 9], 8, trials=37, seed=5, workers=workers)
+        again = simulate(model, [6, 9], 8, trials=37, seed=5, workers=workers, method="wishart")
         assert all(np.array_equal(getattr(whole, name), getattr(again, name)) for name in RISKS)
         assert np.array_equal(whole.variance, again.variance)
-    alone = simulate(model, 9, 8, trials=20, seed=5)
+    alone = simulate(model, 9, 8, trials=20, seed=5, method="wishart")
     assert alone.w2s.shape == (20,)
     assert np.array_equal(alone.w2s, whole.w2s[1, :20])
-    other = simulate(model, 9, 8, trials=20, seed=6)
+    other = simulate(model, 9, 8, trials=20, seed=6, method="wishart")
     assert not np.any(alone.w2s == other.w2s)
 
 
-def test_sample_sizes_up_to_two_to_the_62():
+@pytest.mark.parametrize("method", ["wishart", "invariants"])
+def test_sample_sizes_up_to_two_to_the_62(method):
     model = random_model(np.random.default_rng(4), r=5, d_weak=3, d_strong=2)
-    result = simulate(model, 2**62, 2**62, trials=3)
+    result = simulate(model, 2**62, 2**62, trials=3, method=method)
     assert result.weak == pytest.approx(np.full(3, model.rho_weak), rel=1e-6)
     assert result.baseline == pytest.approx(np.full(3, model.rho_strong), rel=1e-6)
 

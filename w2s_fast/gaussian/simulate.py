@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check, _devices
-from w2s_fast._random import key, stream
 from w2s_fast._workers import Workers, ordered_map, require_local
-from w2s_fast.gaussian.coordinates import canonical, geometry, setting
+from w2s_fast.gaussian.coordinates import geometry, setting
 from w2s_fast.gaussian.model import GaussianModel
-from w2s_fast.kernels.invariants.setting import Setting
-from w2s_fast.kernels.trials import RISKS, VALUES, VARIANCE_PARTS, Canonical
+from w2s_fast.gaussian.runners import (
+    Device,
+    DirectTrials,
+    InvariantTrials,
+    MixedTrials,
+    Span,
+    WishartTrials,
+    rows_for_every_fit,
+)
+from w2s_fast.kernels.trials import RISKS, VARIANCE_PARTS
 from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.results.trials import Estimate, StudentVariance, Trials, VarianceParts, estimate_of
 
 Matrix = npt.NDArray[np.float64]
 Method = Literal["auto", "invariants", "wishart", "direct"]
-Device = Literal["cpu", "cuda"]
 # Trials x dimension^3 in a work item: milliseconds, so that threads stay busy and an interrupt is heard.
 CHUNK_WORK = 2**27
 LARGEST_CHUNK = {"invariants": 2**12, "wishart": 2**6, "direct": 2**6}
@@ -122,15 +127,6 @@ def simulate(
     return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed, variance)
 
 
-class Span(NamedTuple):
-    """Trials ``start`` to ``stop - 1`` of the point (n, N)."""
-
-    n: int
-    N: int
-    start: int
-    stop: int
-
-
 def run_spans(
     model: GaussianModel,
     spans: Sequence[Span],
@@ -227,11 +223,7 @@ def require_method(
 
 def _has_rows(model: GaussianModel, n: int, N: int, ridge: float) -> bool:
     """Whether every fit is ridgeless and has a row for each feature."""
-    return ridge == 0 and _rows_for_every_fit(n, N, model.d_weak, model.d_strong)
-
-
-def _rows_for_every_fit(n: int, N: int, d_weak: int, d_strong: int) -> bool:
-    return n >= max(d_weak, d_strong) and N >= d_strong
+    return ridge == 0 and rows_for_every_fit(n, N, model.d_weak, model.d_strong)
 
 
 def _student_variance(parts: list[Moments], shape: tuple[int, ...]) -> StudentVariance:
@@ -240,136 +232,3 @@ def _student_variance(parts: list[Moments], shape: tuple[int, ...]) -> StudentVa
     )
     inherited, reduced, inherited_new, reduced_new = map(Estimate, means, stderrs)
     return StudentVariance(VarianceParts(inherited, reduced), VarianceParts(inherited_new, reduced_new))
-
-
-# What workers run: it pickles plainly, and imports its kernel when called.
-
-
-@dataclass(frozen=True, eq=False)
-class InvariantTrials:
-    """The trials of :mod:`w2s_fast.kernels.invariants`, on the CPU or a device."""
-
-    seed: int
-    device: Device
-    setting: Setting
-
-    def __call__(self, span: Span) -> Matrix:
-        n, N, start, stop = span
-        run_trials = _on_cpu if self.device == _devices.CPU else _devices.trial_runner(self.device)
-        return np.asarray(run_trials(key(self.seed, (n, N)), start, stop - start, n, N, self.setting))
-
-
-def _on_cpu(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: int, setting: Setting) -> Matrix:
-    from w2s_fast.kernels.draws import BUFFER, Draws, short_key
-    from w2s_fast.kernels.invariants.setting import Room, shapes
-    from w2s_fast.kernels.invariants.trial import run_trials
-
-    draws = Draws(short_key(key), np.zeros(2, np.int64), np.zeros(BUFFER, np.uint64))
-    room, out = Room(*map(np.zeros, shapes(setting.tilted.shape[1]))), np.empty((count, VALUES))
-    run_trials(first, float(n), float(N), draws, setting, room, out)
-    return out
-
-
-@dataclass(frozen=True, eq=False)
-class WishartTrials:
-    """Trials by sufficient statistics: risks less what the features cannot see, and the parts of the variance.
-
-    Attributes
-    ----------
-    few : bool or None
-        None where there are plenty of rows for every fit, or there is a ridge.
-    at_scale, hiding : Canonical
-        The model for teachers of fewer rows than features, which depend on the scale of these, and for others.
-    """
-
-    seed: int
-    ridge: float
-    d_weak: int
-    few: bool | None
-    at_scale: Canonical
-    hiding: Canonical
-
-    @classmethod
-    def of(cls, model: GaussianModel, spans: Sequence[Span], seed: int, ridge: float) -> Self:
-        from w2s_fast.kernels.wishart import GRAM_ASPECT
-
-        fewest_n, fewest_N = min(span.n for span in spans), min(span.N for span in spans)
-        many = fewest_n >= model.d_weak and min(fewest_n, fewest_N) >= GRAM_ASPECT * model.d_strong
-        few = None if many or ridge > 0 else True
-        at_scale = canonical(model, ridge > 0 or fewest_n < model.d_weak)
-        return cls(seed, ridge, model.d_weak, few, at_scale, canonical(model, ridge > 0))
-
-    def __call__(self, span: Span) -> Matrix:
-        from w2s_fast.kernels.generator import fields_of
-        from w2s_fast.kernels.wishart import run_trial
-
-        n, N, start, stop = span
-        coordinates = self.at_scale if n < self.d_weak else self.hiding
-        out = np.empty((stop - start, VALUES))
-        for trial, values in zip(range(start, stop), out, strict=True):
-            rng = stream(self.seed, (n, N), trial)
-            run_trial(fields_of(rng), n, N, self.ridge or None, self.few, coordinates, values)
-        return out
-
-
-@dataclass(frozen=True, eq=False)
-class MixedTrials:
-    """By invariants where there are rows for every fit, and else by sufficient statistics."""
-
-    d_weak: int
-    d_strong: int
-    invariants: InvariantTrials
-    wishart: WishartTrials
-
-    def __call__(self, span: Span) -> Matrix:
-        enough = _rows_for_every_fit(span.n, span.N, self.d_weak, self.d_strong)
-        return self.invariants(span) if enough else self.wishart(span)
-
-
-@dataclass(frozen=True, eq=False)
-class DirectTrials:
-    """The same by drawing every row and solving with the features as given."""
-
-    model: GaussianModel
-    seed: int
-    ridge: float
-
-    def __call__(self, span: Span) -> Matrix:
-        n, N, start, stop = span
-        return np.stack([self._trial(stream(self.seed, (n, N), trial), n, N) for trial in range(start, stop)])
-
-    def _draw(self, rng: np.random.Generator, rows: int) -> tuple[Matrix, Matrix, Matrix]:
-        z = rng.standard_normal((rows, self.model.target.size))
-        return z, z @ self.model.target, np.sqrt(self.model.noise_variance) * rng.standard_normal(rows)
-
-    def _fit(self, feature_map: Matrix, z: Matrix, labels: Matrix) -> Matrix:
-        """Latent weights; several label columns at once."""
-        from w2s_fast.linalg.leastsq.min_norm import min_norm
-
-        return feature_map @ min_norm(z @ feature_map, labels, ridge=self.ridge)
-
-    def _trial(self, rng: np.random.Generator, n: int, N: int) -> Matrix:
-        model = self.model
-        z, truth, noise = self._draw(rng, n)
-        z_new, truth_new, noise_new = self._draw(rng, N)
-        teachers = self._fit(model.weak, z, np.column_stack((truth + noise, noise)))
-        students = self._fit(model.strong, z_new, z_new @ teachers)
-        everything = np.vstack((z, z_new)), np.concatenate((truth + noise, truth_new + noise_new))
-        baseline, ceiling = self._fit(model.strong, z, truth + noise), self._fit(model.strong, *everything)
-        fits = teachers[:, 0], baseline, ceiling, students[:, 0]
-        floors = (model.rho_weak, *(model.rho_strong,) * 3)
-        risks = [np.sum((fitted - model.target) ** 2) - floor for fitted, floor in zip(fits, floors, strict=True)]
-        return np.array(risks + self._variance_parts(teachers[:, 1], students[:, 1], z_new))
-
-    def _variance_parts(self, teacher: Matrix, student: Matrix, z_new: Matrix) -> list[Any]:
-        """Of what noise alone makes them say: inherited and reduced on the pseudo-labelled rows, then on new rows."""
-        said = teacher - self.model.strong_features.outside(teacher)
-        added = student - said
-        # Ridgeless, the student repeats what it can represent, and what it adds is uncorrelated with that.
-        uncorrelated = self.ridge == 0 and len(z_new) >= self.model.d_strong
-        parts = []
-        root = np.sqrt(len(z_new))
-        for inherited, rest in ((z_new @ said / root, z_new @ added / root), (said, added)):
-            product = 0.0 if uncorrelated else 2.0 * (inherited @ rest)
-            parts += [inherited @ inherited, rest @ rest + product]
-        return parts

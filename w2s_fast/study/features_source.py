@@ -10,7 +10,8 @@ import numpy as np
 
 from w2s_fast._devices import CPU
 from w2s_fast._workers import Workers
-from w2s_fast.gaussian.simulate import Device, Method
+from w2s_fast.gaussian.runners import Device
+from w2s_fast.gaussian.simulate import Method
 from w2s_fast.probing.data import Rows, Task
 from w2s_fast.probing.design import Design, Points
 from w2s_fast.probing.probe import run_trials

@@ -13,7 +13,8 @@ from w2s_fast import _check
 from w2s_fast._workers import Workers
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
-from w2s_fast.gaussian.simulate import Device, Method, Span, require_device, require_method, run_spans
+from w2s_fast.gaussian.runners import Device, Span
+from w2s_fast.gaussian.simulate import Method, require_device, require_method, run_spans
 from w2s_fast.gaussian.theory import expected_risks, paper_bounds, w2s_variance
 from w2s_fast.kernels.trials import RISKS, VARIANCE_PARTS, Geometry
 from w2s_fast.linalg.files import npz

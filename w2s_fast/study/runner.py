@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from w2s_fast._workers import Workers, count_of, require_local
-from w2s_fast.gaussian.simulate import Device
+from w2s_fast.gaussian.runners import Device
 from w2s_fast.study import store
 from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.progress import progress_bar

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from w2s_fast._devices import CPU
 from w2s_fast._workers import Workers
-from w2s_fast.gaussian.simulate import Device, Method
+from w2s_fast.gaussian.runners import Device
+from w2s_fast.gaussian.simulate import Method
 from w2s_fast.linalg.files.plain import PlainMatrix
 from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.probing.design import Points

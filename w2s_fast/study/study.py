@@ -12,7 +12,8 @@ import numpy as np
 from w2s_fast import _check
 from w2s_fast._devices import CPU, TRIALS
 from w2s_fast._workers import Workers
-from w2s_fast.gaussian.simulate import Device, Method
+from w2s_fast.gaussian.runners import Device
+from w2s_fast.gaussian.simulate import Method
 from w2s_fast.study import runner, store
 from w2s_fast.study.base import BaseStudy, PathLike
 from w2s_fast.study.database import StudyFileError, require_no_logs

@@ -137,6 +137,36 @@ def hidden_residuals(
     return triangle(out, rows, last - features)
 
 
+@small_kernel
+def fit_beside_block(
+    draws: Draws,
+    rest: float,
+    block: float,
+    height: int,
+    features: int,
+    last: int,
+    A: Matrix,
+    B: Matrix,
+    T: Matrix,
+    X: Matrix,
+    Y: Matrix,
+) -> None:
+    """Least squares of labels in X, upper triangular, on its first columns, and on a block of others that B sees (L3).
+
+    The weights on the first columns are the last columns of Y; what is left to the block is for ``hidden_residuals``.
+    """
+    if block > 0.0:
+        own = haar_split(draws, rest, block, height, A, B, T)
+        solve_upper(T, height, X, TEACHER, last)
+        multiply_upper(A, own, height, X, TEACHER, last, Y)
+        triangle(Y, own, last)
+    else:
+        for i in range(features):
+            for j in range(last):
+                Y[i, j] = X[i, j]
+    solve_upper(Y, features, Y, features, last)
+
+
 @part
 def teacher_fit(
     draws: Draws,
@@ -162,16 +192,7 @@ def teacher_fit(
         return 0
     teacher_columns(height, setting, Y, X)
     height = triangle(X, height, last)
-    if unknown > 0.0:
-        own = haar_split(draws, rows - unknown, unknown, height, A, B, T)
-        solve_upper(T, height, X, TEACHER, last)
-        multiply_upper(A, own, height, X, TEACHER, last, Y)
-        triangle(Y, own, last)
-    else:
-        for i in range(features):
-            for j in range(last):
-                Y[i, j] = X[i, j]
-    solve_upper(Y, features, Y, features, last)
+    fit_beside_block(draws, rows - unknown, unknown, height, features, last, A, B, T, X, Y)
     for i in range(features):
         errors[i, TEACHER], errors[i, NOISE] = Y[i, features], Y[i, features + 1]
     if unknown == 0.0:

@@ -4,7 +4,7 @@ import math
 
 from w2s_fast._jit import Matrix, Vector, part
 from w2s_fast.kernels.draws import Draws, next_chi, staircase
-from w2s_fast.kernels.invariants.labelled import haar_split, hidden_residuals, weights_on_block
+from w2s_fast.kernels.invariants.labelled import fit_beside_block, hidden_residuals, weights_on_block
 from w2s_fast.kernels.invariants.setting import (
     ACROSS,
     ALONG,
@@ -16,7 +16,7 @@ from w2s_fast.kernels.invariants.setting import (
     TEACHER,
     Setting,
 )
-from w2s_fast.kernels.small import divide_by_root, inner, multiply_by_root, multiply_upper, solve_upper, triangle
+from w2s_fast.kernels.small import divide_by_root, inner, multiply_by_root, triangle
 
 # Rows of ``said``: outside V_s, the truth, the teachers, and two unit directions that span what these say.
 TRUTH, LABEL_SAID, NOISE_SAID, UNIT_ALONG, UNIT_ACROSS = range(5)
@@ -152,21 +152,13 @@ def ceiling_fit(
 
     Returns their length on the axes of V_s that no other fit knows of (L3, L4).
     """
-    axes, unknown = setting.inside, setting.strong_only - 1.0 - FRESH
+    axes, unknown = setting.inside, max(setting.strong_only - 1.0 - FRESH, 0.0)
     last = axes + 1
     height = triangle(X, height, last)
-    if unknown > 0.0:
-        own = haar_split(draws, rows - unknown, unknown, height, A, B, T)
-        solve_upper(T, height, X, TEACHER, last)
-        multiply_upper(A, own, height, X, TEACHER, last, Y)
-    else:
-        for i in range(axes):
-            for j in range(last):
-                Y[i, j] = X[i, j]
-    solve_upper(Y, axes, Y, axes, last)
+    fit_beside_block(draws, rows - unknown, unknown, height, axes, last, A, B, T, X, Y)
     for i in range(axes):
         weights[CEIL, i] = Y[i, axes]
-    if unknown <= 0.0:
+    if unknown == 0.0:
         return 0.0
     left = hidden_residuals(B, unknown, height, X, axes, last, Y, A)
     return (abs(A[0, 0]) if left > 0 else 0.0) / next_chi(draws, rows - unknown + 1.0)
