@@ -137,7 +137,7 @@ def hidden_residuals(
     return triangle(out, rows, last - features)
 
 
-@small_kernel
+@part
 def fit_beside_block(
     draws: Draws,
     rest: float,
