@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-# SciPy's quantiles of F go wrong from some 1e15 degrees of freedom on; there chi2 is as good as F.
+# SciPy's quantiles of beta primes go wrong from some 1e17 degrees of freedom on; there chi2 is as good as a ratio.
 LARGEST_FREEDOM = 1e13
 NEIGHBOURHOOD = 0.01  # A quantile is looked for between those of the sample that are so much lower and higher.
 
@@ -48,14 +48,18 @@ class Law(Protocol):
 
 
 def scaled_f(loc: float, scale: float, d: int, freedom: float) -> Law:
-    """Law of loc + scale |g|^2 / chi2_freedom, g ~ N(0, I_d): a scaled F, its limit chi2, or a point."""
+    """Law of loc + scale |g|^2 / chi2_freedom, g ~ N(0, I_d): a scaled F, its limit chi2, or a point.
+
+    The scaled F comes as a beta prime, which it is. Before version 1.16 SciPy's F has six digits at 1e12 degrees of
+    freedom, and its beta prime fourteen.
+    """
     from scipy import stats
 
     if scale == 0.0 or d == 0 or math.isinf(freedom):
         return PointMass(loc)
     if freedom > LARGEST_FREEDOM:
         return stats.chi2(d, loc=loc, scale=scale / freedom)
-    return stats.f(d, freedom, loc=loc, scale=scale * d / freedom)
+    return stats.betaprime(0.5 * d, 0.5 * freedom, loc=loc, scale=scale)
 
 
 @dataclass(frozen=True)

@@ -173,11 +173,12 @@ def _chi2(freedom: float, uniform: Array) -> Array:
 
 def ratio_quantiles(d: int, freedom: float, uniform: Array) -> Array:
     """Quantiles of |g|^2 / chi2_freedom, g ~ N(0, I_d)."""
-    from scipy.special import fdtri
+    from scipy.stats import betaprime
 
     if freedom > LARGEST_FREEDOM:
         return _chi2(d, uniform) / freedom
-    return fdtri(d, freedom, uniform) * (d / freedom)
+    quantiles: Array = betaprime.ppf(uniform, 0.5 * d, 0.5 * freedom)
+    return quantiles
 
 
 def _cosine(d: int, uniform: Array) -> Array:
@@ -208,12 +209,13 @@ def chance_by_spread(scalars: Scalars, excess: float | Array, d: int, freedom: f
 
 def _share_of_ratio(d: int, freedom: float, x: Array) -> Array:
     """Probability that |g|^2 / chi2_freedom is at most x."""
-    from scipy.special import chdtr, fdtr
+    from scipy.special import chdtr
+    from scipy.stats import betaprime
 
     share = np.zeros_like(x)
     some = x > 0.0  # often few, and each takes some 0.3 us
     many_rows = freedom > LARGEST_FREEDOM
-    share[some] = chdtr(d, x[some] * freedom) if many_rows else fdtr(d, freedom, x[some] * (freedom / d))
+    share[some] = chdtr(d, x[some] * freedom) if many_rows else betaprime.cdf(x[some], 0.5 * d, 0.5 * freedom)
     return share
 
 
