@@ -119,7 +119,7 @@ def simulate(
     how: dict[str, Any] = {"seed": seed, "method": method, "ridge": ridge, "device": device, "workers": workers}
     for point, start, block in run_spans(model, spans, **how):
         risks[point, start : start + len(block)] = block[:, RISKS]
-        parts[point].update(block[:, VARIANCE_PARTS])
+        parts[point].merge(Moments.of_few(block[:, VARIANCE_PARTS]))
         if progress is not None:
             progress(point * trials + start + len(block), len(spans) * trials)
     weak, baseline, ceiling, w2s = np.moveaxis(risks.reshape(*labelled.shape, trials, 4), -1, 0).copy()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast._jit import Matrix, Vector, inlined, small_kernel
+from w2s_fast._jit import Matrix, Vector, inlined, small_kernel, vector_kernel
 from w2s_fast.kernels.philox import DROPPED_BITS, HALF_WORD, LOW, MIDDLE, ROUNDS, ULP
 
 TAKEN, TRIAL = 0, 1  # places of ``at``
@@ -73,7 +73,7 @@ def philox32(
     return (c1 << HALF_WORD) | c0, (c3 << HALF_WORD) | c2
 
 
-@small_kernel
+@vector_kernel
 def refill(key: tuple[np.uint64, np.uint64], trial: int, taken: int, words: npt.NDArray[np.uint64]) -> None:
     """Make the next words; ``taken`` is a multiple of their number."""
     first, trial_low, trial_high = taken // 2, np.uint64(trial) & LOW, np.uint64(trial) >> HALF_WORD
