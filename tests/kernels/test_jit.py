@@ -24,8 +24,7 @@ def test_what_an_inlined_function_calls_stays_a_function():
     caller = small_kernel(lambda values: between(values) + between(values[1:]))
     caller(np.arange(4.0))
     (code,) = caller.inspect_llvm().values()
-    defined = re.findall(r"^define .*?(?=\()", code, re.MULTILINE)
-    assert any("summed" in name for name in defined)
+    assert re.search("^define .*summed", code, re.MULTILINE)
 
 
 @pytest.mark.parametrize("collects", [True, False])
