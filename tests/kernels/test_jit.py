@@ -3,10 +3,11 @@
 import gc
 import re
 
+import numba
 import numpy as np
 import pytest
 
-from w2s_fast._jit import inlined, small_kernel, vector_kernel
+from w2s_fast._jit import UNCOUNTED, inlined, small_kernel
 
 pytestmark = pytest.mark.jit_speed  # as Python there is nothing to compile
 
@@ -19,12 +20,12 @@ def summed(values, power):
 
 
 def test_what_an_inlined_function_calls_stays_a_function():
-    called = vector_kernel(summed)
+    called = numba.njit(**UNCOUNTED)(summed)  # not from a file, where it would be as an earlier run compiled it
     between = inlined(lambda values: called(values, 3) + called(values, 5))
     caller = small_kernel(lambda values: between(values) + between(values[1:]))
     caller(np.arange(4.0))
     (code,) = caller.inspect_llvm().values()
-    assert re.search("^define .*summed", code, re.MULTILINE)
+    assert re.search(r"call .*summed", code)
 
 
 @pytest.mark.parametrize("collects", [True, False])
