@@ -90,6 +90,11 @@ def kernel(function: F) -> F:
     return _compiled(function, OPTIONS)
 
 
+def calling_kernel(function: F) -> F:
+    """The same for a function that leaves the work to others, as LAPACK: in shorter code, which is compiled sooner."""
+    return _compiled(function, OPTIONS | {"pipeline_class": _CompactCompiler})
+
+
 def vector_kernel(function: F) -> F:
     """The same for a function that makes no array, and whose loops are for vector registers."""
     return _compiled(function, UNCOUNTED)

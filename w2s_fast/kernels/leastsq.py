@@ -5,7 +5,7 @@ import numpy.typing as npt
 import scipy.linalg.cython_blas
 import scipy.linalg.cython_lapack  # noqa: F401  Numba would import both within a kernel, where Ctrl-C ends the process
 
-from w2s_fast._jit import Matrix, Vector, kernel
+from w2s_fast._jit import Matrix, Vector, calling_kernel, kernel
 
 Stack = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -15,13 +15,21 @@ SMALLEST_SQUARE = 1e-200  # of the length of a column: of shorter ones products 
 LARGEST_SQUARE = 1e200  # and of longer ones they overflow, with labels between the roots of both
 
 
-@kernel
+@calling_kernel
 def cholesky(gram: Matrix) -> tuple[Matrix, bool]:
     """Lower factor L, gram = L L', and whether ``gram`` is positive definite to working precision."""
     try:
         return np.linalg.cholesky(gram), True  # type: ignore[return-value]  # float64 in, float64 out
     except Exception:  # the only kind that compiled code can catch
         return gram, False
+
+
+@kernel
+def copy_into(out: Matrix, source: Matrix) -> None:
+    """What ``out[:] = source`` does: for its messages Numba compiles functions of strings, which takes a second."""
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            out[i, j] = source[i, j]
 
 
 @kernel
@@ -42,7 +50,7 @@ def solve_gram(lower: Matrix, vector: Vector) -> None:
             vector[j] -= weight * row[j]
 
 
-@kernel
+@calling_kernel
 def solve_scaled(lower: Matrix, scale: Vector, vector: Vector) -> None:
     """Overwrite ``vector`` with D (L L')^-1 D times it, D = diag(scale)."""
     vector *= scale
@@ -50,16 +58,16 @@ def solve_scaled(lower: Matrix, scale: Vector, vector: Vector) -> None:
     vector *= scale
 
 
-@kernel
+@calling_kernel
 def solve_columns(lower: Matrix, scale: Vector, rhs: Matrix) -> None:
     """Overwrite the columns of ``rhs`` (d, k) with D (L L')^-1 D times them."""
     columns = rhs.T.copy()
     for k in range(columns.shape[0]):
         solve_scaled(lower, scale, columns[k])
-    rhs[:] = columns.T
+    copy_into(rhs, columns.T)
 
 
-@kernel
+@calling_kernel
 def inverse_norm(lower: Matrix, scale: Vector) -> float:
     """Estimate the 1-norm of D (L L')^-1 D from below: Hager's method as LAPACK's xLACON (Higham 2002, alg. 15.1)."""
     d = lower.shape[0]
@@ -96,7 +104,7 @@ def largest_column_sum(matrix: Matrix) -> float:
     return norm
 
 
-@kernel
+@calling_kernel
 def factor_scaled(gram: Matrix, ridge: float, lower: Matrix, scale: Vector) -> float:
     """Reciprocal condition of D (gram + ridge I) D, 0 where it has no Cholesky factor.
 
@@ -118,12 +126,12 @@ def factor_scaled(gram: Matrix, ridge: float, lower: Matrix, scale: Vector) -> f
     factor, definite = cholesky(scaled)
     if not definite:
         return 0.0
-    lower[:] = factor
+    copy_into(lower, factor)
     condition = largest_column_sum(scaled) * inverse_norm(lower, np.ones(d))
     return 1.0 / condition if condition < np.inf else 0.0
 
 
-@kernel
+@calling_kernel
 def gram_fit(X: Matrix, Xt: Matrix, Y: Matrix, lower: Matrix, scale: Vector, ridge: float) -> Matrix:
     """Solve by the factor of X'X + ridge (tall) or XX' + ridge (wide), refined once."""
     if X.shape[0] >= X.shape[1]:
@@ -140,7 +148,7 @@ def gram_fit(X: Matrix, Xt: Matrix, Y: Matrix, lower: Matrix, scale: Vector, rid
     return coef + np.dot(Xt, correction)
 
 
-@kernel
+@calling_kernel
 def clears_cutoff(
     gram: Matrix, lower: Matrix, scale: Vector, gram_rcond: float, ridge: float, rcond: float, margin: float
 ) -> bool:
@@ -168,7 +176,7 @@ def moderate(columns: Matrix) -> bool:
     return True
 
 
-@kernel
+@calling_kernel
 def gram_stack(
     X: Stack, Y: Stack, rcond: float, ridge: float, limit: float, margin: float, coef: Stack, safe: Flags
 ) -> None:
@@ -185,10 +193,10 @@ def gram_stack(
         safe[b] = gram_rcond > limit and clears_cutoff(gram, lower, scale, gram_rcond, ridge, rcond, margin)
         safe[b] = safe[b] and moderate(Y[b])
         if safe[b]:
-            coef[b] = gram_fit(X[b], Xt, Y[b], lower, scale, ridge)
+            copy_into(coef[b], gram_fit(X[b], Xt, Y[b], lower, scale, ridge))
 
 
-@kernel
+@calling_kernel
 def svd_stack(X: Stack, Y: Stack, relative: float, stored: float, ridge: float, coef: Stack, solved: Flags) -> None:
     """Solve every problem of a moderate scale by singular values, cut as :mod:`w2s_fast.linalg.leastsq.policy` says."""
     for b in range(X.shape[0]):
@@ -205,6 +213,6 @@ def svd_stack(X: Stack, Y: Stack, relative: float, stored: float, ridge: float, 
             if s[i] > max(relative * s[0], blur):
                 filters[i] = 1.0 / (s[i] + ridge / s[i])
         if wide:
-            coef[b] = np.dot(left, filters.reshape(-1, 1) * np.dot(right, Y[b]))
+            copy_into(coef[b], np.dot(left, filters.reshape(-1, 1) * np.dot(right, Y[b])))
         else:
-            coef[b] = np.dot(right.T.copy(), filters.reshape(-1, 1) * np.dot(left.T.copy(), Y[b]))
+            copy_into(coef[b], np.dot(right.T.copy(), filters.reshape(-1, 1) * np.dot(left.T.copy(), Y[b])))

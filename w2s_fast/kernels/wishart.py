@@ -24,7 +24,7 @@ no direction can hide: scales matter then, and the teacher is fitted as it stand
 import numpy as np
 from numpy.random import Generator
 
-from w2s_fast._jit import Matrix, Vector, kernel, part
+from w2s_fast._jit import Matrix, Vector, calling_kernel, kernel, part
 from w2s_fast.kernels.generator import Fields, generator_at
 from w2s_fast.kernels.leastsq import cholesky, solve_gram, solve_lower
 from w2s_fast.kernels.trials import (
@@ -122,7 +122,7 @@ def ridge_fit(rows: Matrix, labels: Vector, root: Matrix, ridge: float) -> Vecto
     return np.dot(root, weights)
 
 
-@kernel
+@calling_kernel
 def fit_error(
     rows: Matrix,
     unexplained: Vector,
@@ -160,7 +160,7 @@ def labelled_rows(rng: Generator, n: int, hidden: int, kept: int, rest: int) -> 
     return X, own_rows, hidden_rows
 
 
-@kernel
+@calling_kernel
 def teacher_fit(
     X: Matrix,
     labels: Vector,
@@ -224,7 +224,7 @@ def said_inside(weights: Vector, cos: Vector, touching: int, strong: int) -> Vec
     return said
 
 
-@kernel
+@calling_kernel
 def run_trial(
     fields: Fields,
     n: int,
