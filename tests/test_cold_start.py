@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from w2s_fast.gaussian.runners import InvariantTrials, Span, WishartTrials
 from w2s_fast.probing.data import Task
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.probe import ProbeTrials
+from w2s_fast.warmup import compiling_few_rows_and_ridge
 
 pytestmark = pytest.mark.jit_speed
 PACKAGE = Path(w2s_fast.__file__).parent
@@ -181,3 +183,20 @@ IndexDataCacheFile._open_for_write = full
 def test_a_full_disk_keeps_nothing_and_compiles(tmp_path):
     assert "[1. 1. 1.]" in output(python(FULL_DISK + UPDATE.format("float64"), NUMBA_CACHE_DIR=str(tmp_path)))
     assert not list(tmp_path.rglob("*.nbc"))
+
+
+def test_another_process_compiles_what_it_is_asked_to(warm, monkeypatch):
+    started = []
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", lambda command, **options: started.append(command) or Mock())
+        with compiling_few_rows_and_ridge():
+            pass
+    environment = os.environ | {"NUMBA_CACHE_DIR": warm, "PYTHONPATH": str(PACKAGE.parent)}
+    subprocess.run(started[0], check=True, env=environment, timeout=HANG)
+
+
+def test_nothing_depends_on_another_process(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/no/python")
+    with compiling_few_rows_and_ridge():
+        ran = True
+    assert ran

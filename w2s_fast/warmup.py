@@ -6,7 +6,10 @@ fits of plenty of rows and of few.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +35,28 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
         step()
     if progress is not None:
         progress(len(steps), len(steps))
+
+
+@contextmanager
+def compiling_few_rows_and_ridge() -> Iterator[None]:
+    """Meanwhile compile in another process what trials of few rows and of ridge take, since compiling fills one core.
+
+    It is for the cache: who comes too early compiles the same, and where there is no other process all goes on as well.
+    """
+    steps = _simulation_of_few_rows, _ridge_simulation, _moments
+    calls = "; ".join(f"warmup.{step.__name__}()" for step in steps)
+    command = [sys.executable or "python", "-P", "-c", f"from w2s_fast import warmup; {calls}"]
+    nowhere = subprocess.DEVNULL
+    try:
+        process = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _rows(dtype: npt.DTypeLike = np.float64) -> npt.NDArray[np.floating]:

@@ -37,12 +37,14 @@ def reproduce(
     from w2s_fast.study.ownership import require_ours
     from w2s_fast.study.progress import progress_bar
     from w2s_fast.tasks import reproduce as task
+    from w2s_fast.warmup import compiling_few_rows_and_ridge
 
     started = time.perf_counter()
     require_figures_in(out)
     job = task.job(trials=trials, seed=seed, quick=quick)
     require_ours((out / name for name in task.files(job)), overwrite)
-    task.run(job, lambda title: progress_bar(title, not quiet), workers)
+    with compiling_few_rows_and_ridge():
+        task.run(job, lambda title: progress_bar(title, not quiet), workers)
     paths = list(task.write(job, out, started))
     seconds = time.perf_counter() - started
     agreement = task.agreement(job)
