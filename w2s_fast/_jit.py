@@ -106,8 +106,11 @@ def small_kernel(function: F) -> F:
 
 
 def inlined(function: F) -> F:
-    """Compile such a function into every place that calls it: a few instructions, which a call would double."""
-    return cast(F, numba.njit(**COMPACT | {"forceinline": True})(function))
+    """Compile such a function into every kernel that calls it: a few instructions, which a call would double.
+
+    Python cannot call it, which would want code of its own.
+    """
+    return cast(F, numba.njit(**COMPACT | {"forceinline": True, "no_cpython_wrapper": True})(function))
 
 
 def _compiled(function: F, options: dict[str, Any]) -> F:

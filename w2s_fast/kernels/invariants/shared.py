@@ -70,7 +70,7 @@ def draw_contrasts(
                 for j in range(i + 1):
                     value += T[j, i] * below[j, k]
                 below[i, k] = value
-        solve_lower(A, other, below, 0, ALONG)
+        solve_lower(A, other, below, TEACHER, ALONG)
     for i in range(other):
         for k in range(ALONG, CEIL):
             below[i, k] = 0.0
