@@ -31,6 +31,8 @@ class _Compiler(CompilerBase):  # type: ignore[misc]  # Numba has no types
     Looking for one takes a tenth of the time.
     """
 
+    lowering = NativeLowering
+
     def compile_extra(self, func: Any) -> Any:
         collects = gc.isenabled()
         gc.disable()
@@ -42,6 +44,7 @@ class _Compiler(CompilerBase):  # type: ignore[misc]  # Numba has no types
 
     def define_pipelines(self) -> list[PassManager]:
         pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        pipeline.passes = [(self.lowering if step is NativeLowering else step, name) for step, name in pipeline.passes]
         pipeline.finalize()
         return [pipeline]
 
@@ -64,13 +67,7 @@ class _CompactLowering(NativeLowering):  # type: ignore[misc]
 
 
 class _CompactCompiler(_Compiler):
-    def define_pipelines(self) -> list[PassManager]:
-        pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        pipeline.passes = [
-            (_CompactLowering if step is NativeLowering else step, name) for step, name in pipeline.passes
-        ]
-        pipeline.finalize()
-        return [pipeline]
+    lowering = _CompactLowering
 
 
 OPTIONS: dict[str, Any] = {
