@@ -18,7 +18,8 @@ import numpy.typing as npt
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.lowering import Lower
-from numba.core.typed_passes import NativeLowering
+from numba.core.typed_passes import NativeLowering, NopythonRewrites
+from numba.core.untyped_passes import InlineClosureLikes
 
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
@@ -32,6 +33,7 @@ class _Compiler(CompilerBase):  # type: ignore[misc]  # Numba has no types
     """
 
     lowering = NativeLowering
+    skipped: tuple[type, ...] = ()
 
     def compile_extra(self, func: Any) -> Any:
         collects = gc.isenabled()
@@ -44,7 +46,8 @@ class _Compiler(CompilerBase):  # type: ignore[misc]  # Numba has no types
 
     def define_pipelines(self) -> list[PassManager]:
         pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        pipeline.passes = [(self.lowering if step is NativeLowering else step, name) for step, name in pipeline.passes]
+        steps = [(step, name) for step, name in pipeline.passes if step not in self.skipped]
+        pipeline.passes = [(self.lowering if step is NativeLowering else step, name) for step, name in steps]
         pipeline.finalize()
         return [pipeline]
 
@@ -70,6 +73,12 @@ class _CompactCompiler(_Compiler):
     lowering = _CompactLowering
 
 
+class _LoopCompiler(_CompactCompiler):
+    """For functions without closures and without arithmetic of whole arrays, which nobody then needs to look for."""
+
+    skipped = InlineClosureLikes, NopythonRewrites
+
+
 OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
@@ -79,7 +88,7 @@ OPTIONS: dict[str, Any] = {
 }
 # For functions that make no arrays: references to those they are given need no count, which would take half the time.
 UNCOUNTED: dict[str, Any] = OPTIONS | {"_nrt": False}
-COMPACT: dict[str, Any] = UNCOUNTED | {"pipeline_class": _CompactCompiler}
+COMPACT: dict[str, Any] = UNCOUNTED | {"pipeline_class": _LoopCompiler}
 
 
 def kernel(function: F) -> F:

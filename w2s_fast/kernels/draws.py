@@ -167,7 +167,7 @@ def staircase(draws: Draws, rows: float, columns: int, out: Matrix) -> int:
 
     Writes the rows that are not zero, at most one a column, and returns their number.
     """
-    height = int(min(rows, columns))
+    height = int(min(rows, float(columns)))
     for i in range(height):
         for j in range(i):
             out[i, j] = 0.0
