@@ -12,7 +12,8 @@ import w2s_fast
 PACKAGE = Path(w2s_fast.__file__).parent
 LAYERS = [
     ("_blas", "_cached", "_check", "_cores", "_devices", "_files", "_fork", "_jit", "_random", "_text"),
-    ("_threads", "_workers"),
+    ("_machine", "_threads"),
+    ("_workers",),
     ("kernels",),
     ("linalg",),
     ("linalg.files",),
@@ -30,6 +31,7 @@ APART = ("gaussian", "probing")  # neither knows the other
 TOP = ("cli", "cuda", "scale")  # may import everything below, and not one another
 OWNERS = {
     "dask": "scale.py",
+    "distributed": "scale.py",
     "numba.cuda": "cuda/_shim.py",
     "numba_cuda": "cuda/_shim.py",
     "cupy": "cuda/_shim.py",

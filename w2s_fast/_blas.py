@@ -34,6 +34,12 @@ def _libraries() -> list[Any]:
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
+def kernels() -> str:
+    """Names of the libraries and of the kernels that they picked for this processor."""
+    found = (f"{library.internal_api} {getattr(library, 'architecture', None) or '?'}" for library in _libraries())
+    return ", ".join(sorted(set(found)))
+
+
 class _Hold(io.IOBase):
     """Calls ``release`` when it is left or forgotten; IOBase, whose methods are C, does so by its ``close``."""
 

@@ -154,7 +154,8 @@ def workers(value: Any) -> Any:
     if hasattr(value, "__index__"):
         return integer(value, "workers", minimum=1, maximum=1024)
     raise ArgumentError(
-        f"workers must be a number of threads or have submit, as pools of concurrent.futures, got {value!r}"
+        f"workers must be a number of threads or have submit, as pools of concurrent.futures and clients of Dask, "
+        f"got {value!r}"
     )
 
 

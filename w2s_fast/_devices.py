@@ -1,4 +1,4 @@
-"""Devices other than the CPU: which module serves one, loaded when the device is asked for.
+"""Devices other than the CPU, and clusters: which module serves one, loaded when it is asked for.
 
 The one place where lower layers reach a higher one. It names modules, as ``w2s_fast/__init__`` names the public ones,
 and imports none by itself, so that who stays on the CPU never loads them.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes
 import importlib
 import platform
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 CPU = "cpu"
 TRIALS = {"cuda": "w2s_fast.cuda.trials"}  # modules with run_trials, as w2s_fast.gaussian.simulate calls it
+CLUSTERS = {"distributed": "w2s_fast.scale"}  # modules with pool, by the package of what callers hold
 
 
 def trial_runner(device: str) -> Any:
@@ -20,6 +22,17 @@ def trial_runner(device: str) -> Any:
     module = importlib.import_module(TRIALS[device])
     module.array_library()
     return module.run_trials
+
+
+def cluster(workers: Any) -> Any:
+    """The pool of a cluster's client; None for what is no such client."""
+    module = CLUSTERS.get(type(workers).__module__.partition(".")[0])
+    return None if module is None else importlib.import_module(module).pool(workers)
+
+
+def connected(address: str) -> AbstractContextManager[Any]:
+    """A client of the scheduler at an address; RuntimeError in one line where there is none, or no Dask."""
+    return importlib.import_module(CLUSTERS["distributed"]).connected(address)
 
 
 class Driver(NamedTuple):

@@ -7,7 +7,7 @@ cache on the source file of a kernel alone: after editing a kernel that another 
 """
 
 import gc
-import os
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar, cast
@@ -165,13 +165,14 @@ class _OwnNames(str):
 
     Numba 0.68 numbers the files of a cache by what its index holds when it looks. Two processes that compile at once
     for different types may choose the same number, and the index then sends one type to the code of the other. With
-    names of their own they can only lose an entry, which is compiled again.
+    names of their own they can only lose an entry, which is compiled again. Nodes that share a disk may have the same
+    process number too, hence chance.
     """
 
     __slots__ = ()
 
     def format(self, *args: Any, **fields: Any) -> str:
-        return f"{super().format(*args, **fields).removesuffix('.nbc')}-{os.getpid()}.nbc"
+        return f"{super().format(*args, **fields).removesuffix('.nbc')}-{secrets.token_hex(8)}.nbc"
 
 
 def part(function: F) -> F:

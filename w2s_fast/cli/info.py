@@ -38,7 +38,7 @@ def info(as_json: bool) -> None:
 def gather() -> dict[str, Any]:
     """Collect what there is to tell."""
     from w2s_fast._cores import threads_and_reason
-    from w2s_fast.study.tables import versions
+    from w2s_fast._machine import versions
 
     threads, reason = threads_and_reason()
     optional = ("click", "rich", "matplotlib", "pandas")

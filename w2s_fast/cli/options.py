@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -156,6 +157,20 @@ def trials_option(command: Command) -> Command:
 def workers_option(command: Command) -> Command:
     """--workers."""
     return click.option("--workers", type=click.IntRange(1, 1024), help="Threads; one a core by default.")(command)
+
+
+@contextmanager
+def workers_of(options: dict[str, Any]) -> Iterator[Any]:
+    """Yield a number of threads, or a client of the scheduler that was named."""
+    if options.get("scheduler") is None:
+        yield options["workers"]
+        return
+    if options["workers"] is not None:
+        raise click.UsageError("--workers are threads of this machine: leave them out beside --scheduler")
+    from w2s_fast._devices import connected
+
+    with connected(options["scheduler"]) as client:
+        yield client
 
 
 def seed_option(command: Command) -> Command:

@@ -17,6 +17,7 @@ from w2s_fast.cli.options import (
     source_of,
     source_options,
     trials_option,
+    workers_of,
     workers_option,
 )
 from w2s_fast.cli.output import say
@@ -28,6 +29,7 @@ from w2s_fast.cli.output import say
 @trials_option
 @seed_option
 @workers_option
+@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster that runs the trials, in place of threads.")
 @click.option(
     "--method",
     type=click.Choice(["auto", "invariants", "wishart", "direct"]),
@@ -55,6 +57,7 @@ def sweep(**options: Any) -> None:
     Examples:
       w2s-fast sweep --n 2000 --N log:1e3:1e12:10 --d-shared 10,50,90 --out far.sqlite
       w2s-fast sweep --n lin:400:4000:20 --N 4000 --noise-variance 0.01,0.1 --trials 400
+      w2s-fast sweep --n 2000 --N 1e6 --trials 10000000 --scheduler tcp://node1:8786
       w2s-fast sweep --task valence --n 600 --N lin:600:6000:12 --out valence.sqlite
       w2s-fast sweep --weak w.npy --strong s.npy --labels y.npy --n 500 --N 1000,4000 --test 0.3
     """  # noqa: D301  click wants the character
@@ -76,7 +79,8 @@ def run_study(options: dict[str, Any], source: Any, axes: dict[str, Any]) -> Non
         path=options["out"],
         keep_trials=options.get("keep_trials", False),
     )
-    study.run(progress=not options["quiet"], device=options.get("device", "cpu"), workers=options["workers"])
+    with workers_of(options) as workers:
+        study.run(progress=not options["quiet"], device=options.get("device", "cpu"), workers=workers)
     if options["as_json"]:
         print_json(study.describe())
     elif not options["quiet"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check, _devices
-from w2s_fast._workers import Workers, ordered_map, require_local
+from w2s_fast._workers import Lost, Workers, DeadWorkersError, ordered_map, require_local
 from w2s_fast.gaussian.coordinates import geometry, setting
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.runners import (
@@ -77,8 +78,9 @@ def simulate(
         ``"cuda"`` runs ``method="invariants"`` on the current NVIDIA GPU (needs the extra ``cuda13``): the trials of
         the CPU to rounding, and the same bits whenever they are run again there.
     workers : int or pool, optional
-        Threads; by default one a core. Or whatever has ``submit`` as :mod:`concurrent.futures` has it, such as
-        ``ProcessPoolExecutor`` and the pools of loky and mpi4py: trials are the same. A GPU is fed by this process.
+        Threads; by default one a core. Or a client of Dask (the extra ``dask``), or whatever has ``submit`` as
+        :mod:`concurrent.futures` has it, such as ``ProcessPoolExecutor`` and the pools of loky and mpi4py: trials are
+        the same. A GPU is fed by this process.
     progress : callable, optional
         Called with (trials done, trials in all) as they come in.
 
@@ -93,7 +95,10 @@ def simulate(
         Sample sizes or trials below 1, an unknown method, more than 10 million rows for ``"direct"``, ridge or too
         few rows for ``"invariants"``.
     RuntimeError
-        What ``device="cuda"`` misses on this machine, in one line.
+        What ``device="cuda"`` misses on this machine, in one line; trials of which the workers of a cluster died, when
+        all others are done; workers of different versions or BLAS kernels.
+    ConnectionError
+        The scheduler of a cluster is gone.
 
     Examples
     --------
@@ -155,15 +160,34 @@ def run_spans(
         for index, (span, name) in enumerate(zip(spans, methods, strict=True))
         for start in range(span.start, span.stop, steps[name])
     ]
-    floors = [model.rho_weak, *(model.rho_strong,) * 3]
-    blocks = ordered_map(run_span, (chunk for _, chunk in chunks), workers if device == _devices.CPU else 1)
+    floors, died = [model.rho_weak, *(model.rho_strong,) * 3], dict[int, str]()
+    sent: deque[tuple[int, Span]] = deque()
+
+    def wanted() -> Iterator[Span]:
+        """Chunks of spans that can still be whole."""
+        for index, chunk in chunks:
+            if index not in died:
+                sent.append((index, chunk))
+                yield chunk
+
+    blocks = ordered_map(run_span, wanted(), workers if device == _devices.CPU else 1)
     try:
-        for (index, chunk), block in zip(chunks, blocks, strict=True):
-            values = block.copy()  # a pool may keep its own, and hand it out again
-            values[:, RISKS] += floors
-            yield index, chunk.start, values
+        for block in blocks:
+            index, chunk = sent.popleft()
+            if isinstance(block, Lost):
+                died[index] = f"{_said(chunk)}: {block.reason}"
+            elif index not in died:
+                values = block.copy()  # a pool may keep its own, and hand it out again
+                values[:, RISKS] += floors
+                yield index, chunk.start, values
     finally:
         blocks.close()  # else the traceback of an interrupt would keep it, and BLAS on one thread
+    if died:
+        raise DeadWorkersError("; ".join(died.values()))
+
+
+def _said(span: Span) -> str:
+    return f"trials {span.start:,} to {span.stop - 1:,} at n = {span.n:,} and N = {span.N:,}"
 
 
 def method_at(model: GaussianModel, n: int, N: int, *, method: Method = "auto", ridge: float = 0.0) -> Method:

@@ -12,7 +12,7 @@ from typing import Any
 
 from w2s_fast import _check
 from w2s_fast._random import stream
-from w2s_fast._workers import Workers, ordered_map
+from w2s_fast._workers import Lost, Workers, DeadWorkersError, ordered_map
 from w2s_fast.probing.data import Task
 from w2s_fast.probing.design import Design, Pair
 from w2s_fast.probing.trial import NestedFits
@@ -78,8 +78,8 @@ def probe(
         The same seed gives the same splits, noise and results at any number of workers.
     workers : int or pool, optional
         Threads; by default one a core. Each holds a Gram matrix of the student for every n, a few more, and some
-        blocks of 16 MB of rows. Or a pool of processes, as in :func:`simulate`, which is sent features in memory with
-        every second of work, and of files the path alone.
+        blocks of 16 MB of rows. Or a client of Dask or a pool of processes, as in :func:`simulate`. Features in memory
+        are sent to the former once, to the latter with every second of work; of files the path alone is.
     progress : callable, optional
         Called with (trials done, trials) after each.
 
@@ -145,7 +145,14 @@ def run_trials(
     design: Design, trials: Iterable[int], *, workers: Workers = None
 ) -> Iterator[tuple[int, dict[Pair, TrialResult]]]:
     """Run the given trials of all points together; yield (trial, result of each pair) in order."""
-    return ordered_map(ProbeTrials(design), trials, workers)
+    found = ordered_map(ProbeTrials(design), trials, workers)
+    try:
+        for result in found:
+            if isinstance(result, Lost):
+                raise DeadWorkersError(f"trial {result.item:,}: {result.reason}")
+            yield result
+    finally:
+        found.close()
 
 
 @dataclass(frozen=True, eq=False)

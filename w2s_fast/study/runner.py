@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from w2s_fast._workers import Workers, count_of, require_local
+from w2s_fast._machine import versions
+from w2s_fast._workers import Pool, Workers, DeadWorkersError, count_of, pool_of, require_local
 from w2s_fast.gaussian.runners import Device
 from w2s_fast.study import store
 from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.progress import progress_bar
 from w2s_fast.study.source import Chunk
-from w2s_fast.study.tables import versions
 
 Report = Callable[[int, int], None]
 _beginning = threading.Lock()
@@ -28,6 +28,7 @@ _last_begun: WeakKeyDictionary[BaseStudy, threading.Lock] = WeakKeyDictionary() 
 def run(study: BaseStudy, progress: bool | Report, device: Device, workers: Workers) -> None:
     """Run every trial that is missing."""
     require_local(workers, device)
+    workers = pool_of(workers)
     for scenario in study.scenarios:
         scenario.require_device(device)
     alone = threading.Lock()
@@ -104,6 +105,8 @@ def _run(study: BaseStudy, file: store.Store | None, report: Report, device: Dev
             first = done == before
             done += sum(len(values) for _, _, values in chunk)
             run |= {"seconds": time.perf_counter() - started, "trials": done - before}
+            if isinstance(workers, Pool) and workers.versions is not None:
+                run["versions"] = workers.versions
             study.measured.add(seed, chunk)
             if first:
                 study.runs.append(run)
@@ -116,15 +119,20 @@ def _run(study: BaseStudy, file: store.Store | None, report: Report, device: Dev
 
 def _missing(study: BaseStudy, device: Device, workers: Workers) -> Generator[tuple[int, Chunk], None, None]:
     """Run what is missing; yield each seed's chunks, with places for points."""
-    points = study.points
+    points, died = study.points, []
     for index, scenario in enumerate(study.scenarios):
         first_place = index * len(points)
         kept = [scenario.columns.index(name) for name in study.measured.columns]  # a file may be older than a metric
         for seed, trials in study.seeds.items():
             done = study.measured.done(seed)[first_place : first_place + len(points)]
             if min(done) < trials:
-                for chunk in scenario.run(points, done, trials, seed=seed, device=device, workers=workers):
-                    yield seed, [(first_place + point, first, values[:, kept]) for point, first, values in chunk]
+                try:
+                    for chunk in scenario.run(points, done, trials, seed=seed, device=device, workers=workers):
+                        yield seed, [(first_place + point, first, values[:, kept]) for point, first, values in chunk]
+                except DeadWorkersError as error:
+                    died.append(str(error))
+    if died:
+        raise DeadWorkersError("; ".join(died))
 
 
 def _silent(done: int, total: int) -> None:

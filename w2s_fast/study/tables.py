@@ -7,14 +7,11 @@ import io
 import json
 import math
 import os
-import platform
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 
-from w2s_fast import __version__
 from w2s_fast._files import whole_file
 from w2s_fast.results.metrics import ACCURACIES, METRICS, of_name
 from w2s_fast.results.trials import Trials
@@ -118,17 +115,6 @@ def finite(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that results depend on."""
-    names = ("numba", "numpy", "scipy")
-    return {
-        "w2s_fast": __version__,
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in names},
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
 
 
 def whole(size: int) -> str:

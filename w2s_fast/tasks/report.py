@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from w2s_fast._machine import versions
 from w2s_fast.results.trials import Estimate, estimate
 from w2s_fast.study.figures import Panel, draw, draw_against, draw_comparison
 from w2s_fast.study.page import image, table, write_html
 from w2s_fast.study.series import Series
-from w2s_fast.study.tables import Row, cell, versions, write_csv, write_json
+from w2s_fast.study.tables import Row, cell, write_csv, write_json
 from w2s_fast.tasks.claims import SURE, Claim
 from w2s_fast.tasks.real import GAP, RealTask, Run, comparable
 from w2s_fast.tasks.variance import Shed

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from w2s_fast._machine import versions
 from w2s_fast.results.risks import Risks
 from w2s_fast.study.figures import draw, draw_comparison
 from w2s_fast.study.page import image, write_html
 from w2s_fast.study.series import Series
 from w2s_fast.study.study import Study
-from w2s_fast.study.tables import Row, versions, write_csv, write_json
+from w2s_fast.study.tables import Row, write_csv, write_json
 from w2s_fast.study.wide_figures import draw_descent, draw_growth
 from w2s_fast.tasks import beyond, paper, valence
 from w2s_fast.tasks.beyond import Growth

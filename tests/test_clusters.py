@@ -1,0 +1,321 @@
+"""Trials on a Dask cluster are those of one machine, whatever becomes of its workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tests.conftest import COMPILED
+from w2s_fast import GaussianModel, Study, _workers, probe, simulate
+
+distributed = pytest.importorskip("distributed")
+from w2s_fast import scale  # noqa: E402  needs Dask
+
+if not COMPILED:
+    pytest.skip("workers take seconds to start kernels as Python", allow_module_level=True)
+pytestmark = pytest.mark.filterwarnings("ignore")  # Dask's own, while workers die
+
+MODEL = GaussianModel.paper(d_weak=4, d_strong=3, d_shared=1, d_target=5, ambient=20)
+X = np.random.default_rng(0).standard_normal((300, 10))
+GRID = {"n": 9, "N": [8, 40], "trials": 60_000, "keep_trials": True}
+
+
+def local_cluster(workers=2, **more):
+    return distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=60, **more
+    )
+
+
+@pytest.fixture(scope="module")
+def client():
+    with local_cluster() as cluster, cluster.get_client(set_as_default=False) as client:
+        yield client
+
+
+@pytest.fixture
+def doomed():
+    """A client of workers of its own."""
+    with local_cluster() as cluster, cluster.get_client(set_as_default=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return Study(MODEL, **GRID).run(progress=False).result.w2s
+
+
+@pytest.fixture(autouse=True)
+def short_batches(monkeypatch):
+    """Batches of a tenth of a second, lest a study of a second be one of them."""
+    monkeypatch.setattr(_workers, "TASK_SECONDS", 0.1)
+
+
+def pids(client):
+    return list(client.run(os.getpid).values())
+
+
+def tasks_of(client):
+    return client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+
+
+def soon(holds, seconds=10):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("method", ["wishart", "invariants"])
+def test_trials_of_a_model_are_those_of_threads(client, method):
+    there, here = (
+        simulate(MODEL, 9, [8, 40], trials=70, method=method, workers=workers, seed=3) for workers in (client, 1)
+    )
+    assert np.array_equal(there.w2s, here.w2s)
+    assert np.array_equal(there.variance.population.reduced.mean, here.variance.population.reduced.mean)
+    soon(lambda: tasks_of(client) == 0)
+
+
+def test_trials_of_features_are_those_of_threads(client, tmp_path):
+    np.save(tmp_path / "strong.npy", X[:, 3:9])
+    for strong in (X[:, 3:9], tmp_path / "strong.npy"):
+        there, here = (
+            probe(X[:, :3], strong, X[:, 9], n=[20, 40], N=[50, 90], trials=9, workers=workers)
+            for workers in (client, 1)
+        )
+        assert np.array_equal(there.w2s, here.w2s)
+
+
+def test_a_study_says_on_what_it_ran(client, tmp_path, expected):
+    study = Study(MODEL, **GRID, path=tmp_path / "study.sqlite").run(progress=False, workers=client)
+    assert np.array_equal(study.result.w2s, expected)
+    (run,) = Study.open(study.path).runs
+    assert run["workers"] == 2
+    assert "blas" in run["versions"]
+
+
+def failing(item):
+    if item == 5:
+        raise ValueError("item 5 is no good")
+    return item
+
+
+def test_errors_come_back_where_they_belong(client):
+    results, found = _workers.ordered_map(failing, range(9), client), []
+    with pytest.raises(ValueError, match="item 5 is no good"):
+        for item in results:
+            found.append(item)
+    assert found in ([], [0], [0, 1, 2, 3, 4], [0, 1, 2], [0, 1, 2, 3])
+    soon(lambda: tasks_of(client) == 0)
+
+
+def test_an_interrupt_leaves_the_scheduler_empty_and_the_file_whole(client, tmp_path, expected):
+    def interrupt(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "study.sqlite"
+    with pytest.raises(KeyboardInterrupt):
+        Study(MODEL, **GRID, path=path).run(progress=interrupt, workers=client)
+    soon(lambda: tasks_of(client) == 0)
+    assert 0 < Study.open(path).counts.sum() < expected.size
+    assert np.array_equal(Study(MODEL, **GRID, path=path).run(progress=False, workers=client).result.w2s, expected)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.95])
+@pytest.mark.parametrize("how_many", [1, 2])
+def test_killed_workers_cost_nothing(doomed, share, how_many, tmp_path, expected):
+    dead = []
+
+    def kill(done, total):
+        if done >= share * total and not dead:
+            dead.extend(pids(doomed)[:how_many])
+            for pid in dead:
+                os.kill(pid, signal.SIGKILL)
+
+    path = tmp_path / "study.sqlite"
+    study = Study(MODEL, **GRID, path=path).run(progress=kill, workers=doomed)
+    assert len(dead) == how_many
+    assert np.array_equal(study.result.w2s, expected)
+    assert Study.open(path).is_complete
+
+
+def test_chaos(doomed, expected):
+    over = threading.Event()
+
+    def kill():
+        while not over.wait(2):
+            os.kill(pids(doomed)[0], signal.SIGKILL)
+
+    chaos = threading.Thread(target=kill)
+    chaos.start()
+    try:
+        for _ in range(4):
+            study = Study(MODEL, **GRID).run(progress=lambda done, total: time.sleep(0.05), workers=doomed)
+            assert np.array_equal(study.result.w2s, expected)
+    finally:
+        over.set()
+        chaos.join()
+
+
+def test_workers_come_and_go(expected):
+    with local_cluster(0) as cluster, cluster.get_client(set_as_default=False) as client:
+        pool = scale.pool(client)
+        assert pool.count() == 0
+        later = threading.Timer(1, cluster.scale, [1])
+        later.start()
+        scaled = []
+
+        def scale_on(done, total):
+            if done and not scaled:
+                scaled.append(True)
+                cluster.scale(2)
+                client.wait_for_workers(2)
+                first, *_ = client.scheduler_info()["workers"]
+                client.retire_workers([first])
+
+        study = Study(MODEL, **GRID).run(progress=scale_on, workers=client)
+        later.join()
+        assert np.array_equal(study.result.w2s, expected)
+
+
+def poison(item):
+    if item == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.02)
+    return item
+
+
+def test_what_kills_its_workers_is_named_and_the_rest_is_done(doomed):
+    found = list(_workers.ordered_map(poison, range(20), doomed))
+    assert [item for item in found if not isinstance(item, _workers.Lost)] == [*range(7), *range(8, 20)]
+    assert found[7].item == 7
+    assert "4 workers died one after the other" in str(found[7].reason)
+
+
+class Poisoned:
+    """Trials of a model, of which some kill the worker."""
+
+    def __init__(self, run_span, N, first):
+        self.run_span, self.N, self.first = run_span, N, first
+
+    def __call__(self, span):
+        if span.N == self.N and span.start >= self.first:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.run_span(span)
+
+
+def test_a_study_goes_on_without_the_trials_that_kill(doomed, tmp_path, monkeypatch, expected):
+    from w2s_fast.gaussian import simulate as module
+
+    runner, path = module._runner, tmp_path / "study.sqlite"
+    monkeypatch.setattr(module, "_runner", lambda *args: Poisoned(runner(*args), 8, 40_000))
+    with pytest.raises(RuntimeError, match="trials 40,960 to 45,055 at n = 9 and N = 8: 4 workers died"):
+        Study(MODEL, **GRID, path=path).run(progress=False, workers=doomed)
+    assert Study.open(path).counts.ravel().tolist() == [40_960, 60_000]
+    monkeypatch.undo()
+    assert np.array_equal(Study(MODEL, **GRID, path=path).run(progress=False, workers=doomed).result.w2s, expected)
+
+
+@pytest.fixture
+def processes(tmp_path):
+    """What starts a scheduler and workers as processes of their own, in which one may be told another BLAS kernel."""
+    started = []
+
+    def start(*arguments, **environment):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments, "--scheduler-file", str(tmp_path / "scheduler.json")],
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in reversed(started):
+        process.kill()
+        process.wait()
+
+
+def client_of(tmp_path, workers):
+    path = tmp_path / "scheduler.json"
+    soon(path.exists, 30)
+    client = distributed.Client(scheduler_file=str(path), set_as_default=False)
+    client.wait_for_workers(workers, timeout=60)
+    return client
+
+
+def test_a_scheduler_that_dies_is_told_at_once(processes, tmp_path, expected):
+    scheduler = processes("scheduler", "--port", "0", "--no-dashboard")
+    processes("worker", "--nthreads", "1", "--no-dashboard")
+    path = tmp_path / "study.sqlite"
+    client = client_of(tmp_path, 1)
+    killed = []
+
+    def kill(done, total):
+        if done and not killed:
+            scheduler.kill()
+            killed.append(time.monotonic())
+
+    with pytest.raises(ConnectionError, match="the scheduler .* is gone"):
+        Study(MODEL, **GRID, path=path).run(progress=kill, workers=client)
+    assert time.monotonic() - killed[0] < 10
+    client.close(timeout=1)
+    assert 0 < Study.open(path).counts.sum() < expected.size
+    assert np.array_equal(Study(MODEL, **GRID, path=path).run(progress=False).result.w2s, expected)
+
+
+def test_workers_that_differ_are_refused(processes, tmp_path, monkeypatch):
+    processes("scheduler", "--port", "0", "--no-dashboard")
+    for kernel in ("Nehalem", "Prescott"):
+        processes("worker", "--nthreads", "1", "--no-dashboard", OPENBLAS_CORETYPE=kernel)
+    with client_of(tmp_path, 2) as client:
+        with pytest.raises(RuntimeError, match=r"workers differ in blas .*W2S_FAST_MIXED_WORKERS=1"):
+            simulate(MODEL, 9, 8, trials=400_000, workers=client)
+        monkeypatch.setenv("W2S_FAST_MIXED_WORKERS", "1")
+        assert simulate(MODEL, 9, 8, trials=400_000, workers=client).w2s.shape == (400_000,)
+
+
+PROGRAM = """
+import sys
+from tests.test_clusters import GRID, MODEL
+from w2s_fast import Study
+from w2s_fast.scale import connected
+
+def tell(done, total):
+    print(done, flush=True)
+
+if __name__ == "__main__":
+    with connected(sys.argv[1]) as client:
+        Study(MODEL, **GRID, path=sys.argv[2]).run(progress=tell, workers=client)
+"""
+
+
+def test_a_client_that_dies_leaves_its_file_and_an_empty_scheduler(client, tmp_path, expected):
+    path = tmp_path / "study.sqlite"
+    address = client.scheduler.address
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, address, path], stdout=subprocess.PIPE, text=True) as other:
+        for line in other.stdout:
+            if int(line):
+                other.kill()
+                break
+    soon(lambda: tasks_of(client) == 0, 30)
+    assert 0 < Study.open(path).counts.sum() < expected.size
+    assert np.array_equal(Study(MODEL, **GRID, path=path).run(progress=False, workers=client).result.w2s, expected)
+
+
+def test_where_nobody_answers_is_said():
+    with distributed.utils.dask.config.set({"distributed.comm.timeouts.connect": "100 ms"}):
+        with pytest.raises(RuntimeError, match="no scheduler answers at 'tcp://127.0.0.1:1'"):
+            with scale.connected("tcp://127.0.0.1:1"):
+                pass
+
+
+def test_a_client_that_does_not_wait_is_refused():
+    with pytest.raises(TypeError, match="asynchronous=True"):
+        simulate(MODEL, 9, 8, trials=1, workers=distributed.Client("tcp://127.0.0.1:1", asynchronous=True))
