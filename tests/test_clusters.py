@@ -1,5 +1,6 @@
 """Trials on a Dask cluster are those of one machine, whatever becomes of its workers."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -27,20 +28,25 @@ GRID = {"n": 9, "N": [8, 40], "trials": 60_000, "keep_trials": True}
 
 def local_cluster(workers=2, **more):
     return distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=60, **more
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",
+        silence_logs=60,
+        **more,
     )
 
 
 @pytest.fixture(scope="module")
 def client():
-    with local_cluster() as cluster, cluster.get_client(set_as_default=False) as client:
+    with local_cluster() as cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client
 
 
 @pytest.fixture
 def doomed():
     """A client of workers of its own."""
-    with local_cluster() as cluster, cluster.get_client(set_as_default=False) as client:
+    with local_cluster() as cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client
 
 
@@ -107,9 +113,8 @@ def failing(item):
 def test_errors_come_back_where_they_belong(client):
     results, found = _workers.ordered_map(failing, range(9), client), []
     with pytest.raises(ValueError, match="item 5 is no good"):
-        for item in results:
-            found.append(item)
-    assert found in ([], [0], [0, 1, 2, 3, 4], [0, 1, 2], [0, 1, 2, 3])
+        found += results
+    assert found == list(range(len(found)))
     soon(lambda: tasks_of(client) == 0)
 
 
@@ -163,7 +168,7 @@ def test_chaos(doomed, expected):
 
 
 def test_workers_come_and_go(expected):
-    with local_cluster(0) as cluster, cluster.get_client(set_as_default=False) as client:
+    with local_cluster(0) as cluster, distributed.Client(cluster, set_as_default=False) as client:
         pool = scale.pool(client)
         assert pool.count() == 0
         later = threading.Timer(1, cluster.scale, [1])
@@ -262,12 +267,17 @@ def test_a_scheduler_that_dies_is_told_at_once(processes, tmp_path, expected):
             scheduler.kill()
             killed.append(time.monotonic())
 
-    with pytest.raises(ConnectionError, match="the scheduler .* is gone"):
+    with pytest.raises(ConnectionError, match=r"<Client.* lost its scheduler"):
         Study(MODEL, **GRID, path=path).run(progress=kill, workers=client)
     assert time.monotonic() - killed[0] < 10
     client.close(timeout=1)
     assert 0 < Study.open(path).counts.sum() < expected.size
     assert np.array_equal(Study(MODEL, **GRID, path=path).run(progress=False).result.w2s, expected)
+
+
+def slow(item):
+    time.sleep(0.1)
+    return item
 
 
 def test_workers_that_differ_are_refused(processes, tmp_path, monkeypatch):
@@ -276,9 +286,9 @@ def test_workers_that_differ_are_refused(processes, tmp_path, monkeypatch):
         processes("worker", "--nthreads", "1", "--no-dashboard", OPENBLAS_CORETYPE=kernel)
     with client_of(tmp_path, 2) as client:
         with pytest.raises(RuntimeError, match=r"workers differ in blas .*W2S_FAST_MIXED_WORKERS=1"):
-            simulate(MODEL, 9, 8, trials=400_000, workers=client)
+            list(_workers.ordered_map(slow, range(20), client))
         monkeypatch.setenv("W2S_FAST_MIXED_WORKERS", "1")
-        assert simulate(MODEL, 9, 8, trials=400_000, workers=client).w2s.shape == (400_000,)
+        assert list(_workers.ordered_map(slow, range(20), client)) == list(range(20))
 
 
 PROGRAM = """
@@ -310,12 +320,21 @@ def test_a_client_that_dies_leaves_its_file_and_an_empty_scheduler(client, tmp_p
 
 
 def test_where_nobody_answers_is_said():
-    with distributed.utils.dask.config.set({"distributed.comm.timeouts.connect": "100 ms"}):
-        with pytest.raises(RuntimeError, match="no scheduler answers at 'tcp://127.0.0.1:1'"):
-            with scale.connected("tcp://127.0.0.1:1"):
-                pass
+    dask = pytest.importorskip("dask")
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "100 ms"}),
+        pytest.raises(RuntimeError, match=r"no scheduler answers at 'tcp://127.0.0.1:1'"),
+        scale.connected("tcp://127.0.0.1:1"),
+    ):
+        pass
 
 
 def test_a_client_that_does_not_wait_is_refused():
+    async def ask():
+        async with distributed.Client(
+            processes=False, n_workers=0, dashboard_address=":0", asynchronous=True
+        ) as client:
+            simulate(MODEL, 9, 8, trials=1, workers=client)
+
     with pytest.raises(TypeError, match="asynchronous=True"):
-        simulate(MODEL, 9, 8, trials=1, workers=distributed.Client("tcp://127.0.0.1:1", asynchronous=True))
+        asyncio.run(ask())

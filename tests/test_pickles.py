@@ -72,7 +72,7 @@ def send(monkeypatch):
     senders = set()
     for module in mapping_modules():
 
-        def mapped(function, items, workers=None, who=module.__name__):
+        def mapped(function, items, workers=None, needed=None, who=module.__name__):
             senders.add(who)
             return ordered_map(pickle.loads(pickle.dumps(function)), items, workers)
 

@@ -6,7 +6,8 @@ import cmath
 import math
 import operator
 from collections.abc import Iterable
-from typing import Any
+from functools import reduce
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -93,18 +94,33 @@ def all_finite(array: npt.NDArray[Any], name: str) -> None:
 
 def blocks_finite(blocks: Iterable[npt.NDArray[Any]], name: str) -> None:
     """Refuse NaN and infinity in the rows of blocks that follow each other."""
-    count, top, where = 0, 0, ""
-    for block in blocks:
+    reduce(NotFinite.merged, map(NotFinite.of, blocks)).refuse(name)
+
+
+class NotFinite(NamedTuple):
+    """How many of the numbers in so many rows are NaN or infinite, and where the first is."""
+
+    rows: int
+    bad: int
+    first: tuple[int, ...]
+
+    @classmethod
+    def of(cls, block: npt.NDArray[Any]) -> Self:
         bad = ~np.isfinite(block)
-        if not count and bad.any():
-            first, *rest = (int(i) for i in np.argwhere(bad)[0])
-            where = str((top + first, *rest))
-        count += int(bad.sum())
-        top += len(block)
-    if count:
-        raise ValueError(
-            f"{name} holds {count} NaN or infinite value(s), the first at index {where}. Remove or impute them first."
-        )
+        first = tuple(int(i) for i in np.argwhere(bad)[0]) if bad.any() else ()
+        return cls(len(block), int(bad.sum()), first)
+
+    def merged(self, other: NotFinite) -> NotFinite:
+        """Of these rows and ``other`` below them."""
+        moved = (self.rows + other.first[0], *other.first[1:]) if other.bad else ()
+        return NotFinite(self.rows + other.rows, self.bad + other.bad, self.first or moved)
+
+    def refuse(self, name: str) -> None:
+        if self.bad:
+            raise ValueError(
+                f"{name} holds {self.bad} NaN or infinite value(s), the first at index {self.first}. Remove or impute "
+                "them first."
+            )
 
 
 def integer(value: Any, name: str, *, minimum: int = 0, maximum: int = LARGEST_COUNT) -> int:

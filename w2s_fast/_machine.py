@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import platform
 from functools import cache
-from importlib import metadata
 
 from w2s_fast import _blas
 
@@ -18,7 +18,7 @@ def _found() -> Versions:
     return {
         "w2s_fast": __version__,
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in ("numba", "numpy", "scipy")},
+        **{name: importlib.metadata.version(name) for name in ("numba", "numpy", "scipy")},
         "machine": f"{platform.system()} {platform.machine()}",
         "blas": _blas.kernels(),
     }

@@ -150,42 +150,49 @@ def count_of(workers: Workers) -> int:
 
 
 def ordered_map(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: Workers = None
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: Workers = None,
+    needed: Callable[[Item], bool] = lambda item: True,
 ) -> Generator[Result | Lost, None, None]:
     """Yield ``function(item)`` for every item, in order; for a pool, ``function`` and items are to pickle.
 
     A bounded number of items is under way. When the caller stops early or an item fails, those that wait are dropped.
-    An item of which a cluster's workers die yields :class:`Lost`.
+    An item of which a cluster's workers die yields :class:`Lost`, and so do others that died with it and are no longer
+    ``needed`` when they are to be tried again.
     """
     pool = pool_of(workers)
     if isinstance(pool, Pool):
-        return _over_pool(function, items, pool)
+        return _over_pool(function, items, pool, needed)
     return _threads.ordered_map(function, items, pool)
 
 
 @dataclass
 class _Task(Generic[Item]):
-    """A batch, and its future once it was started; ``alone`` if it is to run with nothing else under way."""
+    """A batch, and its future once it was started; what it is suspected of if it is to run alone."""
 
     batch: list[Item]
     future: Future | None = None
-    alone: bool = False
+    suspected: DeadWorkersError | None = None
 
 
 def _over_pool(
-    function: Callable[[Item], Result], items: Iterable[Item], pool: Pool
+    function: Callable[[Item], Result], items: Iterable[Item], pool: Pool, needed: Callable[[Item], bool]
 ) -> Generator[Result | Lost, None, None]:
     held = pool.hold(function)
     left, size = iter(items), 1
     tasks: deque[_Task[Item]] = deque()
     try:
         while True:
-            most = 0 if tasks and tasks[0].alone else UNDER_WAY * max(pool.count(), 1)
+            most = 0 if tasks and tasks[0].suspected else UNDER_WAY * max(pool.count(), 1)
             while len(tasks) < most and (batch := list(islice(left, size))):
                 tasks.append(_Task(batch, pool.start(held, batch)))
             if not tasks:
                 return
             head = tasks[0]
+            if head.suspected and not needed(head.batch[0]):
+                yield Lost(tasks.popleft().batch[0], head.suspected)
+                continue
             if head.future is None:
                 head.future = pool.start(held, head.batch)
             try:
@@ -195,10 +202,10 @@ def _over_pool(
                 if not isinstance(told, DeadWorkersError):
                     raise told from (None if told is error else error)
                 tasks.popleft()
-                if head.alone:
+                if head.suspected:
                     yield Lost(head.batch[0], told)
                 else:
-                    _put_on_trial(head, tasks)
+                    _put_on_trial(head, told, tasks)
                 continue
             tasks.popleft()
             pool.agree(found)
@@ -208,7 +215,7 @@ def _over_pool(
         pool.drop(held, [task.future for task in tasks if task.future is not None])
 
 
-def _put_on_trial(suspect: _Task[Item], others: deque[_Task[Item]]) -> None:
+def _put_on_trial(suspect: _Task[Item], of: DeadWorkersError, others: deque[_Task[Item]]) -> None:
     """Have the items of a batch run again one by one, with nothing else under way that might be to blame.
 
     A scheduler counts the deaths of a worker against all that it was given, and not only what it ran.
@@ -216,7 +223,7 @@ def _put_on_trial(suspect: _Task[Item], others: deque[_Task[Item]]) -> None:
     for task in others:
         if task.future is not None:
             task.future.exception()
-    others.extendleft(_Task([item], alone=True) for item in reversed(suspect.batch))
+    others.extendleft(_Task([item], suspected=of) for item in reversed(suspect.batch))
 
 
 def _run_received(name: bytes, content: bytes, batch: list[Any]) -> Batch:

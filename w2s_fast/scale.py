@@ -19,11 +19,12 @@ from typing import Any
 try:
     import dask
     from distributed import Client, KilledWorker
+    from distributed.comm import CommClosedError
 except ImportError as error:
     raise RuntimeError(f"a cluster needs Dask ({error}): pip install 'w2s_fast[dask]'") from None
 
 from w2s_fast import _check
-from w2s_fast._workers import Future, Pool, DeadWorkersError, run_batch
+from w2s_fast._workers import DeadWorkersError, Future, Pool, run_batch
 
 COUNTED_EVERY = 1.0  # seconds between looks at how many threads the workers have: clusters grow and shrink
 LARGE = "distributed.admin.large-graph-warning-threshold"
@@ -60,9 +61,8 @@ class DaskPool(Pool):
     def _asked(self, question: Callable[[], Any]) -> Any:
         try:
             return question()
-        except Exception as error:
-            told = self.explained(error)
-            raise told from (None if told is error else error)
+        except (CancelledError, OSError) as error:
+            raise self._gone() from error
 
     def drop(self, held: Any, futures: list[Future]) -> None:
         with suppress(Exception):  # a scheduler that is gone has nothing to forget
@@ -71,12 +71,10 @@ class DaskPool(Pool):
     def explained(self, error: Exception) -> Exception:
         if isinstance(error, KilledWorker):
             return DeadWorkersError(f"{error.allowed_failures + 1} workers died one after the other")
-        if isinstance(error, CancelledError) or self.client.status not in ("running", "connecting"):
-            return ConnectionError(
-                f"the scheduler {self.client.scheduler.addr if self.client.scheduler else ''} is gone, or was "
-                "restarted: what is done is kept, the same call on another client goes on"
-            )
-        return error
+        return self._gone() if isinstance(error, CancelledError | CommClosedError) else error
+
+    def _gone(self) -> ConnectionError:
+        return ConnectionError(f"{self.client!r} lost its scheduler, or that its tasks: run it again on another client")
 
 
 def pool(client: Any) -> DaskPool:

@@ -23,6 +23,7 @@ from w2s_fast import (
 )
 from w2s_fast.kernels.sketch import NONZEROS, TILE_COLUMNS, add_sketch
 from w2s_fast.linalg.rows import cutting, products
+from w2s_fast.linalg.rows.sources import StreamRows
 from w2s_fast.linalg.spectral import lanczos, operand, orthonormal, randomized
 from w2s_fast.linalg.spectral.orthonormal import leading_eigenvectors
 
@@ -221,7 +222,7 @@ def test_tiles_of_a_wide_gram_matrix_leave_no_seam(monkeypatch):
     monkeypatch.setattr(cutting, "TILE_COLUMNS", 10)
     atol = len(X) * np.finfo(float).eps * whole.max()  # of sums in any order
     np.testing.assert_allclose(products.gram(X), whole, atol=atol)
-    np.testing.assert_allclose(products.gram([X[:20], X[20:]]), X.T @ X, atol=atol)
+    np.testing.assert_allclose(products.gram(StreamRows([X[:20], X[20:]], "X")), X.T @ X, atol=atol)
 
 
 @pytest.mark.parametrize("krylov", [False, True])

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check, _devices
-from w2s_fast._workers import Lost, Workers, DeadWorkersError, ordered_map, require_local
+from w2s_fast._workers import DeadWorkersError, Lost, Workers, ordered_map, require_local
 from w2s_fast.gaussian.coordinates import geometry, setting
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.runners import (
@@ -160,23 +160,27 @@ def run_spans(
         for index, (span, name) in enumerate(zip(spans, methods, strict=True))
         for start in range(span.start, span.stop, steps[name])
     ]
-    floors, died = [model.rho_weak, *(model.rho_strong,) * 3], dict[int, str]()
+    floors, died = [model.rho_weak, *(model.rho_strong,) * 3], dict[tuple[int, int], str]()
     sent: deque[tuple[int, Span]] = deque()
 
-    def wanted() -> Iterator[Span]:
-        """Chunks of spans that can still be whole."""
+    def can_be_whole(chunk: Span) -> bool:
+        return (chunk.n, chunk.N) not in died
+
+    def left() -> Iterator[Span]:
         for index, chunk in chunks:
-            if index not in died:
+            if can_be_whole(chunk):
                 sent.append((index, chunk))
                 yield chunk
 
-    blocks = ordered_map(run_span, wanted(), workers if device == _devices.CPU else 1)
+    blocks = ordered_map(run_span, left(), workers if device == _devices.CPU else 1, can_be_whole)
     try:
         for block in blocks:
             index, chunk = sent.popleft()
+            if not can_be_whole(chunk):
+                continue
             if isinstance(block, Lost):
-                died[index] = f"{_said(chunk)}: {block.reason}"
-            elif index not in died:
+                died[chunk.n, chunk.N] = f"{_said(chunk)}: {block.reason}"
+            else:
                 values = block.copy()  # a pool may keep its own, and hand it out again
                 values[:, RISKS] += floors
                 yield index, chunk.start, values

@@ -12,7 +12,7 @@ from typing import Any
 
 from w2s_fast import _check
 from w2s_fast._random import stream
-from w2s_fast._workers import Lost, Workers, DeadWorkersError, ordered_map
+from w2s_fast._workers import DeadWorkersError, Lost, Workers, ordered_map
 from w2s_fast.probing.data import Task
 from w2s_fast.probing.design import Design, Pair
 from w2s_fast.probing.trial import NestedFits

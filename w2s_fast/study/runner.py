@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from w2s_fast._machine import versions
-from w2s_fast._workers import Pool, Workers, DeadWorkersError, count_of, pool_of, require_local
+from w2s_fast._workers import DeadWorkersError, Pool, Workers, count_of, pool_of, require_local
 from w2s_fast.gaussian.runners import Device
 from w2s_fast.study import store
 from w2s_fast.study.base import BaseStudy

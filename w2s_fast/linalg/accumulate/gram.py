@@ -21,10 +21,13 @@ from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.products import gram, joint_gram
 from w2s_fast.linalg.rows.scale import exponent_of, exponents, refuse_vanishing, scaled, scaled_back
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
-from w2s_fast.linalg.rows.tree import folded
 
 Matrix = npt.NDArray[np.float64]
 Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels
+
+
+def _of_block(kind: type[Gram], centred: bool, block: FloatArray, labels: FloatArray | None = None) -> Gram:
+    return kind(centred=centred).update(block, labels)
 
 
 class Gram:
@@ -147,20 +150,9 @@ class Gram:
         return self
 
     def _update_by_blocks(self, rows: Rows, Y: Any) -> Self:
-        labels = None if Y is None else self._floats(Y, "Y", finite=False)
-        stop = 0
-
-        def add(leaf: Self, block: FloatArray) -> Self:
-            nonlocal stop
-            start, stop = stop, stop + len(block)
-            if labels is None:
-                return leaf.update(block)
-            return leaf.update(block, labels[start:stop]) if stop <= len(labels) else leaf
-
-        added = folded(rows.blocks(), partial(type(self), centred=self.centred), add, type(self).merge)
-        if labels is not None and len(labels) != stop:
-            raise ValueError(f"these must have the same number of rows: X has {stop:,}, Y has {len(labels):,}")
-        return self.merge(added)
+        beside = () if Y is None else (self._floats(Y, "Y", finite=False),)
+        part = partial(_of_block, type(self), self.centred)
+        return self.merge(rows.total(part, type(self).merge, *beside))
 
     def merge(self, other: Gram) -> Self:
         """Add the rows that ``other`` has seen and return ``self``; ``other`` stays as it is."""

@@ -16,7 +16,6 @@ from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
-from w2s_fast.linalg.rows.tree import folded
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_EXACT = 2**53  # counts stay exact in float64 up to here
@@ -45,6 +44,10 @@ class _Streaming:
     def _divisor(self, ddof: int) -> float:
         freedom = self.count - _check.integer(ddof, "ddof")
         return float(freedom) if freedom > 0 else np.nan
+
+
+def _of_block(kind: Any, block: FloatArray, **how: bool) -> Any:
+    return kind().update(block, **how)
 
 
 class Moments(_Streaming):
@@ -134,8 +137,7 @@ class Moments(_Streaming):
         """
         finite = _check.boolean(finite, "finite")
         if isinstance(block, Rows):
-            kind, blocks = type(self), block.named("block").blocks()
-            return self.merge(folded(blocks, kind, partial(kind.update, finite=finite), kind.merge))
+            return self.merge(block.named("block").total(partial(_of_block, type(self), finite=finite), Moments.merge))
         samples = self._samples(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")
@@ -238,8 +240,7 @@ class CoMoments(_Streaming):
     def update(self, block: Any) -> Self:
         """Add the rows of ``block`` (k, d), k >= 0, an array or Rows, and return ``self``."""
         if isinstance(block, Rows):
-            kind = type(self)
-            return self.merge(folded(block.named("block").blocks(), kind, kind.update, kind.merge))
+            return self.merge(block.named("block").total(partial(_of_block, type(self)), CoMoments.merge))
         rows = _check.floats(block, "block", ndim=2, finite=False)
         self._expect(rows.shape[1:], "block")
         if len(rows):

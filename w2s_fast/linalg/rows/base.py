@@ -6,8 +6,10 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial, reduce
 from itertools import chain
-from typing import Any, Self, TypeVar
+from operator import itemgetter
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +18,11 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.rows import cutting
+from w2s_fast.linalg.rows.tree import leaves, merged
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Node = TypeVar("Node")
 Progress = Callable[[int, int], object]  # told (rows done, rows in all)
 SMALLEST_ENERGY = 1e-270  # sum of squares in float64: of a smaller one eigenvalues have lost digits
 
@@ -26,9 +30,10 @@ SMALLEST_ENERGY = 1e-270  # sum of squares in float64: of a smaller one eigenval
 class Rows(ABC):
     """A matrix that is read by row blocks, as often as its source allows.
 
-    A matrix that lives elsewhere (in a cluster, on a GPU, sparse) is a class with ``shape`` and :meth:`read`;
-    accumulators, subspaces, dimensions and SVDs then take it in place of an array, and read a block at a time. What
-    needs all of it at once gathers it, as :func:`numpy.asarray` does.
+    A matrix that lives elsewhere (on a GPU, sparse) is a class with ``shape`` and :meth:`read`; accumulators,
+    subspaces, dimensions and SVDs then take it in place of an array, and read a block at a time. What needs all of it
+    at once gathers it, as :func:`numpy.asarray` does. Where blocks are better worked on than sent, as in a cluster, the
+    class has a :meth:`total` of its own.
 
     Attributes
     ----------
@@ -114,18 +119,66 @@ class Rows(ABC):
         """Limit on a rank as an argument of checks, where it is known before reading."""
         return {} if self.shape is None else {"maximum": min(self.shape)}
 
-    def opened(self) -> tuple[int, npt.DTypeLike, Iterator[FloatArray]]:
-        """Columns, dtype of the first block, and the blocks of one pass, the first one included."""
+    def total(
+        self,
+        part: Callable[..., Node],
+        merge: Callable[[Node, Node], Node],
+        *beside: Any,
+        step: int | None = None,
+        least: int = 0,
+        alone: bool = False,
+        progress: Progress | None = None,
+    ) -> Node:
+        """Sum over blocks, in a tree whose shape follows from their sizes: what every pass over the rows is.
+
+        Parameters
+        ----------
+        part : callable
+            Makes a summand of a block, and of the same rows of each array or Rows ``beside``. It pickles.
+        merge : callable
+            Adds two of them; it may change and return the first.
+        step : int, optional
+            Rows of a block.
+        least : int
+            Bytes of rows that one leaf of the tree adds up at least.
+        alone : bool
+            Blocks are worked on one after the other, since ``part`` uses threads of its own.
+        progress : callable, optional
+            Told of the rows as they are done.
+        """
+        told, blocks = partial(_sized_part, part), _together(self, beside, step)
+        parts = (told(items) for items in blocks) if alone else self.map(told, blocks)
+        try:
+            return merged((reduce(merge, leaf) for leaf in self._leaves(parts, least, progress)), merge)
+        finally:
+            parts.close()  # else the traceback of an interrupt would keep it, and BLAS on one thread
+
+    def _leaves(self, parts: Iterable[Any], least: int, progress: Progress | None) -> Iterator[Iterator[Any]]:
+        """Parts of each leaf, of which ``progress`` is told as they go by."""
+        rows, whole = 0, 0 if self.shape is None else self.shape[0]
+
+        def tell(leaf: Iterator[SizedPart]) -> Iterator[Any]:
+            nonlocal rows
+            for found in leaf:
+                yield found.part
+                rows += found.rows
+                if progress is not None:
+                    progress(rows, whole)
+
+        return map(tell, leaves(parts, itemgetter(0), least))
+
+    def opened(self) -> tuple[int, npt.DTypeLike, Rows]:
+        """Columns, dtype of the first block, and the rows, which still have that block where they come by once."""
         blocks = self.blocks()
         first = next(blocks)
-        return first.shape[1], first.dtype, chain([first], blocks)
+        return first.shape[1], first.dtype, _Begun(first, blocks, self) if self.once else self
 
     def refuse_not_finite(self, sums: FloatArray) -> None:
         """Say where NaN or infinity is, if ``sums`` of squares or products of the rows show that there is some."""
         if np.isfinite(sums).all():
             return
-        for block in () if self.once else self.blocks():
-            _check.all_finite(block, self.name)
+        if not self.once:
+            self.total(_check.NotFinite.of, _check.NotFinite.merged).refuse(self.name)
         raise ScaleError(f"the squares of {self.name} overflow: scale it down first")
 
     def refuse_vanishing(
@@ -137,10 +190,52 @@ class Rows(ABC):
 
     def rescaled(self) -> Self:
         """The rows with their largest number brought near to 1, by a power of two that a pass over them tells."""
-        largest = 0.0
-        for block in self.blocks():
-            largest = max(largest, float(block.max(initial=0.0)), -float(block.min(initial=0.0)))
-        return self._changed("exponent", math.frexp(largest)[1])
+        return self._changed("exponent", math.frexp(self.total(_largest, max))[1])
+
+
+def _largest(block: FloatArray) -> float:
+    return max(float(block.max(initial=0.0)), -float(block.min(initial=0.0)))
+
+
+class SizedPart(NamedTuple):
+    """What was made of a block, and how large that was."""
+
+    nbytes: int
+    rows: int
+    part: Any
+
+
+def _sized_part(part: Callable[..., Any], items: tuple[Any, ...]) -> SizedPart:
+    block = items[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return SizedPart(block.nbytes, len(block), part(*items))
+
+
+def _together(rows: Rows, beside: tuple[Any, ...], step: int | None) -> Iterator[tuple[Any, ...]]:
+    """Yield blocks, each with the same rows of what lies beside them; refuse what has more rows, or fewer."""
+    others = [other.blocks(step) if isinstance(other, Rows) else other for other in beside]
+    start, number = 0, -1
+    for number, block in enumerate(rows.blocks(step)):
+        stop = start + len(block)
+        there: list[Any] = [next(other, None) if isinstance(other, Iterator) else other[start:stop] for other in others]
+        start = stop
+        for other, part in zip(beside, there, strict=True):
+            if isinstance(other, Rows) and (part is None or len(part) != len(block)):
+                _refuse_blocks(number, (rows.name, len(block)), (other.name, 0 if part is None else len(part)))
+        if all(len(part) == len(block) for part in there):  # else there are too few, which the end tells
+            yield block, *there
+    for other, given in zip(others, beside, strict=True):
+        if isinstance(other, Iterator):
+            if (more := next(other, None)) is not None:
+                _refuse_blocks(number + 1, (rows.name, 0), (given.name, len(more)))
+        elif len(other) != start:
+            raise ValueError(
+                f"these must have the same number of rows: {rows.name} has {start:,}, Y has {len(other):,}"
+            )
+
+
+def _refuse_blocks(number: int, mine: tuple[str, int], other: tuple[str, int]) -> None:
+    raise ValueError(f"block {number} has {mine[1]:,} rows in {mine[0]} and {other[1]:,} in {other[0]}: cut both alike")
 
 
 class ScaleError(ValueError):
@@ -161,25 +256,14 @@ def at_any_scale(rows: Rows, work: Callable[[Rows], Result]) -> tuple[Result, in
         return work(moderate), moderate.exponent
 
 
-class Tally:
-    """Counts the rows and the energy of the blocks that pass, and tells ``progress`` of the rows so far.
+class _Begun(Rows):
+    """Rows that come by once, of which the first block was asked for."""
 
-    ``nonzero`` says whether there was a number other than 0.
+    once = True
 
-    ``total`` is 0 where the number of rows is not known.
-    """
+    def __init__(self, first: FloatArray, others: Iterator[FloatArray], rows: Rows) -> None:
+        self.name, self.shape = rows.name, rows.shape
+        self._blocks = chain([first], others)
 
-    def __init__(self, progress: Progress | None = None, total: int = 0) -> None:
-        self.rows, self.energy, self.nonzero = 0, 0.0, False
-        self._progress, self._total = progress, total
-
-    def count(self, blocks: Iterable[FloatArray], energy: bool = False) -> Iterator[FloatArray]:
-        for block in blocks:
-            self.nonzero = self.nonzero or bool(block.any())
-            if energy:
-                with np.errstate(over="ignore", invalid="ignore"):
-                    self.energy += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
-            yield block
-            self.rows += len(block)
-            if self._progress is not None:
-                self._progress(self.rows, self._total)
+    def read(self, step: int) -> Iterator[FloatArray]:
+        return self._blocks

@@ -1,6 +1,6 @@
 """Products X'X, X V, X'Y and X'(X V) by blocks of rows over threads: the same bits for any number of them.
 
-X is an array, Rows, or blocks of rows that come by: arrays are cut by shape alone, others as they come. Each block is
+X is an array, which is cut by shape alone, or Rows, whose blocks are taken as they come. Each block is
 one or two BLAS calls on one thread, cast in cache to the precision asked for; results are added in order and in
 float64, whatever the products are. NumPy makes X'X a symmetric rank-k update, half the work of a general product. NaN
 and infinity are left to the caller, who finds them in the sums: finite numbers with finite squares cannot make them.
@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
-from itertools import chain
-from operator import itemgetter
-from typing import Any
+from functools import partial, reduce
+from operator import itemgetter, or_
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +20,11 @@ import numpy.typing as npt
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map, single_threaded_blas
 from w2s_fast.linalg.rows import cutting
-from w2s_fast.linalg.rows.base import Rows
+from w2s_fast.linalg.rows.base import Progress, Rows
 from w2s_fast.linalg.rows.tree import leaves, merged
 
 Matrix = npt.NDArray[np.float64]
-Source = FloatArray | Rows | Iterable[FloatArray]
+Source = FloatArray | Rows
 SizedPart = tuple[int, FloatArray]  # bytes of a block of rows, and a product of it
 SERIAL_SIZE = 8_000  # elements: of a product with a vector, up to where BLAS takes one thread by itself
 SERIAL_WORK = 200_000  # multiplications: of a product of matrices, likewise
@@ -36,40 +35,65 @@ LARGEST_SERIAL = 500  # smaller side: LAPACK's SVD gains nothing from BLAS threa
 
 def gram(X: Source, precision: npt.DTypeLike = np.float64) -> Matrix:
     """X'X of X (m, n), its products taken in a precision of their own."""
-    n, whole = _opened(X)
-    if n <= cutting.UNTILED:
-        return total(partial(_gram, precision), whole, factors=n, longest=cutting.GRAM_ROWS)
-    if isinstance(whole, np.ndarray):
-        whole = [whole[cut] for cut in cutting.cuts(len(whole), n, n, cutting.GRAM_ROWS)]
-    return _tiled_gram(whole.blocks() if isinstance(whole, Rows) else whole, n, precision)
+    if isinstance(X, Rows):
+        return gram_pass(X, X.opened()[0], precision=precision).product
+    if X.shape[1] <= cutting.UNTILED:
+        return total(partial(_gram, precision), X, factors=X.shape[1], longest=cutting.GRAM_ROWS)
+    blocks = (X[cut] for cut in cutting.cuts(len(X), X.shape[1], X.shape[1], cutting.GRAM_ROWS))
+    halves = (map(partial(_upper_half, precision), leaf) for leaf in leaves(blocks, least=_least(X.shape[1])))
+    return _whole(merged((reduce(_add, leaf) for leaf in halves), _add))
 
 
-def _gram(precision: npt.DTypeLike, block: FloatArray) -> FloatArray:
-    rows = block.astype(precision, copy=False)
+def _least(columns: int) -> int:
+    return LEAF_SIZES * 8 * columns**2
+
+
+def gram_pass(
+    X: Rows,
+    columns: int,
+    *beside: Any,
+    precision: npt.DTypeLike = np.float64,
+    step: int | None = None,
+    progress: Progress | None = None,
+) -> Sums:
+    """[X, ...]'[X, ...] of so many columns in all, of Rows and of what lies beside them."""
+    if columns <= cutting.UNTILED:
+        return pass_over(X, partial(_gram, precision), *beside, step=step, progress=progress)
+    how: dict[str, Any] = {"step": step, "progress": progress, "least": _least(columns), "alone": True}
+    found = pass_over(X, partial(_upper_half, precision), *beside, **how)
+    return found._replace(product=_whole(found.product))
+
+
+def _gram(precision: npt.DTypeLike, *blocks: FloatArray) -> FloatArray:
+    rows = _joined(blocks).astype(precision, copy=False)
     return rows.T @ rows
 
 
-def _tiled_gram(blocks: Iterable[FloatArray], columns: int, precision: npt.DTypeLike) -> Matrix:
-    """X'X tile by tile, of which threads take one at a time."""
-    pairs = cutting.gram_tiles(columns)
+def _joined(blocks: Sequence[FloatArray]) -> FloatArray:
+    return np.hstack(blocks) if len(blocks) > 1 else blocks[0]
+
+
+def _upper_half(precision: npt.DTypeLike, *blocks: FloatArray) -> Matrix:
+    """The tiles of X'X on and above its diagonal, of which threads take one at a time."""
+    rows = _joined(blocks)
+    half = np.zeros(2 * rows.shape[1:])
     product = partial(_quiet, partial(_tile_of_gram, precision))
-
-    def upper_half(leaf: Iterable[FloatArray]) -> Matrix:
-        half = np.zeros((columns, columns))
-        for a, b, part in ordered_map(product, ((block, *pair) for block in leaf for pair in pairs)):
-            _add(half[a, b], part)
-        return half
-
-    found = merged(map(upper_half, leaves(blocks, least=LEAF_SIZES * 8 * columns**2)), _add)
-    for a, b in pairs:
-        if a != b:
-            found[b, a] = found[a, b].T
-    return found
+    for a, b, part in ordered_map(product, ((rows, *pair) for pair in cutting.gram_tiles(rows.shape[1]))):
+        half[a, b] = part
+    return half
 
 
 def _tile_of_gram(precision: npt.DTypeLike, block: FloatArray, a: slice, b: slice) -> tuple[slice, slice, FloatArray]:
     left = block[:, a].astype(precision, copy=False)
     return a, b, left.T @ (left if a == b else block[:, b].astype(precision, copy=False))
+
+
+def _whole(half: Matrix) -> Matrix:
+    """X'X from its upper half, in place."""
+    for a, b in cutting.gram_tiles(len(half)):
+        if a != b:
+            half[b, a] = half[a, b].T
+    return half
 
 
 def joint_gram(X: FloatArray, Y: FloatArray) -> Matrix:
@@ -105,13 +129,13 @@ def times(X: Source, V: FloatArray, out: FloatArray | None = None) -> FloatArray
     if out is None and isinstance(X, np.ndarray):
         out = np.empty((len(X), V.shape[1]), V.dtype)
     if out is None:
-        return np.concatenate(list(over_rows(partial(_times, _laid_out(V)), X, None, factors=V.shape[1])))
+        return np.concatenate(list(over_rows(partial(_times, _laid_out(V)), X, factors=V.shape[1])))
     for _ in over_rows(partial(_times, _laid_out(V)), X, out, factors=V.shape[1]):
         pass
     return out
 
 
-def _times(V: FloatArray, rows: FloatArray, image: FloatArray | None) -> FloatArray:
+def _times(V: FloatArray, rows: FloatArray, image: FloatArray | None = None) -> FloatArray:
     return np.matmul(rows.astype(V.dtype, copy=False), V, out=image)
 
 
@@ -133,10 +157,16 @@ def gram_times(X: Source, V: FloatArray, keep: FloatArray | None = None) -> Matr
 
     X V goes to ``keep`` (m, k) where that is given.
     """
-    return total(partial(_gram_times, _laid_out(V)), X, keep, factors=V.shape[1])
+    beside = () if keep is None else (keep,)
+    return total(partial(_gram_times, _laid_out(V)), X, *beside, factors=V.shape[1])
 
 
-def _gram_times(V: FloatArray, block: FloatArray, image: FloatArray | None) -> FloatArray:
+def gram_times_pass(X: Rows, V: FloatArray, *, energy: bool, progress: Progress | None) -> Sums:
+    """The same of Rows, with what else the pass found."""
+    return pass_over(X, partial(_gram_times, _laid_out(V)), energy=energy, progress=progress)
+
+
+def _gram_times(V: FloatArray, block: FloatArray, image: FloatArray | None = None) -> FloatArray:
     rows = block.astype(V.dtype, copy=False)
     return rows.T @ np.matmul(rows, V, out=image)
 
@@ -173,11 +203,51 @@ def serial_blas(work: int) -> AbstractContextManager[None]:
     return nullcontext() if work <= SERIAL_WORK else single_threaded_blas()
 
 
+class Sums(NamedTuple):
+    """What one pass over rows found.
+
+    Attributes
+    ----------
+    product : ndarray
+    rows : int
+    energy : float
+        Sum of squares, 0 if that was not asked for.
+    nonzero : tuple of bool
+        Whether there was a number other than 0 in the rows, and in each of what lay beside them.
+    """
+
+    product: Matrix
+    rows: int
+    energy: float
+    nonzero: tuple[bool, ...]
+
+
+def pass_over(
+    X: Rows, product: Callable[..., FloatArray] | None, *beside: Any, energy: bool = False, **how: Any
+) -> Sums:
+    """Sum a product of the blocks of Rows, and of what lies beside, as :meth:`Rows.total` takes them, in float64."""
+    return X.total(partial(_sums, product, energy), _add_sums, *beside, **how)
+
+
+def _sums(product: Callable[..., FloatArray] | None, energy: bool, *blocks: FloatArray) -> Sums:
+    squares = float(np.einsum("ij,ij->", blocks[0], blocks[0], dtype=np.float64)) if energy else 0.0
+    found = np.zeros(()) if product is None else product(*blocks).astype(np.float64, copy=False)
+    nonzero = tuple(bool(block[:1].any() or block.any()) for block in blocks)  # the first row tells of most
+    return Sums(found, len(blocks[0]), squares, nonzero)
+
+
+def _add_sums(a: Sums, b: Sums) -> Sums:
+    nonzero = tuple(map(or_, a.nonzero, b.nonzero))
+    return Sums(_add(a.product, b.product), a.rows + b.rows, a.energy + b.energy, nonzero)
+
+
 def total(
     product: Callable[..., Any], X: Source, *beside: Any, factors: int, longest: int = cutting.PRODUCT_ROWS
 ) -> Any:
-    """Sum what :func:`over_rows` yields; overflow is left to the caller, who looks at the result."""
-    if isinstance(X, np.ndarray) and len(cutting.cuts(len(X), X.shape[1], factors, longest)) == 1:
+    """Sum a product of the blocks of X, and of what lies beside it; overflow is left to the caller, who looks at it."""
+    if isinstance(X, Rows):
+        return pass_over(X, product, *beside).product
+    if len(cutting.cuts(len(X), X.shape[1], factors, longest)) == 1:
         return _in_one_piece(product, X, *beside, factors=factors).astype(np.float64, copy=False)
     parts = over_rows(partial(_with_size, product), X, *beside, factors=factors, longest=longest)
     try:
@@ -205,9 +275,8 @@ def over_rows(
 
     ``factors`` is the number of columns that blocks are multiplied with.
     """
-    if not isinstance(X, np.ndarray):
-        mapped, blocks = (X.map, X.blocks()) if isinstance(X, Rows) else (ordered_map, X)
-        yield from mapped(partial(_quiet, product), _together(blocks, beside))
+    if isinstance(X, Rows):
+        yield from X.map(partial(_quiet, product), _together(X.blocks(), beside))
         return
     pieces = cutting.cuts(len(X), X.shape[1], factors, longest)
     if len(pieces) > 1:
@@ -226,19 +295,8 @@ def _together(blocks: Iterable[FloatArray], beside: Sequence[Any]) -> Iterator[t
     start = 0
     for block in blocks:
         rows = slice(start, start + len(block))
-        yield block, *(None if array is None else array[rows] for array in beside)
+        yield block, *(array[rows] for array in beside)
         start = rows.stop
-
-
-def _opened(X: Source) -> tuple[int, Source]:
-    """Columns, and X, of which the first block was asked for where its columns were not known."""
-    if isinstance(X, np.ndarray):
-        return X.shape[1], X
-    if isinstance(X, Rows) and X.shape is not None:
-        return X.shape[1], X
-    blocks = X.blocks() if isinstance(X, Rows) else iter(X)
-    first = next(blocks)
-    return first.shape[1], chain([first], blocks)
 
 
 def _laid_out(V: FloatArray) -> FloatArray:

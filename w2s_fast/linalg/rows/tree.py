@@ -8,7 +8,6 @@ holds one node a level and the leaf under way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import reduce
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
@@ -18,16 +17,6 @@ Block = TypeVar("Block")
 
 LEAF_BYTES = 1 << 30
 FANOUT = 16
-
-
-def folded(
-    blocks: Iterable[Block],
-    begin: Callable[[], Node],
-    add: Callable[[Node, Block], Node],
-    merge: Callable[[Node, Node], Node],
-) -> Node:
-    """Sum blocks, one at least: ``begin`` makes an empty leaf, to which blocks are added."""
-    return merged((reduce(add, leaf, begin()) for leaf in leaves(blocks)), merge)
 
 
 def leaves(

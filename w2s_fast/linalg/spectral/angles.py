@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, zip_longest
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,9 @@ from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff, blur
-from w2s_fast.linalg.rows.base import Rows, ScaleError, Tally
+from w2s_fast.linalg.rows.base import Rows, ScaleError
 from w2s_fast.linalg.rows.cutting import LONGEST_BLOCK
-from w2s_fast.linalg.rows.products import Matrix, blas_threads, gram
+from w2s_fast.linalg.rows.products import Matrix, blas_threads, gram_pass
 from w2s_fast.linalg.rows.sources import rows_of
 from w2s_fast.linalg.spectral.dimension import rank_for_energy, trusted_share
 from w2s_fast.linalg.spectral.subspace import Subspace
@@ -184,25 +182,13 @@ def _joint_gram(A: Any, B: Any) -> _JointGram:
 
 
 def _one_pass(a: Rows, b: Rows) -> _JointGram:
-    tallies = Tally(), Tally()
-    pairs = zip_longest(*(part.count(rows.blocks(LONGEST_BLOCK)) for part, rows in zip(tallies, (a, b), strict=True)))
-
-    def joined() -> Iterator[tuple[FloatArray, FloatArray]]:
-        for number, (left, right) in enumerate(pairs):
-            if left is None or right is None or len(left) != len(right):
-                came = [0 if block is None else len(block) for block in (left, right)]
-                raise ValueError(f"block {number} has {came[0]:,} rows in A and {came[1]:,} in B: cut both alike")
-            yield left, right
-
-    blocks = joined()
-    first = next(blocks)
-    width = first[0].shape[1]
+    (width, a_dtype, a), (b_width, b_dtype, b) = a.opened(), b.opened()
     with single_threaded_blas():
-        squares = gram(map(np.hstack, chain([first], blocks)))
-    found = _JointGram(squares, width, (first[0].dtype, first[1].dtype))
-    for rows, tally, corner in zip((a, b), tallies, found.corners, strict=True):
+        sums = gram_pass(a, width + b_width, b, step=LONGEST_BLOCK)
+    found = _JointGram(sums.product, width, (a_dtype, b_dtype))
+    for rows, nonzero, corner in zip((a, b), sums.nonzero, found.corners, strict=True):
         rows.refuse_not_finite(corner)
-        rows.refuse_vanishing(float(np.trace(corner)), tally.nonzero)
+        rows.refuse_vanishing(float(np.trace(corner)), nonzero)
     return found
 
 

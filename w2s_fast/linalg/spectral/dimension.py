@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff
-from w2s_fast.linalg.rows.base import Progress, Rows, Tally
+from w2s_fast.linalg.rows.base import Progress, Rows
 from w2s_fast.linalg.rows.cutting import GRAM_ROWS, cuts
-from w2s_fast.linalg.rows.products import Matrix, gram
+from w2s_fast.linalg.rows.products import Matrix, gram, gram_pass
 from w2s_fast.linalg.rows.sources import ArrayRows
 from w2s_fast.linalg.spectral.krylov import Ritz
 
@@ -28,20 +26,18 @@ def wide_array(rows: Rows, most_rows: int) -> FloatArray | None:
 def dual_gram(whole: FloatArray, rows: Rows, progress: Progress | None) -> Matrix:
     """X X' (N, N) in float64, by blocks of columns, of which ``progress`` is told."""
     D, N = whole.T.shape
-    tally, step = Tally(progress, D), cuts(D, N, N, GRAM_ROWS)[0].stop
-    squares = gram(tally.count(ArrayRows(whole.T, rows.name).blocks(step)))
-    rows.refuse_not_finite(squares)
-    rows.refuse_vanishing(float(np.trace(squares)), tally.nonzero)
-    return squares
+    found = gram_pass(ArrayRows(whole.T, rows.name), N, step=cuts(D, N, N, GRAM_ROWS)[0].stop, progress=progress)
+    rows.refuse_not_finite(found.product)
+    rows.refuse_vanishing(float(np.trace(found.product)), any(found.nonzero))
+    return found.product
 
 
-def gram_of_rows(rows: Rows, blocks: Iterable[FloatArray], progress: Progress | None) -> tuple[Matrix, int]:
+def gram_of_rows(rows: Rows, columns: int, progress: Progress | None) -> tuple[Matrix, int]:
     """X'X (D, D) in float64, and the number of rows, from one pass."""
-    tally = Tally(progress, rows.shape[0] if rows.shape else 0)
-    squares = gram(tally.count(blocks))
-    rows.refuse_not_finite(squares)
-    rows.refuse_vanishing(float(np.trace(squares)), tally.nonzero)
-    return squares, tally.rows
+    found = gram_pass(rows, columns, progress=progress)
+    rows.refuse_not_finite(found.product)
+    rows.refuse_vanishing(float(np.trace(found.product)), any(found.nonzero))
+    return found.product, found.rows
 
 
 def eigenvalues(squares: Matrix) -> Matrix:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg.rows.base import Rows, ScaleError, Tally
+from w2s_fast.linalg.rows.base import Rows, ScaleError
 from w2s_fast.linalg.rows.cutting import cuts
-from w2s_fast.linalg.rows.products import cross, gram_times, times
+from w2s_fast.linalg.rows.products import cross, gram_times, pass_over, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
 
 
@@ -85,13 +85,10 @@ def gram_image(X: Any, V: FloatArray) -> FloatArray:
 def energy(X: Any, precision: npt.DTypeLike | None = None) -> float:
     """Sum of squares; NaN and infinity are refused, and scales at which squares overflow or vanish."""
     if isinstance(X, Rows):
-        tally = Tally()
-        _, dtype, blocks = X.opened()
-        for _ in tally.count(blocks, energy=True):
-            pass
-        X.refuse_not_finite(np.array(tally.energy))
-        X.refuse_vanishing(tally.energy, tally.nonzero, *PRODUCTS[np.dtype(dtype)])
-        return tally.energy
+        sums = pass_over(X, None, energy=True)
+        X.refuse_not_finite(np.array(sums.energy))
+        X.refuse_vanishing(sums.energy, any(sums.nonzero), *PRODUCTS[np.dtype(X.opened()[1])])
+        return sums.energy
     numbers = _numbers(X)
     found = sum(_over_cuts(partial(_energy_of_rows, precision or X.dtype), numbers))
     require_moderate(found, numbers)

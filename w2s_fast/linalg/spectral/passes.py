@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.rows.base import Progress, Rows, Tally
-from w2s_fast.linalg.rows.products import Matrix, cross, gram_times, times
+from w2s_fast.linalg.rows.base import Progress, Rows
+from w2s_fast.linalg.rows.products import Matrix, cross, gram_times_pass, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
+from w2s_fast.linalg.rows.sources import StreamRows
 from w2s_fast.linalg.spectral.dimension import POWER, largest_rest
 from w2s_fast.linalg.spectral.krylov import Ritz, block_krylov, nystrom
 from w2s_fast.linalg.spectral.orthonormal import span_basis
@@ -36,15 +37,14 @@ class Passes:
         """Rows in all where that is known before the first pass, else as many as there are columns."""
         return self.rows.shape[0] if self.rows.shape else self.columns
 
-    def apply(self, V: FloatArray, blocks: Iterator[FloatArray] | None = None) -> Matrix:
-        tally = Tally(self._progress, self.rows.shape[0] if self.rows.shape else 0)
+    def apply(self, V: FloatArray, rows: Rows | None = None) -> Matrix:
         first = self.n_rows == 0
-        images = gram_times(tally.count(self.rows.blocks() if blocks is None else blocks, energy=first), V)
-        self.rows.refuse_not_finite(images)
+        found = gram_times_pass(self.rows if rows is None else rows, V, energy=first, progress=self._progress)
+        self.rows.refuse_not_finite(found.product)
         if first:
-            self.rows.refuse_vanishing(tally.energy, tally.nonzero, *PRODUCTS[np.dtype(self.dtype)])
-            self.n_rows, self.total = tally.rows, tally.energy
-        return images
+            self.rows.refuse_vanishing(found.energy, any(found.nonzero), *PRODUCTS[np.dtype(self.dtype)])
+            self.n_rows, self.total = found.rows, found.energy
+        return found.product
 
     def gaussian(self, width: int) -> Matrix:
         return self._rng.standard_normal((self.columns, min(width, self.columns)))
@@ -85,17 +85,19 @@ class Passes:
     def _outside(ritz: Ritz, columns: Matrix) -> Matrix:
         return columns - times(ritz.vectors, cross(ritz.vectors, columns))
 
-    def one_view(self, blocks: Iterator[FloatArray], rank: int) -> tuple[Matrix, Matrix, float, float]:
+    def one_view(self, rank: int) -> tuple[Matrix, Matrix, float, float]:
         """Eigenvalues, vectors and the share of energy they hold, with its standard error, from one pass."""
         test = span_basis(self.gaussian(ONE_VIEW_FACTOR * rank + OVERSAMPLES), np.float64)
         probes = np.zeros((PROBES, self.columns))
 
         def probed() -> Iterator[FloatArray]:
-            for block in blocks:
+            for block in self.rows.blocks():
                 np.add(probes, self._rng.standard_normal((PROBES, len(block))).astype(self.dtype) @ block, out=probes)
                 yield block
 
-        values, vectors = nystrom(test, self.apply(test.astype(self.dtype), probed()), self.dtype)
+        values, vectors = nystrom(
+            test, self.apply(test.astype(self.dtype), StreamRows(probed(), self.rows.name)), self.dtype
+        )
         _check.integer(rank, "rank", minimum=1, maximum=min(self.n_rows, self.columns))
         values, vectors = self.completed(values[:rank], vectors[:, :rank], rank)
         missed = np.sum((probes - times(times(probes, vectors), vectors.T)) ** 2, axis=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -137,7 +136,7 @@ class Subspace:
     def _of_rows(cls, rows: Rows, rank: int | None, share: float, key: int, progress: Progress | None) -> Self:
         if (whole := wide_array(rows, LARGEST_GRAM)) is not None:
             return cls._of_wide_array(whole, rows, rank, trusted_share(share, whole.dtype), progress)
-        columns, dtype, blocks = rows.opened()
+        columns, dtype, rows = rows.opened()
         share = trusted_share(share, dtype)
         job = Passes(rows, columns, dtype, np.random.default_rng(key), progress)
         if rank is None and not rows.once and columns >= CERTIFIED_FROM:
@@ -146,14 +145,14 @@ class Subspace:
             if found.certificate != "bracketed" or not small:
                 return found
         if columns <= LARGEST_GRAM:
-            return cls._of_gram(gram_of_rows(rows, blocks, progress), rank, share)
+            return cls._of_gram(gram_of_rows(rows, columns, progress), rank, share)
         if rank is None:
             raise ValueError(
                 f"X is an iterator over rows of {columns:,} columns: energy needs several passes beyond "
                 f"{LARGEST_GRAM:,}. Give rank, or a list, an array or a path that can be read again"
             )
         if rows.once:
-            return cls._of_one_view(job, blocks, rank)
+            return cls._of_one_view(job, rank)
         ritz = job.ritz(rank)
         _check.integer(rank, "rank", minimum=1, maximum=min(job.n_rows, columns))
         values, vectors = job.completed(ritz.values, ritz.vectors, rank)
@@ -230,8 +229,8 @@ class Subspace:
                 return cls._of_pairs(job, ritz.values, ritz.vectors, (low, high), "bracketed")
 
     @classmethod
-    def _of_one_view(cls, job: Passes, blocks: Iterator[FloatArray], rank: int) -> Self:
-        values, vectors, held, stderr = job.one_view(blocks, rank)
+    def _of_one_view(cls, job: Passes, rank: int) -> Self:
+        values, vectors, held, stderr = job.one_view(rank)
         return cls(vectors.astype(job.dtype), values, held, stderr, (rank, rank), "exact")
 
 
@@ -290,8 +289,8 @@ def _by_all_eigenvalues(rows: Rows, share: float, progress: Progress | None) -> 
     """Intrinsic dimension from one pass where that is the cheapest way; None elsewhere."""
     if (whole := wide_array(rows, LARGEST_GRAM)) is not None:
         return rank_for_energy(eigenvalues(dual_gram(whole, rows, progress)), trusted_share(share, whole.dtype))
-    columns, dtype, blocks = rows.opened()
+    columns, dtype, rows = rows.opened()
     if columns >= CERTIFIED_FROM and not (rows.once and columns <= LARGEST_GRAM):
         return None
-    squares, count = gram_of_rows(rows, blocks, progress)
+    squares, count = gram_of_rows(rows, columns, progress)
     return rank_for_energy(eigenvalues(squares)[:count], trusted_share(share, dtype))
