@@ -285,6 +285,7 @@ def test_workers_that_differ_are_refused(processes, tmp_path, monkeypatch):
     for kernel in ("Nehalem", "Prescott"):
         processes("worker", "--nthreads", "1", "--no-dashboard", OPENBLAS_CORETYPE=kernel)
     with client_of(tmp_path, 2) as client:
+        client.run(slow, 0)  # has both import what they need, lest one of them do all the work meanwhile
         with pytest.raises(RuntimeError, match=r"workers differ in blas .*W2S_FAST_MIXED_WORKERS=1"):
             list(_workers.ordered_map(slow, range(20), client))
         monkeypatch.setenv("W2S_FAST_MIXED_WORKERS", "1")

@@ -25,6 +25,11 @@ def cholesky(gram: Matrix) -> tuple[Matrix, bool]:
 
 
 @kernel
+def transposed(matrix: Matrix) -> Matrix:
+    return matrix.T.copy()
+
+
+@kernel
 def copy_into(out: Matrix, source: Matrix) -> None:
     """What ``out[:] = source`` does: for its messages Numba compiles functions of strings, which takes a second."""
     for i in range(source.shape[0]):
@@ -187,7 +192,7 @@ def gram_stack(
     d = min(X.shape[1], X.shape[2])
     lower, scale = np.empty((d, d)), np.empty(d)
     for b in range(X.shape[0]):
-        Xt = X[b].T.copy()
+        Xt = transposed(X[b])
         gram = np.dot(Xt, X[b]) if X.shape[1] >= X.shape[2] else np.dot(X[b], Xt)
         gram_rcond = factor_scaled(gram, ridge, lower, scale)
         safe[b] = gram_rcond > limit and clears_cutoff(gram, lower, scale, gram_rcond, ridge, rcond, margin)
