@@ -71,7 +71,7 @@ def _first_lazy(value: Any) -> Any:
 
 
 def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = True) -> FloatArray:
-    """View ``value`` as float32 or float64, without copying where it is one already.
+    """View ``value`` as float32 or float64, without copying where it is one already, at addresses that fit.
 
     float16 becomes float32, integers and booleans float64. Complex numbers, objects and text are refused, and NaN and
     infinity unless ``finite=False``.
@@ -79,6 +79,8 @@ def floats(value: Any, name: str, *, ndim: int | None = None, finite: bool = Tru
     array = numbers(value, name, ndim=ndim)
     if array.dtype not in (np.float32, np.float64):  # which no other byte order equals
         array = array.astype(np.float32 if array.dtype.type in (np.float16, np.float32) else np.float64)
+    if not array.flags.aligned:  # as buffers that were received or unpacked, which NumPy keeps from BLAS
+        array = array.copy()
     if finite:
         all_finite(array, name)
     return array

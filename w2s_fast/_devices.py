@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 CPU = "cpu"
 TRIALS = {"cuda": "w2s_fast.cuda.trials"}  # modules with run_trials, as w2s_fast.gaussian.simulate calls it
-CLUSTERS = {"distributed": "w2s_fast.scale"}  # modules with pool, by the package of what callers hold
+CLUSTERS = {"distributed": "w2s_fast.scale", "dask": "w2s_fast.scale"}  # by the package of what callers hold
 
 
 def trial_runner(device: str) -> Any:
@@ -26,8 +26,19 @@ def trial_runner(device: str) -> Any:
 
 def cluster(workers: Any) -> Any:
     """The pool of a cluster's client; None for what is no such client."""
-    module = CLUSTERS.get(type(workers).__module__.partition(".")[0])
-    return None if module is None else importlib.import_module(module).pool(workers)
+    module = _cluster_of(workers)
+    return None if module is None else module.pool(workers)
+
+
+def cluster_rows(X: Any, name: str) -> Any:
+    """Rows of an array that is in a cluster; None for what is not."""
+    module = _cluster_of(X)
+    return None if module is None else module.rows(X, name)
+
+
+def _cluster_of(value: Any) -> Any:
+    module = CLUSTERS.get(type(value).__module__.partition(".")[0])
+    return None if module is None else importlib.import_module(module)
 
 
 def connected(address: str) -> AbstractContextManager[Any]:

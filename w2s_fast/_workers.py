@@ -29,7 +29,7 @@ TASK_SECONDS = 1.0  # a batch takes about so long: sending it costs some millise
 UNDER_WAY = 2  # batches a worker: it has one to go on with while the results of the other come back
 KEPT = 4  # of what was sent last: pools may serve several maps at a time
 MIXED = "W2S_FAST_MIXED_WORKERS"  # environment variable: 1 lets workers differ in what bits depend on
-_received: dict[bytes, Callable[[Any], Any]] = {}  # by the name of its content, in this process
+_received: dict[str, Callable[[Any], Any]] = {}  # by the name of its content, in this process
 
 
 class Future(Protocol):
@@ -103,14 +103,14 @@ class ExecutorPool(Pool):
         found = getattr(self.executor, "_max_workers", None)
         return found if isinstance(found, int) and found > 0 else _threads.default_workers()
 
-    def hold(self, function: Callable[[Any], Any]) -> tuple[bytes, bytes]:
-        content = pickle.dumps(function, protocol=pickle.HIGHEST_PROTOCOL)
-        return hashlib.sha256(content).digest(), content
+    def hold(self, function: Callable[[Any], Any]) -> tuple[str, bytes]:
+        content = pickled(function)
+        return hashlib.sha256(content).hexdigest(), content
 
-    def start(self, held: tuple[bytes, bytes], batch: list[Any]) -> Future:
-        return self.executor.submit(_run_received, *held, batch)
+    def start(self, held: tuple[str, bytes], batch: list[Any]) -> Future:
+        return self.executor.submit(run_received, *held, batch)
 
-    def drop(self, held: tuple[bytes, bytes], futures: list[Future]) -> None:
+    def drop(self, held: tuple[str, bytes], futures: list[Future]) -> None:
         for future in futures:
             future.cancel()
         _received.pop(held[0], None)  # where threads of this process are the pool
@@ -226,7 +226,11 @@ def _put_on_trial(suspect: _Task[Item], of: DeadWorkersError, others: deque[_Tas
     others.extendleft(_Task([item], suspected=of) for item in reversed(suspect.batch))
 
 
-def _run_received(name: bytes, content: bytes, batch: list[Any]) -> Batch:
+def pickled(function: Callable[..., Any]) -> bytes:
+    return pickle.dumps(function, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def run_received(name: str, content: bytes, batch: list[Any]) -> Batch:
     """:func:`run_batch` by what is pickled, which this process unpickles once."""
     function = _received.get(name)
     if function is None:

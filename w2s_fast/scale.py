@@ -1,8 +1,11 @@
 """Clusters: the one file that knows Dask, reached as devices are (:mod:`w2s_fast._devices`).
 
-A task is a batch of a second or so under a name that no other has, and depends on one task that holds what all batches
-share. Both can be run anew wherever a worker was lost: nothing is scattered, and nothing is pinned to a worker. The
-client alone takes results, in order, and writes files.
+Of trials a task is a batch of a second or so under a name that no other has, and depends on one task that holds what
+all batches share. Both can be run anew wherever a worker was lost: nothing is scattered, and nothing is pinned to a
+worker. The client alone takes results, in order, and writes files.
+
+Of arrays a task makes the summand of one block of rows where that block is, and others add them up, in the tree of
+:mod:`w2s_fast.linalg.rows.tree`: the bits of one machine that reads the same blocks. What comes back is one sum.
 """
 
 from __future__ import annotations
@@ -14,17 +17,30 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from typing import Any
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial, reduce
+from operator import itemgetter
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 try:
     import dask
+    import dask.array
     from distributed import Client, KilledWorker
     from distributed.comm import CommClosedError
 except ImportError as error:
     raise RuntimeError(f"a cluster needs Dask ({error}): pip install 'w2s_fast[dask]'") from None
 
 from w2s_fast import _check
-from w2s_fast._workers import DeadWorkersError, Future, Pool, run_batch
+from w2s_fast._check import FloatArray
+from w2s_fast._workers import DeadWorkersError, Future, Pool, pickled, run_batch, run_received
+from w2s_fast.linalg.rows.base import Progress, Rows
+from w2s_fast.linalg.rows.tree import leaves, merged
+
+Node = TypeVar("Node")
 
 COUNTED_EVERY = 1.0  # seconds between looks at how many threads the workers have: clusters grow and shrink
 LARGE = "distributed.admin.large-graph-warning-threshold"
@@ -47,12 +63,12 @@ class DaskPool(Pool):
         return self._threads
 
     def hold(self, function: Callable[[Any], Any]) -> Any:
-        content = pickle.dumps(function, protocol=pickle.HIGHEST_PROTOCOL)
+        content = pickled(function)
         with dask.config.set({LARGE: f"{len(content) + 2**24} B"}):  # it is meant to hold what is large
-            return self._submitted(pickle.loads, content)
+            return self._submitted(_itself, content)
 
     def start(self, held: Any, batch: list[Any]) -> Future:
-        return self._submitted(run_batch, held, batch)
+        return self._submitted(run_received, self._name, held, batch)
 
     def _submitted(self, function: Callable[..., Any], *arguments: Any) -> Any:
         key = f"{self._name}-{next(self._numbers)}"
@@ -92,3 +108,107 @@ def connected(address: str) -> Iterator[Client]:
         raise RuntimeError(f"no scheduler answers at {address!r}: {error}") from None
     with client:
         yield client
+
+
+class DaskRows(Rows):
+    """A Dask array that is cut by rows; columns that are cut are joined first."""
+
+    def __init__(self, array: dask.array.Array, name: str) -> None:
+        if array.ndim != 2:
+            raise ValueError(
+                f"{name} must have 2 dimension(s), got shape {array.shape}. Reshape one feature with [:, None]."
+            )
+        if np.isnan(array.shape).any():
+            raise ValueError(f"{name} has chunks of unknown sizes: call its compute_chunk_sizes() first")
+        self.dtype = _check.floats(np.zeros(0, array.dtype), name).dtype
+        self.array, self.name, self.shape = array.rechunk({1: -1}), name, array.shape
+
+    def read(self, step: int) -> Iterator[Any]:
+        return (block.compute() for block in self.array.blocks)
+
+    def opened(self) -> tuple[int, npt.DTypeLike, Rows]:
+        return self.array.shape[1], self.dtype, self
+
+    def labels(self, Y: Any, floats: Callable[[Any, str], Any]) -> Any:
+        return Y if isinstance(Y, dask.array.Array) else floats(Y, "Y")
+
+    def total(
+        self,
+        part: Callable[..., Node],
+        merge: Callable[[Node, Node], Node],
+        *beside: Any,
+        step: int | None = None,
+        least: int = 0,
+        alone: bool = False,
+        progress: Progress | None = None,
+    ) -> Node:
+        """Sum where the blocks are; ``step`` and ``alone`` are of one machine, and ``progress`` hears of the end."""
+        heights, (rows, columns) = self.array.chunks[0], self.array.shape
+        others = [self._cut(other, heights) for other in beside]
+        lazy = [(rows.name, rows.exponent) if isinstance(rows, DaskRows) else None for rows in (self, *beside)]
+        held = dask.delayed(_itself, pure=False)(pickled(_OfBlocks(part, lazy)))
+        of_block, add = dask.delayed(_summand, pure=False), partial(dask.delayed(_added, pure=False), merge)
+        parts = (of_block(held, *blocks) for blocks in zip(self.array.to_delayed().ravel(), *others, strict=True))
+        sizes = (height * columns * self.dtype.itemsize for height in heights)
+        found = leaves(zip(sizes, parts, strict=True), itemgetter(0), least)
+        root = merged((reduce(add, map(itemgetter(1), leaf)) for leaf in found), add)
+        (result,) = dask.compute(root)
+        if progress is not None:
+            progress(rows, rows)
+        return result
+
+    def _cut(self, other: Any, heights: tuple[int, ...]) -> Any:
+        """Blocks of another array, as high as those of this one."""
+        name = other.name if isinstance(other, Rows) else "Y"
+        whole = other.array if isinstance(other, DaskRows) else other
+        if len(whole) != len(self.array):
+            found = f"{self.name} has {len(self.array):,}, {name} has {len(whole):,}"
+            raise ValueError(f"these must have the same number of rows: {found}")
+        if isinstance(whole, dask.array.Array):
+            return whole.rechunk({0: heights} | ({1: -1} if whole.ndim > 1 else {})).to_delayed().ravel()
+        if isinstance(whole, Rows):
+            raise TypeError(f"{name} must be a Dask array or an array in memory beside one, got {type(whole).__name__}")
+        return np.split(whole, np.cumsum(heights)[:-1])
+
+
+@dataclass(frozen=True)
+class _OfBlocks:
+    """Makes the summand of a block and of what lies beside it: which of them are rows, of what name and exponent."""
+
+    part: Callable[..., Any]
+    rows: list[tuple[str, int] | None]
+
+    def __call__(self, blocks: tuple[Any, ...]) -> Any:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.part(*map(_as_rows, blocks, self.rows))
+
+
+def _as_rows(block: Any, of: tuple[str, int] | None) -> Any:
+    if of is None:
+        return block
+    name, exponent = of
+    rows: FloatArray = _check.floats(block, f"a block of {name}", ndim=2, finite=False)
+    return rows if exponent == 0 else np.ldexp(rows, -exponent)
+
+
+def _itself(content: bytes) -> bytes:
+    """What many tasks share, in one of its own: each worker is sent it once.
+
+    It is bytes, since arrays that are sent come at any address, and NumPy keeps them from BLAS.
+    """
+    return content
+
+
+def _summand(content: bytes, *blocks: Any) -> Any:
+    _, (result,), _ = run_batch(pickle.loads(content), [blocks])
+    return result
+
+
+def _added(merge: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """Merge copies: what other tasks may be given stays as it is."""
+    return merge(deepcopy(a), deepcopy(b))
+
+
+def rows(X: Any, name: str) -> DaskRows | None:
+    """Rows of a Dask array; None for what is no such array."""
+    return DaskRows(X, name) if isinstance(X, dask.array.Array) else None

@@ -21,6 +21,7 @@ from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.products import gram, joint_gram
 from w2s_fast.linalg.rows.scale import exponent_of, exponents, refuse_vanishing, scaled, scaled_back
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
+from w2s_fast.linalg.rows.sources import elsewhere
 
 Matrix = npt.NDArray[np.float64]
 Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels
@@ -118,15 +119,17 @@ class Gram:
         if labels.ndim not in (1, 2):
             raise ValueError(f"Y must have 1 or 2 dimensions, got shape {labels.shape}")
         _check.same_rows(X=rows, Y=labels)
-        return labels if labels.ndim == 2 else labels[:, None]
+        if labels.ndim == 1:  # a column of several has other strides than one alone, and BLAS other bits for it
+            labels = (labels if labels.flags.c_contiguous else labels.copy())[:, None]
+        return labels
 
     def update(self, X: Any, Y: Any = None) -> Self:
         """Add rows X (m, d), with their labels Y (m,) or (m, k) if the first block had some; return ``self``.
 
-        :class:`~w2s_fast.linalg.rows.base.Rows` are added block by block, and all of them or none.
+        :class:`~w2s_fast.linalg.rows.base.Rows` and Dask arrays are added block by block, and all of them or none.
         """
-        if isinstance(X, Rows):
-            return self._update_by_blocks(X.named("X"), Y)
+        if (lazy := elsewhere(X, "X")) is not None:
+            return self._update_by_blocks(lazy, Y)
         rows = self._floats(X, "X", ndim=2, finite=False)
         labels = None if Y is None else self._labels(Y, rows)
         shape = rows.shape[1], None if labels is None else np.shape(Y)[1:]
@@ -150,7 +153,7 @@ class Gram:
         return self
 
     def _update_by_blocks(self, rows: Rows, Y: Any) -> Self:
-        beside = () if Y is None else (self._floats(Y, "Y", finite=False),)
+        beside = () if Y is None else (rows.labels(Y, partial(self._floats, finite=False)),)
         part = partial(_of_block, type(self), self.centred)
         return self.merge(rows.total(part, type(self).merge, *beside))
 

@@ -13,9 +13,9 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.rows import cutting
-from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
+from w2s_fast.linalg.rows.sources import elsewhere
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_EXACT = 2**53  # counts stay exact in float64 up to here
@@ -136,8 +136,8 @@ class Moments(_Streaming):
             Refuse NaN and infinity; ``False`` lets them through into the moments they touch.
         """
         finite = _check.boolean(finite, "finite")
-        if isinstance(block, Rows):
-            return self.merge(block.named("block").total(partial(_of_block, type(self), finite=finite), Moments.merge))
+        if (lazy := elsewhere(block, "block")) is not None:
+            return self.merge(lazy.total(partial(_of_block, type(self), finite=finite), Moments.merge))
         samples = self._samples(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")
@@ -239,8 +239,8 @@ class CoMoments(_Streaming):
 
     def update(self, block: Any) -> Self:
         """Add the rows of ``block`` (k, d), k >= 0, an array or Rows, and return ``self``."""
-        if isinstance(block, Rows):
-            return self.merge(block.named("block").total(partial(_of_block, type(self)), CoMoments.merge))
+        if (lazy := elsewhere(block, "block")) is not None:
+            return self.merge(lazy.total(partial(_of_block, type(self)), CoMoments.merge))
         rows = _check.floats(block, "block", ndim=2, finite=False)
         self._expect(rows.shape[1:], "block")
         if len(rows):

@@ -106,6 +106,10 @@ class Rows(ABC):
             raise ValueError(f"{self.name} is read by blocks: to gather them takes a copy")
         return np.concatenate(list(self.blocks())).astype(dtype, copy=False)
 
+    def labels(self, Y: Any, floats: Callable[[Any, str], Any]) -> Any:
+        """Check what is to lie beside the rows in :meth:`total`."""
+        return floats(Y, "Y")
+
     def named(self, name: str) -> Self:
         """The same rows as the argument ``name``."""
         return self._changed("name", name)

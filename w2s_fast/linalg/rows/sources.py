@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast import _check
+from w2s_fast import _check, _devices
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.files.matrix import MatrixFile
 from w2s_fast.linalg.rows.base import Rows
@@ -19,8 +19,8 @@ FEW_ROWS = 128  # of a wide matrix, which are held: sketches of its columns woul
 
 def rows_of(X: Any, name: str) -> Rows:
     """Look at ``X`` without reading its rows."""
-    if isinstance(X, Rows):
-        return X.named(name)
+    if (found := elsewhere(X, name)) is not None:
+        return found
     if isinstance(X, str | PathLike):
         file = MatrixFile.open(X, name)
         rows, columns = file.shape
@@ -31,6 +31,11 @@ def rows_of(X: Any, name: str) -> Rows:
     if not isinstance(X, Iterable) or isinstance(X, bytes | dict):
         raise TypeError(f"{name} must be a 2-D array, a path or an iterable of row blocks, got {type(X).__name__}")
     return StreamRows(X, name)
+
+
+def elsewhere(X: Any, name: str) -> Rows | None:
+    """Rows that callers hold as such, or in a cluster; None for what is here, or to be read here."""
+    return X.named(name) if isinstance(X, Rows) else _devices.cluster_rows(X, name)
 
 
 def _is_array(X: Any) -> bool:

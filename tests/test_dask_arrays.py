@@ -1,0 +1,180 @@
+"""Sums and spectra of Dask arrays have the bits of one machine that reads the same blocks."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from w2s_fast import (
+    CoMoments,
+    Gram,
+    Moments,
+    Subspace,
+    correlation_dimension,
+    intrinsic_dimension,
+    min_norm,
+    projected_correlation_dimension,
+)
+from w2s_fast.linalg.rows import tree
+from w2s_fast.linalg.rows.base import Rows
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+pytest.importorskip("distributed")
+
+ROWS, COLUMNS = 700, 24
+X = np.random.default_rng(0).standard_normal((ROWS, COLUMNS)) * np.linspace(2.0, 0.1, COLUMNS)
+Y = np.random.default_rng(1).standard_normal((ROWS, 2))
+HEIGHTS = (100, 1, 249, 250, 100)
+
+
+class Here(Rows):
+    """The same blocks, read on one machine."""
+
+    def __init__(self, array, heights=HEIGHTS):
+        self.array, self.heights, self.shape = array, heights, array.shape
+
+    def read(self, step):
+        return iter(np.split(self.array, np.cumsum(self.heights)[:-1]))
+
+
+def there(array, heights=HEIGHTS, columns=-1):
+    return da.from_array(array, chunks=(heights, columns) if array.ndim == 2 else (heights,))
+
+
+CALLS = {
+    "Gram": lambda X, Y: (Gram().update(X, Y).xtx, Gram().update(X, Y).xty, Gram().update(X, Y).solve()),
+    "Gram, one label": lambda X, Y: Gram().update(X, Y[:, 0]).xty,
+    "Gram centred": lambda X, Y: (Gram(centred=True).update(X, Y).xtx, Gram(centred=True).update(X).x_mean),
+    "Gram, more rows": lambda X, Y: Gram().update(X).update(X).xtx,
+    "Moments": lambda X, Y: (Moments().update(X).mean, Moments().update(X).variance()),
+    "CoMoments": lambda X, Y: (CoMoments().update(X).mean, CoMoments().update(X).covariance()),
+    "Subspace, rank": lambda X, Y: (Subspace.fit(X, rank=3).basis, Subspace.fit(X, rank=3).eigenvalues),
+    "Subspace, energy": lambda X, Y: Subspace.fit(X, energy=0.9).basis,
+    "intrinsic_dimension": lambda X, Y: intrinsic_dimension(X, 0.9),
+    "correlation_dimension": lambda X, Y: correlation_dimension(X, X, energy=0.9),
+    "projected": lambda X, Y: projected_correlation_dimension(X, X, energy=0.9, random_state=0),
+}
+
+
+@pytest.fixture(params=["threads", "synchronous", "cluster"], scope="module")
+def scheduler(request):
+    if request.param != "cluster":
+        with dask.config.set(scheduler=request.param):
+            yield request.param
+        return
+    from tests.test_clusters import local_cluster
+
+    distributed = pytest.importorskip("distributed")
+    with local_cluster() as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def same(name, X, Y, here, labels):
+    found, expected = CALLS[name](X, Y), CALLS[name](here, labels)
+    pairs = zip(*(x if isinstance(x, tuple) else (x,) for x in (found, expected)), strict=True)
+    return all(np.array_equal(a, b) and np.asarray(a).dtype == np.asarray(b).dtype for a, b in pairs)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", CALLS)
+def test_bits_are_those_of_one_machine(scheduler, name):
+    for dtype in (np.float64, np.float32):
+        mine, labels = X.astype(dtype), Y.astype(dtype)
+        assert same(name, there(mine), there(labels), Here(mine), labels)
+    assert same(name, there(X, columns=7), there(Y, heights=(350, 350)), Here(X), Y)  # cut otherwise
+    assert same(name, there(X), Y, Here(X), Y)  # labels that are here
+
+
+def test_bits_are_the_same_where_sums_have_leaves(monkeypatch):
+    monkeypatch.setattr(tree, "LEAF_BYTES", 3 * 8 * COLUMNS)
+    monkeypatch.setattr(tree, "FANOUT", 3)
+    heights = (2,) * 350
+    for name in ("Gram", "Gram centred", "Moments", "CoMoments", "Subspace, rank", "correlation_dimension"):
+        assert same(name, there(X, heights), Y, Here(X, heights), Y), name
+
+
+def test_passes_over_wide_arrays(monkeypatch):
+    for limit in ("LARGEST_GRAM", "CERTIFIED_FROM"):
+        monkeypatch.setattr(f"w2s_fast.linalg.spectral.subspace.{limit}", 4)
+    for how in ({"rank": 3}, {"energy": 0.8}):
+        mine, theirs = (Subspace.fit(rows, **how, random_state=0) for rows in (there(X), Here(X)))
+        assert np.array_equal(mine.basis, theirs.basis)
+        assert mine.certificate == theirs.certificate
+    monkeypatch.setattr("w2s_fast.linalg.rows.cutting.UNTILED", 8)
+    monkeypatch.setattr("w2s_fast.linalg.rows.cutting.TILE_COLUMNS", 10)
+    mine, theirs = (correlation_dimension(rows, rows, energy=0.9) for rows in (there(X), Here(X)))
+    assert mine == theirs
+
+
+@pytest.mark.parametrize("power", [-560, 540])
+def test_a_scale_of_its_own_is_found(power):
+    scaled = np.ldexp(X, power)
+    assert intrinsic_dimension(there(scaled), 0.9) == intrinsic_dimension(X, 0.9)
+
+
+def test_each_pass_reads_every_block_once():
+    reads, lock = [], threading.Lock()
+
+    def read(block):
+        with lock:
+            reads.append(len(block))
+        return block
+
+    counted = there(X).map_blocks(read, dtype=X.dtype, meta=np.zeros((0, 0)))
+    Gram().update(counted)
+    assert sorted(reads) == sorted(HEIGHTS)
+
+
+def test_progress_hears_of_the_end():
+    told = []
+    Subspace.fit(there(X), rank=2, progress=lambda done, total: told.append((done, total)))
+    assert told == [(ROWS, ROWS)]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_is_named_by_its_row(bad):
+    damaged = X.copy()
+    damaged[347, 5] = damaged[620, 1] = bad
+    for call in (intrinsic_dimension, lambda rows: Subspace.fit(rows, rank=2)):
+        with pytest.raises(ValueError, match=r"X holds 2 NaN or infinite value\(s\), the first at index \(347, 5\)"):
+            call(there(damaged))
+    for kind in (Gram, Moments, CoMoments):
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            kind().update(there(damaged))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (da.zeros(5), r"X must have 2 dimension\(s\), got shape \(5,\)"),
+        (there(X)[there(X)[:, 0] > 0], r"X has chunks of unknown sizes: call its compute_chunk_sizes\(\) first"),
+        (there(X).astype(complex), "X must hold real numbers, got dtype complex128"),
+    ],
+)
+def test_what_cannot_be_read_by_rows_is_refused(array, message):
+    for call in (intrinsic_dimension, Gram().update):
+        with pytest.raises(ValueError, match=message):
+            call(array)
+
+
+def test_rows_that_do_not_match_are_refused():
+    for labels in (there(Y[:600], heights=(300, 300)), Y[:600]):
+        with pytest.raises(ValueError, match="X has 700, Y has 600"):
+            Gram().update(there(X), labels)
+    with pytest.raises(ValueError, match="A has 700, B has 350"):
+        correlation_dimension(there(X), there(X[:350], (350,)), energy=0.9)
+    with pytest.raises(TypeError, match=r"B must be a Dask array or an array in memory beside one, got Here"):
+        correlation_dimension(there(X), Here(X), energy=0.9)
+
+
+def test_what_no_cluster_serves_is_refused_as_before():
+    with pytest.raises(TypeError, match="X is a Dask Array, which NumPy would gather"):
+        min_norm(there(X), Y)
+
+
+def test_what_is_summed_stays_as_it_was(scheduler):
+    """A task that is run again, or whose result several take, finds what it was given unchanged."""
+    lazy = there(X).persist()
+    first, second = Gram().update(lazy).xtx, Gram().update(lazy).xtx
+    assert np.array_equal(first, second)
