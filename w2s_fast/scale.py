@@ -160,14 +160,14 @@ class DaskRows(Rows):
     def _cut(self, other: Any, heights: tuple[int, ...]) -> Any:
         """Blocks of another array, as high as those of this one."""
         name = other.name if isinstance(other, Rows) else "Y"
-        whole = other.array if isinstance(other, DaskRows) else other
+        whole = other.array if isinstance(other, DaskRows) else other.held() if isinstance(other, Rows) else other
+        if whole is None:
+            raise TypeError(f"{name} must be a Dask array or an array in memory beside one, got {type(other).__name__}")
         if len(whole) != len(self.array):
             found = f"{self.name} has {len(self.array):,}, {name} has {len(whole):,}"
             raise ValueError(f"these must have the same number of rows: {found}")
         if isinstance(whole, dask.array.Array):
             return whole.rechunk({0: heights} | ({1: -1} if whole.ndim > 1 else {})).to_delayed().ravel()
-        if isinstance(whole, Rows):
-            raise TypeError(f"{name} must be a Dask array or an array in memory beside one, got {type(whole).__name__}")
         return np.split(whole, np.cumsum(heights)[:-1])
 
 
