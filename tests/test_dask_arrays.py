@@ -8,10 +8,12 @@ import pytest
 from w2s_fast import (
     CoMoments,
     Gram,
+    MinNorm,
     Moments,
     Subspace,
     correlation_dimension,
     intrinsic_dimension,
+    lstsq,
     min_norm,
     projected_correlation_dimension,
 )
@@ -53,6 +55,9 @@ CALLS = {
     "Subspace, energy": lambda X, Y: Subspace.fit(X, energy=0.9).basis,
     "intrinsic_dimension": lambda X, Y: intrinsic_dimension(X, 0.9),
     "correlation_dimension": lambda X, Y: correlation_dimension(X, X, energy=0.9),
+    "min_norm": lambda X, Y: (min_norm(X, Y), min_norm(X, Y[:, 0])),
+    "min_norm, ridge": lambda X, Y: min_norm(X, Y, ridge=3.0),
+    "lstsq": lstsq,
     "projected": lambda X, Y: projected_correlation_dimension(X, X, energy=0.9, random_state=0),
 }
 
@@ -105,6 +110,29 @@ def test_passes_over_wide_arrays(monkeypatch):
     monkeypatch.setattr("w2s_fast.linalg.rows.cutting.TILE_COLUMNS", 10)
     mine, theirs = (correlation_dimension(rows, rows, energy=0.9) for rows in (there(X), Here(X)))
     assert mine == theirs
+
+
+@pytest.mark.parametrize("rows", [700, 24, 9])
+@pytest.mark.parametrize("rank", [24, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_least_squares_are_those_of_an_array(rows, rank, dtype):
+    mixing = np.linalg.qr(np.random.default_rng(2).standard_normal((COLUMNS, COLUMNS)))[0]
+    few = (X[:rows, :rank] @ mixing[:rank]).astype(dtype)
+    labels = Y[:rows].astype(dtype)
+    lazy = there(few, (rows - 5, 5))
+    eps = float(np.finfo(dtype).eps)
+    for how in ({}, {"ridge": 0.5}):
+        mine, expected = min_norm(lazy, there(labels, (3, rows - 3)), **how), min_norm(few, labels, **how)
+        assert mine.dtype == dtype
+        np.testing.assert_allclose(mine, expected, rtol=1e4 * eps, atol=1e4 * eps * np.abs(expected).max())
+    x, residuals, found, s = lstsq(lazy, labels[:, 0])
+    right, squares, told, values = lstsq(few, labels[:, 0])
+    np.testing.assert_allclose(s, values, atol=100 * eps * values[0])
+    if dtype == np.float64:  # NumPy's cut takes float32's rounding for rank
+        assert found == told
+        assert residuals.shape == squares.shape
+        np.testing.assert_allclose(x, right, atol=1e4 * eps * np.abs(right).max())
+        np.testing.assert_allclose(residuals, squares, atol=1e4 * eps)
 
 
 @pytest.mark.parametrize("power", [-560, 540])
@@ -170,7 +198,7 @@ def test_rows_that_do_not_match_are_refused():
 
 def test_what_no_cluster_serves_is_refused_as_before():
     with pytest.raises(TypeError, match="X is a Dask Array, which NumPy would gather"):
-        min_norm(there(X), Y)
+        MinNorm(there(X))
 
 
 def test_what_is_summed_stays_as_it_was(scheduler):

@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, Cutoff
+from w2s_fast.linalg.rows.base import Rows, ScaleError
 from w2s_fast.linalg.rows.cutting import ELONGATED, qr_cuts
 from w2s_fast.linalg.rows.products import SERIAL_SIZE, blas_threads
 
@@ -115,6 +117,74 @@ def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
 def _in_range(*arrays: FloatArray) -> bool:
     largest = float(np.max([np.abs(array).max(initial=0.0) for array in arrays]))
     return largest == 0.0 or 1 / LARGE <= largest <= LARGE
+
+
+def lstsq_of_rows(rows: Rows, Y: Any, cut: Callable[[tuple[int, int]], float]) -> Solution:
+    """:func:`lstsq` of rows that are read by blocks, once."""
+    reduced, dtypes, m = _reduce_rows(rows, Y)
+    n = reduced.triangle.shape[1]
+    x, residuals, rank, s = np.linalg.lstsq(reduced.triangle, reduced.moment, cut((m, n)))
+    if m > rank == n:
+        residuals = np.sum(reduced.outside**2, axis=0)
+    dtype = np.result_type(*dtypes)
+    return x.astype(dtype), residuals.astype(dtype), rank, s.astype(dtype)
+
+
+def solve_rows(rows: Rows, Y: Any, rcond: float | None, ridge: float) -> FloatArray:
+    """:func:`solve` of rows that are read by blocks, once, with a ridge too."""
+    reduced, dtypes, m = _reduce_rows(rows, Y)
+    n = reduced.triangle.shape[1]
+    cut = Cutoff.of(dtypes[0], (m, n), rcond, ridge)
+    if ridge:
+        weights = by_svd.factor(reduced.triangle, ridge, cut, m < n).solve(reduced.moment)
+    elif m >= n and _clears(reduced, cut):
+        weights = _solve_triangle(reduced)
+    else:
+        weights = _cut_off(reduced.triangle, reduced.moment, cut, m < n)
+    return np.asarray(weights).astype(np.result_type(*dtypes), copy=False)
+
+
+class _Triangle(NamedTuple):
+    """[X Y] of some rows, or its R where they are more than columns; their dtypes, and their number."""
+
+    stack: FloatArray
+    dtypes: tuple[np.dtype[Any], np.dtype[Any]]
+    rows: int
+
+
+def _reduce_rows(rows: Rows, Y: Any) -> tuple[_Reduced, tuple[np.dtype[Any], np.dtype[Any]], int]:
+    """Reduce by QR of blocks, and of their triangles in the tree of all sums; fewer rows than columns stay as they are.
+
+    The problem, the dtypes of the rows and of the labels, and the number of rows.
+    """
+    columns, _, rows = rows.opened()
+    found = rows.total(_triangle_of_block, _triangle_of_both, rows.labels(Y, _check.floats))
+    rows.refuse_not_finite(found.stack[:, :columns])
+    if not np.isfinite(found.stack).all():
+        raise ValueError("Y holds NaN or infinite values: remove or impute them first")
+    R = found.stack if found.rows < columns else np.asarray(np.linalg.qr(found.stack, mode="r"))
+    top, outside = R[:columns], R[columns:, columns:]
+    reduced = _Reduced(top[:, :columns], False, top[:, columns:], outside, lambda x: x)
+    if not (_in_range(reduced.triangle) and _in_range(reduced.moment, reduced.outside)):
+        raise ScaleError(f"the squares of {rows.name} or Y overflow or vanish: scale them first")
+    return reduced, found.dtypes, found.rows
+
+
+def _triangle_of_block(block: FloatArray, labels: Any) -> _Triangle:
+    Y = _check.floats(labels, "Y", finite=False)
+    if Y.ndim not in (1, 2):
+        raise ValueError(f"Y must have shape (m,) or (m, k), got {Y.ndim} dimensions")
+    stack = np.concatenate((block, Y.reshape(len(Y), -1)), axis=1, dtype=np.float64)
+    return _Triangle(_reduced(stack), (block.dtype, Y.dtype), len(block))
+
+
+def _triangle_of_both(a: _Triangle, b: _Triangle) -> _Triangle:
+    stack = _reduced(np.concatenate((a.stack, b.stack)))
+    return _Triangle(stack, tuple(map(np.promote_types, a.dtypes, b.dtypes)), a.rows + b.rows)  # type: ignore[arg-type]
+
+
+def _reduced(stack: FloatArray) -> FloatArray:
+    return stack if len(stack) <= stack.shape[1] else np.asarray(np.linalg.qr(stack, mode="r"))
 
 
 def _triangle(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.leastsq import by_qr
+from w2s_fast.linalg.rows.base import Rows
+from w2s_fast.linalg.rows.sources import elsewhere
 
 Array = npt.NDArray[Any]  # real or complex
 Solution = tuple[Array, Array, Any, Array]  # x, residuals, rank, singular values
@@ -24,7 +26,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Solution:
     Parameters
     ----------
     a : (..., m, n) array_like
-        Real or complex.
+        Real or complex. Rows that are read by blocks, and Dask arrays, are read once and factored where they are.
     b : (m,), (..., m) or (..., m, k) array_like
         Labels. A vector (m,) goes with every problem; with one dimension fewer than ``a`` they are a vector a problem
         if their shape says so, else a matrix (m, k) for every problem.
@@ -59,6 +61,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Solution:
     >>> x.round(12), int(rank)
     (array([1., 2.]), 2)
     """
+    if (rows := elsewhere(a, "a")) is not None:
+        return _of_rows(rows, b, rcond)
     A, labels = _array(a, "a"), _array(b, "b")
     B, vector = _columns(A, labels)
     _check_finite(A, labels)
@@ -69,6 +73,14 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Solution:
     if single and isinstance(b, np.ndarray) and type(b) is not np.ndarray:  # np.matrix in, np.matrix out
         x, residuals = b.__array_wrap__(x), b.__array_wrap__(residuals)
     return x, residuals, rank, s
+
+
+def _of_rows(rows: Rows, b: Any, rcond: Any) -> Solution:
+    try:
+        x, *others = by_qr.lstsq_of_rows(rows, b, lambda shape: float(_cutoff(rcond, max(shape))))
+    except ValueError as error:
+        raise np.linalg.LinAlgError(str(error)) from None
+    return x[:, 0] if np.ndim(b) == 1 else x, *others
 
 
 def _array(value: Any, name: str) -> Array:

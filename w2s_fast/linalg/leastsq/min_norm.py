@@ -16,6 +16,7 @@ from w2s_fast.linalg.leastsq import by_gram, by_qr, by_svd
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, GRAM_RCOND, Cutoff, column_norms
 from w2s_fast.linalg.rows.products import serial_blas
 from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
+from w2s_fast.linalg.rows.sources import elsewhere
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -146,7 +147,8 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     Parameters
     ----------
     X : (..., m, n) array_like
-        Features, any m and n, any rank. float32 in gives float32 out.
+        Features, any m and n, any rank. float32 in gives float32 out. Rows that are read by blocks, and Dask arrays,
+        are read once and factored where they are.
     Y : (..., m) or (..., m, k) array_like
     rcond : float, optional
         Singular values below ``rcond`` times the largest count as zero. By default those that are rounding do, of
@@ -170,8 +172,11 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     >>> min_norm([[1.0, 1.0]], [2.0])  # one row, two unknowns: the shortest solution
     array([1., 1.])
     """
-    features, labels, vector = _problem(X, Y, ("X", "Y"))
     ridge = _check.real(ridge, "ridge")
+    if (rows := elsewhere(X, "X")) is not None:
+        solution = by_qr.solve_rows(rows, Y, rcond, ridge)
+        return solution[:, 0] if np.ndim(Y) == 1 else solution
+    features, labels, vector = _problem(X, Y, ("X", "Y"))
     cut = Cutoff.of(features.dtype, features.shape, rcond, ridge)
     m, n = features.shape[-2:]
     lead, right = features.shape[:-2], labels.shape[-1:]
