@@ -4,6 +4,7 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 from w2s_fast.gaussian import simulate
 from w2s_fast.tasks import beyond
@@ -34,3 +35,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = [item for item in items if item.get_closest_marker("jit_speed")]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if item not in slow]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cores_are_shared(request):
+    """Hold BLAS to one thread where tests call LAPACK in earnest beside others: they take a fifth of the time so.
+
+    Threads of BLAS that wait for work keep a core busy. Maps have two threads all the same. CI runs kernels as Python
+    beside other tests.
+    """
+    alone = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) == 1
+    if (alone and COMPILED) or request.path.parent.name not in ("linalg", "gaussian"):
+        yield
+        return
+    with threadpool_limits(1, user_api="blas"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("W2S_FAST_NUM_THREADS", "2")
+        yield

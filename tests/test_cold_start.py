@@ -3,6 +3,7 @@
 import ast
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -153,7 +154,9 @@ def test_two_processes_compile_at_once(tmp_path):
 
 def test_files_of_a_cache_belong_to_one_process():
     pattern = _OwnNames("add_rows.py311.{number:d}.nbc")
-    assert pattern.format(number=2) == f"add_rows.py311.2-{os.getpid()}.nbc"
+    names = {pattern.format(number=2) for _ in range(100)}
+    assert len(names) == 100  # nodes that share a disk may have the same process number
+    assert all(re.fullmatch(r"add_rows\.py311\.2-[0-9a-f]{16}\.nbc", name) for name in names)
     from w2s_fast.kernels.moments import add_rows
 
     assert isinstance(add_rows._cache._cache_file._data_name_pattern, _OwnNames)
