@@ -339,3 +339,18 @@ def test_a_client_that_does_not_wait_is_refused():
 
     with pytest.raises(TypeError, match="asynchronous=True"):
         asyncio.run(ask())
+
+
+def test_a_sweep_runs_on_a_scheduler(client, tmp_path, capsys, monkeypatch):
+    from w2s_fast import cli
+
+    path, grid = tmp_path / "swept.sqlite", ["--d-weak=4", "--d-strong=3", "--d-target=5", "--d-shared=1"]
+    command = ["w2s-fast", "sweep", *grid, "--n=9", "--N=8", "--trials=70", "--out", str(path), "--quiet"]
+    monkeypatch.setattr(sys, "argv", [*command, "--scheduler", client.scheduler.address])
+    cli.main()
+    (run,) = Study.open(path).runs
+    assert (run["workers"], run["trials"]) == (2, 70)
+    monkeypatch.setattr(sys, "argv", [*command, "--scheduler", client.scheduler.address, "--workers", "2"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "leave them out beside --scheduler" in capsys.readouterr().err
