@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.clusters import local_cluster
 from tests.conftest import COMPILED
 from w2s_fast import GaussianModel, Study, _workers, probe, simulate
 
@@ -24,17 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Dask's own, while workers d
 MODEL = GaussianModel.paper(d_weak=4, d_strong=3, d_shared=1, d_target=5, ambient=20)
 X = np.random.default_rng(0).standard_normal((300, 10))
 GRID = {"n": 9, "N": [8, 40], "trials": 60_000, "keep_trials": True}
-
-
-def local_cluster(workers=2, **more):
-    return distributed.LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address="127.0.0.1:0",
-        silence_logs=60,
-        **more,
-    )
 
 
 @pytest.fixture(scope="module")

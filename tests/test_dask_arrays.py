@@ -1,10 +1,15 @@
 """Sums and spectra of Dask arrays have the bits of one machine that reads the same blocks."""
 
+import os
+import signal
 import threading
 
 import numpy as np
 import pytest
+import scipy.sparse
 
+from tests.clusters import local_cluster
+from tests.conftest import COMPILED
 from w2s_fast import (
     CoMoments,
     Gram,
@@ -16,6 +21,7 @@ from w2s_fast import (
     lstsq,
     min_norm,
     projected_correlation_dimension,
+    randomized_svd,
 )
 from w2s_fast.linalg.rows import tree
 from w2s_fast.linalg.rows.base import Rows
@@ -68,8 +74,8 @@ def scheduler(request):
         with dask.config.set(scheduler=request.param):
             yield request.param
         return
-    from tests.test_clusters import local_cluster
-
+    if not COMPILED:
+        pytest.skip("workers take seconds to start kernels as Python")
     distributed = pytest.importorskip("distributed")
     with local_cluster() as cluster, distributed.Client(cluster) as client:
         yield client
@@ -135,6 +141,52 @@ def test_least_squares_are_those_of_an_array(rows, rank, dtype):
         np.testing.assert_allclose(residuals, squares, atol=1e4 * eps)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("flip_sign", [True, False])
+def test_a_truncated_svd_leaves_its_tall_factor_where_the_rows_are(scheduler, dtype, flip_sign):
+    mine = X.astype(dtype)
+    how = {"n_components": 4, "random_state": 0, "flip_sign": flip_sign}
+    (U, s, Vt), (left, values, right) = (randomized_svd(rows, **how) for rows in (there(mine), Here(mine)))
+    assert isinstance(U, da.Array)
+    assert U.chunks == (HEIGHTS, (4,))
+    U = U.compute()
+    assert all(np.array_equal(a, b) for a, b in ((U, left), (s, values), (Vt, right)))
+    assert U.dtype == s.dtype == Vt.dtype == dtype
+    _, expected, _ = np.linalg.svd(mine, full_matrices=False)
+    eps = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(s, expected[:4], rtol=1e-6)
+    np.testing.assert_allclose(U.T @ U, np.eye(4), atol=100 * eps)
+    np.testing.assert_allclose(Vt @ Vt.T, np.eye(4), atol=100 * eps)
+    assert np.linalg.norm(mine - U * s @ Vt) <= (1 + 1e-6) * np.linalg.norm(expected[4:])
+    if flip_sign:
+        assert all(column[np.argmax(np.abs(column))] > 0 for column in U.T)
+
+
+@pytest.mark.parametrize("n_iter", [0, 1, 4])
+def test_errors_of_a_truncated_svd_are_no_larger_than_of_an_array(n_iter):
+    slow = np.random.default_rng(3).standard_normal((ROWS, COLUMNS))  # singular values that hardly fall
+    how = {"n_components": 5, "n_oversamples": 2, "n_iter": n_iter}
+    errors = np.zeros(2)
+    for seed in range(20):
+        for place, rows in enumerate((there(slow), scipy.sparse.csr_array(slow))):  # which follows the iterations
+            U, s, Vt = randomized_svd(rows, **how, random_state=seed)
+            errors[place] += np.linalg.norm(slow - np.asarray(U) * s @ Vt)
+    assert errors[0] <= errors[1]
+
+
+def test_a_truncated_svd_of_lower_rank_or_another_scale():
+    deficient = X[:, :3] @ np.random.default_rng(2).standard_normal((3, COLUMNS))
+    U, s, Vt = randomized_svd(there(deficient), 5, random_state=0)
+    np.testing.assert_allclose(np.asarray(U) * s @ Vt, deficient, atol=1e-12)
+    assert np.all(s[3:] <= 1e-13 * s[0])
+    for power in (-560, 540):
+        _, scaled, _ = randomized_svd(there(np.ldexp(X, power)), 3, random_state=0)
+        np.testing.assert_allclose(np.ldexp(scaled, -power), np.linalg.svd(X)[1][:3], rtol=1e-6)
+    with pytest.raises(ValueError, match="NaN"):
+        randomized_svd(there(np.where(X > 2, np.nan, X)), 3)
+    assert not randomized_svd(there(np.zeros((9, 3)), (4, 5)), 2)[1].any()
+
+
 @pytest.mark.parametrize("power", [-560, 540])
 def test_a_scale_of_its_own_is_found(power):
     scaled = np.ldexp(X, power)
@@ -152,6 +204,25 @@ def test_each_pass_reads_every_block_once():
     counted = there(X).map_blocks(read, dtype=X.dtype, meta=np.zeros((0, 0)))
     Gram().update(counted)
     assert sorted(reads) == sorted(HEIGHTS)
+
+
+def kill_once(block, flags):
+    """Kill the worker at the first block, and at one in the middle, once each."""
+    flag = flags / str(len(block))
+    if len(block) in (100, 249) and not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return block
+
+
+@pytest.mark.skipif(not COMPILED, reason="workers take seconds to start kernels as Python")
+@pytest.mark.filterwarnings("ignore")
+def test_sums_outlive_workers(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with local_cluster() as cluster, distributed.Client(cluster):
+        deadly = there(X).map_blocks(kill_once, tmp_path, dtype=X.dtype, meta=np.zeros((0, 0)))
+        assert np.array_equal(Gram().update(deadly, Y).xty, Gram().update(Here(X), Y).xty)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_progress_hears_of_the_end():

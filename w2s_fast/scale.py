@@ -37,7 +37,7 @@ except ImportError as error:
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._workers import DeadWorkersError, Future, Pool, pickled, run_batch, run_received
-from w2s_fast.linalg.rows.base import Progress, Rows
+from w2s_fast.linalg.rows.base import Progress, Rows, image
 from w2s_fast.linalg.rows.tree import leaves, merged
 
 Node = TypeVar("Node")
@@ -128,6 +128,15 @@ class DaskRows(Rows):
 
     def opened(self) -> tuple[int, npt.DTypeLike, Rows]:
         return self.array.shape[1], self.dtype, self
+
+    def images(self, V: FloatArray) -> dask.array.Array:
+        """X V, worked out where and when it is needed."""
+        product = partial(image, V)
+        held = dask.delayed(_itself, pure=False)(pickled(_OfBlocks(product, [(self.name, self.exponent)])))
+        parts = (dask.delayed(_summand, pure=False)(held, block) for block in self.array.to_delayed().ravel())
+        shapes = ((height, V.shape[1]) for height in self.array.chunks[0])
+        blocks = (dask.array.from_delayed(part, shape, V.dtype) for part, shape in zip(parts, shapes, strict=True))
+        return dask.array.concatenate(list(blocks))
 
     def labels(self, Y: Any, floats: Callable[[Any, str], Any]) -> Any:
         return Y if isinstance(Y, dask.array.Array) else floats(Y, "Y")

@@ -106,6 +106,10 @@ class Rows(ABC):
             raise ValueError(f"{self.name} is read by blocks: to gather them takes a copy")
         return np.concatenate(list(self.blocks())).astype(dtype, copy=False)
 
+    def images(self, V: FloatArray) -> Any:
+        """X V, in the dtype of V, as an array where the rows are."""
+        return np.concatenate(list(self.map(partial(image, V), self.blocks())))
+
     def labels(self, Y: Any, floats: Callable[[Any, str], Any]) -> Any:
         """Check what is to lie beside the rows in :meth:`total`."""
         return floats(Y, "Y")
@@ -195,6 +199,10 @@ class Rows(ABC):
     def rescaled(self) -> Self:
         """The rows with their largest number brought near to 1, by a power of two that a pass over them tells."""
         return self._changed("exponent", math.frexp(self.total(_largest, max))[1])
+
+
+def image(V: FloatArray, block: FloatArray) -> FloatArray:
+    return block.astype(V.dtype, copy=False) @ V
 
 
 def _largest(block: FloatArray) -> float:

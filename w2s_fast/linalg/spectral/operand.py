@@ -1,4 +1,4 @@
-"""What is decomposed: an array, a sparse matrix, or Rows; its products, and its scale."""
+"""What is decomposed: an array or a sparse matrix; its products, and its scale. Rows have passes instead."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg.rows.base import Rows, ScaleError
+from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.cutting import cuts
-from w2s_fast.linalg.rows.products import cross, gram_times, pass_over, times
+from w2s_fast.linalg.rows.products import gram_times
 from w2s_fast.linalg.rows.scale import PRODUCTS
+from w2s_fast.linalg.rows.sources import elsewhere
 
 
 def checked(M: Any) -> Any:
     """View ``M`` as a matrix of float32 or float64."""
-    if isinstance(M, Rows):
-        if M.shape is None or M.once:
+    if (rows := elsewhere(M, "M")) is not None:
+        if rows.shape is None or rows.once:
             raise ValueError("M must have a known shape and be readable again: it is read once an iteration, and more")
-        return M.named("M")
+        return rows
     return _sparse_floats(M) if _is_sparse(M) else _check.floats(M, "M", ndim=2, finite=False)
 
 
@@ -45,12 +46,11 @@ def _sparse_floats(M: Any) -> Any:
 def sketch(X: Any, width: int, key: int) -> FloatArray:
     """(S X)' for a random S of ``width`` rows, in the dtype of X: the columns that start the iteration.
 
-    S is Gaussian for sparse matrices and Rows, and has sparse signs for arrays.
+    S is Gaussian for sparse matrices, and has sparse signs for arrays.
     """
     if not isinstance(X, np.ndarray):
         gaussian = np.random.default_rng(key).standard_normal((X.shape[0], width))
-        dtype = X.opened()[1] if isinstance(X, Rows) else X.dtype
-        return transposed_image(X, gaussian.astype(dtype))
+        return transposed_image(X, gaussian.astype(X.dtype))
     from w2s_fast.kernels.sketch import TILE_COLUMNS
 
     strips = (X[:, left : left + TILE_COLUMNS] for left in range(0, X.shape[1], TILE_COLUMNS))
@@ -69,12 +69,12 @@ def _sketch_of_strip(width: int, key: np.uint64, pieces: list[slice], strip: Flo
 
 def image(X: Any, V: FloatArray) -> FloatArray:
     """X V in the dtype of V."""
-    return times(X, V) if isinstance(X, Rows) else np.asarray(X @ V)
+    return np.asarray(X @ V)
 
 
 def transposed_image(X: Any, Q: FloatArray) -> FloatArray:
     """X'Q in the dtype of Q."""
-    return cross(X, Q, Q.dtype).astype(Q.dtype) if isinstance(X, Rows) else np.asarray(X.T @ Q)
+    return np.asarray(X.T @ Q)
 
 
 def gram_image(X: Any, V: FloatArray) -> FloatArray:
@@ -84,11 +84,6 @@ def gram_image(X: Any, V: FloatArray) -> FloatArray:
 
 def energy(X: Any, precision: npt.DTypeLike | None = None) -> float:
     """Sum of squares; NaN and infinity are refused, and scales at which squares overflow or vanish."""
-    if isinstance(X, Rows):
-        sums = pass_over(X, None, energy=True)
-        X.refuse_not_finite(np.array(sums.energy))
-        X.refuse_vanishing(sums.energy, any(sums.nonzero), *PRODUCTS[np.dtype(X.opened()[1])])
-        return sums.energy
     numbers = _numbers(X)
     found = sum(_over_cuts(partial(_energy_of_rows, precision or X.dtype), numbers))
     require_moderate(found, numbers)
@@ -120,9 +115,6 @@ def require_moderate(energy: float, X: FloatArray) -> None:
 
 def rescaled(X: Any) -> tuple[Any, int]:
     """The matrix with its largest number brought near to 1, and the exponent of two that this took."""
-    if isinstance(X, Rows):
-        moderate = X.rescaled()
-        return moderate, moderate.exponent
     exponent = math.frexp(max(_over_cuts(_magnitude, _numbers(X))))[1]
     if not _is_sparse(X):
         return np.ldexp(X, -exponent), exponent

@@ -6,12 +6,13 @@ The routes, for X with N rows and D <= N columns, k components, l = k + oversamp
 - Krylov: the SVD of X [V0, V1, ...], V0 from a sparse-sign sketch of the rows and V_{j+1} = orth(X'(X V_j)) (Musco and
   Musco 2015; Tropp and Webber 2023), until little is left to gain. Blocks of about l / 4 columns reach further for the
   same work than blocks of l (Meyer, Musco and Musco 2024): 6.5 to 9 N D l operations, where two passes with l take 10.
+- Passes, for Rows and Dask arrays: as :mod:`w2s_fast.linalg.spectral.by_passes` says.
 - Power: V <- orth(X'(X V)), one pass an iteration, then the SVD of Q'X for Q = orth(X V), by Householder throughout
   (Halko, Martinsson and Tropp 2011).
 
 Gram and Krylov work with squares, and cannot tell singular values near the square root of their precision, times the
 largest, from rounding; Gram from ten times that. Then they square float32 in float64. Where the k-th one is smaller
-yet, for sparse matrices, for Rows and for no iterations the route is Power. Where squares would overflow or vanish, X
+yet, for sparse matrices and for no iterations the route is Power. Where squares would overflow or vanish, X
 is brought to a moderate scale first.
 """
 
@@ -27,11 +28,11 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import ordered_map, single_threaded_blas
-from w2s_fast.linalg.rows.base import Rows, ScaleError
+from w2s_fast.linalg.rows.base import Rows, ScaleError, at_any_scale
 from w2s_fast.linalg.rows.cutting import cuts
 from w2s_fast.linalg.rows.products import gram, times
 from w2s_fast.linalg.rows.scale import scaled_back
-from w2s_fast.linalg.spectral import operand
+from w2s_fast.linalg.spectral import by_passes, operand
 from w2s_fast.linalg.spectral.lanczos import block_columns, leading_directions
 from w2s_fast.linalg.spectral.orthonormal import householder, leading_eigenvectors, resolves, thin_svd
 
@@ -61,7 +62,7 @@ def randomized_svd(
 
     Parameters
     ----------
-    M : (m, n) array_like, memmap, scipy sparse matrix or Rows
+    M : (m, n) array_like, memmap, scipy sparse matrix, Rows or Dask array
     n_components : int
         At least 1; more than min(m, n) give that many.
     n_oversamples : int
@@ -83,7 +84,8 @@ def randomized_svd(
 
     Returns
     -------
-    U : (m, n_components) ndarray
+    U : (m, n_components) ndarray, or Dask array of a Dask array
+        Of Rows and Dask arrays columns whose singular value is rounding are zero.
     s : (n_components,) ndarray
         Singular values, falling.
     Vt : (n_components, n) ndarray
@@ -124,12 +126,14 @@ def randomized_svd(
         _check.boolean(transpose, "transpose")
     flip_sign = _check.boolean(flip_sign, "flip_sign")
     wide = X.shape[0] < X.shape[1] if transpose == "auto" else bool(transpose)
-    wide = wide and not isinstance(X, Rows)
     tall: Any = X.T if wide else X
     key = key64(random_state)
     if iterations is None:
         iterations = FEW_ITERATIONS if k >= MANY_COMPONENTS * min(X.shape) else MANY_ITERATIONS
     with single_threaded_blas():  # threads of BLAS that wait for work would slow those of the passes
+        if isinstance(X, Rows):
+            (U, s, Vt), shift = at_any_scale(X, lambda rows: by_passes.svd(rows, k, width, iterations, key, flip_sign))
+            return U, scaled_back(s, shift, s.dtype, "the singular values"), Vt
         try:
             U, s, Vt = _decomposed(tall, k, width, iterations, key, svd_lapack_driver)
         except ScaleError:
