@@ -65,7 +65,7 @@ def cluster(workers: int) -> Iterator[Any]:
         yield client
 
 
-def seconds(call: Callable[[], Any], rounds: int = 3) -> float:
+def seconds(call: Callable[[], Any], rounds: int = 2) -> float:
     call()  # compiles, and reads the file once
     times = []
     for _ in range(rounds):

@@ -133,10 +133,8 @@ class DaskRows(Rows):
         """X V, worked out where and when it is needed."""
         product = partial(image, V)
         held = dask.delayed(_itself, pure=False)(pickled(_OfBlocks(product, [(self.name, self.exponent)])))
-        parts = (dask.delayed(_summand, pure=False)(held, block) for block in self.array.to_delayed().ravel())
-        shapes = ((height, V.shape[1]) for height in self.array.chunks[0])
-        blocks = (dask.array.from_delayed(part, shape, V.dtype) for part, shape in zip(parts, shapes, strict=True))
-        return dask.array.concatenate(list(blocks))
+        how = {"chunks": (self.array.chunks[0], (V.shape[1],)), "dtype": V.dtype, "meta": np.empty((0, 0), V.dtype)}
+        return self.array.map_blocks(_summand, **how, content=held)
 
     def labels(self, Y: Any, floats: Callable[[Any, str], Any]) -> Any:
         return Y if isinstance(Y, dask.array.Array) else floats(Y, "Y")
@@ -156,8 +154,11 @@ class DaskRows(Rows):
         others = [self._cut(other, heights) for other in beside]
         lazy = [(rows.name, rows.exponent) if isinstance(rows, DaskRows) else None for rows in (self, *beside)]
         held = dask.delayed(_itself, pure=False)(pickled(_OfBlocks(part, lazy)))
-        of_block, add = dask.delayed(_summand, pure=False), partial(dask.delayed(_added, pure=False), merge)
-        parts = (of_block(held, *blocks) for blocks in zip(self.array.to_delayed().ravel(), *others, strict=True))
+        # As a function of chunks it goes into one task with what makes them, which then are never sent.
+        axes = itertools.chain.from_iterable((array, f"i{'klmn'[n]}"[: array.ndim]) for n, array in enumerate(others))
+        how = {"concatenate": True, "dtype": object, "meta": np.empty(0, object), "content": held}
+        parts = dask.array.blockwise(_summand, "i", self.array, "ij", *axes, **how).to_delayed()
+        add = partial(dask.delayed(_added, pure=False), merge)
         sizes = (height * columns * self.dtype.itemsize for height in heights)
         found = leaves(zip(sizes, parts, strict=True), itemgetter(0), least)
         root = merged((reduce(add, map(itemgetter(1), leaf)) for leaf in found), add)
@@ -166,8 +167,8 @@ class DaskRows(Rows):
             progress(rows, rows)
         return result
 
-    def _cut(self, other: Any, heights: tuple[int, ...]) -> Any:
-        """Blocks of another array, as high as those of this one."""
+    def _cut(self, other: Any, heights: tuple[int, ...]) -> dask.array.Array:
+        """Another array, cut as this one."""
         name = other.name if isinstance(other, Rows) else "Y"
         whole = other.array if isinstance(other, DaskRows) else other.held() if isinstance(other, Rows) else other
         if whole is None:
@@ -176,8 +177,8 @@ class DaskRows(Rows):
             found = f"{self.name} has {len(self.array):,}, {name} has {len(whole):,}"
             raise ValueError(f"these must have the same number of rows: {found}")
         if isinstance(whole, dask.array.Array):
-            return whole.rechunk({0: heights} | ({1: -1} if whole.ndim > 1 else {})).to_delayed().ravel()
-        return np.split(whole, np.cumsum(heights)[:-1])
+            return whole.rechunk({0: heights} | ({1: -1} if whole.ndim > 1 else {}))
+        return dask.array.from_array(whole, (heights, -1) if whole.ndim > 1 else (heights,))
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _itself(content: bytes) -> bytes:
     return content
 
 
-def _summand(content: bytes, *blocks: Any) -> Any:
+def _summand(*blocks: Any, content: bytes) -> Any:
     _, (result,), _ = run_batch(pickle.loads(content), [blocks])
     return result
 
