@@ -152,8 +152,8 @@ class DaskRows(Rows):
         """Sum where the blocks are; ``step`` and ``alone`` are of one machine, and ``progress`` hears of the end."""
         heights, (rows, columns) = self.array.chunks[0], self.array.shape
         others = [self._cut(other, heights) for other in beside]
-        lazy = [(rows.name, rows.exponent) if isinstance(rows, DaskRows) else None for rows in (self, *beside)]
-        held = dask.delayed(_itself, pure=False)(pickled(_OfBlocks(part, lazy)))
+        kinds = [(given.name, given.exponent) if isinstance(given, DaskRows) else None for given in (self, *beside)]
+        held = dask.delayed(_itself, pure=False)(pickled(_OfBlocks(part, kinds)))
         # As a function of chunks it goes into one task with what makes them, which then are never sent.
         axes = itertools.chain.from_iterable((array, f"i{'klmn'[n]}"[: array.ndim]) for n, array in enumerate(others))
         how = {"concatenate": True, "dtype": object, "meta": np.empty(0, object), "content": held}

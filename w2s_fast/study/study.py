@@ -134,8 +134,8 @@ class Study(BaseStudy):
             ``"cuda"`` runs Gaussian models with ``method="auto"`` or ``"invariants"`` on the current GPU. What one
             device began another may go on with: their trials agree to rounding.
         workers : int or pool, optional
-            Threads; by default one a core. Or a pool of processes, as in :func:`w2s_fast.simulate`. Results do not
-            depend on it.
+            Threads; by default one a core. Or a client of Dask or a pool of processes, as in
+            :func:`w2s_fast.simulate`. Results do not depend on it.
 
         Raises
         ------
@@ -144,7 +144,10 @@ class Study(BaseStudy):
         ValueError
             The file holds another study, or this one with other seeds; the device does not run this study.
         RuntimeError
-            What ``device="cuda"`` misses on this machine; this study is being run already.
+            What ``device="cuda"`` misses on this machine; this study is being run already; trials of which the workers
+            of a cluster died, when all other points are done; workers of different versions or BLAS kernels.
+        ConnectionError
+            The scheduler of a cluster is gone.
         """
         if not isinstance(progress, bool):
             _check.callback(progress, "progress")
