@@ -168,9 +168,9 @@ def test_errors_of_a_truncated_svd_are_no_larger_than_of_an_array(n_iter):
     how = {"n_components": 5, "n_oversamples": 2, "n_iter": n_iter}
     errors = np.zeros(2)
     for seed in range(20):
-        for place, rows in enumerate((there(slow), scipy.sparse.csr_array(slow))):  # which follows the iterations
+        for place, rows in enumerate((Here(slow), scipy.sparse.csr_array(slow))):  # which follows the iterations
             U, s, Vt = randomized_svd(rows, **how, random_state=seed)
-            errors[place] += np.linalg.norm(slow - np.asarray(U) * s @ Vt)
+            errors[place] += np.linalg.norm(slow - U * s @ Vt)
     assert errors[0] <= errors[1]
 
 

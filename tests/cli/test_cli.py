@@ -140,7 +140,9 @@ def test_every_encoding_and_backend_of_a_notebook_is_borne(changes, files):
     grid = ["--n=20", "--N=20,40", "--trials=3"]
     probed = ["--weak", "w.npy", "--strong", "s.npy", "--labels", "y.npy", *grid]
     swept = ["--d-weak=6", "--d-strong=4", "--d-target=9", "--d-shared=1", *grid, "--out", "b.sqlite", "--title", title]
-    for command in (["report", "$a$.sqlite"], ["probe", *probed], ["sweep", *swept], ["report", "b.sqlite"]):
+    drawn = "LC_ALL" in changes  # figures are the same whatever the encoding of what is printed
+    commands = {"report": [["$a$.sqlite"], ["b.sqlite"]] if drawn else [], "probe": [probed], "sweep": [swept]}
+    for command in ([name, *given] for name in ("probe", "sweep", "report") for given in commands[name]):
         done = subprocess.run(
             [sys.executable, "-m", "w2s_fast.cli", *command],
             cwd=files,
@@ -150,7 +152,7 @@ def test_every_encoding_and_backend_of_a_notebook_is_borne(changes, files):
         )
         assert done.returncode == 0, done.stderr
         assert b"+-" in done.stdout or b"\xb1" in done.stdout
-    for stem in ("$a$", "b"):
+    for stem in ("$a$", "b") if drawn else ():
         for suffix in ("csv", "json", "html", "png", "svg"):
             assert (files / f"{stem}.{suffix}").stat().st_size > 1_000
         assert json.loads((files / f"{stem}.json").read_text(encoding="utf-8"))["title"] == title
