@@ -181,6 +181,12 @@ def test_floats_counts_and_places_what_is_not_finite(bad):
     assert _check.floats(array, "X", finite=False) is array
 
 
+def test_no_blocks_hold_nothing_that_is_not_finite():
+    _check.blocks_finite([], "X")
+    with pytest.raises(ValueError, match=r"X holds 1 NaN or infinite value\(s\), the first at index \(3, 1\)"):
+        _check.blocks_finite([np.zeros((3, 2)), np.array([[0.0, np.nan]])], "X")
+
+
 def test_finite_numbers_pass_though_their_sum_overflows():
     _check.all_finite(np.full(4, 1e308), "X")
     with pytest.raises(ValueError, match=r"2 NaN or infinite value\(s\), the first at index \(0,\)"):

@@ -96,7 +96,7 @@ def all_finite(array: npt.NDArray[Any], name: str) -> None:
 
 def blocks_finite(blocks: Iterable[npt.NDArray[Any]], name: str) -> None:
     """Refuse NaN and infinity in the rows of blocks that follow each other."""
-    reduce(NotFinite.merged, map(NotFinite.of, blocks)).refuse(name)
+    reduce(NotFinite.merged, map(NotFinite.of, blocks), NotFinite(0, 0, ())).refuse(name)
 
 
 class NotFinite(NamedTuple):

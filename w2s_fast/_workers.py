@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -222,7 +223,8 @@ def _put_on_trial(suspect: _Task[Item], of: DeadWorkersError, others: deque[_Tas
     """
     for task in others:
         if task.future is not None:
-            task.future.exception()
+            with suppress(Exception):  # of a scheduler that is gone meanwhile, which the task's turn will tell
+                task.future.exception()
     others.extendleft(_Task([item], suspected=of) for item in reversed(suspect.batch))
 
 
