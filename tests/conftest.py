@@ -32,7 +32,7 @@ settings.load_profile("default")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if COMPILED:
         return
-    slow = [item for item in items if item.get_closest_marker("jit_speed")]
+    slow = [item for item in items if item.get_closest_marker("compiled")]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if item not in slow]
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from tests.clusters import local_cluster
 from tests.conftest import COMPILED
 from w2s_fast import GaussianModel, Study, _workers, probe, simulate
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 from w2s_fast import scale  # noqa: E402  needs Dask
 
@@ -34,9 +37,14 @@ def client():
 
 
 @pytest.fixture
-def doomed():
-    """A client of workers of its own."""
-    with local_cluster() as cluster, distributed.Client(cluster, set_as_default=False) as client:
+def doomed(request):
+    """A client of workers of its own, with the number of deaths that its scheduler bears as a parameter."""
+    allowed = {"distributed.scheduler.allowed-failures": getattr(request, "param", 3)}
+    with (
+        dask.config.set(allowed),
+        local_cluster() as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
         yield client
 
 
@@ -138,7 +146,8 @@ def test_killed_workers_cost_nothing(doomed, share, how_many, tmp_path, expected
     assert Study.open(path).is_complete
 
 
-def test_chaos(doomed, expected):
+def test_chaos(doomed, expected, monkeypatch):
+    monkeypatch.setattr(scale, "SENT_ALONG", 0)  # what batches share is lost with a worker, too
     over = threading.Event()
 
     def kill():
@@ -203,12 +212,13 @@ class Poisoned:
         return self.run_span(span)
 
 
+@pytest.mark.parametrize("doomed", [1], indirect=True)
 def test_a_study_goes_on_without_the_trials_that_kill(doomed, tmp_path, monkeypatch, expected):
     from w2s_fast.gaussian import simulate as module
 
     runner, path = module._runner, tmp_path / "study.sqlite"
     monkeypatch.setattr(module, "_runner", lambda *args: Poisoned(runner(*args), 8, 40_000))
-    with pytest.raises(RuntimeError, match="trials 40,960 to 45,055 at n = 9 and N = 8: 4 workers died"):
+    with pytest.raises(RuntimeError, match="trials 40,960 to 45,055 at n = 9 and N = 8: 2 workers died"):
         Study(MODEL, **GRID, path=path).run(progress=False, workers=doomed)
     assert Study.open(path).counts.ravel().tolist() == [40_960, 60_000]
     monkeypatch.undo()
@@ -264,9 +274,16 @@ def test_a_scheduler_that_dies_is_told_at_once(processes, tmp_path, expected):
     assert np.array_equal(Study(MODEL, **GRID, path=path).run(progress=False).result.w2s, expected)
 
 
-def slow(item):
-    time.sleep(0.1)
-    return item
+@dataclass(frozen=True)
+class BesideAnother:
+    """Works on an item once another process does so, too: none can do all of them before the other has begun."""
+
+    folder: Path
+
+    def __call__(self, item):
+        (self.folder / str(os.getpid())).touch()
+        soon(lambda: len(list(self.folder.iterdir())) > 1, 60)
+        return item
 
 
 def test_workers_that_differ_are_refused(processes, tmp_path, monkeypatch):
@@ -274,11 +291,12 @@ def test_workers_that_differ_are_refused(processes, tmp_path, monkeypatch):
     for kernel in ("Nehalem", "Prescott"):
         processes("worker", "--nthreads", "1", "--no-dashboard", OPENBLAS_CORETYPE=kernel)
     with client_of(tmp_path, 2) as client:
-        client.run(slow, 0)  # has both import what they need, lest one of them do all the work meanwhile
+        work = BesideAnother(tmp_path / "at_work")
+        work.folder.mkdir()
         with pytest.raises(RuntimeError, match=r"workers differ in blas .*W2S_FAST_MIXED_WORKERS=1"):
-            list(_workers.ordered_map(slow, range(20), client))
+            list(_workers.ordered_map(work, range(20), client))
         monkeypatch.setenv("W2S_FAST_MIXED_WORKERS", "1")
-        assert list(_workers.ordered_map(slow, range(20), client)) == list(range(20))
+        assert list(_workers.ordered_map(work, range(20), client)) == list(range(20))
 
 
 PROGRAM = """

@@ -25,7 +25,7 @@ from w2s_fast.probing.design import Design
 from w2s_fast.probing.probe import ProbeTrials
 from w2s_fast.warmup import compiling_few_rows_and_ridge
 
-pytestmark = pytest.mark.jit_speed
+pytestmark = pytest.mark.compiled
 PACKAGE = Path(w2s_fast.__file__).parent
 COUNT = """
 from numba.core.dispatcher import Dispatcher

@@ -36,7 +36,7 @@ def low_rank(rows, columns, rank=20, noise=1e-3):
 @pytest.mark.parametrize("n_iter", ["auto", 0, 9])
 @pytest.mark.parametrize(
     ("shape", "k"),
-    [((200, 100), 5), ((100, 500), 5), pytest.param((1200, 400), 8, marks=pytest.mark.jit_speed)],
+    [((200, 100), 5), ((100, 500), 5), pytest.param((1200, 400), 8, marks=pytest.mark.compiled)],
     ids=str,
 )
 def test_truncated_svd_follows_any_scale(shape, k, dtype, power, n_iter):
@@ -87,7 +87,7 @@ def test_singular_values_beyond_the_dtype_are_refused_by_name():
         randomized_svd(np.full((400, 300), 3e38, np.float32), 3)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("falling", [lambda i: 1 / i, lambda i: i**-0.5, lambda i: 0.98**i])
 @pytest.mark.parametrize("k", [10, 60])
 def test_more_iterations_are_never_worse(falling, k):
@@ -117,7 +117,7 @@ def test_intrinsic_dimensions_follow_any_scale(power, source):
     assert correlation_dimension(other, given, energy=0.999) == pytest.approx(20, abs=1e-6)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("power", [-566, 500])
 def test_intrinsic_dimensions_that_are_proved_follow_any_scale(power):
     X = low_rank(2_200, 2_100)

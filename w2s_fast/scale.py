@@ -1,8 +1,8 @@
 """Clusters: the one file that knows Dask, reached as devices are (:mod:`w2s_fast._devices`).
 
-Of trials a task is a batch of a second or so under a name that no other has, and depends on one task that holds what
-all batches share. Both can be run anew wherever a worker was lost: nothing is scattered, and nothing is pinned to a
-worker. The client alone takes results, in order, and writes files.
+Of trials a task is a batch of a second or so under a name that no other has. What all batches share comes with each or,
+where it is large, in one task that they depend on. Both can be run anew wherever a worker was lost: nothing is
+scattered, and nothing is pinned to a worker. The client alone takes results, in order, and writes files.
 
 Of arrays a task makes the summand of one block of rows where that block is, and others add them up, in the tree of
 :mod:`w2s_fast.linalg.rows.tree`: the bits of one machine that reads the same blocks. What comes back is one sum.
@@ -42,6 +42,7 @@ from w2s_fast.linalg.rows.tree import leaves, merged
 
 Node = TypeVar("Node")
 
+SENT_ALONG = 1 << 14  # bytes that each batch brings with it: where it depends on nothing it goes to whoever is idle
 COUNTED_EVERY = 1.0  # seconds between looks at how many threads the workers have: clusters grow and shrink
 LARGE = "distributed.admin.large-graph-warning-threshold"
 
@@ -53,7 +54,7 @@ class DaskPool(Pool):
         if client.asynchronous:
             raise TypeError("workers must be a client that waits, got one with asynchronous=True")
         self.client = client
-        self._name, self._numbers = f"w2s_fast-{uuid.uuid4().hex}", itertools.count()
+        self._name, self._numbers = uuid.uuid4().hex, itertools.count()
         self._threads, self._counted = 0, -COUNTED_EVERY
 
     def count(self) -> int:
@@ -64,14 +65,16 @@ class DaskPool(Pool):
 
     def hold(self, function: Callable[[Any], Any]) -> Any:
         content = pickled(function)
+        if len(content) <= SENT_ALONG:
+            return content
         with dask.config.set({LARGE: f"{len(content) + 2**24} B"}):  # it is meant to hold what is large
-            return self._submitted(_itself, content)
+            return self._submitted("shared", _itself, content)
 
     def start(self, held: Any, batch: list[Any]) -> Future:
-        return self._submitted(run_received, self._name, held, batch)
+        return self._submitted("batch", run_received, self._name, held, batch)
 
-    def _submitted(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        key = f"{self._name}-{next(self._numbers)}"
+    def _submitted(self, kind: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        key = f"w2s_fast.{kind}-{self._name}-{next(self._numbers)}"  # times of each kind tell where to run the next
         return self._asked(lambda: self.client.submit(function, *arguments, key=key))
 
     def _asked(self, question: Callable[[], Any]) -> Any:
@@ -82,7 +85,7 @@ class DaskPool(Pool):
 
     def drop(self, held: Any, futures: list[Future]) -> None:
         with suppress(Exception):  # a scheduler that is gone has nothing to forget
-            self.client.cancel([held, *futures], force=True)
+            self.client.cancel([*futures, *([] if isinstance(held, bytes) else [held])], force=True)
 
     def explained(self, error: Exception) -> Exception:
         if isinstance(error, KilledWorker):

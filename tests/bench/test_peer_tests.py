@@ -17,7 +17,7 @@ def script(*words):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG, check=False)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_peers_tests_pass_on_ours():
     done = script("lstsq")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -39,7 +39,7 @@ def test_no_such_peer_is_a_failure():
     assert script("nobody").returncode == 1
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_a_wrong_function_fails():
     program = """
 from bench import peer_tests

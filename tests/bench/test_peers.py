@@ -18,7 +18,7 @@ from tests.conftest import HANG
 MACHINE = {"gemm_float32": 2e9, "gemm_float64": 1e9, "bandwidth": 8e9}
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_every_case_runs(tmp_path):
     command = [sys.executable, "-m", "bench.peers", "--quick", "--out", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, timeout=HANG, capture_output=True)

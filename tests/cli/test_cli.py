@@ -34,7 +34,7 @@ def run(capsys, *arguments, monkeypatch):
     return status, captured.out, captured.err
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_the_main_job_prints_a_table_and_leaves_its_files(capsys, monkeypatch, tmp_path):
     out_folder = tmp_path / "new" / "out"
     status, out, err = run(capsys, "reproduce", "--quick", "--out", str(out_folder), monkeypatch=monkeypatch)
@@ -83,11 +83,15 @@ def toy_job():
     return job.Job(real, synthetic, far, beyond.descent(trials=3, quick=True), beyond.Growth(points=2, trials=5))
 
 
-def test_the_whole_job_at_toy_size(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(paper, "RISKS", {1e-2: (1, 2), 4e-4: (2,)})
-    monkeypatch.setattr(paper, "RATIOS", {1e-2: ((0, 1), (2,)), 0.1: ((0, 1, 2),)})
+def toy_jobs(monkeypatch, few_figures=False):
+    monkeypatch.setattr(paper, "RISKS", {1e-2: (1,)} if few_figures else {1e-2: (1, 2), 4e-4: (2,)})
+    monkeypatch.setattr(paper, "RATIOS", {} if few_figures else {1e-2: ((0, 1), (2,)), 0.1: ((0, 1, 2),)})
     monkeypatch.setattr(job, "job", lambda **options: toy_job())
     monkeypatch.setattr(job, "SHOWN", (1,))
+
+
+def test_the_whole_job_at_toy_size(capsys, monkeypatch, tmp_path):
+    toy_jobs(monkeypatch)
     status, out, _ = run(capsys, "reproduce", "--out", str(tmp_path), "--workers", "1", monkeypatch=monkeypatch)
     assert status == 0
     assert out.count("  exact ") == 4
@@ -103,11 +107,9 @@ def ascii_stream():
     return io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
 
 
+@pytest.mark.compiled
 def test_the_whole_job_on_a_terminal_of_few_signs(monkeypatch, tmp_path):
-    monkeypatch.setattr(paper, "RISKS", {1e-2: (1, 2), 4e-4: (2,)})
-    monkeypatch.setattr(paper, "RATIOS", {1e-2: ((0, 1), (2,)), 0.1: ((0, 1, 2),)})
-    monkeypatch.setattr(job, "job", lambda **options: toy_job())
-    monkeypatch.setattr(job, "SHOWN", (1,))
+    toy_jobs(monkeypatch, few_figures=True)
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, ascii_stream())
     monkeypatch.setattr(sys, "argv", ["w2s-fast", "reproduce", "--out", str(tmp_path / "é")])
@@ -126,7 +128,7 @@ def test_the_whole_job_on_a_terminal_of_few_signs(monkeypatch, tmp_path):
         {"PYTHONIOENCODING": "latin-1"},
     ],
 )
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_every_encoding_and_backend_of_a_notebook_is_borne(changes, files):
     """Titles with pairs of dollars, which are no formulas, included."""
     title = r"from $5 to $7: \frac{$ ü" + "\N{SNOWMAN}"
@@ -371,6 +373,7 @@ def test_a_report_never_takes_the_place_of_its_study(capsys, monkeypatch, in_fol
     assert path.read_bytes() == before
 
 
+@pytest.mark.compiled
 def test_another_files_place_is_taken_only_when_told(capsys, monkeypatch, in_folder):
     model = GaussianModel.paper(6, 4, 2, d_target=9)
     study = Study(model, n=12, N=[9, 30], noise_variance=[0.1, 0.2], trials=3, path="data.sqlite").run(progress=False)
@@ -403,11 +406,9 @@ def test_another_files_place_is_taken_only_when_told(capsys, monkeypatch, in_fol
         Path("data-compared.svg").unlink()
 
 
+@pytest.mark.compiled
 def test_the_main_job_asks_before_it_works(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(paper, "RISKS", {1e-2: (1, 2), 4e-4: (2,)})
-    monkeypatch.setattr(paper, "RATIOS", {1e-2: ((0, 1), (2,)), 0.1: ((0, 1, 2),)})
-    monkeypatch.setattr(job, "job", lambda **options: toy_job())
-    monkeypatch.setattr(job, "SHOWN", (1,))
+    toy_jobs(monkeypatch, few_figures=True)
     arguments = ["reproduce", "--out", str(tmp_path), "-q"]
     for name in ("valence.csv", "far.png", "report.html", "reproduce.json"):
         (tmp_path / name).write_text("mine")
@@ -445,7 +446,7 @@ def test_plans_from_a_spec_are_exact(capsys, monkeypatch, arguments, words):
     assert all(word in out for word in words)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_plans_answer_for_trials_too(capsys, monkeypatch):
     arguments = ["plan", *TINY, "--n", "40", "--pgr", "0.1"]
     _, out, _ = run(capsys, *arguments, monkeypatch=monkeypatch)
@@ -457,7 +458,7 @@ def test_plans_answer_for_trials_too(capsys, monkeypatch):
     assert re.search(r"; no N reaches a PGR of 0\.1 in 99\.999 % of trials: the most is", out)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_a_plan_predicts_the_time_of_a_grid(capsys, monkeypatch):
     arguments = ["plan", *TINY, "--n", "12", "--N", "9,30", "--pgr", "0.1", "--trials", "1000", "--workers", "1"]
     _, out, _ = run(capsys, *arguments, monkeypatch=monkeypatch)

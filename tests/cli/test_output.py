@@ -13,7 +13,7 @@ from tests.conftest import HANG
 from w2s_fast import Study
 
 pytestmark = [
-    pytest.mark.jit_speed,
+    pytest.mark.compiled,
     pytest.mark.skipif(sys.platform != "linux", reason="closed and full streams as Linux has them"),
 ]
 ROOT = Path(__file__).parents[2]

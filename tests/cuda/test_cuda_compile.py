@@ -10,9 +10,10 @@ import pytest
 
 from tests import cuda_compiler
 
-pytestmark = pytest.mark.skipif(
-    not cuda_compiler.FOUND, reason='needs numba-cuda and ptxas: pip install ".[cuda-test]"'
-)
+pytestmark = [
+    pytest.mark.compiled,
+    pytest.mark.skipif(not cuda_compiler.FOUND, reason='needs numba-cuda and ptxas: pip install ".[cuda-test]"'),
+]
 
 LARGE, LARGEST_STACK = "run_trials", 1024  # a whole trial, which works in kilobytes of memory anyway
 

@@ -123,7 +123,7 @@ def test_plans_where_the_student_sees_more_than_its_teacher():
     assert np.isnan(expected_risks(blocks, 7, 100).baseline)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_many_tilted_angles_go_through_files_and_figures(tmp_path):
     rng = np.random.default_rng(0)
     angles, path = rng.uniform(0, np.pi / 2, 30), tmp_path / "study.sqlite"

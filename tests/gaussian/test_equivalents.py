@@ -73,7 +73,7 @@ def test_sizes_and_ridges_are_solved_for_themselves():
 # Exact
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize(("n", "N"), [(6, 20), (25, 4), (5, 6), (1, 2)])
 def test_few_rows_of_features_alike_are_exact(n, N):
     model = alike(10, 8)
@@ -81,7 +81,7 @@ def test_few_rows_of_features_alike_are_exact(n, N):
     assert np.abs(scores(model, n, N, 0.0, 4_000, seed=n)).max() < LARGEST_SCORE
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_a_wrong_formula_would_be_seen():
     """The classical variance of few rows, n / (d - n), lies many standard errors off."""
     model, n = alike(10, 8), 6
@@ -127,7 +127,7 @@ CASES = (  # n and N over d, and the ridge over what the features of d rows weig
 )
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_equivalents_agree_with_simulation():
     """Both kinds of features, either side of the peak, ridges small and large: within 2 % and what trials can tell."""
     d = 100
@@ -150,7 +150,7 @@ def test_equivalents_agree_with_simulation():
     assert abs(np.average(error, weights=weight)) < 0.003 + 4 * weight.sum() ** -0.5
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_errors_more_than_halve_where_dimensions_double():
     """From 6 to 12 directions they fall fourfold; simulated to a fifth of them."""
     errors = []

@@ -29,7 +29,7 @@ def smallest_pvalue(ours, theirs, rng, combinations=6):
     return min(*pvalues, *(stats.ks_2samp(*(log @ weights for log in logs)).pvalue for weights in combined))
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", MODELS)
 def test_the_joint_law_is_that_of_sufficient_statistics(name, shape):
@@ -39,7 +39,7 @@ def test_the_joint_law_is_that_of_sufficient_statistics(name, shape):
     assert smallest_pvalue(ours, theirs, np.random.default_rng(0)) > 2e-6  # 54 times 14 tests: once in 600 runs
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("shape", ["plenty", "teacher barely fits", "student interpolates"])
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_the_law_is_that_of_drawn_rows(name, shape):
@@ -48,7 +48,7 @@ def test_the_law_is_that_of_drawn_rows(name, shape):
     assert correlation < 6.0
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", ["any angles", "coordinates", "many hidden", "nested"])
 def test_risks_and_variance_parts_go_together_as_in_drawn_rows(name):
     """Rank correlations of all eight values but the two pairs that the documentation leaves out."""
@@ -62,7 +62,7 @@ def test_risks_and_variance_parts_go_together_as_in_drawn_rows(name):
             assert abs(one - other) < 4.5 * np.sqrt(2 * 1.5 / trials), (i, j)  # ranks spread a little wider
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("angles", [[0.3, 0.9, 1.2, 0, 0], [0.1] * 7, list(np.linspace(0.05, 1.5, 20))], ids=len)
 def test_tilted_angles_of_any_number(angles):
     model = tilted(np.array(angles, float), seed=2)
@@ -71,7 +71,7 @@ def test_tilted_angles_of_any_number(angles):
     assert smallest_pvalue(ours, theirs, np.random.default_rng(1)) > 1e-5
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize(("n", "N"), [(400, 150), (400, 4000), (400, 2**62), (10**9, 150), (10**9, 2**62)])
 def test_exact_laws_and_variances_in_the_paper_setting(n, N):
     model, trials = GaussianModel.paper(), 20_000
@@ -87,7 +87,7 @@ def test_exact_laws_and_variances_in_the_paper_setting(n, N):
         assert abs(values[:, 4 + k].mean() - exact) < 4.5 * values[:, 4 + k].std() / trials**0.5
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_a_degree_of_freedom_more_is_caught():
     """The tests above would see it: here the rows of one of two models are one more."""
     model = MODELS["many hidden"]
@@ -116,7 +116,7 @@ def test_fits_that_it_does_not_make_are_refused(change):
         simulate(GEOMETRIES["any angles"], **arguments)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_auto_takes_the_cheaper_method_that_can():
     model = GaussianModel.paper(d_weak=6, d_strong=4, d_shared=2, d_target=9)
     assert method_at(model, 6, 4) == "invariants"

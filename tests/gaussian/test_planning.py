@@ -56,7 +56,7 @@ def test_best_labels_beat_all_others(d_shared):
     assert expected_risks(model, best, 4_000).pgr == pytest.approx(others.max(), rel=1e-12)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_simulation_agrees_at_the_answers():
     model = GaussianModel.paper(d_shared=50)
     for n, N in (
@@ -147,7 +147,7 @@ def share_of_trials(model, n, N, pgr):
 @pytest.mark.parametrize(
     ("axis", "fixed", "pgr", "certainty"), [("N", 60, 0.4, 0.9), ("N", 60, 0.6, 0.5), ("n", 40, 0.6, 0.7)]
 )
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_trials_reach_the_wanted_pgr_as_often_as_wanted(small, axis, fixed, pgr, certainty):
     required = required_pseudo_labels if axis == "N" else required_labels
     size = required(small, fixed, pgr=pgr, certainty=certainty)

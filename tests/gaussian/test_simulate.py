@@ -16,7 +16,7 @@ from w2s_fast.results.metrics import METRICS, quotients_of_means
 REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "authors_synthetic_d10.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("method", ["wishart", "invariants"])
 def test_means_agree_with_theory_over_random_models(method):
     scores = []
@@ -50,7 +50,7 @@ SHAPES = {  # n, N against d_weak = 4, d_strong = 3
 }
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_distribution_is_that_of_drawn_rows(shape, geometry):
@@ -61,7 +61,7 @@ def test_distribution_is_that_of_drawn_rows(shape, geometry):
     assert correlation < 6.0  # the logs are not quite normal, so Fisher's z spreads a little wider than 1
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("shape", ["plenty", "teacher has fewer rows than features", "student interpolates"])
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_ridge_distribution_is_that_of_drawn_rows(shape, geometry):
@@ -156,7 +156,7 @@ def test_direct_and_wishart_agree_on_tiny_runs():
         assert all(stats.ks_2samp(getattr(a, name), getattr(b, name)).pvalue > 1e-3 for name in RISKS)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("sweep", ["vary_N_at_n2000", "vary_n_at_N4000"])
 def test_every_point_agrees_with_the_authors_simulator(sweep):
     points = REFERENCE[sweep]

@@ -9,7 +9,7 @@ import pytest
 
 from w2s_fast._jit import UNCOUNTED, inlined, small_kernel
 
-pytestmark = pytest.mark.jit_speed  # as Python there is nothing to compile
+pytestmark = pytest.mark.compiled  # as Python there is nothing to compile
 
 
 def summed(values, power):

@@ -68,7 +68,7 @@ def test_normals_are_quantiles_to_sixteen_digits(words):
     assert np.abs(found).max() == pytest.approx(-special.ndtri(2.0**-54))
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_normals_are_normal_in_bulk():
     out = np.empty(10**6)
     philox.fill_normals(words_of(4, 5), 6, 7, out, out.size, 0, 1)

@@ -37,7 +37,7 @@ def weights_by_every_route(X, y):
     return routes, {MinNorm(X).rank, by_svd.factor(X, 0.0, cut).rank}
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("rows", [1_000, 100_000, 1_000_000])
 @pytest.mark.parametrize("spread", [(10, 15), (1e-1, 15), (10, 1e-2)])
 def test_float32_columns_keep_their_rank_however_many_rows_there_are(rows, spread):
@@ -53,7 +53,7 @@ def test_float32_columns_keep_their_rank_however_many_rows_there_are(rows, sprea
     assert MinNorm(X).rank == 2
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("copies", [1, 10, 100])
 def test_rows_that_repeat_change_neither_rank_nor_weights(copies):
     X = (gaussian(900, 60) @ np.diag(np.geomspace(1, 1e-5, 60)) + 1.0).astype(np.float32)
@@ -95,7 +95,7 @@ COMBINATIONS = {
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0])
-@pytest.mark.parametrize("rows", [12, 300, pytest.param(50_000, marks=pytest.mark.jit_speed)])
+@pytest.mark.parametrize("rows", [12, 300, pytest.param(50_000, marks=pytest.mark.compiled)])
 @pytest.mark.parametrize("combine", COMBINATIONS.values(), ids=COMBINATIONS.keys())
 @pytest.mark.parametrize("wide", [False, True])
 def test_what_float32_rounding_alone_makes_independent_is_not(combine, rows, offset, wide):
@@ -130,7 +130,7 @@ def test_the_precision_of_labels_is_not_that_of_features(dtype):
         np.testing.assert_allclose(weights, reference, atol=1e-5 * np.abs(reference).max())
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("rows", [100_000, 3_000_000])
 def test_twin_columns_of_float64_are_one_among_many_rows(rows):
     x = gaussian(rows, 2) + 1e3

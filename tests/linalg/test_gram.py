@@ -500,7 +500,7 @@ def test_many_ridges_are_solved_at_once(labels, rcond):
         Gram().update(np.ones((3, 2)), np.ones(3)).solve([1.0, 0.0])
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_large_blocks_run_on_threads_and_give_the_same_bits_as_ever():
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((3000, 200)), rng.standard_normal((3000, 3))

@@ -215,14 +215,14 @@ def test_rows_of_unlike_scales(A):
     assert_no_worse_than_gelsd(A)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("decades", [1, 3, 8, 15])
 @pytest.mark.parametrize("shape", MIDDLE + LARGE + LONG, ids=str)
 def test_big_problems_of_any_condition(shape, decades):
     assert_no_worse_than_gelsd(with_spectrum(exponential(10.0**decades, min(shape)), *shape))
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("shape", LARGE + LONG, ids=str)
 @pytest.mark.parametrize("matrix", [repeated, product])
 def test_big_problems_of_deficient_rank(matrix, shape):
@@ -235,7 +235,7 @@ def test_float32(matrix, shape):
     assert_no_worse_than_gelsd(matrix(*shape).astype(np.float32))
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("shape", LARGE, ids=str)
 @pytest.mark.parametrize("matrix", [conditioned(10), conditioned(1e3), repeated])
 def test_large_float32(matrix, shape):
@@ -356,7 +356,7 @@ def route_of(A, monkeypatch):
     return "gelsd of the triangle" if "_reduce" in calls else "gelsd"
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize(
     ("matrix", "shape", "route"),

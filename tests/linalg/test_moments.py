@@ -135,7 +135,7 @@ def test_tiles_leave_no_seam(rows, columns):
     np.testing.assert_allclose(moments.variance(), X.var(axis=0), rtol=1e-9, atol=1e-20)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_tiles_leave_no_seam_both_ways():
     X = unequal(2 * TILE_ROWS + 5, TILE_COLUMNS + 7)
     moments = Moments().update(X)
@@ -285,7 +285,7 @@ def test_squares_that_overflow_are_refused_and_leave_what_was_there():
     assert (moments.count, float(moments.mean), float(moments.variance())) == (2, 2.0, 1.0)
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @pytest.mark.parametrize("shape", [(70_000, 40), (3, 1_000_000), (2_000, 2_000), (4_000_000,)])
 def test_blocks_of_many_tiles_leave_no_seam(shape):
     block = np.random.default_rng(0).standard_normal(shape) + 5.0
@@ -401,7 +401,7 @@ def test_an_offset_that_changes_costs_no_digits():
         assert abs(moments.variance() / variance - 1) <= 20 * EPS
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_a_million_rows_of_float32_at_an_offset_are_those_of_float64():
     X = (1e4 + np.random.default_rng(0).standard_normal((1_000_000, 3))).astype(np.float32)
     mean = [math.fsum(map(float, column)) / len(X) for column in X.T]

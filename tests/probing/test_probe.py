@@ -250,7 +250,7 @@ OUT_OF_CORE = """
 """
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 @LINUX
 @pytest.mark.parametrize("kind", ["path", "memmap", "transpose"])
 def test_features_in_files_take_memory_for_blocks_alone(tmp_path, kind):

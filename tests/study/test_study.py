@@ -252,6 +252,7 @@ def test_risks_have_bands_of_trials_where_their_laws_are_known(model):
 TITLES = [r"from $5 to $7", r"$\frac{$", "a_b^c", "_", "\x1b[31mred\x00", "two\nlines", "\udcff", "雪", r"\$1", "%#&{}"]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("title", "usetex"), [*((title, False) for title in TITLES), (TITLES[1], True)])
 def test_titles_are_words_whatever_they_hold(title, usetex, model, tmp_path):
     import matplotlib as mpl

@@ -13,7 +13,7 @@ from w2s_fast.study import wide_figures
 from w2s_fast.study.tables import write_csv
 from w2s_fast.tasks import beyond
 
-pytestmark = pytest.mark.jit_speed
+pytestmark = pytest.mark.compiled
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def test_labels_are_centred_and_features_distinct():
     assert len(np.unique(task.rows.strong, axis=0)) > 8_450  # near-duplicates such as "Great product." remain
 
 
-@pytest.mark.jit_speed
+@pytest.mark.compiled
 def test_a_weak_teacher_raises_a_stronger_student():
     result = probe_task(valence.load(), n=600, N=[600, 6_000], trials=10)
     near, far = result.summary()["pgr"].mean
