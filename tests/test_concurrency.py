@@ -382,6 +382,40 @@ print("done" if found[0] and found[1] == 0 else "hangs")
 """)
 
 
+@fork_only
+def test_a_fork_while_another_thread_begins_an_import():
+    """It has the module's lock already, and the module is not yet among those that are there."""
+    run_program("""
+import importlib.machinery, os, threading, time, warnings
+import w2s_fast
+warnings.simplefilter("ignore")
+begun = threading.Event()
+
+def create_module(loader, spec):
+    if spec.name == "w2s_fast.linalg.leastsq.min_norm":
+        begun.set()
+        time.sleep(0.5)
+
+importlib.machinery.SourceFileLoader.create_module = create_module
+def first():
+    from w2s_fast import min_norm
+thread = threading.Thread(target=first)
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    first()
+    os._exit(0)
+thread.join()
+end = time.monotonic() + 30
+while not (found := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < end:
+    time.sleep(0.01)
+if not found[0]:
+    os.kill(child, 9)
+print("done" if found[0] and found[1] == 0 else "hangs")
+""")
+
+
 def test_a_forked_child_may_end_within_a_map():
     if "fork" not in multiprocessing.get_all_start_methods() or sys.platform == "darwin":
         pytest.skip("this system does not fork")
