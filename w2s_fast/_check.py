@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast import _arrays
+
 FloatArray = npt.NDArray[np.floating[Any]]
 LARGEST_COUNT = 2**62
 
@@ -26,7 +28,9 @@ def numbers(value: Any, name: str, *, ndim: int | None = None, kinds: str = "fiu
         raise TypeError(f"{name} must be dense here, got a sparse matrix: call its toarray()")
     _refuse_unsaid(value, name)
     try:
-        array = np.asarray(value)
+        array = np.asarray(_arrays.as_numpy(value))
+    except _arrays.ConversionError as error:
+        raise ArgumentError(f"{name} {error}") from None
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
     if array.dtype.kind not in kinds:

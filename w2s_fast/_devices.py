@@ -12,8 +12,11 @@ import platform
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
+from w2s_fast import _arrays
+
 CPU = "cpu"
 TRIALS = {"cuda": "w2s_fast.cuda.trials"}  # modules with run_trials, as w2s_fast.gaussian.simulate calls it
+GPUS = {_arrays.CUDA: "w2s_fast.cuda"}  # by where an array is: modules with functions for it, of the names of ours
 CLUSTERS = {"distributed": "w2s_fast.scale", "dask": "w2s_fast.scale"}  # by the package of what callers hold
 
 
@@ -22,6 +25,12 @@ def trial_runner(device: str) -> Any:
     module = importlib.import_module(TRIALS[device])
     module.array_library()
     return module.run_trials
+
+
+def twin(name: str, X: Any) -> Any:
+    """The function of that name for arrays on the GPU, if ``X`` is on one; None if it is not."""
+    module = GPUS.get(_arrays.device_of(X) or _arrays.HOST)
+    return None if module is None else getattr(importlib.import_module(module), name)
 
 
 def cluster(workers: Any) -> Any:

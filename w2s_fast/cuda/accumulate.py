@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast.cuda import arrays, kernels
 from w2s_fast.cuda._shim import array_library, explained, to_host
@@ -29,6 +30,11 @@ def parts_of(rows: int, least: int, most: int) -> tuple[int, int]:
     return step, -(-rows // step)
 
 
+def _here(*values: Any) -> Home:
+    """Results are CuPy's, whatever library the first block came from."""
+    return HERE
+
+
 class Moments(moments.Moments):
     """Streaming mean and variance of blocks on the GPU: :class:`w2s_fast.Moments`, results on the GPU.
 
@@ -38,6 +44,7 @@ class Moments(moments.Moments):
     __slots__ = ()
 
     _place = "the GPU"
+    _home_of = staticmethod(_here)
     _samples = staticmethod(arrays.floats)
 
     @staticmethod
@@ -98,6 +105,7 @@ class Gram(gram.Gram):
     __slots__ = ()
 
     _place = "the GPU"
+    _home_of = staticmethod(_here)
     _floats = staticmethod(arrays.floats)
 
     @staticmethod

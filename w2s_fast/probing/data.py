@@ -15,9 +15,11 @@ from w2s_fast._random import stream
 from w2s_fast.linalg.files.matrix import MatrixFile
 from w2s_fast.linalg.files.plain import ALL, PlainMatrix
 from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.linalg.rows.sparse import SparseMatrix, is_sparse
 
 Array = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]
+Stored = PlainMatrix | SparseMatrix  # of which parts are read when they are asked for
 Indices = npt.NDArray[np.int64]
 TEST = (1,)  # coordinate of the random stream that splits off the test rows
 LARGEST_LABEL = 1e70  # and label noise: mean squared errors of it still have standard errors in float64
@@ -28,7 +30,7 @@ SMALLEST_LABEL = 1e-70  # range of labels, likewise
 class Features:
     """Features (rows, d) of any real type, in memory or in a file, with the range and mean of each column."""
 
-    values: Array | PlainMatrix
+    values: Array | Stored
     low: Array
     high: Array
     mean: Matrix
@@ -55,21 +57,21 @@ class Features:
 
     def take(self, index: Indices) -> Array:
         """Copy rows."""
-        return self.values.take(index) if isinstance(self.values, PlainMatrix) else self.values.take(index, axis=0)
+        return self.values.take(index) if isinstance(self.values, Stored) else self.values.take(index, axis=0)
 
     @property
     def is_constant(self) -> bool:
         return bool(np.all(self.low == self.high))
 
 
-def part(values: Array | PlainMatrix, rows: slice = ALL, columns: slice = ALL) -> Array:
+def part(values: Array | Stored, rows: slice = ALL, columns: slice = ALL) -> Array:
     """A part of a matrix in memory, or read from its file."""
-    return values.read(rows, columns) if isinstance(values, PlainMatrix) else values[rows, columns]
+    return values.read(rows, columns) if isinstance(values, Stored) else values[rows, columns]
 
 
-def _slabs(values: Array | PlainMatrix) -> Iterator[tuple[slice, slice]]:
+def _slabs(values: Array | Stored) -> Iterator[tuple[slice, slice]]:
     """Cut a matrix into rows and columns of blocks that lie together."""
-    if isinstance(values, PlainMatrix):
+    if isinstance(values, Stored):
         by_columns = values.has_columns_together
     else:
         by_columns = values.flags.f_contiguous and not values.flags.c_contiguous
@@ -79,10 +81,12 @@ def _slabs(values: Array | PlainMatrix) -> Iterator[tuple[slice, slice]]:
         yield from ((rows, ALL) for rows in gathered(*values.shape))
 
 
-def _opened(X: Any, name: str) -> Array | PlainMatrix:
+def _opened(X: Any, name: str) -> Array | Stored:
     """A matrix in memory, or where it lies in a file, which a path names or the caller has mapped."""
-    if isinstance(X, PlainMatrix):
+    if isinstance(X, Stored):
         return X
+    if is_sparse(X):
+        return SparseMatrix.of(X, name)
     if isinstance(X, str | PathLike):
         file = MatrixFile.open(X, name)
         return file.array() if file.plain is None else file.plain
@@ -130,13 +134,13 @@ class Rows:
         return len(self.labels)
 
     @property
-    def weak(self) -> Array | PlainMatrix:
+    def weak(self) -> Array | Stored:
         """Features of the only teacher."""
         (only,) = self.teachers.values()
         return only.values
 
     @property
-    def strong(self) -> Array | PlainMatrix:
+    def strong(self) -> Array | Stored:
         """Features of the only student."""
         (only,) = self.students.values()
         return only.values
@@ -179,9 +183,14 @@ class Rows:
             raise ValueError(f"y has one value{where}, {self.labels[0, same[0]]:g}, in every row: nothing to learn")
 
 
+def names_models(given: Any) -> bool:
+    """Whether an argument names several models, or is the features of one: some sparse matrices are mappings, too."""
+    return isinstance(given, Mapping) and not is_sparse(given)
+
+
 def _named(given: Any, kind: str) -> list[tuple[str, str, Any]]:
     """Name, name in messages, and features of each model in an argument."""
-    if not isinstance(given, Mapping):
+    if not names_models(given):
         return [(kind, kind, given)]
     if not given:
         raise ValueError(f"{kind} must name at least one model, got an empty mapping")

@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from w2s_fast import _check
 from w2s_fast._random import stream
 from w2s_fast._workers import DeadWorkersError, Lost, Workers, ordered_map
-from w2s_fast.probing.data import Task
+from w2s_fast.probing.data import Task, names_models
 from w2s_fast.probing.design import Design, Pair
 from w2s_fast.probing.trial import NestedFits
 from w2s_fast.probing.trial_results import Collected, TrialResult, joined
@@ -113,7 +113,7 @@ def probe(
     task = Task.of(weak, strong, y, test, ridge, intercept=intercept, nested=nested, label_noise=label_noise)
     design = Design.of(task, n, N, seed, decompose)
     found = run_design(design, trials, workers=workers, progress=progress)
-    return found if isinstance(weak, Mapping) or isinstance(strong, Mapping) else found["weak", "strong"]
+    return found if names_models(weak) or names_models(strong) else found["weak", "strong"]
 
 
 def probe_task(task: Task, *, n: Any, N: Any, trials: int, seed: int = 0, workers: Workers = None) -> Trials:

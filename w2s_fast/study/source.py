@@ -20,8 +20,8 @@ from w2s_fast._devices import CPU
 from w2s_fast._workers import Workers
 from w2s_fast.gaussian.runners import Device
 from w2s_fast.gaussian.simulate import Method
-from w2s_fast.linalg.files.plain import PlainMatrix
 from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.probing.data import Stored
 from w2s_fast.probing.design import Points
 from w2s_fast.results.metrics import DIFFERENCES, FITS, METRICS
 
@@ -217,12 +217,12 @@ class Source(Protocol):
         return ", ".join(f"{axis} = {values[axis]:g}" for axis in axes if axis in values)
 
 
-def fingerprint(arrays: Sequence[npt.NDArray[Any] | PlainMatrix]) -> str:
-    """SHA-256 of arrays, in memory or in files, with their shapes and types."""
+def fingerprint(arrays: Sequence[npt.NDArray[Any] | Stored]) -> str:
+    """SHA-256 of arrays, in memory, sparse or in files, with their shapes and types."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(json.dumps([array.dtype.str, array.shape]).encode())
-        if isinstance(array, PlainMatrix):
+        if isinstance(array, Stored):
             blocks = (array.read(block) for block in gathered(*array.shape))
         else:
             columns = math.prod(array.shape[1:])

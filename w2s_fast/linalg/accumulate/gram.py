@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.accumulate import gram_file
@@ -62,11 +63,12 @@ class Gram:
     array([3., 2.])
     """
 
-    __slots__ = ("_columns", "_joint", "_label_shape", "_mean", "_peak", "centred", "n_rows")
+    __slots__ = ("_columns", "_home", "_joint", "_label_shape", "_mean", "_peak", "centred", "n_rows")
 
     def __init__(self, *, centred: bool = False) -> None:
         self.centred = _check.boolean(centred, "centred")
         self.n_rows = 0
+        self._home = HERE
         self._joint: Matrix = np.zeros((0, 0))  # [X | Y]'[X | Y], of deviations if centred
         self._mean: Matrix = np.zeros((2, 0))  # and what rounding left of it
         self._peak: Matrix = np.zeros(0)  # largest diagonal there ever was: what downdates leave is relative to it
@@ -74,33 +76,42 @@ class Gram:
         self._label_shape: tuple[int, ...] | None = None
 
     @property
-    def xtx(self) -> Matrix:
+    def xtx(self) -> Any:
+        return self._home.give(self._xtx)
+
+    @property
+    def xty(self) -> Any:
+        return self._home.give(self._xty)
+
+    @property
+    def yty(self) -> Any:
+        if self._columns is None or self._label_shape is None:
+            return None
+        return self._home.give(self._joint[self._columns :, self._columns :].reshape(2 * self._label_shape))
+
+    @property
+    def x_mean(self) -> Any:
+        return self._home.give(self._mean[0, : self._columns])
+
+    @property
+    def y_mean(self) -> Any:
+        if self._columns is None or self._label_shape is None:
+            return None
+        return self._home.give(self._mean[0, self._columns :].reshape(self._label_shape))
+
+    @property
+    def _xtx(self) -> Matrix:
         return self._joint[: self._columns, : self._columns]
 
     @property
-    def xty(self) -> Matrix | None:
+    def _xty(self) -> Matrix | None:
         if self._columns is None or self._label_shape is None:
             return None
         return self._joint[: self._columns, self._columns :].reshape(self._columns, *self._label_shape)
 
-    @property
-    def yty(self) -> Matrix | None:
-        if self._columns is None or self._label_shape is None:
-            return None
-        return self._joint[self._columns :, self._columns :].reshape(2 * self._label_shape)
-
-    @property
-    def x_mean(self) -> Matrix:
-        return self._mean[0, : self._columns]
-
-    @property
-    def y_mean(self) -> Matrix | None:
-        if self._columns is None or self._label_shape is None:
-            return None
-        return self._mean[0, self._columns :].reshape(self._label_shape)
-
     # What a device does its own way.
     _place = "the host"
+    _home_of = staticmethod(Home.of)
     _floats = staticmethod(_check.floats)
     _scatter = staticmethod(scatter)
 
@@ -113,15 +124,16 @@ class Gram:
         return solve_gram(xtx, xty, ridge, peak)
 
     @classmethod
-    def _labels(cls, Y: Any, rows: FloatArray) -> FloatArray:
-        """Check Y (m,) or (m, k); return it with a column axis."""
+    def _labels(cls, Y: Any, rows: FloatArray) -> tuple[FloatArray, tuple[int, ...]]:
+        """Check Y (m,) or (m, k); return it with a column axis, and the shape of one row's labels."""
         labels = cls._floats(Y, "Y", finite=False)
         if labels.ndim not in (1, 2):
             raise ValueError(f"Y must have 1 or 2 dimensions, got shape {labels.shape}")
         _check.same_rows(X=rows, Y=labels)
-        if labels.ndim == 1:  # a column of several has other strides than one alone, and BLAS other bits for it
-            labels = (labels if labels.flags.c_contiguous else labels.copy())[:, None]
-        return labels
+        if labels.ndim == 2:
+            return labels, labels.shape[1:]
+        # A column of several has other strides than one alone, and BLAS other bits for it.
+        return (labels if labels.flags.c_contiguous else labels.copy())[:, None], ()
 
     def update(self, X: Any, Y: Any = None) -> Self:
         """Add rows X (m, d), with their labels Y (m,) or (m, k) if the first block had some; return ``self``.
@@ -131,8 +143,8 @@ class Gram:
         if (lazy := elsewhere(X, "X")) is not None:
             return self._update_by_blocks(lazy, Y)
         rows = self._floats(X, "X", ndim=2, finite=False)
-        labels = None if Y is None else self._labels(Y, rows)
-        shape = rows.shape[1], None if labels is None else np.shape(Y)[1:]
+        labels, label_shape = (None, None) if Y is None else self._labels(Y, rows)
+        shape = rows.shape[1], label_shape
         self._expect(*shape)
         width = rows.shape[1] + (0 if labels is None else labels.shape[1])
         mean, joint = (np.zeros_like(rows, np.float64, shape=(size, width)) for size in (2, width))
@@ -149,7 +161,7 @@ class Gram:
         for name, columns, part in (("X", rows, slice(rows.shape[1])), ("Y", labels, slice(rows.shape[1], None))):
             if columns is not None:
                 refuse_vanishing(columns, np.diagonal(joint)[part], mean[0, part], name)
-        self._join(joint, mean, len(rows), np.diagonal(joint), shape)
+        self._join(joint, mean, len(rows), np.diagonal(joint), shape, self._home_of(X, Y))
         return self
 
     def _update_by_blocks(self, rows: Rows, Y: Any) -> Self:
@@ -162,7 +174,7 @@ class Gram:
         shape = self._shape_of(other)
         if shape is not None:
             self._expect(*shape)
-            self._join(other._joint, other._mean, other.n_rows, other._peak, shape)
+            self._join(other._joint, other._mean, other.n_rows, other._peak, shape, other._home)
         return self
 
     def downdate(self, other: Gram) -> Self:
@@ -183,7 +195,7 @@ class Gram:
             if other.n_rows > self.n_rows:
                 raise ValueError(f"other has {other.n_rows:,} rows, more than the {self.n_rows:,} to take them from")
             self._expect(*shape)
-            self._join(other._joint, other._mean, -other.n_rows, other._peak, shape)
+            self._join(other._joint, other._mean, -other.n_rows, other._peak, shape, other._home)
         return self
 
     @classmethod
@@ -197,18 +209,22 @@ class Gram:
         [1, 3]
         """
         rows = cls._floats(X, "X", ndim=2, finite=False)
-        labels = None if Y is None else cls._labels(Y, rows).reshape(np.shape(Y))
+        labels = None
+        if Y is not None:
+            labels, shape = cls._labels(Y, rows)
+            labels = labels.reshape(-1, *shape)
         found: list[Self] = []
-        running, start = cls(centred=centred), 0
+        running, start, home = cls(centred=centred), 0, cls._home_of(X, Y)
         for size in sizes:
             stop = _check.integer(size, "sizes", minimum=start, maximum=len(rows))
             running = cls(centred=centred).merge(running)
             running.update(rows[start:stop], None if labels is None else labels[start:stop])
+            running._home = home
             found.append(running)
             start = stop
         return found
 
-    def solve(self, ridge: Any = 0.0, rcond: float | None = None) -> Matrix:
+    def solve(self, ridge: Any = 0.0, rcond: float | None = None) -> Any:
         """Least-squares weights, minimising |X w - Y|^2 + ridge |w|^2.
 
         Parameters
@@ -230,19 +246,19 @@ class Gram:
             If the matrix is too ill-conditioned for its solution to be trusted. Pass ``ridge``, pass ``rcond``, or
             give the rows to :func:`w2s_fast.min_norm`.
         """
-        xty, peak = self.xty, self._peak[: self._columns]
+        xty, peak = self._xty, self._peak[: self._columns]
         if xty is None:
             raise ValueError("solve needs labels: call update(X, Y) first")
         if rcond is not None:
             rcond = _check.cutoff(rcond)
         many = np.ndim(ridge) > 0
         ridges = [_check.real(value, "ridge") for value in (_check.floats(ridge, "ridge", ndim=1) if many else [ridge])]
-        shift, label_shift = int(exponents(np.diagonal(self.xtx))), int(exponents(xty))
+        shift, label_shift = int(exponents(np.diagonal(self._xtx))), int(exponents(xty))
         if shift:
             shift = max(shift, exponent_of(max(ridges, default=0.0)))
         ridges = [math.ldexp(value, -shift) for value in ridges]
         xtx, xty, peak = (
-            scaled(part, -power) for part, power in ((self.xtx, shift), (xty, label_shift), (peak, shift))
+            scaled(part, -power) for part, power in ((self._xtx, shift), (xty, label_shift), (peak, shift))
         )
         with single_threaded_blas():
             if not many and rcond is None:
@@ -250,7 +266,7 @@ class Gram:
             else:
                 weights = solve_spectral(xtx, xty, ridges, rcond, peak)
                 weights = weights if many else weights[0]
-        return scaled_back(weights, label_shift - shift, np.float64, "the weights")
+        return self._home.give(scaled_back(weights, label_shift - shift, np.float64, "the weights"))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a .npz file that :meth:`load` reads; it appears whole, or what was there stays."""
@@ -266,8 +282,11 @@ class Gram:
         loaded._joint, loaded._mean, loaded._peak = parts.joint, parts.mean, parts.peak
         return loaded
 
-    def _join(self, joint: Matrix, mean: Matrix, n_rows: int, peak: Matrix, shape: Shape) -> None:
-        """Add sums over ``n_rows`` rows (take them away if negative), or leave everything as it was."""
+    def _join(self, joint: Matrix, mean: Matrix, n_rows: int, peak: Matrix, shape: Shape, home: Home) -> None:
+        """Add sums over ``n_rows`` rows (take them away if negative), or leave everything as it was.
+
+        Results go where the first rows came from: to their ``home``.
+        """
         if self._columns is None:
             self._joint, self._mean, self._peak = (np.zeros_like(array) for array in (joint, mean, np.diagonal(joint)))
         before = self._joint
@@ -291,7 +310,9 @@ class Gram:
         if isinstance(new, np.ndarray):
             new.flags.writeable = False  # views of it are handed out
         if self._joint is not before:  # another thread has joined rows meanwhile
-            return self._join(joint, mean, n_rows, peak, shape)
+            return self._join(joint, mean, n_rows, peak, shape, home)
+        if self._columns is None:
+            self._home = home
         self._joint, self._mean, self._peak = new, new_mean, highest
         self._columns, self._label_shape = shape
         self.n_rows = total

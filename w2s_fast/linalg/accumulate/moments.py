@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.rows import cutting
@@ -30,10 +31,11 @@ def _total(count: int, more: int) -> int:
 class _Streaming:
     """Count and shape of the samples; what :class:`Moments` and :class:`CoMoments` share."""
 
-    __slots__ = ("_shape", "count")
+    __slots__ = ("_home", "_shape", "count")
 
     def __init__(self) -> None:
         self.count = 0
+        self._home = HERE  # of the first samples: where results go
         self._shape: tuple[int, ...] | None = None  # of a sample, once one was seen
 
     def _expect(self, shape: tuple[int, ...], what: str) -> None:
@@ -78,6 +80,7 @@ class Moments(_Streaming):
 
     # What a device does its own way.
     _place = "the host"
+    _home_of = staticmethod(Home.of)
     _samples = staticmethod(_check.floats)
 
     @staticmethod
@@ -115,15 +118,15 @@ class Moments(_Streaming):
         return moments
 
     @property
-    def mean(self) -> Matrix:
+    def mean(self) -> Any:
         """Mean of the samples; NaN before the first one."""
         mean = self._state[0].reshape(self._shape or ()).copy()
-        return mean if self.count else np.full_like(mean, np.nan)
+        return self._home.give(mean if self.count else np.full_like(mean, np.nan))
 
     @property
-    def m2(self) -> Matrix:
+    def m2(self) -> Any:
         """Sum of squared deviations from the mean."""
-        return self._state[2].reshape(self._shape or ()).copy()
+        return self._home.give(self._state[2].reshape(self._shape or ()).copy())
 
     def update(self, block: Any, *, finite: bool = True) -> Self:
         """Add the samples ``block[0], block[1], ...`` and return ``self``.
@@ -153,6 +156,8 @@ class Moments(_Streaming):
                 self._refuse_untold(rows, state)
         if self._state is not before:  # another thread has added samples meanwhile
             return self.update(block, finite=finite)
+        if self._shape is None:
+            self._home = self._home_of(block)
         self._shape, self._state, self.count = shape, state, total
         return self
 
@@ -180,13 +185,15 @@ class Moments(_Streaming):
                 self._merge(self.count, state, other.count, other._state)
             if self._state is not before:  # another thread has added samples meanwhile
                 return self.merge(other)
+            if self._shape is None:
+                self._home = other._home
             self._shape, self._state, self.count = other._shape, state, total
         return self
 
-    def variance(self, ddof: int = 0) -> Matrix:
+    def variance(self, ddof: int = 0) -> Any:
         """Variance with divisor ``count - ddof``; NaN where that is not positive."""
-        m2 = self.m2
-        return np.divide(m2, self._divisor(ddof), out=m2)
+        variance = self._state[2] / self._divisor(ddof)
+        return self._home.give(variance.reshape(self._shape or ()))
 
 
 def _add_rows(rows: FloatArray, count: int, state: Matrix) -> None:
@@ -233,9 +240,9 @@ class CoMoments(_Streaming):
         self._scatter: Matrix = np.zeros(())
 
     @property
-    def mean(self) -> Matrix:
+    def mean(self) -> Any:
         """Mean of the rows; NaN before the first one."""
-        return self._mean[0].copy() if self.count else np.full_like(self._mean[0], np.nan)
+        return self._home.give(self._mean[0].copy() if self.count else np.full_like(self._mean[0], np.nan))
 
     def update(self, block: Any) -> Self:
         """Add the rows of ``block`` (k, d), k >= 0, an array or Rows, and return ``self``."""
@@ -251,7 +258,7 @@ class CoMoments(_Streaming):
                 raise ValueError("the squares of block overflow float64: scale it down first")
         else:
             mean, product = np.zeros((2, rows.shape[1])), np.zeros(2 * rows.shape[1:])
-        self._join(len(rows), mean, product)
+        self._join(len(rows), mean, product, Home.of(block))
         return self
 
     def merge(self, other: CoMoments) -> Self:
@@ -260,10 +267,10 @@ class CoMoments(_Streaming):
             raise TypeError(f"other must be CoMoments, got {type(other).__name__}")
         if other._shape is not None:
             self._expect(other._shape, "other")
-            self._join(other.count, other._mean, other._scatter)
+            self._join(other.count, other._mean, other._scatter, other._home)
         return self
 
-    def _join(self, more: int, its_mean: Matrix, its_product: Matrix) -> None:
+    def _join(self, more: int, its_mean: Matrix, its_product: Matrix, home: Home) -> None:
         before, mean, product = self._mean, its_mean, its_product
         total = _total(self.count, more)
         if more:
@@ -274,11 +281,16 @@ class CoMoments(_Streaming):
         elif self.count:
             mean, product = self._mean, self._scatter
         if self._mean is not before:  # another thread has added rows meanwhile
-            return self._join(more, its_mean, its_product)
+            return self._join(more, its_mean, its_product, home)
+        if self._shape is None:
+            self._home = home
         self._shape, self._mean, self._scatter, self.count = mean.shape[1:], mean, product, total
 
-    def covariance(self, ddof: int = 0) -> Matrix:
+    def covariance(self, ddof: int = 0) -> Any:
         """Covariance matrix with divisor ``count - ddof``; NaN where that is not positive."""
+        return self._home.give(self._covariance(ddof))
+
+    def _covariance(self, ddof: int) -> Matrix:
         return np.asarray(self._scatter / self._divisor(ddof))
 
     def ratio(self, numerator: Any, denominator: Any) -> tuple[float, float]:
@@ -317,5 +329,5 @@ class CoMoments(_Streaming):
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.float64(above @ self._mean[0]) / size
             tangent = above - ratio * below
-            variance = tangent @ self.covariance(ddof=1) @ tangent / self.count
+            variance = tangent @ self._covariance(ddof=1) @ tangent / self.count
             return float(ratio), float(np.sqrt(np.maximum(variance, 0.0)) / abs(size))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast._arrays import Home
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.leastsq import by_qr
 from w2s_fast.linalg.rows.base import Rows
@@ -72,7 +73,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Solution:
     x = x[..., 0] if vector else x
     if single and isinstance(b, np.ndarray) and type(b) is not np.ndarray:  # np.matrix in, np.matrix out
         x, residuals = b.__array_wrap__(x), b.__array_wrap__(residuals)
-    return x, residuals, rank, s
+    return Home.of(a, b).give((x, residuals, rank, s))
 
 
 def _of_rows(rows: Rows, b: Any, rcond: Any) -> Solution:

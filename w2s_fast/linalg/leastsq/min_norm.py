@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast import _check
+from w2s_fast import _check, _devices
+from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.leastsq import by_gram, by_qr, by_svd
@@ -66,11 +67,12 @@ class MinNorm:
     (array([1., 2.]), 2, 'gram')
     """
 
-    __slots__ = ("_X", "_cut", "_factor", "_norms", "_ridge")
+    __slots__ = ("_X", "_cut", "_factor", "_home", "_norms", "_ridge")
 
     def __init__(self, X: Any, *, rcond: float | None = None, ridge: float = 0.0) -> None:
         features, ridge = _check.floats(X, "X", ndim=2, finite=False), _check.real(ridge, "ridge")
         self._begin(features, ridge, Cutoff.of(features.dtype, features.shape, rcond, ridge), None)
+        self._home = Home.of(X)
 
     @classmethod
     def of_stored(cls, rows: Matrix, ridge: float, dtype: npt.DTypeLike, came: Matrix | None = None) -> Self:
@@ -80,7 +82,7 @@ class MinNorm:
         return made
 
     def _begin(self, X: FloatArray, ridge: float, cut: Cutoff, came: Matrix | None) -> None:
-        self._X, self._ridge, self._cut = X, ridge, cut
+        self._X, self._ridge, self._cut, self._home = X, ridge, cut, HERE
         self._norms: Matrix | None = None  # of columns or rows when they were rounded, where not those of X
         far_off = False
         if cut.stored and came is not None:
@@ -106,7 +108,7 @@ class MinNorm:
     def condition(self) -> float:
         return self._factor.condition
 
-    def solve(self, Y: Any) -> FloatArray:
+    def solve(self, Y: Any) -> Any:
         """Weights (n,) or (n, k) for labels Y (m,) or (m, k)."""
         _, labels, vector = _problem(self._X, Y, ("X", "Y"))
         labels = labels.astype(np.result_type(self._X, labels), copy=False)
@@ -114,7 +116,8 @@ class MinNorm:
         if coef is None:  # the condition was underestimated, or the labels are huge or tiny
             self._factor = self._decompose()
             coef = self._factor.solve(labels)
-        return coef[:, 0] if vector else coef
+        home = Home.of(Y) if self._home is HERE else self._home
+        return home.give(coef[:, 0] if vector else coef)
 
 
 def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatArray, bool]:
@@ -136,7 +139,7 @@ def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatA
     return X, Y, vector
 
 
-def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) -> FloatArray:
+def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) -> Any:
     """Minimum-norm least-squares weights, ridgeless or ridge, by the fastest route that is safe.
 
     Minimises ``|X w - Y|^2 + ridge |w|^2``; of all minimisers, the shortest. Well-conditioned problems go by the
@@ -172,6 +175,8 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     >>> min_norm([[1.0, 1.0]], [2.0])  # one row, two unknowns: the shortest solution
     array([1., 1.])
     """
+    if (on_gpu := _devices.twin("min_norm", X)) is not None:
+        return Home.of(X).give(on_gpu(X, Y, rcond=rcond, ridge=ridge))
     ridge = _check.real(ridge, "ridge")
     if (rows := elsewhere(X, "X")) is not None:
         solution = by_qr.solve_rows(rows, Y, rcond, ridge)
@@ -191,7 +196,7 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
         solve = partial(_solve, ridge, cut, dtype, not in_kernel)
         for place, solution in zip(unsolved, solve_all(solve, problems), strict=True):
             coef[place] = solution
-    return coef.reshape(*lead, n, *(() if vector else right))
+    return Home.of(X, Y).give(coef.reshape(*lead, n, *(() if vector else right)))
 
 
 def _solve(

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast import _check, _devices
+from w2s_fast import _arrays, _check, _devices
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.files.matrix import MatrixFile
 from w2s_fast.linalg.rows.base import Rows
+from w2s_fast.linalg.rows.sparse import SparseMatrix, SparseRows, is_sparse
 
 FEW_ROWS = 128  # of a wide matrix, which are held: sketches of its columns would take more room than they do
 
@@ -34,13 +35,15 @@ def rows_of(X: Any, name: str) -> Rows:
 
 
 def elsewhere(X: Any, name: str) -> Rows | None:
-    """Rows that callers hold as such, or in a cluster; None for what is here, or to be read here."""
-    return X.named(name) if isinstance(X, Rows) else _devices.cluster_rows(X, name)
+    """Rows that callers hold as such, sparse or in a cluster; None for what is here as an array, or to be read here."""
+    if isinstance(X, Rows):
+        return X.named(name)
+    return SparseRows(SparseMatrix.of(X, name), name) if is_sparse(X) else _devices.cluster_rows(X, name)
 
 
 def _is_array(X: Any) -> bool:
     """Tell a matrix, held or mapped, from an iterable of blocks."""
-    return hasattr(X, "shape") or (isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) < 2)
+    return _arrays.is_array(X) or (isinstance(X, list | tuple) and len(X) > 0 and np.ndim(_arrays.as_numpy(X[0])) < 2)
 
 
 @dataclass(eq=False)

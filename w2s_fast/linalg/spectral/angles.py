@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast._arrays import Home
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
@@ -30,7 +31,7 @@ def _basis(A: Any, name: str) -> FloatArray:
     return by_svd.factor(columns, 0.0, Cutoff.of(columns.dtype, columns.shape, None)).u
 
 
-def principal_angles(A: Any, B: Any) -> Matrix:
+def principal_angles(A: Any, B: Any) -> Any:
     """Angles between the spans of the columns of A and B, falling.
 
     Parameters
@@ -52,6 +53,7 @@ def principal_angles(A: Any, B: Any) -> Matrix:
     >>> principal_angles([[1.0], [0.0]], [[1.0], [1.0]]).round(4)
     array([0.7854])
     """
+    home = Home.of(*(given.basis if isinstance(given, Subspace) else given for given in (A, B)))
     a, b = _basis(A, "A"), _basis(B, "B")
     if len(a) != len(b):
         raise ValueError(
@@ -62,10 +64,11 @@ def principal_angles(A: Any, B: Any) -> Matrix:
         larger, smaller = sorted((a, b), key=lambda basis: -basis.shape[1])
         product = larger.T @ smaller
         if product.size == 0:
-            return np.zeros(0)
+            return home.give(np.zeros(0))
         cosines = np.linalg.svd(product, compute_uv=False)[::-1]
         sines = np.linalg.svd(smaller - larger @ product, compute_uv=False)
-    return np.where(cosines**2 < 0.5, np.arccos(np.minimum(cosines, 1.0)), np.arcsin(np.minimum(sines, 1.0)))
+    found = np.where(cosines**2 < 0.5, np.arccos(np.minimum(cosines, 1.0)), np.arcsin(np.minimum(sines, 1.0)))
+    return home.give(found)
 
 
 def correlation_dimension(A: Any, B: Any, *, energy: float | None = None) -> float:
@@ -98,7 +101,7 @@ def correlation_dimension(A: Any, B: Any, *, energy: float | None = None) -> flo
     2.0
     """
     if energy is None:
-        return float(np.sum(np.cos(principal_angles(A, B)) ** 2))
+        return float(np.sum(np.cos(_check.floats(principal_angles(A, B), "angles")) ** 2))
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
     joint = _joint_gram(A, B)
     (a, vectors_a), (b, vectors_b) = joint.leading(share)

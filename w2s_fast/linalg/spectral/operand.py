@@ -18,19 +18,18 @@ from w2s_fast.linalg.rows.cutting import cuts
 from w2s_fast.linalg.rows.products import gram_times
 from w2s_fast.linalg.rows.scale import PRODUCTS
 from w2s_fast.linalg.rows.sources import elsewhere
+from w2s_fast.linalg.rows.sparse import is_sparse
 
 
 def checked(M: Any) -> Any:
     """View ``M`` as a matrix of float32 or float64."""
+    if is_sparse(M):
+        return _sparse_floats(M)
     if (rows := elsewhere(M, "M")) is not None:
         if rows.shape is None or rows.once:
             raise ValueError("M must have a known shape and be readable again: it is read once an iteration, and more")
         return rows
-    return _sparse_floats(M) if _is_sparse(M) else _check.floats(M, "M", ndim=2, finite=False)
-
-
-def _is_sparse(X: Any) -> bool:
-    return hasattr(X, "tocsr")
+    return _check.floats(M, "M", ndim=2, finite=False)
 
 
 def _sparse_floats(M: Any) -> Any:
@@ -79,7 +78,7 @@ def transposed_image(X: Any, Q: FloatArray) -> FloatArray:
 
 def gram_image(X: Any, V: FloatArray) -> FloatArray:
     """X'(X V) in the dtype of V."""
-    return np.asarray(X.T @ (X @ V)) if _is_sparse(X) else gram_times(X, V).astype(V.dtype)
+    return np.asarray(X.T @ (X @ V)) if is_sparse(X) else gram_times(X, V).astype(V.dtype)
 
 
 def energy(X: Any, precision: npt.DTypeLike | None = None) -> float:
@@ -116,7 +115,7 @@ def require_moderate(energy: float, X: FloatArray) -> None:
 def rescaled(X: Any) -> tuple[Any, int]:
     """The matrix with its largest number brought near to 1, and the exponent of two that this took."""
     exponent = math.frexp(max(_over_cuts(_magnitude, _numbers(X))))[1]
-    if not _is_sparse(X):
+    if not is_sparse(X):
         return np.ldexp(X, -exponent), exponent
     copy = X.copy()
     copy.data = np.ldexp(copy.data, -exponent)
@@ -125,4 +124,4 @@ def rescaled(X: Any) -> tuple[Any, int]:
 
 def _numbers(X: Any) -> FloatArray:
     """The entries of a dense matrix, or those that a sparse one holds, as a column."""
-    return np.asarray(X.data)[:, None] if _is_sparse(X) else X
+    return np.asarray(X.data)[:, None] if is_sparse(X) else X

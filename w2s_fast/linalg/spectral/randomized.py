@@ -24,7 +24,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast import _check
+from w2s_fast import _check, _devices
+from w2s_fast._arrays import Home
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import ordered_map, single_threaded_blas
@@ -112,6 +113,10 @@ def randomized_svd(
             scipy.sparse.SparseEfficiencyWarning,
             stacklevel=2,
         )
+    if (on_gpu := _devices.twin("randomized_svd", M)) is not None:
+        passes = {} if n_iter == "auto" else {"n_iter": n_iter}
+        how = {"n_oversamples": n_oversamples, "random_state": random_state, **passes}
+        return Home.of(M).give(on_gpu(M, n_components, **how))
     X = operand.checked(M)
     if 0 in X.shape:
         raise ValueError(f"M must not be empty, got shape {X.shape}")
@@ -146,7 +151,7 @@ def randomized_svd(
         signs = _signs(U)
         U *= signs
         Vt *= signs[:, None]
-    return U, s, Vt
+    return Home.of(M).give((U, s, Vt))
 
 
 def _signs(columns: FloatArray) -> FloatArray:

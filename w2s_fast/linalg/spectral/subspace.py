@@ -8,7 +8,8 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from w2s_fast import _check
+from w2s_fast import _check, _devices
+from w2s_fast._arrays import Home
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
@@ -117,12 +118,15 @@ class Subspace:
         if rank is not None and energy is not None:
             raise ValueError("give rank or energy, not both")
         share = _check.real(0.99 if energy is None else energy, "energy", maximum=1.0, open_left=True)
+        if (on_gpu := _devices.twin("fit_subspace", X)) is not None:
+            found: Self = on_gpu(X, rank=rank, energy=energy)
+            return found._beside(X)
         rows = rows_of(X, "X")
         if rank is not None:
             rank = _check.integer(rank, "rank", minimum=1, **rows.largest_rank())
         _check.callback(progress, "progress")
         found, exponent = cls._at_any_scale(rows, rank, share, key64(random_state), progress)
-        return found._rescaled(exponent)
+        return found._rescaled(exponent)._beside(X)
 
     @classmethod
     def _at_any_scale(
@@ -157,6 +161,11 @@ class Subspace:
         _check.integer(rank, "rank", minimum=1, maximum=min(job.n_rows, columns))
         values, vectors = job.completed(ritz.values, ritz.vectors, rank)
         return cls._of_pairs(job, values, vectors, (rank, rank), "exact")
+
+    def _beside(self, X: Any) -> Self:
+        """With arrays in the library and on the device of the rows."""
+        home = Home.of(X)
+        return replace(self, basis=home.give(self.basis), eigenvalues=home.give(self.eigenvalues))
 
     def _rescaled(self, exponent: int) -> Self:
         """Eigenvalues of the rows as they came, from those of the rows times 2**-exponent."""
