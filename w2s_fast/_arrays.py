@@ -251,3 +251,18 @@ HERE = Home()
 def _may_be_shared(result: Array) -> bool:
     """Whether torch can take the memory as it is."""
     return result.flags.writeable and min(result.strides, default=0) >= 0
+
+
+def names(value: Any) -> npt.NDArray[np.str_] | None:
+    """Text, one piece a row, of lists, arrays, series and columns of text or categories; None for anything else."""
+    if _view(value) in (_of_torch, _by_protocol):
+        return None
+    if hasattr(value, "to_pylist"):  # Arrow's
+        value = value.to_pylist()
+    if hasattr(value, "to_list") and getattr(value, "ndim", 1) == 1:  # of pandas and polars
+        value = value.to_list()
+    if isinstance(value, list | tuple):
+        return np.array(value) if value and all(isinstance(item, str) for item in value) else None
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OUT" and all(isinstance(x, str) for x in value.flat):
+        return value.astype(np.str_)
+    return None

@@ -87,7 +87,7 @@ def test_a_kind_of_fit_by_passes(task, further):
     design, found = run(with_ones, "median")
     y, hidden = task.rows.y, design.test_labels[:, 0]
     for trial in range(4):
-        order = stream(3, SPLITS, trial).permutation(design.pool)
+        order = stream(3, SPLITS, trial).permutation(design.pools[0])
         labelled, everything = order[:N_LABELLED], order[: N_LABELLED + N_PSEUDO]
         weak = np.mean((np.median(y[labelled]) - hidden) ** 2)
         for name in ("weak", "baseline", "w2s"):  # a student of one label has its median
@@ -103,7 +103,7 @@ def test_a_kind_of_fit_by_sums(task, further):
         return X.T @ labels / np.sum(X**2, axis=0) / X.shape[1]
 
     for trial in range(4):
-        order = stream(3, SPLITS, trial).permutation(design.pool)
+        order = stream(3, SPLITS, trial).permutation(design.pools[0])
         first, others = order[:N_LABELLED], order[N_LABELLED : N_LABELLED + N_PSEUDO]
         teacher = fitted(rows.weak[first], y[first])
         student = fitted(rows.strong[others], rows.weak[others] @ teacher)

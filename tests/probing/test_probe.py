@@ -35,7 +35,7 @@ def test_errors_are_those_of_a_plain_implementation(n, N, ridge, dtype):
     weak, strong, y = features(dtype=dtype)
     result = probe(weak, strong, y, n=n, N=N, trials=3, test=50, ridge=ridge, seed=4)
     task = Task.of(weak, strong, y, 50, ridge)
-    pool = task.split(4)[0]
+    (pool,) = task.split(4)[0]
     test = np.setdiff1d(np.arange(200), pool)
     assert len(test) == 50
     for trial in range(3):
@@ -110,14 +110,14 @@ def test_progress_counts_trials_and_callers_arrays_stay():
         ({"test": 200}, ValueError, "test takes 200 rows of 200"),
         ({"test": 1.5}, ValueError, "test must be a finite number, more than 0 and at most 1"),
         ({"test": 0}, ValueError, "test must be at least 1"),
-        ({"test": (1, 2)}, ValueError, "test must be .weak, strong, y., a share or a number of rows, got 2 items"),
+        ({"test": ("a", "b")}, ValueError, "test must be .weak, strong, y., got 2 items"),
         (
             {"test": (np.ones((2, 5)), np.ones((2, 9)), [1, 2])},
             ValueError,
             "test has widths .weak 5, strong 9, y 1., the other",
         ),
         ({"test": (np.ones((2, 6)), np.ones((3, 9)), [1, 2])}, ValueError, "strong of test has 3"),
-        ({"test": "a"}, TypeError, "test must be .weak, strong, y., a share or a number of rows, got 'a'"),
+        ({"test": "a"}, TypeError, "test must be row numbers, .weak, strong, y., a share or a number of rows, got 'a'"),
         ({"progress": "yes"}, TypeError, "progress must be a function"),
         ({"n": [1, 2], "N": [1, 2, 3]}, ValueError, "do not broadcast to one grid"),
         ({"ridge": -1e-6}, ValueError, "ridge must be a finite number, at least 0"),
@@ -155,7 +155,7 @@ def test_hard_features_give_the_plain_errors_wherever_no_fit_is_flagged(case, ri
     stored = rounding(np.float16, ridge) if case == "float16" else 0.0
     points = {"n": [5, 30, 60], "N": [7, 40, 80]}
     result = probe(weak, strong, y + 3, **points, trials=2, test=50, ridge=ridge, intercept=intercept)
-    pool = Task.of(weak, strong, y, 50).split(0)[0]
+    (pool,) = Task.of(weak, strong, y, 50).split(0)[0]
     test = np.setdiff1d(np.arange(200), pool)
     for trial in range(2):
         order = stream(0, SPLITS, trial).permutation(pool)
@@ -183,7 +183,7 @@ def test_unflagged_fits_are_right_to_six_digits_at_any_condition_shape_and_preci
         n, N = (int(max(size, 2)) for size in rng.choice(near, 2))
         n, N, ridge = min(n, 50), min(N, 60), rng.choice([0.0, 1e-6, 1.0])
         result = probe(weak, strong, y, n=n, N=N, trials=1, test=50, ridge=ridge, intercept=intercept)
-        pool = Task.of(weak, strong, y, 50).split(0)[0]
+        (pool,) = Task.of(weak, strong, y, 50).split(0)[0]
         order, test = stream(0, SPLITS, 0).permutation(pool), np.setdiff1d(np.arange(160), pool)
         expected = naive.probe_errors(
             weak, strong, y, order[:n], order[n : n + N], test, ridge, 1e-12, intercept, rounding(dtype, ridge)
@@ -376,7 +376,7 @@ def test_signs_have_accuracies():
     result = probe(weak, strong, signs, n=40, N=90, trials=3, test=50)
     assert probe(weak, strong, y, n=40, N=90, trials=1).accuracy is None
     task = Task.of(weak, strong, signs, 50)
-    pool, _, test = task.split(0)
+    (pool,), _, test = task.split(0)
     order = stream(0, SPLITS, 2).permutation(pool)
     teacher = naive.min_norm(weak[order[:40]], signs[order[:40]], 0.0, 1e-6)
     assert result.accuracy.weak[2] == np.mean(np.sign(weak[test] @ teacher) == signs[test])

@@ -16,11 +16,13 @@ from w2s_fast.linalg.files.matrix import MatrixFile
 from w2s_fast.linalg.files.plain import ALL, PlainMatrix
 from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.linalg.rows.sparse import SparseMatrix, is_sparse
+from w2s_fast.probing.labels import Labels
+from w2s_fast.probing.splits import DRAWN, Indices, Splits
+from w2s_fast.probing.stacked import Stacked
 
 Array = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]
-Stored = PlainMatrix | SparseMatrix  # of which parts are read when they are asked for
-Indices = npt.NDArray[np.int64]
+Stored = PlainMatrix | SparseMatrix | Stacked  # of which parts are read when they are asked for
 TEST = (1,)  # coordinate of the random stream that splits off the test rows
 LARGEST_LABEL = 1e70  # and label noise: mean squared errors of it still have standard errors in float64
 SMALLEST_LABEL = 1e-70  # range of labels, likewise
@@ -54,6 +56,13 @@ class Features:
             total[columns] += slab.sum(axis=0, dtype=np.float64)
         mean = np.where(low == high, low, total / len(values))  # exact for constant columns
         return cls(values, low, high, mean)
+
+    def above(self, other: Features) -> Features:
+        """These rows with ``other`` below them."""
+        rows, more = len(self.values), len(other.values)
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        mean = np.where(low == high, low, (rows * self.mean + more * other.mean) / (rows + more))
+        return Features(Stacked((self.values, other.values)), low, high, mean)
 
     def take(self, index: Indices) -> Array:
         """Copy rows."""
@@ -94,20 +103,6 @@ def _opened(X: Any, name: str) -> Array | Stored:
     return PlainMatrix.of_map(values) or values
 
 
-def _labels(y: Any, name: str) -> tuple[Matrix, bool]:
-    """Labels (rows, k) in memory, and whether they came with an axis of columns."""
-    if isinstance(y, str | PathLike):
-        given = MatrixFile.open(y, name, (1, 2)).array()
-    else:
-        given = _check.numbers(y, name, ndim=1 if np.ndim(y) not in (1, 2) else None)
-        mapped = PlainMatrix.of_map(given.reshape(len(given), -1)) if given.size else None
-        given = given if mapped is None else mapped.read().reshape(given.shape)
-    labels = _check.floats(given, name)
-    if labels.size == 0:
-        raise ValueError(f"{name} must not be empty, got shape {labels.shape}")
-    return labels.astype(np.float64).reshape(len(labels), -1), labels.ndim == 2
-
-
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Features of teachers and of students by name, with labels (rows, k) in float64."""
@@ -116,9 +111,10 @@ class Rows:
     students: Mapping[str, Features]
     labels: Matrix
     has_columns: bool  # whether labels came with an axis of columns
+    classes: tuple[str, ...] = ()  # where labels are names
 
     @classmethod
-    def checked(cls, weak: Any, strong: Any, y: Any, whose: str = "") -> Self:
+    def checked(cls, weak: Any, strong: Any, y: Any, whose: str = "", classes: tuple[str, ...] | None = None) -> Self:
         """Check and name the arrays in messages ``weak``, ``strong`` and ``y``, with ``whose`` behind."""
         lengths: dict[str, Any] = {}
         models: dict[str, dict[str, Features]] = {"weak": {}, "strong": {}}
@@ -126,9 +122,18 @@ class Rows:
             for name, called, X in _named(given, kind):
                 models[kind][name] = Features.of(X, called + whose)
                 lengths[called + whose] = models[kind][name].values
-        labels, has_columns = _labels(y, f"y{whose}")
-        _check.same_rows(**lengths, **{f"y{whose}": labels})
-        return cls(models["weak"], models["strong"], labels, has_columns)
+        labels = Labels.of(y, f"y{whose}", classes)
+        _check.same_rows(**lengths, **{f"y{whose}": labels.values})
+        return cls(models["weak"], models["strong"], *labels)
+
+    def above(self, other: Rows) -> Rows:
+        """These rows with ``other``, of the same models, below them."""
+        teachers, students = (
+            {name: features.above(theirs[name]) for name, features in mine.items()}
+            for mine, theirs in ((self.teachers, other.teachers), (self.students, other.students))
+        )
+        labels = np.concatenate((self.labels, other.labels))
+        return Rows(teachers, students, labels, self.has_columns, self.classes)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -164,6 +169,10 @@ class Rows:
     def has_signs(self) -> bool:
         """Whether every label is +1 or -1."""
         return bool(np.all(np.abs(self.labels) == 1.0))
+
+    @property
+    def has_zeros_and_ones(self) -> bool:
+        return bool(np.all((self.labels == 0.0) | (self.labels == 1.0)))
 
     def refuse_constant(self) -> None:
         """Refuse features and labels that nothing can be learned from or about."""
@@ -211,6 +220,7 @@ class Task:
     nested: bool = True
     label_noise: float = 0.0
     fit: str = "ridge"  # by its name among the estimators
+    splits: Splits = DRAWN
 
     @classmethod
     def of(
@@ -224,53 +234,94 @@ class Task:
         intercept: bool = False,
         nested: bool = True,
         label_noise: float = 0.0,
+        labelled: Any = None,
+        pseudo_labelled: Any = None,
     ) -> Self:
         """Check the arguments of :func:`w2s_fast.probe` that describe the data."""
         rows = Rows.checked(weak, strong, y)
+        if isinstance(pseudo_labelled, tuple | list) and not _is_index(pseudo_labelled):
+            above, rows = len(rows), rows.above(_more_rows(pseudo_labelled, rows, "pseudo_labelled"))
+            labelled = np.arange(above) if labelled is None else labelled
+            pseudo_labelled = np.arange(above, len(rows))
         rows.refuse_constant()
         intercept, nested = _check.boolean(intercept, "intercept"), _check.boolean(nested, "nested")
         ridge, label_noise = _check.real(ridge, "ridge"), _check.real(label_noise, "label_noise", maximum=LARGEST_LABEL)
-        return cls(rows, _checked_test(test, rows), ridge, intercept, nested, label_noise)
+        splits = Splits.of(labelled, pseudo_labelled, test if _is_index(test) else None, len(rows))
+        held = len(splits.test) if splits.test is not None else _checked_test(test, rows)
+        return cls(rows, held, ridge, intercept, nested, label_noise, splits=splits)
 
     @property
     def has_signs(self) -> bool:
         """Whether every label is +1 or -1, those of test rows too: there are accuracies."""
         return self.rows.has_signs and (not isinstance(self.test, Rows) or self.test.has_signs)
 
-    def split(self, seed: int) -> tuple[Indices, Rows, Indices]:
-        """Rows that trials may draw from, and the test rows: what they are rows of, and which."""
-        total = len(self.rows)
+    @property
+    def has_two_values(self) -> bool:
+        """Whether labels are +1 and -1, or 1 and 0, those of test rows too: there are accuracies."""
+        held = self.test if isinstance(self.test, Rows) else self.rows
+        return self.has_signs or (self.rows.has_zeros_and_ones and held.has_zeros_and_ones)
+
+    @property
+    def threshold(self) -> float:
+        """Between the two values of labels."""
+        return 0.5 if self.rows.has_zeros_and_ones else 0.0
+
+    def split(self, seed: int) -> tuple[tuple[Indices, ...], Rows, Indices]:
+        """Rows that trials may draw from (one pool, or labelled and pseudo-labelled ones), and the test rows.
+
+        The latter as what they are rows of, and which.
+        """
+        total, free = len(self.rows), self.splits.left(len(self.rows))
         if isinstance(self.test, Rows):
-            return np.arange(total), self.test, np.arange(len(self.test))
+            return self.splits.pools(free), self.test, np.arange(len(self.test))
+        if self.splits.test is not None:
+            return self.splits.pools(free), self.rows, self.splits.test
         count = max(1, round(self.test * total)) if isinstance(self.test, float) else self.test
-        if count >= total:
+        if self.splits.is_drawn and count >= total:
             raise ValueError(f"test takes {count:,} rows of {total:,}, which leaves none to train on")
-        order = stream(seed, TEST, 0).permutation(total)
-        return np.sort(order[count:]), self.rows, np.sort(order[:count])
+        if count > len(free):
+            raise ValueError(
+                f"test takes {count:,} rows, but {len(free):,} are left beside labelled and pseudo_labelled: give test "
+                "its rows, or fewer"
+            )
+        order = stream(seed, TEST, 0).permutation(free)
+        return self.splits.pools(np.sort(order[count:])), self.rows, np.sort(order[:count])
+
+
+def _is_index(given: Any) -> bool:
+    """Whether rows are told by their numbers or a mask, and not by features and labels of their own, or how many."""
+    if isinstance(given, tuple | list):
+        return len(given) > 0 and all(isinstance(row, int | np.integer | np.bool_) for row in given)
+    return given is not None and not isinstance(given, str) and np.ndim(given) == 1
 
 
 def _checked_test(test: Any, rows: Rows) -> Rows | float | int:
     if isinstance(test, tuple | list):
-        if len(test) != 3:
-            raise ValueError(f"test must be (weak, strong, y), a share or a number of rows, got {len(test)} items")
-        weak, strong, y = test
-        held = Rows.checked(weak, strong, y, " of test")
-        mine, theirs = (
-            [
-                {name: features.values.shape[1] for name, features in models.items()}
-                for models in (data.teachers, data.students)
-            ]
-            + [data.labels.shape[1]]
-            for data in (rows, held)
-        )
-        if mine != theirs:
-            raise ValueError(f"test has widths {_widths(theirs)}, the other rows {_widths(mine)}")
-        return held
+        return _more_rows(test, rows, "test")
     if isinstance(test, float | np.floating):
         return _check.real(test, "test", maximum=1.0, open_left=True)
     if isinstance(test, int | np.integer):
         return _check.integer(test, "test", minimum=1)
-    raise TypeError(f"test must be (weak, strong, y), a share or a number of rows, got {test!r}")
+    raise TypeError(f"test must be row numbers, (weak, strong, y), a share or a number of rows, got {test!r}")
+
+
+def _more_rows(given: Any, rows: Rows, name: str) -> Rows:
+    """Rows of their own, (weak, strong, y), of the same models."""
+    if len(given) != 3:
+        raise ValueError(f"{name} must be (weak, strong, y), got {len(given)} items")
+    weak, strong, y = given
+    held = Rows.checked(weak, strong, y, f" of {name}", rows.classes)
+    mine, theirs = (
+        [
+            {name: features.values.shape[1] for name, features in models.items()}
+            for models in (data.teachers, data.students)
+        ]
+        + [data.labels.shape[1]]
+        for data in (rows, held)
+    )
+    if mine != theirs:
+        raise ValueError(f"{name} has widths {_widths(theirs)}, the other rows {_widths(mine)}")
+    return held
 
 
 def _widths(found: list[Any]) -> str:

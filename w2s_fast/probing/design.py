@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from w2s_fast import _check
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.rows.cutting import gathered
-from w2s_fast.probing.data import Indices, Matrix, Rows, Task
+from w2s_fast.probing.data import Matrix, Rows, Task
 from w2s_fast.probing.estimators.registry import ESTIMATORS
 from w2s_fast.probing.fits import Learner, Sums
+from w2s_fast.probing.splits import Indices
 
 Points = Sequence[tuple[int, int]]
 Pair = tuple[str, str]  # names of a teacher and a student
+KINDS = ("labelled", "pseudo_labelled")  # of pools, where there are two
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +29,8 @@ class Design:
     ----------
     n, N : ndarray of int64
         Sizes of the points, of one shape.
-    pool : ndarray of int64
-        Rows that trials draw from.
+    pools : tuple of ndarray of int64
+        Rows that trials draw from: one pool, or one of labelled and one of pseudo-labelled rows.
     test, test_index : Rows, ndarray of int64
         What the test rows are rows of, and which.
     teachers, students : mapping of str to Learner
@@ -39,7 +43,7 @@ class Design:
     n: Indices
     N: Indices
     seed: int
-    pool: Indices
+    pools: tuple[Indices, ...]
     test: Rows
     test_index: Indices
     teachers: Mapping[str, Learner]
@@ -51,8 +55,9 @@ class Design:
         """Split the rows; refuse points that ask for more of them than there are."""
         seed = _check.integer(seed, "seed")
         decompose = _check.boolean(decompose, "decompose")
+        pools, test, index = task.split(seed)
+        n, N = (_all_rows(pools, kind, size) for kind, size in (("n", n), ("N", N)))
         labelled, pseudo = _check.broadcast(n=_check.sizes(n, "n"), N=_check.sizes(N, "N"))
-        pool, test, index = task.split(seed)
         estimator = ESTIMATORS[task.fit](task.ridge)
         if decompose and not estimator.is_linear:
             raise ValueError(f"decompose takes fits that are linear in their labels, got {task.fit!r}")
@@ -60,21 +65,32 @@ class Design:
             {name: Learner(mine[name], theirs[name], estimator, task.intercept) for name in mine}
             for mine, theirs in ((task.rows.teachers, test.teachers), (task.rows.students, test.students))
         )
-        found = cls(task, labelled.copy(), pseudo.copy(), seed, pool, test, index, teachers, students, None)
+        found = cls(task, labelled.copy(), pseudo.copy(), seed, pools, test, index, teachers, students, None)
         found._require_enough_rows()
         if not decompose:
             return found
-        projections = {(t, s): _projection(teachers[t], students[s], pool) for t in teachers for s in students}
-        return cls(task, found.n, found.N, seed, pool, test, index, teachers, students, projections)
+        every = np.concatenate(pools) if len(pools) > 1 else pools[0]
+        projections = {(t, s): _projection(teachers[t], students[s], every) for t in teachers for s in students}
+        return replace(found, projections=projections)
 
     def _require_enough_rows(self) -> None:
         sizes = [tuple(max(size) for size in zip(*group, strict=True)) for group in self.nested_points]
-        if max(map(sum, sizes)) > len(self.pool):
-            n, N = max(sizes, key=sum)
+        if len(self.pools) > 1:
+            for name, kind, pool, most in zip("nN", KINDS, self.pools, map(max, zip(*sizes, strict=True)), strict=True):
+                if most > len(pool):
+                    raise ValueError(f"{name} asks for up to {most:,} rows, {kind} has {len(pool):,}: lower {name}")
+        elif max(map(sum, sizes)) > len(self.pools[0]):
+            (n, N), left = max(sizes, key=sum), len(self.pools[0])
             raise ValueError(
-                f"n + N asks for up to {n + N:,} rows a trial ({n:,} + {N:,}), but {len(self.pool):,} are left beside "
-                "the test rows: lower n, N or test"
+                f"n + N asks for up to {n + N:,} rows a trial ({n:,} + {N:,}), but {left:,} are left beside the test "
+                "rows: lower n, N or test"
             )
+
+    def drawn(self, rng: np.random.Generator, points: Points) -> Indices:
+        """Rows in the order of a trial: those that may be labelled, and behind the last of them the pseudo-labelled."""
+        first, *others = (rng.permutation(pool) for pool in self.pools)
+        most = max(n for n, _ in points)
+        return np.concatenate((first[:most], *others)) if others else first
 
     @property
     def points(self) -> Points:
@@ -93,6 +109,15 @@ class Design:
     def test_labels(self) -> Matrix:
         """Labels (m, k) of the test rows."""
         return self.test.labels[self.test_index]
+
+
+def _all_rows(pools: tuple[Indices, ...], name: str, size: Any) -> Any:
+    """A size, or where none is given that of the rows which are set apart for it."""
+    if size is not None:
+        return size
+    if len(pools) < 2:
+        raise ValueError(f"{name} may be left out where labelled or pseudo_labelled rows are given, else say how many")
+    return len(pools["nN".index(name)])
 
 
 def _projection(teacher: Learner, student: Learner, pool: Indices) -> Matrix:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from w2s_fast._cached import cached_property
 from w2s_fast.linalg.rows.cutting import gathered
-from w2s_fast.probing.data import Features, Indices, Matrix
+from w2s_fast.probing.data import Features, Matrix
+from w2s_fast.probing.splits import Indices
 
 
 # Not a Gram: that cuts rows for threads of its own, and checks all that comes. These are sums within a trial, which has
@@ -48,7 +49,7 @@ class Scores(NamedTuple):
     """Of c fits to each of k labels, on test rows."""
 
     errors: Matrix  # mean squares (c, k)
-    hits: Matrix  # shares of rows whose label has the sign of the prediction (c, k)
+    hits: Matrix  # shares of rows whose label is on the prediction's side of the threshold (c, k)
     predictions: Matrix | None  # (c, k, rows), where asked for
 
 
@@ -130,8 +131,11 @@ class Learner:
             predicted[block] = self.estimator.predict(self.rows(index[block]), weights)
         return predicted
 
-    def scores(self, weights: Matrix, index: Indices, labels: Matrix, keep: bool) -> Scores:
-        """Errors of weights (c, p, k) on test rows with labels (m, k), from residuals: sums would cancel small ones."""
+    def scores(self, weights: Matrix, index: Indices, labels: Matrix, keep: bool, threshold: float) -> Scores:
+        """Errors of weights (c, p, k) on test rows with labels (m, k), from residuals: sums would cancel small ones.
+
+        A hit is a prediction on the label's side of the threshold.
+        """
         c, p, k = weights.shape
         stacked = np.ascontiguousarray(np.moveaxis(weights, 1, 0)).reshape(p, c * k)
         squares, hits = np.zeros((c, k)), np.zeros((c, k))
@@ -141,7 +145,7 @@ class Learner:
             truth = labels[block, None, :]
             if predictions is not None:
                 predictions[:, :, block] = np.moveaxis(predicted, 0, -1)
-            hits += np.sum(predicted * truth > 0, axis=0)
+            hits += np.sum((predicted - threshold) * (truth - threshold) > 0, axis=0)
             predicted -= truth
             squares += np.einsum("mck,mck->ck", predicted, predicted)
         return Scores(squares / len(index), hits / len(index), predictions)

@@ -27,10 +27,12 @@ def probe(
     strong: Any,
     y: Any,
     *,
-    n: Any,
-    N: Any,
+    n: Any = None,
+    N: Any = None,
     trials: int,
     test: Any = 0.2,
+    labelled: Any = None,
+    pseudo_labelled: Any = None,
     ridge: float = 1e-6,
     intercept: bool = False,
     nested: bool = True,
@@ -55,13 +57,20 @@ def probe(
         or, as text, ``file#array`` where it holds several. Files that need no decoding (all but .npz, bfloat16 and
         truth values) are read where rows are asked for, and may be larger than memory; they must not change meanwhile.
     y : (rows,) or (rows, k) array_like, or path
-        Labels. Columns are problems of their own, with errors of their own, that share all work on the features.
-    n, N : int or array_like of int
-        Labelled and pseudo-labelled rows; they broadcast.
+        Labels. Columns are problems of their own, with errors of their own, that share all work on the features. Names
+        of two classes become -1 and +1 in alphabetical order, of more a column each with 1 in its own.
+    n, N : int or array_like of int, optional
+        Labelled and pseudo-labelled rows; they broadcast. Where rows are set apart by ``labelled`` or
+        ``pseudo_labelled``, all of these by default.
     trials : int
         Random splits, at least 1.
-    test : float, int, or (weak, strong, y)
-        Test rows, the same in every trial: a share of the rows, a number of rows, or arrays of their own.
+    test : float, int, (rows,) array_like, or (weak, strong, y)
+        Test rows, the same in every trial: a share of the rows, how many, which (their numbers from 0, or a mask), or
+        arrays and files of their own.
+    labelled, pseudo_labelled : (rows,) array_like, optional
+        Rows set apart, by their numbers or a mask: a trial then draws n of the former and N of the latter; of what is
+        left out, from the rows that nothing else has. Rows to be pseudo-labelled may come as (weak, strong, y) of their
+        own, too; their labels serve the ceiling alone.
     ridge : float
         Absolute, as scikit-learn's ``Ridge(alpha)``; 0 for ridgeless, minimum-norm fits.
     intercept : bool
@@ -87,8 +96,8 @@ def probe(
     -------
     Trials, or dict of (teacher, student) to Trials where ``weak`` or ``strong`` is a mapping
         Fits whose weights hang on rounding, and students of teachers that do, are marked in ``ill_conditioned``; for
-        labels all +1 or -1 there is ``accuracy``. With y of shape (rows, k) errors have an axis of k before that of
-        trials.
+        labels all +1 or -1, or 1 or 0, there is ``accuracy``. With y of shape (rows, k) errors have an axis of k before
+        that of trials.
 
     Raises
     ------
@@ -110,7 +119,18 @@ def probe(
     >>> sorted(pairs)
     [('four', 'strong'), ('ten', 'strong')]
     """
-    task = Task.of(weak, strong, y, test, ridge, intercept=intercept, nested=nested, label_noise=label_noise)
+    task = Task.of(
+        weak,
+        strong,
+        y,
+        test,
+        ridge,
+        intercept=intercept,
+        nested=nested,
+        label_noise=label_noise,
+        labelled=labelled,
+        pseudo_labelled=pseudo_labelled,
+    )
     design = Design.of(task, n, N, seed, decompose)
     found = run_design(design, trials, workers=workers, progress=progress)
     return found if names_models(weak) or names_models(strong) else found["weak", "strong"]
@@ -169,6 +189,6 @@ class ProbeTrials:
         parts = []
         for points in design.nested_points:
             place = SPLITS if design.task.nested else (*SPLITS, *points[0])
-            order = stream(design.seed, place, trial).permutation(design.pool)
+            order = design.drawn(stream(design.seed, place, trial), points)
             parts.append(NestedFits(design, points, order, labels).results())
         return trial, {pair: joined([results[pair] for results in parts]) for pair in design.pairs}

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast.probing.data import Indices, Matrix
+from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.design import Design, Pair, Points
 from w2s_fast.probing.fits import Fit, Learner, Scores, Sums
+from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.trial_results import TrialResult
 
 Tops = Iterable[Sums | None]  # sums over the first rows, for each of several sizes; None where no sums can serve
@@ -109,7 +110,8 @@ class NestedFits:
     def _test(self, learner: Learner, fits: Sequence[Fit]) -> Scores:
         weights = np.stack([fit.weights for fit in fits])
         keep = self.design.projections is not None
-        return learner.scores(weights, self.design.test_index, self.design.test_labels, keep)
+        task = self.design.task
+        return learner.scores(weights, self.design.test_index, self.design.test_labels, keep, task.threshold)
 
     def _result(
         self, teacher: int, taught: Sequence[Fit], tested: Scores, fits: Sequence[Fit], scores: Scores

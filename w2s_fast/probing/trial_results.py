@@ -68,7 +68,7 @@ class Collected:
             w2s,
             design.seed,
             ill_conditioned=IllConditioned(*shaped(self.ill_conditioned, trials)),
-            accuracy=Accuracy(*shaped(self.hits, *k, trials)) if design.task.has_signs else None,
+            accuracy=Accuracy(*shaped(self.hits, *k, trials)) if design.task.has_two_values else None,
             decomposition=decomposition,
         )
 

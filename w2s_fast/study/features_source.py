@@ -142,6 +142,7 @@ def _described(task: Task, kind: str) -> FeaturesDescription:
     options: dict[str, Any] = {name: getattr(task, name) for name in DEFAULT_OPTIONS}
     if options != DEFAULT_OPTIONS:
         arrays.append(np.array(list(options.values()), np.float64))
+    arrays += [index for index in task.splits if index is not None]
     if task.fit != Task.fit:
         arrays.append(np.array(task.fit))
     digest = fingerprint(arrays)

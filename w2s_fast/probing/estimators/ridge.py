@@ -12,8 +12,9 @@ from w2s_fast.linalg.leastsq.gram_solve import solve_gram
 from w2s_fast.linalg.leastsq.min_norm import MinNorm
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff
 from w2s_fast.linalg.rows.cutting import gathered
-from w2s_fast.probing.data import Indices, Matrix
+from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.fits import Fit, Learner, Sums
+from w2s_fast.probing.splits import Indices
 
 CONSTANT = 8  # units in the last place: a column that varies by less among the rows of a fit is constant there
 WORST_CONDITION = 1e7  # beyond, two correct float64 implementations agree to less than 6 digits

@@ -1,0 +1,82 @@
+"""Labels as they come: numbers, or names of classes, which become numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast import _arrays, _check
+from w2s_fast.linalg.files.matrix import MatrixFile
+from w2s_fast.linalg.files.plain import PlainMatrix
+
+Matrix = npt.NDArray[np.float64]
+MOST_CLASSES = 1_000  # names that differ in more ways are hardly classes
+SHOWN = 5  # of them, in messages
+
+
+class Labels(NamedTuple):
+    """Labels of all rows.
+
+    Attributes
+    ----------
+    values : (rows, k) ndarray
+    has_columns : bool
+        Whether they came with an axis of columns, or get one: a class each.
+    classes : tuple of str
+        Names in order, where labels are names: two are -1 and +1, more a column each, with 1 in its own.
+    """
+
+    values: Matrix
+    has_columns: bool
+    classes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, y: Any, name: str, classes: tuple[str, ...] | None = None) -> Labels:
+        """Check labels; names are to be among the ``classes`` of other rows where these are known."""
+        names = None if isinstance(y, str | PathLike) else _names(y)
+        if names is not None:
+            return cls._of_names(names, name, classes)
+        if classes:
+            raise _check.ArgumentError(f"{name} must hold names of classes as y does: {_shown(classes)}")
+        labels = _check.floats(_numbers(y, name), name)
+        if labels.size == 0:
+            raise ValueError(f"{name} must not be empty, got shape {labels.shape}")
+        return cls(labels.astype(np.float64).reshape(len(labels), -1), labels.ndim == 2)
+
+    @classmethod
+    def _of_names(cls, names: npt.NDArray[np.str_], name: str, classes: tuple[str, ...] | None) -> Labels:
+        found = tuple(np.unique(names).tolist())
+        if classes is None:
+            if not 2 <= len(found) <= MOST_CLASSES:
+                raise ValueError(f"{name} must name 2 to {MOST_CLASSES:,} classes, got {len(found):,}: {_shown(found)}")
+            classes = found
+        elif unknown := sorted(set(found) - set(classes)):
+            raise ValueError(f"{name} names classes that y does not: {_shown(unknown)}, beside {_shown(classes)}")
+        codes = np.searchsorted(classes, names)
+        if len(classes) == 2:
+            return cls(np.where(codes == 1, 1.0, -1.0)[:, None], False, classes)
+        return cls((codes[:, None] == np.arange(len(classes))).astype(np.float64), True, classes)
+
+
+def _numbers(y: Any, name: str) -> npt.NDArray[Any]:
+    if isinstance(y, str | PathLike):
+        return MatrixFile.open(y, name, (1, 2)).array()
+    given = _check.numbers(y, name, ndim=1 if np.ndim(y) not in (1, 2) else None)
+    mapped = PlainMatrix.of_map(given.reshape(len(given), -1)) if given.size else None
+    return given if mapped is None else mapped.read().reshape(given.shape)
+
+
+def _names(y: Any) -> npt.NDArray[np.str_] | None:
+    """Names of classes, one a row; None for what is anything else."""
+    if type(y) is np.ndarray and y.dtype.kind not in "OUT":
+        return None
+    found = _arrays.names(y)
+    return found if found is not None and found.ndim == 1 and found.size else None
+
+
+def _shown(classes: Sequence[str]) -> str:
+    return ", ".join(map(repr, classes[:SHOWN])) + ", ..." * (len(classes) > SHOWN)
