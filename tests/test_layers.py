@@ -11,7 +11,7 @@ import w2s_fast
 
 PACKAGE = Path(w2s_fast.__file__).parent
 LAYERS = [
-    ("_blas", "_cached", "_check", "_cores", "_devices", "_files", "_fork", "_jit", "_random", "_text"),
+    ("_blas", "_cached", "_check", "_cores", "_devices", "_display", "_files", "_fork", "_jit", "_random", "_text"),
     ("_machine", "_threads"),
     ("_workers",),
     ("kernels",),

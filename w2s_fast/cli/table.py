@@ -10,20 +10,18 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from w2s_fast._display import number, whole, with_error
 from w2s_fast._text import printable
-from w2s_fast.results.metrics import ACCURACIES, METRICS, OF_MEANS
+from w2s_fast.results.metrics import ACCURACIES, METRICS, OF_MEANS, column_name
 from w2s_fast.results.trials import Decomposition, Trials
 from w2s_fast.study.series import Series
 from w2s_fast.study.tables import (
     EQUIVALENT,
     NO_GAP,
-    cell,
     cells,
-    column_name,
     probe_rows,
     scale_of,
     shown_metrics,
-    whole,
 )
 
 SHOWN = 6  # points of a series; files hold all
@@ -53,15 +51,15 @@ def print_series(many: Sequence[Series], title: str) -> None:
         step = max(1, (len(series.sizes) - 1) / (SHOWN - 1))
         shown = sorted({round(i * step) for i in range(SHOWN) if round(i * step) < len(series.sizes)})
         theory = series.theory(series.sizes)
-        for number, index in enumerate(shown):
-            name = escape(series.label.replace(" = ", "=") or series.title) if number == 0 else ""
+        for row, index in enumerate(shown):
+            name = escape(series.label.replace(" = ", "=") or series.title) if row == 0 else ""
             n, N = (series.sizes[index], series.fixed) if series.axis == "n" else (series.fixed, series.sizes[index])
             doubts = [series.doubts.in_words(index)] * doubtful
             grid.add_row(name, whole(int(n)), whole(int(N)), *cells(series, index, metrics), *doubts)
             if theory.expected:
                 scaled = [theory.expected[x][index] * scale_of(series, x) for x in METRICS]
                 equivalent |= theory.kind(index) != "exact"
-                grid.add_row("", "", theory.kind(index), *(f"{value:.4g}" for value in scaled), style="dim")
+                grid.add_row("", "", theory.kind(index), *map(number, scaled), style="dim")
         grid.add_section()
     grid.caption = f"{grid.caption}{EQUIVALENT * equivalent}"
     _print_whole(grid)
@@ -84,11 +82,11 @@ def print_trials(found: Mapping[tuple[str, str], Trials]) -> None:
     for name in (*leading, *metrics, *parts, "in doubt"):
         grid.add_column(column_name(name), justify="right")
     for row in rows:
-        measured = [cell(row[name], row[f"{name}_stderr"]) for name in metrics]
+        measured = [with_error(row[name], row[f"{name}_stderr"]) for name in metrics]
         grid.add_row(
             *(escape(str(row[name])) for name in leading),
             *measured,
-            *(f"{row[p]:.4g}" for p in parts),
+            *(number(row[p]) for p in parts),
             row["in_doubt"],
         )
     _print_whole(grid)

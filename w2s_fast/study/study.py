@@ -222,6 +222,11 @@ class Study(BaseStudy):
         draw(self.series(), self._beside(path))
         return self
 
+    def _repr_html_(self) -> str:
+        from w2s_fast.study.notebook import shown_in_notebook
+
+        return shown_in_notebook(self)
+
     def plot_comparison(self, path: PathLike) -> Self:
         """Draw PGR and OPR of all scenarios in one panel for each axis, and return ``self``."""
         from w2s_fast.study.figures import draw_comparison

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
+from w2s_fast._display import Shown, number
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.leastsq import by_gram, by_qr, by_svd
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, GRAM_RCOND, Cutoff, column_norms
@@ -28,7 +29,7 @@ SVD_CALL, SVD_WORK = 10_000, 20  # multiplications that a decomposition takes as
 KERNEL_WORK = 5 * 10**6  # multiplications of one X'X: below, a compiled loop over the stack beats NumPy's calls
 
 
-class MinNorm:
+class MinNorm(Shown):
     """Minimum-norm least squares, factored once to solve for many labels.
 
     Parameters
@@ -115,6 +116,15 @@ class MinNorm:
             self._factor = self._decompose()
             coef = self._factor.solve(labels)
         return coef[:, 0] if vector else coef
+
+    def told(self) -> dict[str, str]:
+        return {
+            "X": f"{self._X.shape} {self._X.dtype}",
+            "route": self.route,
+            "rank": f"{self.rank:,}",
+            "condition": number(self.condition),
+            "ridge": f"{self._ridge:g}" if self._ridge else "",
+        }
 
 
 def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatArray, bool]:
