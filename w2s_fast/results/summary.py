@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._display import Cell, facts, html_points, html_record, record, spread, with_error
-from w2s_fast.results.metrics import column_name
+from w2s_fast.results.metrics import DIFFERENCES, column_name
 
 Matrix = npt.NDArray[np.float64]
+Sizes = npt.NDArray[np.int64]
 
 
 class Estimate(NamedTuple):
@@ -64,3 +65,14 @@ def html_estimates(
     """Write a row a point, with ``leading`` columns in front; metrics by their names, or as tables head them."""
     columns = {column_name(name) if by_label else name: _cell(estimate) for name, estimate in found.items()}
     return html_points(title, {**(leading or {}), **columns}, _shape_of(found))
+
+
+def trial_columns(n: Sizes, N: Sizes, values: Mapping[str, Matrix]) -> dict[str, npt.NDArray[Any]]:
+    """Lay out values of every trial, of shape points (+ label columns) + (trials,), as columns of one table."""
+    shape = next(iter(values.values())).shape
+    extra = (1,) * (len(shape) - n.ndim)
+    columns = {"n": n.reshape(n.shape + extra), "N": N.reshape(N.shape + extra), "trial": np.arange(shape[-1])}
+    if len(extra) > 1:
+        columns["column"] = np.arange(shape[-2])[:, None]
+    found = {name: np.broadcast_to(column, shape).ravel() for name, column in columns.items()}
+    return found | {name: column.ravel() for name, column in values.items() if name not in DIFFERENCES}

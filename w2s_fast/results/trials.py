@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._display import GLANCE, Cell, facts, html_facts, html_record, record, spread, whole
+from w2s_fast._frames import Library, data_frame
 from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.results.metrics import (
     ACCURACIES,
@@ -22,7 +23,7 @@ from w2s_fast.results.metrics import (
     ratios,
     value_of,
 )
-from w2s_fast.results.summary import Estimate, Summary, estimates, html_estimates, in_brief
+from w2s_fast.results.summary import Estimate, Summary, estimates, html_estimates, in_brief, trial_columns
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -263,6 +264,14 @@ class Trials:
         so on.
         """
         return summary_of(self._estimates())
+
+    def to_frame(self, library: Library = "pandas") -> Any:
+        """Every trial in a row of a DataFrame of pandas or of polars, which must be installed.
+
+        Columns are n, N, trial, the label's ``column`` where there are several, risks, metrics made of them, flags of
+        ill-conditioned fits and accuracies.
+        """
+        return data_frame(trial_columns(self.n, self.N, self.columns), library)
 
     def _estimates(self) -> dict[str, Estimate]:
         return {name: estimate(values) for name, values in self.columns.items()}

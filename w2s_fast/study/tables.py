@@ -94,15 +94,6 @@ def probe_rows(trials: Trials, weak: str, strong: str) -> list[Row]:
     return rows
 
 
-def data_frame(rows: Sequence[Row]) -> Any:
-    """Make a pandas DataFrame of rows. The only place that imports pandas."""
-    try:
-        import pandas as pd
-    except ImportError:
-        raise ImportError("a DataFrame needs pandas: python -m pip install pandas") from None
-    return pd.DataFrame.from_records(list(rows))
-
-
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     """Write strict JSON: NaN and infinity become null."""
     with whole_file(path) as file:
