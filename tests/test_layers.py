@@ -11,7 +11,21 @@ import w2s_fast
 
 PACKAGE = Path(w2s_fast.__file__).parent
 LAYERS = [
-    ("_blas", "_cached", "_arrays", "_check", "_cores", "_devices", "_files", "_fork", "_jit", "_random", "_text"),
+    (
+        "_arrays",
+        "_blas",
+        "_cached",
+        "_check",
+        "_cores",
+        "_devices",
+        "_display",
+        "_files",
+        "_frames",
+        "_fork",
+        "_jit",
+        "_random",
+        "_text",
+    ),
     ("_machine", "_threads"),
     ("_workers",),
     ("kernels",),
@@ -37,7 +51,9 @@ OWNERS = {
     "cupy": "cuda/_shim.py",
     "matplotlib": "study/figures.py",
     "sqlite3": "study/database.py",
-    "pandas": "study/tables.py",
+    "pandas": "_frames.py",
+    "polars": "_frames.py",
+    "xarray": "_frames.py",
     "click": "cli/",
 }
 RANK = {room: rank for rank, rooms in enumerate([*LAYERS, TOP]) for room in rooms}
@@ -162,7 +178,20 @@ def test_no_module_leads_back_to_itself() -> None:
     assert left == {}
 
 
-HEAVY = ("numba", "cupy", "w2s_fast.cuda", "scipy", "matplotlib", "sqlite3", "pandas", "click", "rich", "threadpoolctl")
+HEAVY = (
+    "numba",
+    "cupy",
+    "w2s_fast.cuda",
+    "scipy",
+    "matplotlib",
+    "sqlite3",
+    "pandas",
+    "polars",
+    "xarray",
+    "click",
+    "rich",
+    "threadpoolctl",
+)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -394,4 +394,4 @@ def test_what_has_no_law_is_refused():
         _ = risk_distribution(model, np.inf, np.inf).pgr
     with pytest.raises(TypeError, match="model must be a GaussianModel"):
         risk_distribution("paper", 20, 50)
-    assert repr(risk_distribution(model, 20, np.inf)).endswith("n=20, N=inf)")
+    assert repr(risk_distribution(model, 20, np.inf)).startswith("<RiskDistribution at n = 20, N = inf: d_weak ")

@@ -108,7 +108,9 @@ def test_a_study_of_fixed_rows_is_another(tmp_path):
     others = {**GIVEN, "labelled": np.sort(ROWS[:59])}, {**GIVEN, "test": TEST[:99]}, {"test": TEST}
     for other in others:
         with pytest.raises(ValueError, match="other"):
-            Study(Task.of(WEAK, STRONG, Y, **other), n=20, N=[30, 50], trials=3, keep_trials=True, path=study.path)
+            Study(
+                Task.of(WEAK, STRONG, Y, **other), n=20, N=[30, 50], trials=3, keep_trials=True, path=study.path
+            ).run()
 
 
 def test_decompositions_of_fixed_rows():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from w2s_fast import CoMoments, GaussianModel, Study, Task, expected_risks, paper_bounds, simulate, w2s_variance
+from w2s_fast._display import with_error
 from w2s_fast.probing.probe import probe_task
 from w2s_fast.results.metrics import FITS, METRICS
 from w2s_fast.study import figures, page, tables
@@ -357,7 +358,7 @@ def test_json_is_strict(tmp_path):
     ],
 )
 def test_cells_keep_the_digits_that_the_error_leaves(mean, stderr, text):
-    assert tables.cell(mean, stderr) == text
+    assert with_error(mean, stderr) == text
 
 
 def test_the_papers_sweeps_are_those_of_its_code():

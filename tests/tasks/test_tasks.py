@@ -10,11 +10,13 @@ import sys
 import tarfile
 import tomllib
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.terminals import WIDTHS, require_whole
 from w2s_fast import cli
 from w2s_fast.results.trials import Estimate
 from w2s_fast.tasks import cache, claims, real
@@ -492,3 +494,22 @@ def test_bad_input_is_one_line(folder, capsys, monkeypatch, tmp_path, arguments,
     assert (code, out, err.count("\n")) == (status, "", 1)
     assert words in err
     assert not os.path.exists(folder)
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """Print all tables of a task that was run."""
+    _, runs = toy_runs(tmp_path_factory.mktemp("toy"))
+    variances = shed(TOY, runs, trials=6, seed=0, show_progress=no_progress, workers=None)
+    found = claims.claims(TOY, runs, variances)
+    return partial(sys.modules["w2s_fast.cli.task"].print_task, TOY, runs, variances, found)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_tables_of_a_task_break_no_number(width, printed, monkeypatch, capsys):
+    found = {}
+    for columns in (10**5, width):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        printed()
+        found[columns] = capsys.readouterr().out
+    require_whole(found[width], width, found[10**5])

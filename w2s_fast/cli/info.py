@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from w2s_fast.cli.options import json_option, print_json
+from w2s_fast.cli.output import say
 
 CPU_INFO = Path("/proc/cpuinfo")  # of Linux
 WITHOUT_AVX512 = ("Haswell", "Zen")  # kernels of OpenBLAS, by the name it gives them
@@ -32,7 +33,7 @@ def info(as_json: bool) -> None:
         lines = [f"{key} {item}" for key, item in value.items()] if isinstance(value, dict) else value
         lines = lines if isinstance(lines, list) else [str(lines)]
         for number, line in enumerate(lines or ["none"]):
-            click.echo(f"{name if number == 0 else '':<10}{line}")
+            say(f"{name if number == 0 else '':<10}{line}", rest=10)
 
 
 def gather() -> dict[str, Any]:

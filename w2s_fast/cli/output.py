@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from w2s_fast._text import printable
 from w2s_fast.study.progress import Dispensable
 
 SPELLED = {"±": "+-", "…": "...", "–": "-", "—": "-"}  # noqa: RUF001
+NARROWEST, UNLIMITED = 20, 10**6  # characters of a line
 READABLE = "w2s_fast.readable"  # what is done with what an encoding does not have
 
 
@@ -137,16 +140,30 @@ def stopped_in_order() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def say(text: str) -> None:
-    """Print a line, in which names of files may be anything."""
-    _echo(text, sys.stdout)
+def screen_width() -> int:
+    """Characters of a line on the terminal, or in $COLUMNS; files and pipes take lines of any length."""
+    if os.environ.get("COLUMNS") or sys.stdout.isatty():
+        return max(shutil.get_terminal_size().columns, NARROWEST)
+    return UNLIMITED
+
+
+def wrapped(text: str, first: int = 0, rest: int = 0) -> str:
+    """Fit text into the terminal's lines, cut between words alone; the first and the others go in so far."""
+    starts = " " * first, " " * rest
+    keep = textwrap.TextWrapper(screen_width(), *starts, break_long_words=False, break_on_hyphens=False)
+    return keep.fill(text)
+
+
+def say(text: str, rest: int = 0) -> None:
+    """Print a line, in several where the terminal is narrow, in which names of files may be anything."""
+    _echo(wrapped(printable(text), rest=rest), sys.stdout)
 
 
 def complain(text: str) -> None:
     """Say on standard error what went wrong."""
-    _echo(text, sys.stderr)
+    _echo(printable(text), sys.stderr)
 
 
 def _echo(text: str, stream: TextIO) -> None:
     # By name: left to itself, click writes UTF-8 where a terminal says that it has but ASCII.
-    click.echo(printable(text), file=stream)
+    click.echo(text, file=stream)

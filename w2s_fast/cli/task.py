@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from w2s_fast.cli.options import job_options, print_json, require_figures_in
 from w2s_fast.cli.output import complain, say
+
+if TYPE_CHECKING:
+    from w2s_fast.tasks.claims import Claim
+    from w2s_fast.tasks.real import RealTask, Run
+    from w2s_fast.tasks.variance import Shed
 
 TASKS = ("valence", "solar")
 
@@ -73,11 +80,17 @@ def task(
         files = [str(path) for path in paths]
         print_json({"seconds": seconds, "files": files, "claims": report.claim_rows(found)})
     elif not quiet:
-        from w2s_fast.cli.table import print_cells, print_series
-
-        title = runs[0].study.title
-        print_series(runs[0].series(title, ""), title)
-        print_cells(report.DIMENSION_HEAD, report.dimension_cells(chosen, runs), "Dimensions")
-        print_cells(report.VARIANCE_HEAD, report.variance_cells(variances), "Variance")
-        print_cells(report.CLAIM_HEAD, report.claim_cells(found), "Claims")
+        print_task(chosen, runs, variances, found)
         say(f"{seconds:.1f} s. Written: " + ", ".join(map(str, paths)))
+
+
+def print_task(task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed], found: Sequence[Claim]) -> None:
+    """Print the first pair's study, and what came out of all."""
+    from w2s_fast.cli.table import print_cells, print_series
+    from w2s_fast.tasks import report
+
+    title = runs[0].study.title
+    print_series(runs[0].series(title, ""), title)
+    print_cells(report.DIMENSION_HEAD, report.dimension_cells(task, runs), "Dimensions")
+    print_cells(report.VARIANCE_HEAD, report.variance_cells(variances), "Variance")
+    print_cells(report.CLAIM_HEAD, report.claim_cells(found), "Claims", by_name=False)

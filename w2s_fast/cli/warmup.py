@@ -7,6 +7,7 @@ import time
 import click
 
 from w2s_fast.cli.options import quiet_option
+from w2s_fast.cli.output import say
 
 
 @click.command()
@@ -28,4 +29,4 @@ def warmup(quiet: bool) -> None:
     with progress_bar("compiling", not quiet) as progress:
         warm_up(progress)
     if not quiet:
-        click.echo(f"Compiled in {time.perf_counter() - started:.1f} s.")
+        say(f"Compiled in {time.perf_counter() - started:.1f} s.")

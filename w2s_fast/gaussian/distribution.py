@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._cached import cached_property
+from w2s_fast._display import facts, html_facts, number
 from w2s_fast.gaussian.coordinates import geometry
 from w2s_fast.gaussian.covariance import covariances
 from w2s_fast.gaussian.laws import Law, NumericalLaw, PointMass, scaled_f
@@ -29,7 +30,7 @@ from w2s_fast.gaussian.theory import expected_risks
 Array = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RiskDistribution:
     """Laws of the excess risks of a trial at n labelled and N pseudo-labelled rows, as scipy.stats' frozen ones.
 
@@ -156,8 +157,18 @@ class RiskDistribution:
         allowed = sampler.lead + scalars.error + scalars.shared
         return float(chance_by_spread(scalars, allowed, own.d_strong, sampler.student_freedom).mean())
 
+    @property
+    def _name(self) -> str:
+        return f"{type(self).__name__} at n = {self.n:,.0f}, N = {self.N:,.0f}"
+
     def __repr__(self) -> str:
-        return f"RiskDistribution({self.model!r}, n={self.n:,.0f}, N={self.N:,.0f})"
+        return facts(self._name, self.model.told())
+
+    def _repr_html_(self) -> str:
+        means = expected_risks(self.model, self.n, self.N)._asdict()
+        stds = dict(zip(means, np.sqrt(np.diagonal(self.covariance)).tolist(), strict=True))
+        risks = {name: f"mean {number(means[name])}, std {number(stds[name])}" for name in means}
+        return html_facts(self._name, self.model.told() | risks)
 
     @cached_property
     def sampler(self) -> ScalarSampler:

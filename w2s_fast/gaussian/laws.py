@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._display import number
+
 Array = npt.NDArray[np.float64]
 # SciPy's quantiles of beta primes go wrong from some 1e17 degrees of freedom on; there chi2 is as good as a ratio.
 LARGEST_FREEDOM = 1e13
@@ -120,6 +122,10 @@ class NumericalLaw:
     chance: Callable[[float], Array]
     sample: Array
     draw: Callable[[np.random.Generator, int], Array]
+
+    def __repr__(self) -> str:
+        support, told = " to ".join(map(number, self.support)), f"mean {number(self.mean())}, std {number(self.std())}"
+        return f"<{type(self).__name__} on {support}: {told}>"
 
     def cdf(self, x: Any) -> Any:
         """Probability of at most ``x``, to about :meth:`stderr`."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._cached import cached_property
 from w2s_fast._check import FloatArray
+from w2s_fast._display import Shown, number, record
 from w2s_fast.kernels.trials import Geometry
 from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import Cutoff
@@ -30,6 +31,7 @@ class Features:
 
     basis: Matrix
     coordinates: Matrix
+    __repr__ = record
 
     @classmethod
     def of(cls, feature_map: FloatArray) -> Features:
@@ -75,7 +77,7 @@ def _require_scale(target: Matrix, noise_variance: float) -> None:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GaussianModel:
+class GaussianModel(Shown):
     """Latent z ~ N(0, I_r), label y = <target, z> + noise, weak features W'z and strong features S'z.
 
     Parameters
@@ -144,10 +146,9 @@ class GaussianModel:
         object.__setattr__(self, "noise_variance", noise_variance)
         _require_scale(self.target, noise_variance)
 
-    def __repr__(self) -> str:
-        sizes = f"d_weak={self.d_weak:,}, d_strong={self.d_strong:,}, d_shared={self.d_shared:.6g}"
-        floors = f"rho_weak={self.rho_weak:.4g}, rho_strong={self.rho_strong:.4g}"
-        return f"<GaussianModel {sizes}, {floors}, noise_variance={self.noise_variance:.4g}>"
+    def told(self) -> dict[str, str]:
+        sizes = {"d_weak": f"{self.d_weak:,}", "d_strong": f"{self.d_strong:,}", "d_shared": f"{self.d_shared:,.6g}"}
+        return sizes | {name: number(getattr(self, name)) for name in ("rho_weak", "rho_strong", "noise_variance")}
 
     @classmethod
     def from_blocks(

@@ -24,7 +24,8 @@ from w2s_fast.gaussian.runners import (
 )
 from w2s_fast.kernels.trials import RISKS, VARIANCE_PARTS
 from w2s_fast.linalg.accumulate.moments import Moments
-from w2s_fast.results.trials import Estimate, StudentVariance, Trials, VarianceParts, estimate_of
+from w2s_fast.results.summary import Estimate
+from w2s_fast.results.trials import StudentVariance, Trials, VarianceParts, estimate_of
 
 Matrix = npt.NDArray[np.float64]
 Method = Literal["auto", "invariants", "wishart", "direct"]

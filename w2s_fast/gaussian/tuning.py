@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast._display import html_record, record
 from w2s_fast.gaussian.equivalents import Spectrum, Stage
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.stages import Spaces
@@ -30,6 +31,12 @@ class BestRidge(NamedTuple):
     student: Matrix
     weak: Matrix
     w2s: Matrix
+
+    def __repr__(self) -> str:
+        return record(self)
+
+    def _repr_html_(self) -> str:
+        return html_record(self)
 
 
 def best_ridge(model: GaussianModel, n: Any, N: Any) -> BestRidge:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._display import record
+
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
 # Places of the values of a trial: the four risks, and the parts of the student's variance.
@@ -49,6 +51,9 @@ class Geometry(NamedTuple):
     sin: Vector
     target_s: Vector
     target_q: Vector
+
+    def __repr__(self) -> str:
+        return record(self)
 
     @property
     def d_weak(self) -> int:

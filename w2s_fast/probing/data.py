@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast._display import Shown, shortened
 from w2s_fast._random import stream
 from w2s_fast.linalg.files.matrix import MatrixFile
 from w2s_fast.linalg.files.plain import ALL, PlainMatrix
@@ -72,6 +73,9 @@ class Features:
     def is_constant(self) -> bool:
         return bool(np.all(self.low == self.high))
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.values.dtype} of shape {self.values.shape}>"
+
 
 def part(values: Array | Stored, rows: slice = ALL, columns: slice = ALL) -> Array:
     """A part of a matrix in memory, or read from its file."""
@@ -103,8 +107,8 @@ def _opened(X: Any, name: str) -> Array | Stored:
     return PlainMatrix.of_map(values) or values
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
+@dataclass(frozen=True, eq=False, repr=False)
+class Rows(Shown):
     """Features of teachers and of students by name, with labels (rows, k) in float64."""
 
     teachers: Mapping[str, Features]
@@ -160,6 +164,15 @@ class Rows:
         """Columns of the only teacher and the only student."""
         return self.weak.shape[1], self.strong.shape[1]
 
+    def told(self) -> dict[str, str]:
+        """What rows there are, in words."""
+        models = {"teachers": self.teachers, "students": self.students}
+        told = {"rows": f"{len(self):,}"}
+        for kind, named in models.items():
+            sizes = (f"{name} ({features.values.shape[1]:,} columns)" for name, features in named.items())
+            told[kind] = shortened(", ".join(sizes), 120)
+        return told | {"labels": f"{self.labels.shape[1]:,} a row" if self.has_columns else ""}
+
     @property
     def is_single(self) -> bool:
         """One teacher, one student, one label a row."""
@@ -209,8 +222,8 @@ def _named(given: Any, kind: str) -> list[tuple[str, str, Any]]:
     return [(name, f"{kind}[{name!r}]", X) for name, X in zip(names, given.values(), strict=True)]
 
 
-@dataclass(frozen=True, eq=False)
-class Task:
+@dataclass(frozen=True, eq=False, repr=False)
+class Task(Shown):
     """A study on real data: rows to train on, what to test on, and how to fit. Made by :meth:`Task.of`."""
 
     rows: Rows
@@ -286,6 +299,16 @@ class Task:
             )
         order = stream(seed, TEST, 0).permutation(free)
         return self.splits.pools(np.sort(order[count:])), self.rows, np.sort(order[:count])
+
+    def told(self) -> dict[str, str]:
+        count = len(self.test) if isinstance(self.test, Rows) else self.test
+        test = f"{count:g} of the rows" if isinstance(count, float) else f"{count:,} rows"
+        noise = f"{self.label_noise:g}" if self.label_noise else ""
+        flags = {"intercept": self.intercept, "drawn anew at each point": not self.nested}
+        apart = {"labelled": self.splits.labelled, "pseudo-labelled": self.splits.pseudo_labelled}
+        told = {f"{kind} from": f"{len(index):,} rows" for kind, index in apart.items() if index is not None}
+        told |= {"test": test, "fit": f"{self.fit} {self.ridge:g}", "label noise": noise}
+        return self.rows.told() | told | {name: "yes" for name, flag in flags.items() if flag}
 
 
 def _is_index(given: Any) -> bool:

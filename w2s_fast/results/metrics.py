@@ -121,3 +121,9 @@ def metric_of(name: str) -> str:
 def of_name(name: str) -> Metric | None:
     """The metric that a column shows."""
     return ACCURACIES.get(name) or METRICS.get(metric_of(name))
+
+
+def column_name(metric: str) -> str:
+    """Name a metric above its column."""
+    found = of_name(metric)
+    return metric.replace("_", " ") if found is None else found.label

@@ -8,7 +8,8 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.results.metrics import value_of
+from w2s_fast._display import html_record, number, record
+from w2s_fast.results.metrics import ratios, value_of
 
 Matrix = npt.NDArray[np.float64]
 
@@ -34,6 +35,12 @@ class Risks(NamedTuple):
     def opr(self) -> Matrix:
         """Outperforming ratio baseline / w2s; NaN where undefined."""
         return value_of("opr", self._asdict())
+
+    def __repr__(self) -> str:
+        return record(self)
+
+    def _repr_html_(self) -> str:
+        return html_record(self, **{name: value_of(name, self._asdict()) for name in ratios()})
 
 
 class ExpectedRisks(Risks):
@@ -65,3 +72,12 @@ class ExpectedRisks(Risks):
     def exact(self) -> npt.NDArray[np.bool_]:
         """Where all four are exact."""
         return np.logical_and.reduce([np.asarray(order) == 0 for order in self.order])
+
+    def __repr__(self) -> str:
+        worst = max((float(np.max(order, initial=0.0)) for order in self.order), default=0.0)
+        text, between = record(self), " " if any(map(np.ndim, self)) else "="
+        return f"{text[:-1]}, order{between}{number(worst)}{text[-1]}"
+
+    def _repr_html_(self) -> str:
+        ratio = {name: value_of(name, self._asdict()) for name in ratios()}
+        return html_record(self, **ratio, order=np.maximum.reduce(np.broadcast_arrays(*self.order)))

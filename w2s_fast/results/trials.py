@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._display import GLANCE, Cell, facts, html_facts, html_record, record, spread, whole
+from w2s_fast._frames import Library, data_frame
 from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.results.metrics import (
     ACCURACIES,
@@ -21,18 +23,12 @@ from w2s_fast.results.metrics import (
     ratios,
     value_of,
 )
+from w2s_fast.results.summary import Estimate, Summary, estimates, html_estimates, in_brief, trial_columns
 
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 GAP_ERRORS = 3.0  # standard errors that a gap must keep from zero for a share of it to mean something
 ILL_CONDITIONED = {fit: f"ill_conditioned_{fit}" for fit in FITS}  # columns of 0 or 1, of probes
-
-
-class Estimate(NamedTuple):
-    """A mean over trials and its standard error (ddof = 1), NaN for a single trial."""
-
-    mean: Matrix
-    stderr: Matrix
 
 
 class Doubts(NamedTuple):
@@ -76,6 +72,9 @@ class Doubts(NamedTuple):
                 words.append(f"{fit} ill-conditioned" + (f" in {100 * share:.2g} % of trials" if share < 1 else ""))
         return ", ".join(words)
 
+    def __repr__(self) -> str:
+        return record(self)
+
 
 class VarianceParts(NamedTuple):
     """The student's variance from label noise: what it inherits within V_s, and what N reduces outside V_s."""
@@ -83,12 +82,29 @@ class VarianceParts(NamedTuple):
     inherited: Estimate
     reduced: Estimate
 
+    def __repr__(self) -> str:
+        return estimates(type(self).__name__, self._asdict())
+
+    def _repr_html_(self) -> str:
+        return html_estimates(type(self).__name__, self._asdict())
+
 
 class StudentVariance(NamedTuple):
     """Parts measured on the pseudo-labelled rows, as the paper's theorem has them, and on new rows."""
 
     in_sample: VarianceParts
     population: VarianceParts
+
+    def __repr__(self) -> str:
+        return estimates(type(self).__name__, self._all)
+
+    def _repr_html_(self) -> str:
+        return html_estimates(type(self).__name__, self._all)
+
+    @property
+    def _all(self) -> dict[str, Estimate]:
+        new = {f"{name} on new rows": part for name, part in self.population._asdict().items()}
+        return self.in_sample._asdict() | new
 
 
 class IllConditioned(NamedTuple):
@@ -98,6 +114,9 @@ class IllConditioned(NamedTuple):
     baseline: Flags
     ceiling: Flags
     w2s: Flags
+
+    def __repr__(self) -> str:
+        return record(self)
 
 
 class Accuracy(NamedTuple):
@@ -112,6 +131,9 @@ class Accuracy(NamedTuple):
     def pgr(self) -> Matrix:
         """Performance gap recovery in accuracy, (w2s - weak) / (ceiling - weak)."""
         return value_of("pgr", self._asdict())
+
+    def __repr__(self) -> str:
+        return record(self)
 
 
 class Decomposition(NamedTuple):
@@ -147,6 +169,12 @@ class Decomposition(NamedTuple):
     def discrepant(self) -> Matrix:
         """The teacher's variance outside the span of the student's features."""
         return self.weak_variance - self.inherited
+
+    def __repr__(self) -> str:
+        return record(self)
+
+    def _repr_html_(self) -> str:
+        return html_record(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +255,7 @@ class Trials:
         """Points where ratios mean nothing: no gap to recover, or an ill-conditioned fit."""
         return doubts_of(self._estimates())
 
-    def summary(self) -> dict[str, Estimate]:
+    def summary(self) -> Summary:
         """Mean and standard error of each metric at each point.
 
         ``pgr`` and ``opr`` are means of the trials' ratios; ``pgr_of_means`` and ``opr_of_means`` ratios of mean
@@ -237,8 +265,36 @@ class Trials:
         """
         return summary_of(self._estimates())
 
+    def to_frame(self, library: Library = "pandas") -> Any:
+        """Every trial in a row of a DataFrame of pandas or of polars, which must be installed.
+
+        Columns are n, N, trial, the label's ``column`` where there are several, risks, metrics made of them, flags of
+        ill-conditioned fits and accuracies.
+        """
+        return data_frame(trial_columns(self.n, self.N, self.columns), library)
+
     def _estimates(self) -> dict[str, Estimate]:
         return {name: estimate(values) for name, values in self.columns.items()}
+
+    def _glance(self) -> Mapping[str, Estimate]:
+        """Summarise what takes no time to read; nothing of more."""
+        summary = self.summary() if 0 < self.weak.size <= GLANCE else {}
+        return {name: summary[name] for name in (*METRICS, *ACCURACIES) if name in summary}
+
+    def __repr__(self) -> str:
+        where = f"at each of points {self.n.shape}" if self.n.ndim else "at one point"
+        told = {f"{self.trials:,}": where, "seed": f"{self.seed}", "n": spread(self.n), "N": spread(self.N)}
+        return facts(type(self).__name__, told | {name: in_brief(found) for name, found in self._glance().items()})
+
+    def _repr_html_(self) -> str:
+        if not (found := self._glance()):
+            return html_facts(type(self).__name__, {"risks": f"of shape {self.weak.shape}: too many to look at here"})
+
+        def size(sizes: npt.NDArray[np.int64]) -> Cell:
+            return lambda place: whole(int(sizes[place[: sizes.ndim]]))
+
+        title = f"{type(self).__name__}: mean ± standard error of {self.trials:,}, seed {self.seed}"
+        return html_estimates(title, found, {"n": size(self.n), "N": size(self.N)}, by_label=True)
 
 
 def doubts_of(columns: Mapping[str, Estimate]) -> Doubts:
@@ -248,7 +304,7 @@ def doubts_of(columns: Mapping[str, Estimate]) -> Doubts:
     return Doubts(np.asarray(mean <= GAP_ERRORS * np.nan_to_num(stderr)), shares)
 
 
-def summary_of(columns: Mapping[str, Estimate]) -> dict[str, Estimate]:
+def summary_of(columns: Mapping[str, Estimate]) -> Summary:
     """Metrics and ratios of means from means over trials; ratios in doubt are NaN."""
     doubts = doubts_of(columns)
     found = {name: columns[name] for name in METRICS if name in columns}
@@ -257,7 +313,7 @@ def summary_of(columns: Mapping[str, Estimate]) -> dict[str, Estimate]:
     for name in found.keys() & {*ratios(), *quotients_of_means()}:
         found[name] = Estimate(*(np.where(doubts.of(name), np.nan, part) for part in found[name]))
     kept = {name: columns[name] for name in columns if name not in (*DIFFERENCES, *ILL_CONDITIONED.values())}
-    return found | {name: kept[name] for name in kept if name not in found}
+    return Summary(found | {name: kept[name] for name in kept if name not in found})
 
 
 def _ratio_of_means(above: Estimate, below: Estimate, difference: Estimate) -> Estimate:

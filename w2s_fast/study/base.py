@@ -9,18 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._display import facts, shortened, spread
 from w2s_fast._text import printable
-from w2s_fast.results.metrics import ACCURACIES, FITS
-from w2s_fast.results.trials import (
-    ILL_CONDITIONED,
-    Accuracy,
-    Doubts,
-    Estimate,
-    IllConditioned,
-    Trials,
-    doubts_of,
-    summary_of,
-)
+from w2s_fast.results.metrics import ACCURACIES, FITS, METRICS
+from w2s_fast.results.summary import Estimate, Summary, in_brief
+from w2s_fast.results.trials import ILL_CONDITIONED, Accuracy, Doubts, IllConditioned, Trials, doubts_of, summary_of
 from w2s_fast.study.measured import Measured
 from w2s_fast.study.scenarios import varied_axes
 from w2s_fast.study.series import Series, series_of
@@ -29,6 +22,7 @@ from w2s_fast.study.spec import Spec
 from w2s_fast.study.store import Store
 
 PathLike = str | os.PathLike[str]
+MOST_PLACES = 500  # that are summed up for a glance, some 10 ms
 
 
 class BaseStudy:
@@ -94,7 +88,7 @@ class BaseStudy:
         """How long the runs took together."""
         return sum(run["seconds"] for run in self.runs)
 
-    def summary(self) -> Mapping[str, Estimate]:
+    def summary(self) -> Summary:
         """Mean and standard error of each metric, arrays over scenarios, then points.
 
         As ``Trials.summary``; NaN where nothing was run, and ratios where :attr:`doubts` has them.
@@ -137,3 +131,25 @@ class BaseStudy:
         """Results along n and along N, scenario by scenario."""
         measured = self.counts, self.summary(), self.doubts
         return series_of(self.title, self.axes, self.scenarios, self.points, *measured)
+
+    @property
+    def progress_in_words(self) -> str:
+        """How far the study is."""
+        done, wanted = int(self.counts.sum()), self.trials * self.counts.size
+        points = f"{self.spec.places:,} point{'s' * (self.spec.places > 1)}"
+        if done >= wanted and self.is_complete:
+            return f"{points}, {self.trials:,} trials each; complete"
+        return f"not finished: {done:,} of {wanted:,} trials of {points}"
+
+    @property
+    def is_at_a_glance(self) -> bool:
+        """Whether there are results, and so few that summing them up takes no time: moments, not trials."""
+        return self.spec.places <= MOST_PLACES and bool(self.counts.any())
+
+    def __repr__(self) -> str:
+        path = "" if self.path is None else shortened(os.path.basename(os.fsdecode(self.path)))
+        summary = self.summary() if self.is_at_a_glance else {}
+        told = {"n": spread(self.n), "N": spread(self.N), "axes": ", ".join(self.axes), "in": path}
+        shown = {name: in_brief(summary[name]) for name in METRICS if name in summary}
+        head = f"{type(self).__name__} '{shortened(self.title)}', {self.progress_in_words}"
+        return facts(head, told | shown)

@@ -62,7 +62,7 @@ class FeaturesDescription(Description):
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FeaturesSource(Source):
     """A task, or None where a study was read from its file, which does not hold the features."""
 

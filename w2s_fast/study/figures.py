@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from w2s_fast._files import whole_file
 from w2s_fast.results.metrics import FITS, METRICS, ratios
-from w2s_fast.results.trials import Estimate
+from w2s_fast.results.summary import Estimate
 from w2s_fast.study.series import Series
 from w2s_fast.study.source import Theory
 

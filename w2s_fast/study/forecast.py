@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from w2s_fast._threads import default_workers
 from w2s_fast.results.metrics import METRICS, value_of
-from w2s_fast.results.trials import Estimate
+from w2s_fast.results.summary import Estimate
 from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.series import Series
 from w2s_fast.study.source import Axis, Source

@@ -77,7 +77,7 @@ class GaussianDescription(Description):
         return self.sha256, self.ridge, self.method
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GaussianSource(Source):
     """A Gaussian model with the ridge and the method of its trials."""
 

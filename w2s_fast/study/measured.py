@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._display import facts
 from w2s_fast.linalg.accumulate.moments import Moments
-from w2s_fast.results.trials import Estimate, estimate_of
+from w2s_fast.results.summary import Estimate
+from w2s_fast.results.trials import estimate_of
 
 Matrix = npt.NDArray[np.float64]
 
@@ -76,6 +78,10 @@ class Measured:
         for seed in sorted(self.moments):  # so that merging commutes to the bit
             total.merge(self.moments[seed][place])
         return total
+
+    def __repr__(self) -> str:
+        done, seeds = f"{int(self.counts().sum()):,}", ", ".join(map(str, self.moments))
+        return facts(type(self).__name__, {"trials": done, "places": f"{self.places:,}", "seeds": seeds})
 
     def trials(self) -> Matrix:
         """Every trial, (places, trials, columns), seed after seed."""

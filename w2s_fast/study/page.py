@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from w2s_fast import __version__
+from w2s_fast._display import html_row, number, whole
 from w2s_fast._files import whole_file
-from w2s_fast.results.metrics import METRICS
+from w2s_fast.results.metrics import METRICS, column_name
 from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.figures import comparison, panels, require_matplotlib, svg
 from w2s_fast.study.series import Series
-from w2s_fast.study.tables import EQUIVALENT, NO_GAP, cells, column_name, scale_of, shown_metrics, whole
+from w2s_fast.study.tables import EQUIVALENT, NO_GAP, cells, scale_of, shown_metrics
 
 STYLE = """
 :root { --ink: #1c2430; --soft: #5b6675; --line: #e3e7ec; --wash: #f6f8fa; --accent: #0072b2; }
@@ -83,12 +84,12 @@ def page(
 ) -> str:
     """Lay out the page."""
     many = len(studies) > 1
-    links = "".join(f'<a href="#s{number}">{escape(study.title)}</a>' for number, study in enumerate(studies))
+    links = "".join(f'<a href="#s{index}">{escape(study.title)}</a>' for index, study in enumerate(studies))
     sections = []
-    for number, study in enumerate(studies):
-        drawn = _drawn(study) if figures is None else "".join(map(image, figures[number]))
+    for index, study in enumerate(studies):
+        drawn = _drawn(study) if figures is None else "".join(map(image, figures[index]))
         title = f"<h2>{escape(study.title)}</h2>" if many else ""
-        sections.append(f'<section id="s{number}">{title}{_study(study, drawn)}</section>')
+        sections.append(f'<section id="s{index}">{title}{_study(study, drawn)}</section>')
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -102,14 +103,19 @@ def page(
 
 
 def _study(study: BaseStudy, drawn: str) -> str:
-    tables = "".join(map(_table, study.series()))
+    tables = "".join(map(series_table, study.series()))
     return f"{_state(study)}{drawn}<h3>Tables</h3>{tables}<h3>Spec</h3>{_spec(study)}<h3>Runs</h3>{_runs(study)}"
 
 
 def _drawn(study: BaseStudy) -> str:
     many = study.series()
     figures = [panels(many)] if len(study.scenarios) == 1 else [comparison(many), panels(many)]
-    return "".join(_image("svg+xml", svg(figure).encode(), f"Figure of {study.title}") for figure in figures)
+    return "".join(drawing(figure, study.title) for figure in figures)
+
+
+def drawing(figure: Any, title: str) -> str:
+    """Embed a figure."""
+    return _image("svg+xml", svg(figure).encode(), f"Figure of {title}")
 
 
 def _image(kind: str, content: bytes, alternative: str) -> str:
@@ -119,26 +125,24 @@ def _image(kind: str, content: bytes, alternative: str) -> str:
 
 
 def _state(study: BaseStudy) -> str:
-    points = f"{len(study.scenarios) * len(study.points):,} points"
-    if study.is_complete:
-        return f'<p class="soft">{points}, {study.trials:,} trials each; complete.</p>'
-    done = int(study.counts.sum())
-    return f'<p class="warn">Not finished: {done:,} of {study.trials * study.counts.size:,} trials of {points}.</p>'
+    words = study.progress_in_words
+    return f'<p class="{"soft" if study.is_complete else "warn"}">{words[0].upper()}{words[1:]}.</p>'
 
 
-def _table(series: Series) -> str:
+def series_table(series: Series) -> str:
+    """Lay out a series, folded away under its name."""
     theory = series.theory(series.sizes)
     metrics, doubtful, rows = shown_metrics([series]), bool(series.doubtful.any()), []
     for index, size in enumerate(series.sizes.tolist()):
         measured = [whole(size), f"{series.trials[index]:,}", *cells(series, index, metrics)]
-        rows.append(_row([*measured, *[series.doubts.in_words(index)] * doubtful], "point"))
+        rows.append(html_row([*measured, *[series.doubts.in_words(index)] * doubtful], "point"))
         if theory.expected:
             scaled = [theory.expected[x][index] * scale_of(series, x) for x in METRICS]
-            rows.append(_row([theory.kind(index), "", *(f"{value:.4g}" for value in scaled)], "exact"))
+            rows.append(html_row([theory.kind(index), "", *map(number, scaled)], "exact"))
     units = series.scenario.risk_note
     units += NO_GAP * bool(series.doubts.no_gap.any())
     units += EQUIVALENT * any(order.any() for order in theory.order.values())
-    head = _row([series.axis, "trials", *map(column_name, metrics), *["in doubt"] * doubtful], tag="th")
+    head = html_row([series.axis, "trials", *map(column_name, metrics), *["in doubt"] * doubtful], tag="th")
     about = ", ".join(filter(None, (series.label, f"along {series.axis}", series.where)))
     table = f'<p class="soft">{units}</p><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
     return f'<details><summary>{escape(about)}</summary><div class="scroll">{table}</div></details>'
@@ -152,17 +156,17 @@ def _spec(study: BaseStudy) -> str:
     )
     described = [scenario.description.as_dict() for scenario in study.scenarios]
     names = list(described[0])
-    settings = "".join(_row([_value(about.get(name, "")) for name in names]) for about in described)
+    settings = "".join(html_row([_value(about.get(name, "")) for name in names]) for about in described)
     return (
         f'<div class="scroll"><table class="spec">{rows}</table></div><h3>Settings</h3>'
-        f'<div class="scroll"><table class="spec"><thead>{_row(names, tag="th")}</thead>{settings}</table></div>'
+        f'<div class="scroll"><table class="spec"><thead>{html_row(names, tag="th")}</thead>{settings}</table></div>'
     )
 
 
 def _runs(study: BaseStudy) -> str:
     names = list(dict.fromkeys(name for run in study.runs for name in run["versions"]))
     rows = [
-        _row(
+        html_row(
             [
                 str(run["started"]),
                 f"{run['seconds']:.1f}",
@@ -172,7 +176,7 @@ def _runs(study: BaseStudy) -> str:
         )
         for run in study.runs
     ]
-    head = _row(["started", "seconds", "trials", *names], tag="th")
+    head = html_row(["started", "seconds", "trials", *names], tag="th")
     return f'<div class="scroll"><table class="spec"><thead>{head}</thead>{"".join(rows)}</table></div>'
 
 
@@ -189,14 +193,9 @@ def _value(value: Any) -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Lay out a table of text."""
     body = "".join("<tr>" + "".join(f'<td class="wide">{escape(text)}</td>' for text in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table class="spec"><thead>{_row(head, tag="th")}</thead>{body}</table></div>'
+    return f'<div class="scroll"><table class="spec"><thead>{html_row(head, tag="th")}</thead>{body}</table></div>'
 
 
 def image(path: Path) -> str:
     """Embed a PNG file."""
     return _image("png", path.read_bytes(), path.stem)
-
-
-def _row(cells: Iterable[str], kind: str = "", tag: str = "td") -> str:
-    opening = f'<tr class="{kind}">' if kind else "<tr>"
-    return opening + "".join(f"<{tag}>{escape(text)}</{tag}>" for text in cells) + "</tr>"

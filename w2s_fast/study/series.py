@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._display import facts, shortened, spread
 from w2s_fast.probing.design import Points
 from w2s_fast.results.metrics import METRICS
-from w2s_fast.results.trials import Doubts, Estimate
+from w2s_fast.results.summary import Estimate, in_brief
+from w2s_fast.results.trials import Doubts
 from w2s_fast.study.source import Axis, Source, Theory
 
 Matrix = npt.NDArray[np.float64]
@@ -67,6 +69,11 @@ class Series:
     def where(self) -> str:
         """What is fixed, in words."""
         return f"{'N' if self.axis == 'n' else 'n'} = {self.fixed:,}"
+
+    def __repr__(self) -> str:
+        told = {self.axis: spread(self.sizes), "at": self.where, "trials": spread(self.trials)}
+        shown = {name: in_brief(self.summary[name]) for name in METRICS if name in self.summary}
+        return facts(f"{type(self).__name__} '{shortened(self.label or self.title)}'", told | shown)
 
 
 def split(points: Points) -> Iterator[tuple[Axis, int, list[int]]]:

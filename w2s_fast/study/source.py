@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._devices import CPU
+from w2s_fast._display import facts
 from w2s_fast._workers import Workers
 from w2s_fast.gaussian.runners import Device
 from w2s_fast.gaussian.simulate import Method
@@ -54,6 +55,9 @@ class Theory(NamedTuple):
     def kind(self, point: int) -> str:
         """Name what is expected at a point: "exact" where all is, else "equivalent"."""
         return "exact" if all(order[point] == 0 for order in self.order.values()) else "equivalent"
+
+    def __repr__(self) -> str:
+        return facts(type(self).__name__, {"of": ", ".join(self.expected), "with bounds of": ", ".join(self.bounds)})
 
 
 class Description:
@@ -215,6 +219,11 @@ class Source(Protocol):
         """Name the scenario by its values on the given axes."""
         values = self.description.axes
         return ", ".join(f"{axis} = {values[axis]:g}" for axis in axes if axis in values)
+
+    def __repr__(self) -> str:
+        told = {name: f"{value:g}" for name, value in self.description.axes.items()}
+        sizes = {name: f"{getattr(self.description, name):,}" for name in ("d_weak", "d_strong")}
+        return facts(type(self).__name__, sizes | told)
 
 
 def fingerprint(arrays: Sequence[npt.NDArray[Any] | Stored]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from w2s_fast._display import record
 from w2s_fast.study import fields
 from w2s_fast.study.scenarios import KINDS
 from w2s_fast.study.source import Description
@@ -78,6 +79,9 @@ class Spec:
             differing = [name for name in names if self._values(name) != other._values(name)]
             found += differing or ["the data"]
         return found
+
+    def __repr__(self) -> str:
+        return record(self)
 
     def _values(self, name: str) -> set[Any]:
         return {getattr(scenario, name, None) for scenario in self.scenarios}

@@ -11,16 +11,18 @@ import numpy as np
 
 from w2s_fast import _check
 from w2s_fast._devices import CPU, TRIALS
+from w2s_fast._frames import Library, data_frame
 from w2s_fast._workers import Workers
 from w2s_fast.gaussian.runners import Device
 from w2s_fast.gaussian.simulate import Method
 from w2s_fast.study import runner, store
+from w2s_fast.study.arrays import data_set_of
 from w2s_fast.study.base import BaseStudy, PathLike
 from w2s_fast.study.database import StudyFileError, require_no_logs
 from w2s_fast.study.gaussian_source import GONE
 from w2s_fast.study.scenarios import scenarios_of
 from w2s_fast.study.spec import Spec
-from w2s_fast.study.tables import Row, data_frame, described, study_rows, write_csv, write_json
+from w2s_fast.study.tables import Row, described, study_rows, write_csv, write_json
 
 
 class Study(BaseStudy):
@@ -191,9 +193,31 @@ class Study(BaseStudy):
             raise ValueError(f"{os.fsdecode(path)} is the study file: name another")
         return path
 
-    def to_frame(self) -> Any:
-        """:meth:`table` as a pandas DataFrame; pandas must be installed."""
-        return data_frame(self.table())
+    def to_frame(self, library: Library = "pandas") -> Any:
+        """:meth:`table` as a DataFrame of pandas or of polars, which must be installed."""
+        rows = self.table()
+        return data_frame({name: [row[name] for row in rows] for name in rows[0]}, library)
+
+    def to_xarray(self) -> Any:
+        """Means, errors and theory as an xarray.Dataset, with an axis for n, for N and for each further one.
+
+        Returns
+        -------
+        xarray.Dataset
+            For each metric of :meth:`summary` its mean, and ``..._stderr`` beside it; ``..._expected``,
+            ``..._expected_order`` and ``..._paper_bound`` where :meth:`table` has them; ``trials``, how many there
+            are. Axes are those on which scenarios differ, then ``n`` and ``N``, rising; where not every n has every
+            N there is one axis ``point`` with coordinates ``n`` and ``N``. Of a finished study that keeps its trials
+            also every value, ``..._by_trial``, along ``trial``, of which ``seed`` is a coordinate.
+
+        Raises
+        ------
+        ImportError
+            xarray is not installed.
+        RuntimeError
+            Nothing was run yet.
+        """
+        return data_set_of(self)
 
     def to_csv(self, path: PathLike) -> Self:
         """Write :meth:`table` and return ``self``; the file appears whole or not at all."""
@@ -221,6 +245,11 @@ class Study(BaseStudy):
 
         draw(self.series(), self._beside(path))
         return self
+
+    def _repr_html_(self) -> str:
+        from w2s_fast.study.notebook import shown_in_notebook
+
+        return shown_in_notebook(self)
 
     def plot_comparison(self, path: PathLike) -> Self:
         """Draw PGR and OPR of all scenarios in one panel for each axis, and return ``self``."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from w2s_fast._display import with_error
 from w2s_fast._files import whole_file
 from w2s_fast.results.metrics import ACCURACIES, METRICS, of_name
 from w2s_fast.results.trials import Trials
@@ -93,15 +94,6 @@ def probe_rows(trials: Trials, weak: str, strong: str) -> list[Row]:
     return rows
 
 
-def data_frame(rows: Sequence[Row]) -> Any:
-    """Make a pandas DataFrame of rows. The only place that imports pandas."""
-    try:
-        import pandas as pd
-    except ImportError:
-        raise ImportError("a DataFrame needs pandas: python -m pip install pandas") from None
-    return pd.DataFrame.from_records(list(rows))
-
-
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     """Write strict JSON: NaN and infinity become null."""
     with whole_file(path) as file:
@@ -117,15 +109,6 @@ def finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def whole(size: int) -> str:
-    """Write a size with commas, from ten million on in powers of ten.
-
-    >>> whole(4_000), whole(10**12)
-    ('4,000', '1e+12')
-    """
-    return f"{size:,}" if size < 10**7 else f"{size:.3g}"
-
-
 def scale_of(series: Series, metric: str) -> float:
     """Factor by which tables for people show a metric."""
     found = of_name(metric)
@@ -137,34 +120,11 @@ def shown_metrics(many: Sequence[Series]) -> list[str]:
     return [name for name in (*METRICS, *ACCURACIES) if any(name in series.summary for series in many)]
 
 
-def column_name(metric: str) -> str:
-    """Name a metric above its column."""
-    found = of_name(metric)
-    return metric.replace("_", " ") if found is None else found.label
-
-
 def cells(series: Series, index: int, metrics: Sequence[str]) -> list[str]:
     """Write metrics at one size; those the series does not have are empty."""
     found = []
     for metric in metrics:
         scale = scale_of(series, metric)
         values = [float(part[index]) * scale for part in series.summary.get(metric, ())]
-        found.append(cell(*values) if values else "")
+        found.append(with_error(*values) if values else "")
     return found
-
-
-def cell(mean: float, stderr: float) -> str:
-    """Write ``mean±stderr`` to the digits that the error leaves, six at most; a dash for what is not there.
-
-    >>> cell(0.0013959, 0.0000132), cell(0.5642, 0.0081), cell(-14.2, 2.7), cell(1.5, 0.0), cell(math.nan, 1.0)
-    ('0.001396±0.000013', '0.564±0.008', '-14±3', '1.5±0', '-')
-    """
-    if math.isnan(mean):
-        return "-"
-    if not (math.isfinite(mean) and math.isfinite(stderr)) or stderr <= 1e-9 * abs(mean):
-        return f"{mean:.4g}±{stderr if not math.isfinite(stderr) else 0:.2g}"
-    if stderr < 1e-5 * abs(mean):
-        return f"{mean:.4g}±{stderr:.0e}"
-    exponent = math.floor(math.log10(stderr))
-    decimals = max(0, -exponent + (stderr < 2 * 10.0**exponent))  # a leading 1 keeps a second digit
-    return f"{mean:.{decimals}f}±{stderr:.{decimals}f}"

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.results.trials import Estimate, estimate
-from w2s_fast.study.tables import cell
+from w2s_fast.results.summary import Estimate, in_brief
+from w2s_fast.results.trials import estimate
 from w2s_fast.tasks.real import RealTask, Run, comparable
 from w2s_fast.tasks.variance import Shed
 
@@ -33,7 +33,7 @@ class Claim(NamedTuple):
 
     @property
     def found_in_words(self) -> str:
-        return "; ".join(f"{whom} {cell(float(mean), float(stderr))}" for whom, (mean, stderr) in self.found.items())
+        return "; ".join(f"{whom} {in_brief(found)}" for whom, found in self.found.items())
 
 
 def claims(task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed]) -> list[Claim]:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from w2s_fast._display import with_error
 from w2s_fast._machine import versions
-from w2s_fast.results.trials import Estimate, estimate
+from w2s_fast.results.summary import Estimate
+from w2s_fast.results.trials import estimate
 from w2s_fast.study.figures import Panel, draw, draw_against, draw_comparison
 from w2s_fast.study.page import image, table, write_html
 from w2s_fast.study.series import Series
-from w2s_fast.study.tables import Row, cell, write_csv, write_json
+from w2s_fast.study.tables import Row, write_csv, write_json
 from w2s_fast.tasks.claims import SURE, Claim
 from w2s_fast.tasks.real import GAP, RealTask, Run, comparable
 from w2s_fast.tasks.variance import Shed
@@ -130,7 +132,7 @@ def dimension_cells(task: RealTask, runs: Sequence[Run]) -> list[list[str]]:
     """:func:`dimension_rows` as text."""
     return [
         [row["pair"], str(row["weak"]), str(row["strong"]), f"{row['shared']:.1f}", f"{row['overlap']:.2f}",
-         cell(row["pgr"], row["pgr_stderr"]), cell(row["opr"], row["opr_stderr"])]
+         with_error(row["pgr"], row["pgr_stderr"]), with_error(row["opr"], row["opr_stderr"])]
         for row in dimension_rows(task, runs)
     ]  # fmt: skip
 
@@ -148,7 +150,7 @@ def variance_cells(variances: Mapping[str, Shed]) -> list[list[str]]:
     """:func:`variance_rows` as text."""
     return [
         [row["teacher"], f"{row['variance_share']:.2f}", f"{row['overlap']:.3f}",
-         cell(row["shed"], row["shed_stderr"]), f"{row['expected']:.3f}"]
+         with_error(row["shed"], row["shed_stderr"]), f"{row['expected']:.3f}"]
         for row in variance_rows(variances)
     ]  # fmt: skip
 

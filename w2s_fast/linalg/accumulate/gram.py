@@ -14,6 +14,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
+from w2s_fast._display import Shown
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.accumulate import gram_file
 from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING
@@ -32,7 +33,7 @@ def _of_block(kind: type[Gram], centred: bool, block: FloatArray, labels: FloatA
     return kind(centred=centred).update(block, labels)
 
 
-class Gram:
+class Gram(Shown):
     """Accumulated X'X, X'Y and Y'Y over row blocks, in float64 whatever comes.
 
     Values merge and subtract: the Gram matrix of a union of rows is the sum of theirs.
@@ -336,3 +337,12 @@ class Gram:
         if other.centred != self.centred:
             raise ValueError(f"other has centred={other.centred}, this one centred={self.centred}: they do not add up")
         return None if other._columns is None else (other._columns, other._label_shape)
+
+    def told(self) -> dict[str, str]:
+        centred, place = ("deviations from the mean" * self.centred, f"on {self._place}" * (self._place != "the host"))
+        if self._columns is None:
+            return {"rows": "none yet", "sums of": centred, "kept": place}
+        width = 1 if not self._label_shape else self._label_shape[0]
+        labels = "" if self._label_shape is None else f"{width:,}"
+        told = {"rows": f"{self.n_rows:,}", "columns": f"{self._columns:,}", "labels": labels}
+        return told | {"sums of": centred, "kept": place}

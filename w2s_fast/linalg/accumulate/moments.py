@@ -12,6 +12,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
+from w2s_fast._display import GLANCE, Shown, spread
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
@@ -28,7 +29,7 @@ def _total(count: int, more: int) -> int:
     return count + more
 
 
-class _Streaming:
+class _Streaming(Shown):
     """Count and shape of the samples; what :class:`Moments` and :class:`CoMoments` share."""
 
     __slots__ = ("_home", "_shape", "count")
@@ -46,6 +47,16 @@ class _Streaming:
     def _divisor(self, ddof: int) -> float:
         freedom = self.count - _check.integer(ddof, "ddof")
         return float(freedom) if freedom > 0 else np.nan
+
+    def _values(self) -> dict[str, Matrix]:
+        """Return mean and standard deviation where looking at them takes no time."""
+        raise NotImplementedError
+
+    def told(self) -> dict[str, str]:
+        if self._shape is None:
+            return {"samples": "none yet"}
+        shape = f"{self._shape}" if self._shape else ""
+        return {"samples": f"{self.count:,}", "of shape": shape} | {n: spread(a) for n, a in self._values().items()}
 
 
 def _of_block(kind: Any, block: FloatArray, **how: bool) -> Any:
@@ -195,6 +206,11 @@ class Moments(_Streaming):
         variance = self._state[2] / self._divisor(ddof)
         return self._home.give(variance.reshape(self._shape or ()))
 
+    def _values(self) -> dict[str, Matrix]:
+        if not isinstance(self._state, np.ndarray) or self._state.size > GLANCE:
+            return {}
+        return {"mean": self._state[0], "std": np.sqrt(self._state[2] / self._divisor(1))}
+
 
 def _add_rows(rows: FloatArray, count: int, state: Matrix) -> None:
     """Merge rows (k, d) into the state of ``count`` samples: tile by tile over threads, in an order of its own."""
@@ -292,6 +308,9 @@ class CoMoments(_Streaming):
 
     def _covariance(self, ddof: int) -> Matrix:
         return np.asarray(self._scatter / self._divisor(ddof))
+
+    def _values(self) -> dict[str, Matrix]:
+        return {"mean": self._mean[0], "std": np.sqrt(np.diagonal(self._scatter) / self._divisor(1))}
 
     def ratio(self, numerator: Any, denominator: Any) -> tuple[float, float]:
         """Ratio of the means of two linear combinations, and its standard error by the delta method.

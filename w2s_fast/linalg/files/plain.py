@@ -18,6 +18,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._display import shortened
+
 Array = npt.NDArray[Any]
 Path = str | os.PathLike[str]
 Stamp = tuple[int, int, int, int]  # device, inode, size and time of last change
@@ -97,6 +99,10 @@ class PlainMatrix:
 
     def __len__(self) -> int:
         return self.shape[0]
+
+    def __repr__(self) -> str:
+        told = f"{self.dtype} of shape {self.shape} in {shortened(os.path.basename(self.path))}"
+        return f"<{type(self).__name__}: {told}>"
 
     @property
     def has_columns_together(self) -> bool:

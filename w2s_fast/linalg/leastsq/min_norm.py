@@ -12,6 +12,7 @@ import numpy.typing as npt
 from w2s_fast import _check, _devices
 from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
+from w2s_fast._display import Shown, number
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.leastsq import by_gram, by_qr, by_svd
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, GRAM_RCOND, Cutoff, column_norms
@@ -29,7 +30,7 @@ SVD_CALL, SVD_WORK = 10_000, 20  # multiplications that a decomposition takes as
 KERNEL_WORK = 5 * 10**6  # multiplications of one X'X: below, a compiled loop over the stack beats NumPy's calls
 
 
-class MinNorm:
+class MinNorm(Shown):
     """Minimum-norm least squares, factored once to solve for many labels.
 
     Parameters
@@ -118,6 +119,15 @@ class MinNorm:
             coef = self._factor.solve(labels)
         home = Home.of(Y) if self._home is HERE else self._home
         return home.give(coef[:, 0] if vector else coef)
+
+    def told(self) -> dict[str, str]:
+        return {
+            "X": f"{self._X.shape} {self._X.dtype}",
+            "route": self.route,
+            "rank": f"{self.rank:,}",
+            "condition": number(self.condition),
+            "ridge": f"{self._ridge:g}" if self._ridge else "",
+        }
 
 
 def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatArray, bool]:

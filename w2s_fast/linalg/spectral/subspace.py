@@ -11,6 +11,7 @@ import numpy as np
 from w2s_fast import _check, _devices
 from w2s_fast._arrays import Home
 from w2s_fast._check import FloatArray
+from w2s_fast._display import Shown, sparkline, spread
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.rows.base import SMALLEST_ENERGY, Progress, Rows, at_any_scale
@@ -34,8 +35,8 @@ CERTIFIED_FROM = 2_048  # columns: below, all eigenvalues of X'X take less time 
 FIRST_RANK = 128  # tried for a share of energy, then doubled
 
 
-@dataclass(frozen=True, eq=False)
-class Subspace:
+@dataclass(frozen=True, eq=False, repr=False)
+class Subspace(Shown):
     """A principal subspace of features: the span of the leading eigenvectors of X'X (not centred).
 
     Attributes
@@ -241,6 +242,19 @@ class Subspace:
     def _of_one_view(cls, job: Passes, rank: int) -> Self:
         values, vectors, held, stderr = job.one_view(rank)
         return cls(vectors.astype(job.dtype), values, held, stderr, (rank, rank), "exact")
+
+    def told(self) -> dict[str, str]:
+        low, high = self.rank_bounds
+        error = f" ± {100 * self.energy_stderr:.2g}" if self.energy_stderr else ""
+        return {
+            "rank": f"{self.rank:,} of {len(self.basis):,} dimensions",
+            "energy": f"{100 * self.energy:.4g}{error} %",
+            "eigenvalues": spread(self.eigenvalues),
+            "certificate": self.certificate + (f", rank {low:,} to {high:,}" if low < high else ""),
+        }
+
+    def drawing(self) -> str:
+        return sparkline(self.eigenvalues, "eigenvalues")
 
 
 def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | None = None) -> int:
