@@ -39,6 +39,9 @@ OWNERS = {
     "sqlite3": "study/database.py",
     "pandas": "study/tables.py",
     "click": "cli/",
+    "h5py": "linalg/files/hdf5.py",
+    "zarr": "linalg/files/zarr.py",
+    "fsspec": "linalg/files/remote.py",
 }
 RANK = {room: rank for rank, rooms in enumerate([*LAYERS, TOP]) for room in rooms}
 
@@ -163,6 +166,7 @@ def test_no_module_leads_back_to_itself() -> None:
 
 
 HEAVY = ("numba", "cupy", "w2s_fast.cuda", "scipy", "matplotlib", "sqlite3", "pandas", "click", "rich", "threadpoolctl")
+HEAVY += ("torch", "pyarrow", "h5py", "zarr", "fsspec")
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

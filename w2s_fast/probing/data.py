@@ -12,7 +12,10 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._random import stream
+from w2s_fast.linalg.files.index import split_index
+from w2s_fast.linalg.files.layers import layers
 from w2s_fast.linalg.files.matrix import MatrixFile
+from w2s_fast.linalg.files.place import split_name
 from w2s_fast.linalg.files.plain import ALL, PlainMatrix
 from w2s_fast.linalg.rows.cutting import gathered
 
@@ -180,15 +183,26 @@ class Rows:
 
 
 def _named(given: Any, kind: str) -> list[tuple[str, str, Any]]:
-    """Name, name in messages, and features of each model in an argument."""
+    """Name, name in messages, and features of each model in an argument.
+
+    A path that stands for several layers makes a model of each, ``hidden[:,12]`` of ``path#hidden[:,*]``.
+    """
     if not isinstance(given, Mapping):
-        return [(kind, kind, given)]
+        if not layers(given, kind):
+            return [(kind, kind, given)]
+        given = {split_index(split_name(given)[1])[0] or kind: given}
     if not given:
         raise ValueError(f"{kind} must name at least one model, got an empty mapping")
-    names = [str(name) for name in given]
+    found = [one for name, X in given.items() for one in _each_layer(str(name), X, kind)]
+    names = [name for name, _ in found]
     if len(set(names)) < len(names):
         raise ValueError(f"{kind} must name each model differently, also as text, got {list(given)}")
-    return [(name, f"{kind}[{name!r}]", X) for name, X in zip(names, given.values(), strict=True)]
+    return [(name, f"{kind}[{name!r}]", X) for name, X in found]
+
+
+def _each_layer(name: str, X: Any, kind: str) -> list[tuple[str, Any]]:
+    """Name and features of each layer that a path stands for, or the one model that it is."""
+    return [(split_index(name)[0] + index, path) for index, path in layers(X, f"{kind}[{name!r}]")] or [(name, X)]
 
 
 @dataclass(frozen=True, eq=False)

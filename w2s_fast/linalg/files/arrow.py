@@ -100,7 +100,8 @@ def _first_rows(files: tuple[Part, ...], name: str) -> Any:
 
 
 def _parts(path: Place) -> Iterator[Part]:
-    return (PARTS[one.suffix == PARQUET](one) for one in (_shards(path) if path.is_dir() else [path]))
+    files = _shards(path) if path.is_dir() else [path]
+    return (ParquetPart(one) if one.suffix == PARQUET else IpcPart(one) for one in files)
 
 
 def _shards(folder: Place) -> list[Any]:
@@ -174,7 +175,6 @@ class IpcPart:
 
 
 Part = ParquetPart | IpcPart
-PARTS = {True: ParquetPart, False: IpcPart}
 
 
 def _arrow() -> Any:

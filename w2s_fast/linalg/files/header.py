@@ -53,8 +53,8 @@ class Header:
         """Bytes from a number to the next along each axis."""
         if self.strides is not None:
             return self.strides
-        inner = [math.prod(self.shape[:axis] if self.fortran else self.shape[axis + 1 :]) for axis in range(len(self.shape))]
-        return tuple(size * self.dtype.itemsize for size in inner)
+        inner = ((self.shape[:axis] if self.fortran else self.shape[axis + 1 :]) for axis in range(len(self.shape)))
+        return tuple(math.prod(sizes) * self.dtype.itemsize for sizes in inner)
 
 
 class Chunked(Protocol):
@@ -139,7 +139,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "..."
 
 
-class Explained(ValueError):
+class FileError(ValueError):
     """Names its file already."""
 
 
@@ -148,7 +148,7 @@ def explained(what: str) -> Iterator[None]:
     """Turn whatever hostile bytes make parsers and decompressors raise into a ValueError of one line."""
     try:
         yield
-    except Explained:
+    except FileError:
         raise
     except ImportError as error:
         raise ImportError(f"{what}: {one_line(error)}") from None

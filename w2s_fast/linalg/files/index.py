@@ -39,7 +39,7 @@ def parsed(text: str, shape: tuple[int, ...]) -> Index:
 
 def _part(part: str, size: int, text: str) -> int | slice:
     found = PART.fullmatch(part)
-    if found is None or found["step"] is not None and int(found["step"]) == 0:
+    if found is None or (found["step"] is not None and int(found["step"]) == 0):
         hint = ": * is for the models of a probe" if part == EACH else ""
         raise ValueError(f"its index {shown(text)} must have whole numbers and slices such as 2:8, got {part!r}{hint}")
     if found["place"] is None:
@@ -58,7 +58,9 @@ def sizes(shape: tuple[int, ...], index: Index) -> tuple[int, ...]:
     >>> sizes((9, 5, 4), (4, slice(0, 4, 2)))
     (9, 2)
     """
-    left = [len(range(*part.indices(size))) for part, size in zip(index, shape[1:], strict=False) if isinstance(part, slice)]
+    left = [
+        len(range(*part.indices(size))) for part, size in zip(index, shape[1:], strict=False) if isinstance(part, slice)
+    ]
     return *shape[:1], *left, *shape[1 + len(index) :]
 
 

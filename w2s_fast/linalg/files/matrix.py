@@ -17,7 +17,16 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.files import npz
-from w2s_fast.linalg.files.header import MOST_DIMENSIONS, Chunked, Explained, Header, Index, Sliceable, Streamed, explained
+from w2s_fast.linalg.files.header import (
+    MOST_DIMENSIONS,
+    Chunked,
+    FileError,
+    Header,
+    Index,
+    Sliceable,
+    Streamed,
+    explained,
+)
 from w2s_fast.linalg.files.index import parsed, sizes, split_index, steps
 from w2s_fast.linalg.files.place import Place, Stamp, require_same, split_name, stamp_at
 from w2s_fast.linalg.files.plain import PlainMatrix
@@ -92,7 +101,7 @@ class MatrixFile:
             raise _check.ArgumentError(f"{name} must hold real numbers, got dtype {header.dtype} in {said}")
         if len(self.shape) not in ndims:
             expected = " or ".join(map(str, ndims))
-            hint = f"; {said[1:-1].partition('#')[0]}#name[:,0] picks of the second axis" * (len(self.shape) > max(ndims))
+            hint = "; path#name[:,0] is the first of its second axis" * (len(self.shape) > max(ndims))
             raise ValueError(f"{name} must have {expected} dimension(s), got shape {self.shape} in {said}{hint}")
         if not isinstance(header, Header):
             return
@@ -263,7 +272,7 @@ class MatrixFile:
         return f"{' x '.join(f'{size:,}' for size in self.header.shape)} {self.kind}"
 
     def _too_short(self) -> ValueError:
-        return Explained(f"{str(self.path)!r} ends early: {self._expected()} expected. Was it written to the end?")
+        return FileError(f"{str(self.path)!r} ends early: {self._expected()} expected. Was it written to the end?")
 
 
 def cuts(rows: int, step: int) -> list[slice]:
@@ -289,13 +298,14 @@ def regrouped(pieces: Iterable[Array], step: int) -> Iterator[Array]:
     held: list[Array] = []
     height = 0
     for piece in pieces:
-        while height + len(piece) >= step:
-            held.append(piece[: step - height])
-            piece = piece[step - height :]
+        left = piece
+        while height + len(left) >= step:
+            held.append(left[: step - height])
+            left = left[step - height :]
             yield held[0] if len(held) == 1 else np.concatenate(held)
             held, height = [], 0
-        if len(piece):
-            held.append(piece)
-            height += len(piece)
+        if len(left):
+            held.append(left)
+            height += len(left)
     if held:
         yield held[0] if len(held) == 1 else np.concatenate(held)

@@ -6,7 +6,7 @@ import os
 import zlib
 from pathlib import Path
 
-from w2s_fast.linalg.files.header import Explained
+from w2s_fast.linalg.files.header import FileError
 from w2s_fast.linalg.files.remote import RemotePath, is_remote
 
 Place = Path | RemotePath
@@ -53,7 +53,7 @@ def stamp_at(path: Place) -> Stamp:
 
 
 def changed(path: str | Place) -> ValueError:
-    return Explained(f"{str(path)!r} changed while it was read: start again when it is complete")
+    return FileError(f"{str(path)!r} changed while it was read: start again when it is complete")
 
 
 def require_same(path: Place, stamp: Stamp) -> None:

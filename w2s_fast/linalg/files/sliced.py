@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.linalg.files.index import Index, sizes
+from w2s_fast.linalg.files.header import Index
+from w2s_fast.linalg.files.index import sizes
 
 
 @dataclass(frozen=True, eq=False)

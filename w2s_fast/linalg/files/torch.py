@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import partial
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -52,7 +52,9 @@ def _tensors(path: Path) -> list[tuple[str, Any]]:
         ) from None
     except RuntimeError as error:
         if "mmap can only be used" in str(error):
-            raise ValueError("it was written in torch's format before version 1.6: save it again by torch.save") from None
+            raise ValueError(
+                "it was written in torch's format before version 1.6: save it again by torch.save"
+            ) from None
         raise
     return list(_walk(content, (), torch.Tensor))
 

@@ -28,7 +28,9 @@ def read(path: Place, entry: str) -> Sliced:
 def names(path: Place) -> list[str]:
     """Name the arrays in all groups."""
     with _root(path) as root:
-        return [ONLY] if hasattr(root, "dtype") else [name for name, item in root.members(None) if hasattr(item, "dtype")]
+        return (
+            [ONLY] if hasattr(root, "dtype") else [name for name, item in root.members(None) if hasattr(item, "dtype")]
+        )
 
 
 @contextmanager
@@ -44,10 +46,13 @@ def _root(path: Place) -> Iterator[Any]:
     with needed("zarr 3", "zarr"):
         import zarr
         from zarr.storage import FsspecStore, LocalStore, ZipStore
+    store: Any
     if path.suffix == ".zip":
         store = ZipStore(fetched(path), mode="r")
+    elif isinstance(path, RemotePath):
+        store = FsspecStore.from_url(str(path), read_only=True)
     else:
-        store = FsspecStore.from_url(str(path), read_only=True) if isinstance(path, RemotePath) else LocalStore(path, read_only=True)
+        store = LocalStore(path, read_only=True)
     try:
         yield zarr.open(store, mode="r")
     finally:
