@@ -48,7 +48,7 @@ def _part(part: str, size: int, text: str) -> int | slice:
         return slice(start, max(start, stop), step)
     place = int(found["place"])
     if not -size <= place < size:
-        raise ValueError(f"its index {shown(text)} asks for {place} of an axis of {size:,}")
+        raise ValueError(f"its index {shown(text)} asks for {shown(place)} of an axis of {size:,}")
     return place % size
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import zipfile
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
@@ -196,7 +196,9 @@ class MatrixFile:
             yield np.empty(self.shape, self.dtype)
         else:
             with closing(self._pieces(step)) as pieces:
-                yield from regrouped(pieces, step)
+                for block in regrouped(pieces, step):
+                    require_same(self.path, self.stamp)
+                    yield block
 
     def _pieces(self, step: int) -> Generator[Array, None, None]:
         """Yield the rows in pieces of any height: ``step`` rows take about as much room as the pieces do."""
@@ -265,8 +267,15 @@ class MatrixFile:
         if last:
             stream.read(1)
 
-    def _explained(self) -> AbstractContextManager[None]:
-        return explained(f"cannot read {str(self.path)!r}")
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what is raised amid reading into one line: that the file changed, where it did."""
+        try:
+            with explained(f"cannot read {str(self.path)!r}"):
+                yield
+        except (ValueError, OSError):
+            require_same(self.path, self.stamp)
+            raise
 
     def _expected(self) -> str:
         return f"{' x '.join(f'{size:,}' for size in self.header.shape)} {self.kind}"

@@ -53,7 +53,8 @@ def _root(path: Place) -> Iterator[Any]:
         store = FsspecStore.from_url(str(path), read_only=True)
     else:
         store = LocalStore(path, read_only=True)
+    root = zarr.open(store, mode="r")
     try:
-        yield zarr.open(store, mode="r")
+        yield root
     finally:
         store.close()
