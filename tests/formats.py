@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.matrices import save_safetensors
+from w2s_fast.linalg.files.matrix import MatrixFile
 
 Array = npt.NDArray[Any]
 SUFFIXES = (
@@ -18,6 +19,34 @@ SUFFIXES = (
 )
 OF_TEXT = (".csv", ".tsv")  # matrices of float64 alone
 ROWS_AT_ONCE = 7  # in a record batch, a row group or a chunk
+
+
+def both(where: Any, expected: Array) -> None:
+    """By blocks of several heights and whole, an array in a file is what is expected."""
+    file = MatrixFile.open(where, "X")
+    assert file.shape == expected.shape
+    for step in (1, 4, 9, 100):
+        blocks = list(file.blocks(step))
+        assert {len(block) for block in blocks[:-1]} <= {step}
+        np.testing.assert_array_equal(np.concatenate(blocks), expected.astype(float))
+    found = file.array()
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == expected.dtype
+    if file.plain is not None:
+        places = np.arange(len(expected))[::-3]
+        np.testing.assert_array_equal(file.plain.take(places), expected[places])
+
+
+def refused(where: Any, *words: str, error: type[Exception] = ValueError, ndims: tuple[int, ...] = (2,)) -> None:
+    """Refuse in one line that names the argument and the file."""
+    with pytest.raises(error) as caught:
+        MatrixFile.open(where, "X", ndims).array()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 1_000
+    assert str(where).partition("#")[0] in message
+    for word in words:
+        assert word in message, message
 
 
 def save(path: Path, array: Array, name: str = "X") -> Path:

@@ -51,9 +51,11 @@ def probe(
     ----------
     weak, strong : (rows, d_weak) and (rows, d_strong) array_like, or path, or mapping of names to either
         Features of the teacher and of the student, or of several: every teacher is paired with every student. Arrays
-        and memory maps stay where they are, in their own precision; a path names an .npy, .npz or .safetensors file,
-        or, as text, ``file#array`` where it holds several. Files that need no decoding (all but .npz, bfloat16 and
-        truth values) are read where rows are asked for, and may be larger than memory; they must not change meanwhile.
+        and memory maps stay where they are, in their own precision; a path names a file of any type in docs/files.md,
+        or, as text, ``file#array`` where it holds several, ``file#array[:,12]`` for a part of it, and
+        ``file#array[:,*]`` for a model of each layer. Files that need no decoding (.npy, .safetensors and .pt on this
+        machine, but bfloat16 and truth values) are read where rows are asked for, and may be larger than memory; they
+        must not change meanwhile.
     y : (rows,) or (rows, k) array_like, or path
         Labels. Columns are problems of their own, with errors of their own, that share all work on the features.
     n, N : int or array_like of int
@@ -85,7 +87,7 @@ def probe(
 
     Returns
     -------
-    Trials, or dict of (teacher, student) to Trials where ``weak`` or ``strong`` is a mapping
+    Trials, or dict of (teacher, student) to Trials where ``weak`` or ``strong`` is a mapping or stands for layers
         Fits whose weights hang on rounding, and students of teachers that do, are marked in ``ill_conditioned``; for
         labels all +1 or -1 there is ``accuracy``. With y of shape (rows, k) errors have an axis of k before that of
         trials.
@@ -113,7 +115,8 @@ def probe(
     task = Task.of(weak, strong, y, test, ridge, intercept=intercept, nested=nested, label_noise=label_noise)
     design = Design.of(task, n, N, seed, decompose)
     found = run_design(design, trials, workers=workers, progress=progress)
-    return found if isinstance(weak, Mapping) or isinstance(strong, Mapping) else found["weak", "strong"]
+    is_named = isinstance(weak, Mapping) or isinstance(strong, Mapping)
+    return found if is_named or ("weak", "strong") not in found else found["weak", "strong"]
 
 
 def probe_task(task: Task, *, n: Any, N: Any, trials: int, seed: int = 0, workers: Workers = None) -> Trials:

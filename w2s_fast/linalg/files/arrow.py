@@ -93,7 +93,7 @@ def _features(schema: Any) -> tuple[str, ...]:
 def _first_rows(files: tuple[Part, ...], name: str) -> Any:
     """The first batch of a column that has rows; None where there is none."""
     for file in files:
-        for batch in file.batches((name,)):
+        for batch in file.batches((name,), most=1):
             if batch.num_rows:
                 return batch.column(name)
     return None
@@ -142,13 +142,13 @@ class ParquetPart:
         with self.path.open("rb") as file:
             return int(_parquet().ParquetFile(file).metadata.num_rows)
 
-    def batches(self, columns: tuple[str, ...]) -> Iterator[Any]:
+    def batches(self, columns: tuple[str, ...], most: int = BATCH_ROWS) -> Iterator[Any]:
         with self.path.open("rb") as file:
             table = _parquet().ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
             facts = table.metadata
             size = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
             fitting = BATCH_BYTES * max(facts.num_rows, 1) // max(size, 1)
-            height = max(1, min(BATCH_ROWS, fitting))
+            height = max(1, min(most, fitting))
             yield from table.iter_batches(height, columns=list(columns), use_threads=False)
 
 
@@ -168,7 +168,7 @@ class IpcPart:
         with self.path.open("rb") as file:
             return arrow_ipc.count_rows(file)
 
-    def batches(self, columns: tuple[str, ...]) -> Iterator[Any]:
+    def batches(self, columns: tuple[str, ...], most: int = BATCH_ROWS) -> Iterator[Any]:
         places = [self.schema.names.index(name) for name in columns]
         with self.path.open("rb") as file:
             yield from arrow_ipc.batches(arrow_ipc.opened(_arrow(), file, places))

@@ -69,12 +69,12 @@ def contents(where: str | os.PathLike[str], scan: bool = True) -> list[Item]:
     y (2,) float64 1
     """
     path, entry = split_name(where)
-    reader = reader_of(path)
-    listed = NAMES.get(reader) if reader is not None and (path.is_file() or path.is_dir()) else None
+    with explained(f"cannot read {os.fspath(where)!r}"):
+        reader = reader_of(path) if path.is_file() or path.is_dir() else None
+        listed = NAMES.get(reader) if reader is not None else None
+        names = [] if entry or listed is None else listed(path)
     if entry or listed is None:
         return [_opened(where, entry, scan)]
-    with explained(f"cannot read {os.fspath(where)!r}"):
-        names = listed(path)
     return [_item(f"{path}#{name}", name, scan) for name in names] or _empty(where)
 
 

@@ -77,14 +77,16 @@ class MatrixFile:
         """
         said = repr(os.fspath(where))
         path, entry = split_name(where)
-        if not (path.is_file() or path.is_dir()):
+        with explained(f"{name}: cannot read {said}"):
+            is_there = path.is_file() or path.is_dir()
+            reader = reader_of(path)
+        if not is_there:
             raise FileNotFoundError(f"{name}: there is no file {said}")
-        reader = reader_of(path)
         if reader is None:
             raise ValueError(f"{name} must be an array or a file of type {', '.join(READERS)}, got {said}")
-        stamp = stamp_at(path)
         array, brackets = split_index(entry)
         with explained(f"{name}: cannot read {said}"):
+            stamp = stamp_at(path)
             header = reader(path, array)
             index = parsed(brackets, header.shape)
             if index and isinstance(header, Sliceable):

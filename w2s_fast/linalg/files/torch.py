@@ -22,7 +22,7 @@ from w2s_fast.linalg.files.plain import Mapping as Mapped
 from w2s_fast.linalg.files.sliced import Sliced
 
 DEEPEST = 16  # dictionaries and lists within another
-REFUSED = re.compile(r"(?:GLOBAL|Unsupported (?:class|operand|global:?))\s+([\w.]+)")
+REFUSED = re.compile(r"GLOBAL ([\w.]+)")
 
 
 def read(path: Place, entry: str) -> Header | Sliced:
@@ -45,7 +45,7 @@ def _tensors(path: Path) -> list[tuple[str, Any]]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except UnpicklingError as error:
         found = REFUSED.search(str(error))
-        what = f"it holds {found[1]}, or more like it" if found else "it is damaged, or holds other things than tensors"
+        what = f"it holds {found[1]}" if found else "it is damaged, or holds other things than tensors"
         raise ValueError(
             f"{what}: torch.load(weights_only=True) refuses that, since to load it could run any code; save tensors, "
             "or dictionaries and lists of them"
