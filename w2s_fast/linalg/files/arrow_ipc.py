@@ -25,11 +25,11 @@ def opened(arrow: Any, file: IO[bytes], columns: list[int] | None) -> Any:
 
 
 def batches(reader: Any) -> Iterator[Any]:
-    """Record batches, one after the other."""
-    if hasattr(reader, "get_batch"):
-        yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
-    else:
-        yield from reader
+    """Record batches, one after the other: what Arrow takes from a file as it is has lengths and places of a stranger."""
+    numbers = range(reader.num_record_batches) if hasattr(reader, "get_batch") else None
+    for batch in reader if numbers is None else map(reader.get_batch, numbers):
+        batch.validate(full=True)
+        yield batch
 
 
 def count_rows(file: IO[bytes]) -> int:
