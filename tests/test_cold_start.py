@@ -20,9 +20,9 @@ from w2s_fast import GaussianModel
 from w2s_fast._jit import _OwnNames
 from w2s_fast.gaussian.coordinates import geometry, setting
 from w2s_fast.gaussian.runners import InvariantTrials, Span, WishartTrials
-from w2s_fast.probing.data import Task
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.probe import ProbeTrials
+from w2s_fast.probing.task import Task
 from w2s_fast.warmup import compiling_few_rows_and_ridge
 
 pytestmark = pytest.mark.compiled

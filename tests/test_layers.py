@@ -55,6 +55,9 @@ OWNERS = {
     "polars": "_frames.py",
     "xarray": "_frames.py",
     "click": "cli/",
+    "h5py": "linalg/files/hdf5.py",
+    "zarr": "linalg/files/zarr.py",
+    "fsspec": "linalg/files/remote.py",
 }
 RANK = {room: rank for rank, rooms in enumerate([*LAYERS, TOP]) for room in rooms}
 
@@ -146,7 +149,7 @@ def test_every_room_has_a_rank() -> None:
         ("cuda/kernels.py", "from numba import cuda"),
         ("cuda/solve.py", "import cupy"),
         ("gaussian/simulate.py", "from w2s_fast.cuda import trials"),
-        ("gaussian/theory.py", "from w2s_fast.probing.data import Task"),
+        ("gaussian/theory.py", "from w2s_fast.probing.task import Task"),
         ("results/trials.py", "from w2s_fast.gaussian.model import GaussianModel"),
         ("cuda/trials.py", "from w2s_fast.cli import info"),
         ("gaussian/simulate.py", "import importlib"),
@@ -191,6 +194,11 @@ HEAVY = (
     "click",
     "rich",
     "threadpoolctl",
+    "torch",
+    "pyarrow",
+    "h5py",
+    "zarr",
+    "fsspec",
 )
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from w2s_fast.linalg.spectral.angles import correlation_dimension, principal_angles, projected_correlation_dimension
     from w2s_fast.linalg.spectral.randomized import randomized_svd
     from w2s_fast.linalg.spectral.subspace import Subspace, intrinsic_dimension
-    from w2s_fast.probing.data import Task
     from w2s_fast.probing.probe import probe
+    from w2s_fast.probing.task import Task
     from w2s_fast.results.risks import ExpectedRisks, Risks
     from w2s_fast.results.trials import Trials
     from w2s_fast.study.study import Study
@@ -43,7 +43,7 @@ _HOME = {
     "Risks": "results.risks",
     "Study": "study.study",
     "Subspace": "linalg.spectral.subspace",
-    "Task": "probing.data",
+    "Task": "probing.task",
     "Trials": "results.trials",
     "best_labels": "gaussian.planning",
     "best_ridge": "gaussian.tuning",

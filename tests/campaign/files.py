@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import io
 import json
 import sqlite3
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from tests.campaign.children import require_one_line
 from tests.campaign.studies import study, table
+from tests.formats import save
 from w2s_fast import Gram, Study, Subspace
 from w2s_fast.linalg.files.matrix import MatrixFile
 from w2s_fast.linalg.rows.sources import rows_of
@@ -26,6 +28,16 @@ from w2s_fast.study.store import StudyFileError
 PAGE = 4096
 NUMBERS = (0, 1, -1, 2**40, 2**62, -(2**63), 0.5, float("nan"), float("inf"), 1e308)
 WORDS = (None, *NUMBERS, "", "0", "3 ", "\x00", "\x1b[2J", "<script>", "x" * 10_000, "[" * 2_000)
+LIBRARIES = [
+    suffix
+    for suffix, library in {
+        **dict.fromkeys((".parquet", ".arrow", ".feather"), "pyarrow"),
+        ".h5": "h5py",
+        ".zip": "zarr",
+        ".pt": "torch",
+    }.items()
+    if importlib.util.find_spec(library)
+]
 BLOBS = (b"", b"\xff", b"PK\x05\x06" + bytes(18), bytes(112), bytes(224))
 X = np.random.default_rng(0).standard_normal((40, 6))
 
@@ -193,6 +205,21 @@ def obvious(path: Path) -> npt.NDArray[Any]:
     return np.asarray(found, np.float64)
 
 
+def damaged_tables(rng: np.random.Generator, folder: Path) -> str:
+    """Damage a file that a library of its own reads; of those without checksums numbers may be others."""
+    suffix = str(rng.choice(LIBRARIES))
+    path, reader = save(folder / f"X{suffix}", X), int(rng.integers(2))
+    whole = read_by(reader, path)
+    path.write_bytes(damaged(rng, path.read_bytes()))
+    try:
+        found = read_by(reader, path)
+    except (ValueError, OSError, MemoryError) as error:
+        require_one_line(error, ValueError, OSError, MemoryError)
+        return f"{suffix}: refused"
+    same = found.shape == whole.shape and np.array_equal(found, whole)
+    return f"{suffix}: {'the same numbers' if same else 'what it says now'}"
+
+
 def damaged_grams(rng: np.random.Generator, folder: Path) -> str:
     path, gram = folder / "gram.npz", Gram(centred=bool(rng.integers(2))).update(X, X[:, 0])
     gram.save(path)
@@ -211,5 +238,6 @@ ATTACKS = {
     "damaged studies": damaged_studies,
     "forged studies": forged_studies,
     "damaged matrices": damaged_matrices,
+    "damaged tables": damaged_tables,
     "damaged Gram matrices": damaged_grams,
 }

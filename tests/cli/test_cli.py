@@ -16,7 +16,7 @@ import pytest
 
 from w2s_fast import GaussianModel, Study, cli
 from w2s_fast.cli.options import sizes
-from w2s_fast.probing.data import Task
+from w2s_fast.probing.task import Task
 from w2s_fast.study.tables import finite
 from w2s_fast.tasks import beyond, paper
 from w2s_fast.tasks import reproduce as job

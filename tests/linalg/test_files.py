@@ -11,7 +11,8 @@ import pytest
 
 from tests.matrices import save_safetensors
 from w2s_fast import Subspace, intrinsic_dimension, probe
-from w2s_fast.linalg.files.matrix import MatrixFile, split_name
+from w2s_fast.linalg.files.matrix import MatrixFile
+from w2s_fast.linalg.files.place import split_name
 from w2s_fast.linalg.rows.sources import rows_of
 
 X = np.arange(12.0).reshape(4, 3)

@@ -11,6 +11,7 @@ except ImportError:
 
 from w2s_fast import __version__
 from w2s_fast.cli.info import info
+from w2s_fast.cli.inspect import inspect
 from w2s_fast.cli.output import (
     OutputError,
     Stopped,
@@ -87,5 +88,5 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (probe, sweep, plan, report, merge, reproduce, task, info, warmup):
+for command in (probe, sweep, plan, report, merge, reproduce, task, inspect, info, warmup):
     commands.add_command(command)

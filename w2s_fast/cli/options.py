@@ -88,10 +88,19 @@ def grid_options(command: Command) -> Command:
     )
 
 
+def feature_path(text: str) -> str:
+    """A path of features, with the name of an array behind it or without; what there is not is refused at once."""
+    from w2s_fast.linalg.files.place import split_name
+
+    path, _ = split_name(text)
+    if not (path.is_file() or path.is_dir()):
+        raise click.BadParameter(f"{text!r} does not exist")
+    return text
+
+
 def source_options(command: Command) -> Command:
     """The Gaussian model of the paper, or real features, and the further axes."""
     size = click.IntRange(1, 100_000)
-    features = click.Path(exists=True, dir_okay=False, path_type=Path)
     return _applied(
         command,
         [
@@ -103,11 +112,11 @@ def source_options(command: Command) -> Command:
             click.option("--d-target", type=size, help="Coordinates of the target.  [default: 300]"),
             click.option(
                 "--weak",
-                type=features,
-                help="Real features instead: the teacher's, (rows, d) in an .npy, .npz or .safetensors file.",
+                type=feature_path,
+                help="Real features instead: the teacher's, (rows, d), as path, path#array or path#array[:,12].",
             ),
-            click.option("--strong", type=features, help="The student's, likewise."),
-            click.option("--labels", type=features, help="Their labels, (rows,), likewise; centre them first."),
+            click.option("--strong", type=feature_path, help="The student's, likewise."),
+            click.option("--labels", type=feature_path, help="Their labels, (rows,), likewise; centre them first."),
             click.option("--task", type=click.Choice(["valence"]), help="Real features that ship with the package."),
             click.option("--test", help="Held-out rows of real features, or a share below 1.  [default: 0.2]"),
         ],
@@ -214,7 +223,7 @@ def source_of(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     missing = [f"--{name}" for name, path in files.items() if path is None]
     if missing:
         raise click.UsageError(f"real features need {', '.join(missing)} too")
-    from w2s_fast.probing.data import Task
+    from w2s_fast.probing.task import Task
 
     return Task.of(*files.values(), **test_of(options["test"])), axes
 

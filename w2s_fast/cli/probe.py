@@ -43,20 +43,22 @@ from w2s_fast.cli.options import (
 @json_option
 @quiet_option
 def probe(**options: Any) -> None:
-    """Run the study on features in files: .npy, .npz or .safetensors, as path or path#array.
+    """Run the study on features in files of any type that inspect reads, as path, path#array or path#array[:,12].
 
-    Row i of every file belongs to the same example. Files that need no decoding may be larger than memory; pickles are
-    never loaded. Test errors are mean squares; for labels +1 and -1 there are accuracies too.
+    Row i of every file belongs to the same example; path#array[:,*] is a model for each layer. Files that need no
+    decoding may be larger than memory; pickles are never loaded. Test errors are mean squares; for labels +1 and -1
+    there are accuracies too.
 
     \b
     Examples:
       w2s-fast probe --weak clip_b32.npy --strong dinov2.npy --labels age.npy --intercept --n 500 --N lin:500:5000:10
       w2s-fast probe --weak f.npz#clip --weak f.npz#resnet --strong f.npz#dino --labels f.npz#age --n 500 --N 4e3
+      w2s-fast probe --weak small.pt#hidden[:,*] --strong large.parquet --labels y.csv#label --n 500 --N 4e3
       w2s-fast probe --weak w.npy --strong s.npy --labels y.npy --n 500 --N 1e3,4e3 --out study.sqlite
     """  # noqa: D301  click wants the character
-    from w2s_fast.probing.data import Task
     from w2s_fast.probing.design import Design
     from w2s_fast.probing.probe import run_design
+    from w2s_fast.probing.task import Task
     from w2s_fast.study.progress import progress_bar
 
     single = len(options["weak"]) == len(options["strong"]) == 1
@@ -102,7 +104,7 @@ def _by_name(paths: tuple[str, ...]) -> dict[str, str]:
 
 def _name(path: str) -> str:
     """``features/clip.npy`` -> ``clip``, ``all.npz#clip`` -> ``all#clip``."""
-    from w2s_fast.linalg.files.matrix import split_name
+    from w2s_fast.linalg.files.place import split_name
 
     file, entry = split_name(path)
     return file.stem + f"#{entry}" * bool(entry)

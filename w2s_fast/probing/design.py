@@ -11,10 +11,11 @@ import numpy as np
 from w2s_fast import _check
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.rows.cutting import gathered
-from w2s_fast.probing.data import Matrix, Rows, Task
+from w2s_fast.probing.data import Matrix, Rows
 from w2s_fast.probing.estimators.registry import ESTIMATORS
 from w2s_fast.probing.fits import Learner, Sums
 from w2s_fast.probing.splits import Indices
+from w2s_fast.probing.task import Task
 
 Points = Sequence[tuple[int, int]]
 Pair = tuple[str, str]  # names of a teacher and a student

@@ -13,8 +13,9 @@ from typing import Any
 from w2s_fast import _check
 from w2s_fast._random import stream
 from w2s_fast._workers import DeadWorkersError, Lost, Workers, ordered_map
-from w2s_fast.probing.data import Task, names_models
+from w2s_fast.probing.data import names_models
 from w2s_fast.probing.design import Design, Pair
+from w2s_fast.probing.task import Task
 from w2s_fast.probing.trial import NestedFits
 from w2s_fast.probing.trial_results import Collected, TrialResult, joined
 from w2s_fast.results.trials import Trials
@@ -53,9 +54,11 @@ def probe(
     ----------
     weak, strong : (rows, d_weak) and (rows, d_strong) array_like, or path, or mapping of names to either
         Features of the teacher and of the student, or of several: every teacher is paired with every student. Arrays
-        and memory maps stay where they are, in their own precision; a path names an .npy, .npz or .safetensors file,
-        or, as text, ``file#array`` where it holds several. Files that need no decoding (all but .npz, bfloat16 and
-        truth values) are read where rows are asked for, and may be larger than memory; they must not change meanwhile.
+        and memory maps stay where they are, in their own precision; a path names a file of any type in docs/files.md,
+        or, as text, ``file#array`` where it holds several, ``file#array[:,12]`` for a part of it, and
+        ``file#array[:,*]`` for a model of each layer. Files that need no decoding (.npy, .safetensors and .pt on this
+        machine, but bfloat16 and truth values) are read where rows are asked for, and may be larger than memory; they
+        must not change meanwhile.
     y : (rows,) or (rows, k) array_like, or path
         Labels. Columns are problems of their own, with errors of their own, that share all work on the features. Names
         of two classes become -1 and +1 in alphabetical order, of more a column each with 1 in its own.
@@ -94,7 +97,7 @@ def probe(
 
     Returns
     -------
-    Trials, or dict of (teacher, student) to Trials where ``weak`` or ``strong`` is a mapping
+    Trials, or dict of (teacher, student) to Trials where ``weak`` or ``strong`` is a mapping or stands for layers
         Fits whose weights hang on rounding, and students of teachers that do, are marked in ``ill_conditioned``; for
         labels all +1 or -1, or 1 or 0, there is ``accuracy``. With y of shape (rows, k) errors have an axis of k before
         that of trials.
@@ -133,7 +136,8 @@ def probe(
     )
     design = Design.of(task, n, N, seed, decompose)
     found = run_design(design, trials, workers=workers, progress=progress)
-    return found if names_models(weak) or names_models(strong) else found["weak", "strong"]
+    is_named = names_models(weak) or names_models(strong)
+    return found if is_named or ("weak", "strong") not in found else found["weak", "strong"]
 
 
 def probe_task(task: Task, *, n: Any, N: Any, trials: int, seed: int = 0, workers: Workers = None) -> Trials:

@@ -12,9 +12,10 @@ from w2s_fast._devices import CPU
 from w2s_fast._workers import Workers
 from w2s_fast.gaussian.runners import Device
 from w2s_fast.gaussian.simulate import Method
-from w2s_fast.probing.data import Rows, Task
+from w2s_fast.probing.data import Rows
 from w2s_fast.probing.design import Design, Points
 from w2s_fast.probing.probe import run_trials
+from w2s_fast.probing.task import Task
 from w2s_fast.probing.trial_results import TrialResult
 from w2s_fast.results.metrics import ACCURACIES, FITS, columns_of
 from w2s_fast.results.trials import ILL_CONDITIONED

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from w2s_fast._random import stream
 from w2s_fast.linalg.spectral.angles import correlation_dimension
 from w2s_fast.linalg.spectral.subspace import intrinsic_dimension
-from w2s_fast.probing.data import Task
+from w2s_fast.probing.task import Task
 from w2s_fast.results.metrics import quotients_of_means, ratios
 from w2s_fast.results.summary import Estimate
 from w2s_fast.results.trials import Doubts

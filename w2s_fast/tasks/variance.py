@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from w2s_fast.linalg.spectral.angles import correlation_dimension
-from w2s_fast.probing.data import Array, Matrix, Rows, Task, part
+from w2s_fast.probing.data import Array, Matrix, Rows, part
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.probe import run_design
+from w2s_fast.probing.task import Task
 from w2s_fast.results.summary import Estimate
 from w2s_fast.results.trials import estimate
 from w2s_fast.tasks.cache import ShowProgress

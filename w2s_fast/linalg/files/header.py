@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ MOST_EMPTY = 2**31 - 1  # entries along an axis of an array without numbers, whi
 MOST_NAMES = 20  # shown in a message
 LONGEST_MESSAGE = 400  # characters: some parsers repeat all that they were given
 LONGEST_VALUE = 80
+Index = tuple[int | slice, ...]  # of the axes after the first; slices have start, stop and a step of 1 at least
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Header:
         Byte of the first number in the file, or in the archive's entry; and how many bytes follow there.
     entry : str or None
         In the archive.
+    strides : tuple of int or None
+        Bytes from a number to the next along each axis, where these are neither those of rows nor of columns.
     """
 
     shape: tuple[int, ...]
@@ -39,10 +42,19 @@ class Header:
     fortran: bool = False
     bfloat16: bool = False
     entry: str | None = None
+    strides: tuple[int, ...] | None = None
 
     @property
     def nbytes(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Bytes from a number to the next along each axis."""
+        if self.strides is not None:
+            return self.strides
+        inner = ((self.shape[:axis] if self.fortran else self.shape[axis + 1 :]) for axis in range(len(self.shape)))
+        return tuple(math.prod(sizes) * self.dtype.itemsize for sizes in inner)
 
 
 class Chunked(Protocol):
@@ -59,6 +71,38 @@ class Chunked(Protocol):
 
     def read(self, rows: slice) -> npt.NDArray[Any]:
         """Rows from one to another, in memory."""
+
+
+@runtime_checkable
+class Streamed(Protocol):
+    """One array of a format that is read from its first row to its last, in pieces as they come."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def pieces(self) -> Generator[npt.NDArray[Any], None, None]:
+        """All rows in order, some at a time."""
+
+
+@runtime_checkable
+class Sliceable(Chunked, Protocol):
+    """A chunked array that need not be read whole to give a part of its later axes."""
+
+    def at(self, index: Index) -> Chunked:
+        """Only the part that an index of the axes after the first cuts out."""
+
+
+@contextmanager
+def needed(library: str, extra: str) -> Iterator[None]:
+    """Say how to install the library that a format needs, where it cannot be imported."""
+    try:
+        yield
+    except ImportError as error:
+        how = f'python -m pip install "w2s_fast[{extra}]"'
+        raise ImportError(f"such files need {library}: {how} ({one_line(error)})") from None
 
 
 def checked_shape(shape: Any, itemsize: int) -> tuple[int, ...]:
@@ -95,13 +139,22 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "..."
 
 
+class FileError(ValueError):
+    """Names its file already."""
+
+
 @contextmanager
 def explained(what: str) -> Iterator[None]:
     """Turn whatever hostile bytes make parsers and decompressors raise into a ValueError of one line."""
     try:
         yield
+    except FileError:
+        raise
+    except ImportError as error:
+        raise ImportError(f"{what}: {one_line(error)}") from None
     except OSError as error:
-        if error.errno != errno.EINVAL:  # that of a place before the file's first byte
+        # That of a place before the file's first byte, and what libraries raise themselves for damaged files.
+        if type(error) is not OSError or error.errno not in (None, errno.EINVAL):
             raise
         raise ValueError(f"{what}: {one_line(error)}") from None
     except Exception as error:  # zipfile, zlib, json, ast and NumPy have a dozen types for what is damaged

@@ -1,14 +1,14 @@
-"""Matrices in .npy, .npz and .safetensors files, by name, whole or by blocks of rows. Pickles are never loaded."""
+"""Arrays in files of every registered format, by name, whole or by blocks of rows. Pickles are never loaded."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
@@ -17,33 +17,51 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.files import npz
-from w2s_fast.linalg.files.header import Chunked, Header, explained
-from w2s_fast.linalg.files.plain import PlainMatrix, Stamp, require_same, stamp_of
-from w2s_fast.linalg.files.registry import READERS
+from w2s_fast.linalg.files.header import (
+    MOST_DIMENSIONS,
+    Chunked,
+    FileError,
+    Header,
+    Index,
+    Sliceable,
+    Streamed,
+    explained,
+)
+from w2s_fast.linalg.files.index import parsed, sizes, split_index, steps
+from w2s_fast.linalg.files.place import Place, Stamp, require_same, split_name, stamp_at
+from w2s_fast.linalg.files.plain import PlainMatrix
+from w2s_fast.linalg.files.registry import READERS, reader_of
+from w2s_fast.linalg.files.remote import RemotePath
+
+Array = npt.NDArray[Any]
+ANY = tuple(range(MOST_DIMENSIONS + 1))
+PIECE_BYTES = 16 << 20  # of rows that are read together where all of them are wanted
 
 
-def split_name(where: str | os.PathLike[str]) -> tuple[Path, str]:
-    """Split ``path#name`` at the last ``#`` that leaves a file before it; '' where no array is named.
+class RemoteMatrix(PlainMatrix):
+    """A matrix of which fsspec reads ranges: row by row it would take a request each."""
 
-    A path object is all path, and so is text that names a file as it stands.
-    """
-    text = os.fspath(where)
-    if isinstance(where, str) and not os.path.isfile(text):
-        path = text
-        while "#" in path:
-            path = path.rpartition("#")[0]
-            if os.path.isfile(path):
-                return Path(path), text[len(path) + 1 :]
-    return Path(text), ""
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        place = RemotePath(self.path)
+        require_same(place, self.stamp)
+        with place.open() as file:
+            yield file
+        require_same(place, self.stamp)
 
 
 @dataclass(frozen=True)
 class MatrixFile:
-    """One array in a file, 2-D unless asked for otherwise: ``path``, or ``path#name`` where it holds several."""
+    """One array in a file or folder, 2-D unless asked for otherwise.
 
-    path: Path
-    header: Header | Chunked
+    It is named ``path``, or ``path#name`` where there are several, or ``path#name[:,12]`` for a part of the axes after
+    the first.
+    """
+
+    path: Place
+    header: Header | Chunked | Streamed
     stamp: Stamp  # which must stay
+    index: Index = ()  # of what the header says
 
     @classmethod
     def open(cls, where: str | os.PathLike[str], name: str, ndims: tuple[int, ...] = (2,)) -> MatrixFile:
@@ -54,49 +72,69 @@ class MatrixFile:
         ValueError
             If the file is of another kind, holds no array of numbers of ``ndims`` dimensions or several of them, or
             if its header disagrees with itself or with the size of the file.
+        ImportError
+            If the library is missing that the format needs.
         """
         said = repr(os.fspath(where))
         path, entry = split_name(where)
-        if not path.is_file():
-            raise FileNotFoundError(f"{name}: there is no file {said}")
-        if path.suffix not in READERS:
-            raise ValueError(f"{name} must be an array or a file of type {', '.join(READERS)}, got {said}")
-        stamp = stamp_of(path.stat())
         with explained(f"{name}: cannot read {said}"):
-            header = READERS[path.suffix](path, entry)
+            is_there = path.is_file() or path.is_dir()
+            reader = reader_of(path)
+        if not is_there:
+            raise FileNotFoundError(f"{name}: there is no file {said}")
+        if reader is None:
+            raise ValueError(f"{name} must be an array or a file of type {', '.join(READERS)}, got {said}")
+        array, brackets = split_index(entry)
+        with explained(f"{name}: cannot read {said}"):
+            stamp = stamp_at(path)
+            header = reader(path, array)
+            index = parsed(brackets, header.shape)
+            if index and isinstance(header, Sliceable):
+                header, index = header.at(index), ()
             _ = header.shape, header.dtype  # which some formats look up
+        file = cls(path, header, stamp, index)
+        file._require(name, said, ndims)
+        return file
+
+    def _require(self, name: str, said: str, ndims: tuple[int, ...]) -> None:
+        """Refuse what is no array of real numbers of ``ndims`` dimensions that fills its room."""
+        header = self.header
         if header.dtype.kind not in "fiub":
             raise _check.ArgumentError(f"{name} must hold real numbers, got dtype {header.dtype} in {said}")
-        if len(header.shape) not in ndims:
+        if len(self.shape) not in ndims:
             expected = " or ".join(map(str, ndims))
-            raise ValueError(f"{name} must have {expected} dimension(s), got shape {header.shape} in {said}")
-        file = cls(path, header, stamp)
-        if isinstance(header, Header) and header.nbytes > header.room:
-            raise file._too_short()
-        if isinstance(header, Header) and header.nbytes < header.room:
+            hint = "; path#name[:,0] is the first of its second axis" * (len(self.shape) > max(ndims))
+            raise ValueError(f"{name} must have {expected} dimension(s), got shape {self.shape} in {said}{hint}")
+        if not isinstance(header, Header):
+            return
+        if header.nbytes > header.room:
+            raise self._too_short()
+        if header.nbytes < header.room:
             raise ValueError(
-                f"{name}: {said} holds {header.room - header.nbytes:,} bytes more than {file._expected()} takes: it "
+                f"{name}: {said} holds {header.room - header.nbytes:,} bytes more than {self._expected()} takes: it "
                 "must hold that array and nothing else"
             )
-        return file
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.header.shape
+        return sizes(self.header.shape, self.index)
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """As it is stored; bfloat16 as uint16."""
         return self.header.dtype
 
     @property
-    def is_scattered(self) -> bool:
-        """Whether a row lies in many places: the array was saved column by column, as a transpose is."""
-        return isinstance(self.header, Header) and self.header.fortran and len(self.shape) == 2 and min(self.shape) > 1
+    def kind(self) -> str:
+        """Name of the type of its numbers."""
+        return "bfloat16" if self._is_bfloat16 else str(self.dtype)
 
     @property
     def plain(self) -> PlainMatrix | None:
-        """The matrix as it lies in the file; None where it lies in pieces or packed, and where it must be decoded."""
-        return self._stored if len(self.shape) == 2 and not self._is_bfloat16 and self.dtype.kind != "b" else None
+        """The matrix as it lies in a file of this machine; None where it is elsewhere, packed, or must be decoded."""
+        if len(self.shape) != 2 or self._is_bfloat16 or self.dtype.kind == "b" or isinstance(self.path, RemotePath):
+            return None
+        return self._stored
 
     @property
     def _is_bfloat16(self) -> bool:
@@ -107,9 +145,15 @@ class MatrixFile:
         """What lies in the file, of which one dimension makes a column; None where it lies in pieces or packed."""
         if not isinstance(self.header, Header) or self.header.entry is not None:
             return None
-        rows, columns = self.shape if len(self.shape) == 2 else (math.prod(self.shape), 1)
-        shape = rows, columns
-        return PlainMatrix.laid_out(self.path, self.dtype, shape, self.header.start, self.is_scattered, self.stamp)
+        moved, strides = steps(self.header.steps, self.index)
+        rows, columns, *_ = *self.shape, 1, 1
+        down, right, *_ = *strides, self.dtype.itemsize, self.dtype.itemsize
+        return self._matrix((rows, columns), self.header.start + moved, (down, right))
+
+    def _matrix(self, shape: tuple[int, int], start: int, strides: tuple[int, int]) -> PlainMatrix:
+        if isinstance(self.path, RemotePath):
+            return RemoteMatrix(str(self.path), self.dtype, shape, start, strides, self.stamp)
+        return PlainMatrix(os.path.abspath(self.path), self.dtype, shape, start, strides, self.stamp)
 
     def blocks(self, step: int) -> Iterator[FloatArray]:
         """Yield the rows, ``step`` at a time, as float32 or float64.
@@ -119,78 +163,160 @@ class MatrixFile:
         for block in self._blocks(step):
             yield _check.floats(block, str(self.path), finite=False)
 
-    def array(self) -> npt.NDArray[Any]:
+    def array(self) -> Array:
         """All of it, in memory."""
         if self._stored is not None:
             return self._decoded(self._stored.read().reshape(self.shape))
-        if not isinstance(self.header, Header):
-            return self._piece(self.header, slice(0, self.shape[0]))
-        whole: npt.NDArray[Any] = np.empty(self.shape[::-1] if self.is_scattered else self.shape, self.dtype)
-        with self._unpacked(self.header) as stream:
-            self._fill(stream, whole, last=True)
-        return self._decoded(whole.T if self.is_scattered else whole)
+        found = np.empty(self.shape, np.float32 if self._is_bfloat16 else self.dtype)
+        rows = 0
+        for piece in self._pieces(max(1, PIECE_BYTES // max(self._row_bytes, 1))):
+            found[rows : rows + len(piece)] = piece
+            rows += len(piece)
+        return found
 
-    def _blocks(self, step: int) -> Iterator[npt.NDArray[Any]]:
-        rows, columns = self.shape
-        cuts = [slice(first, min(first + step, rows)) for first in range(0, max(rows, 1), step)]
-        if self._stored is not None:
-            yield from (self._decoded(self._stored.read(cut)) for cut in cuts)
-        elif not isinstance(self.header, Header):
-            yield from (self._piece(self.header, cut) for cut in cuts)
-        elif self.is_scattered:
-            whole = self.array()
-            yield from (whole[cut] for cut in cuts)
+    def flat(self, count: int) -> Iterator[Array]:
+        """Yield all numbers of an array of any shape in whatever order they lie, some ``count`` at a time."""
+        header = self.header
+        if isinstance(header, Header) and header.entry is None and header.strides is None and not self.index:
+            size = math.prod(header.shape)
+            line = self._matrix((size, 1), header.start, (self.dtype.itemsize,) * 2)
+            yield from (self._decoded(line.read(slice(first, first + count))) for first in range(0, size, count))
+        elif len(self.shape) > 2 and self._stored is not None:
+            for places in itertools.product(*map(range, self.shape[1:-1])):
+                yield from replace(self, index=(*self.index, *places)).flat(count)
         else:
-            with self._unpacked(self.header) as stream:
-                for cut in cuts:
-                    block = np.empty((cut.stop - cut.start, columns), self.dtype)
-                    self._fill(stream, block, last=cut.stop == rows)
-                    yield self._decoded(block)
+            yield from self._blocks(max(1, count // max(math.prod(self.shape[1:]), 1)))
 
-    def _piece(self, chunked: Chunked, rows: slice) -> npt.NDArray[Any]:
-        with self._explained():
-            found = np.asarray(chunked.read(rows))
-            if found.shape != (rows.stop - rows.start, *self.shape[1:]) or found.dtype != self.dtype:
-                raise ValueError(f"rows {rows.start:,} to {rows.stop:,} came as {found.dtype} of shape {found.shape}")
-        return self._decoded(found)
+    @property
+    def _row_bytes(self) -> int:
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
 
-    def _decoded(self, block: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _blocks(self, step: int) -> Iterator[Array]:
+        if self._stored is not None:
+            yield from (self._decoded(self._stored.read(cut)) for cut in cuts(self.shape[0], step))
+        elif self.shape[0] == 0:
+            yield np.empty(self.shape, self.dtype)
+        else:
+            with closing(self._pieces(step)) as pieces:
+                for block in regrouped(pieces, step):
+                    require_same(self.path, self.stamp)
+                    yield block
+
+    def _pieces(self, step: int) -> Generator[Array, None, None]:
+        """Yield the rows in pieces of any height: ``step`` rows take about as much room as the pieces do."""
+        rows, step = 0, max(1, step * self._row_bytes // max(math.prod(self.header.shape[1:]) * self.dtype.itemsize, 1))
+        if isinstance(self.header, Header):
+            pieces = self._unpacked_pieces(self.header, step)
+        elif isinstance(self.header, Streamed):
+            pieces = self.header.pieces()
+        else:
+            pieces = chunks(self.header, step)
+        with closing(pieces):
+            while True:
+                with self._explained():
+                    piece = next(pieces, None)
+                    if piece is None:
+                        break
+                    rows += len(piece)
+                    self._require_piece(piece, rows)
+                yield self._decoded(piece)[(slice(None), *self.index)]
+        if rows < self.shape[0]:
+            raise self._too_short()
+
+    def _require_piece(self, piece: Array, rows: int) -> None:
+        """Refuse what is not of the shape and dtype that the header says, up to row ``rows``."""
+        if piece.shape[1:] != self.header.shape[1:] or piece.dtype != self.dtype or rows > self.shape[0]:
+            raise came_as(slice(rows - len(piece), rows), piece)
+
+    def _decoded(self, block: Array) -> Array:
         require_same(self.path, self.stamp)
         if self._is_bfloat16:  # the upper half of a float32
             return (block.astype(np.uint32) << 16).view(np.float32)
         # A byte of a stranger may be more than 1, which NumPy takes for true here and for a number there.
         return block.view(np.uint8) != 0 if self.dtype.kind == "b" else block
 
+    def _unpacked_pieces(self, header: Header, step: int) -> Generator[Array, None, None]:
+        shape, rows = header.shape, self.shape[0]
+        is_scattered = header.fortran and sum(size > 1 for size in shape) > 1
+        with self._unpacked(header) as stream:
+            if is_scattered:
+                whole = np.empty(shape[::-1], self.dtype)
+                self._fill(stream, whole, last=True)
+                yield whole.T
+                return
+            for cut in cuts(rows, step):
+                block = np.empty((cut.stop - cut.start, *shape[1:]), self.dtype)
+                self._fill(stream, block, last=cut.stop == rows)
+                yield block
+
     @contextmanager
     def _unpacked(self, header: Header) -> Iterator[IO[bytes]]:
         """Open the entry of the archive at the first number."""
         with self.path.open("rb", buffering=0) as file:
             require_same(self.path, self.stamp)
-            with self._explained():
-                archive = zipfile.ZipFile(file)
-            with archive, npz.opened(archive, str(header.entry), self.stamp[2]) as stream:
-                with self._explained():
-                    stream.read(header.start)
+            with zipfile.ZipFile(file) as archive, npz.opened(archive, str(header.entry), self.stamp[2]) as stream:
+                stream.read(header.start)
                 yield stream
 
-    def _fill(self, stream: IO[bytes], block: npt.NDArray[Any], last: bool = False) -> None:
+    def _fill(self, stream: IO[bytes], block: Array, last: bool = False) -> None:
         """Read a block; ``last`` reads on to the end of the entry, where its checksum is compared."""
         left = block.data.cast("B") if block.size else memoryview(b"")
         while left:
-            with self._explained():
-                got = stream.readinto(left)  # type: ignore[attr-defined]
+            got = stream.readinto(left)  # type: ignore[attr-defined]
             if not got:
                 raise self._too_short()
             left = left[got:]
         if last:
-            with self._explained():
-                stream.read(1)
+            stream.read(1)
 
-    def _explained(self) -> AbstractContextManager[None]:
-        return explained(f"cannot read {str(self.path)!r}")
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what is raised amid reading into one line: that the file changed, where it did."""
+        try:
+            with explained(f"cannot read {str(self.path)!r}"):
+                yield
+        except (ValueError, OSError):
+            require_same(self.path, self.stamp)
+            raise
 
     def _expected(self) -> str:
-        return f"{' x '.join(f'{size:,}' for size in self.shape)} {self.dtype}"
+        return f"{' x '.join(f'{size:,}' for size in self.header.shape)} {self.kind}"
 
     def _too_short(self) -> ValueError:
-        return ValueError(f"{str(self.path)!r} ends early: {self._expected()} expected. Was it written to the end?")
+        return FileError(f"{str(self.path)!r} ends early: {self._expected()} expected. Was it written to the end?")
+
+
+def cuts(rows: int, step: int) -> list[slice]:
+    """Cut rows, of which there may be none, into blocks of ``step``."""
+    return [slice(first, min(first + step, rows)) for first in range(0, max(rows, 1), step)]
+
+
+def chunks(array: Chunked, step: int) -> Generator[Array, None, None]:
+    """Read blocks of ``step`` rows."""
+    for cut in cuts(array.shape[0], step):
+        found = np.asarray(array.read(cut))
+        if len(found) != cut.stop - cut.start:
+            raise came_as(cut, found)
+        yield found
+
+
+def came_as(rows: slice, found: Array) -> ValueError:
+    return ValueError(f"rows {rows.start:,} to {rows.stop:,} came as {found.dtype} of shape {found.shape}")
+
+
+def regrouped(pieces: Iterable[Array], step: int) -> Iterator[Array]:
+    """Join and cut pieces of any heights to blocks of ``step`` rows, the last one of fewer."""
+    held: list[Array] = []
+    height = 0
+    for piece in pieces:
+        left = piece
+        while height + len(left) >= step:
+            held.append(left[: step - height])
+            left = left[step - height :]
+            yield held[0] if len(held) == 1 else np.concatenate(held)
+            held, height = [], 0
+        if len(left):
+            held.append(left)
+            height += len(left)
+    if held:
+        yield held[0] if len(held) == 1 else np.concatenate(held)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from w2s_fast.linalg.files.header import Header, checked_shape, shown
+from w2s_fast.linalg.files.place import Place
 
 MAGIC = b"\x93NUMPY"
 LENGTHS = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # bytes of the header's length, by version
@@ -17,7 +17,7 @@ LONGEST = 10_000  # bytes of a header, as NumPy has it: those of plain numbers h
 KEYS = ["descr", "fortran_order", "shape"]
 
 
-def read(path: Path, entry: str) -> Header:
+def read(path: Place, entry: str) -> Header:
     """Look at the one array of a file."""
     if entry:
         raise ValueError(f"an .npy file holds one array, there is none called {entry!r}")

@@ -7,7 +7,6 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -15,18 +14,28 @@ import numpy.typing as npt
 
 from w2s_fast.linalg.files import npy
 from w2s_fast.linalg.files.header import Header, pick
+from w2s_fast.linalg.files.place import Place
 
 DEFLATED = 1_032  # a byte of DEFLATE makes at most this many
 SUFFIX = ".npy"
 
 
-def read(path: Path, entry: str) -> Header:
+def read(path: Place, entry: str) -> Header:
     """Look at one array of an archive."""
-    with zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(SUFFIX) for name in archive.namelist() if name.endswith(SUFFIX)]
-        member = pick(names, entry) + SUFFIX
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        member = pick(_names(archive), entry) + SUFFIX
         with opened(archive, member, path.stat().st_size) as stream:
             return npy.header(stream, archive.getinfo(member).file_size, member)
+
+
+def names(path: Place) -> list[str]:
+    """Name the arrays of an archive."""
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        return _names(archive)
+
+
+def _names(archive: zipfile.ZipFile) -> list[str]:
+    return [name.removesuffix(SUFFIX) for name in archive.namelist() if name.endswith(SUFFIX)]
 
 
 def load(file: IO[bytes], names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:

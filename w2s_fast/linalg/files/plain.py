@@ -19,31 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._display import shortened
+from w2s_fast.linalg.files.place import Stamp, changed, stamp_of
 
 Array = npt.NDArray[Any]
-Path = str | os.PathLike[str]
-Stamp = tuple[int, int, int, int]  # device, inode, size and time of last change
 SHORT_STRIDE = 8_192  # bytes: to read lines so near to each other costs no more with the gaps between them
 PANEL_BYTES = 1 << 20  # of such lines read together
 ALL = slice(None)
-
-
-def stamp_of(status: os.stat_result) -> Stamp:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def changed(path: Path) -> ValueError:
-    return ValueError(f"{os.fspath(path)!r} changed while it was read: start again when it is complete")
-
-
-def require_same(path: Path, stamp: Stamp) -> None:
-    """Refuse a file that is no longer what it was when ``stamp`` was taken."""
-    try:
-        same = stamp_of(os.stat(path)) == stamp
-    except FileNotFoundError:
-        same = False
-    if not same:
-        raise changed(path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +47,6 @@ class PlainMatrix:
     start: int
     strides: tuple[int, int]
     stamp: Stamp
-
-    @classmethod
-    def laid_out(
-        cls, path: Path, dtype: np.dtype[Any], shape: tuple[int, int], start: int, fortran: bool, stamp: Stamp
-    ) -> Self:
-        """Numbers from ``start`` on, row by row or column by column."""
-        rows, columns = shape
-        strides = (dtype.itemsize, rows * dtype.itemsize) if fortran else (columns * dtype.itemsize, dtype.itemsize)
-        return cls(os.path.abspath(path), dtype, shape, start, strides, stamp)
 
     @classmethod
     def of_map(cls, values: Array) -> Self | None:
@@ -120,18 +92,28 @@ class PlainMatrix:
         top, bottom, _ = rows.indices(self.shape[0])
         left, right, _ = columns.indices(self.shape[1])
         height, width = max(bottom - top, 0), max(right - left, 0)
-        lines = self._lines(height, width)
-        if lines.size:
-            self._read_lines(lines, self.start + top * self.strides[0] + self._first_of_line(left, width))
-        return self._thinned(lines)
+        first = self.start + top * self.strides[0] + self._first_of_line(left, width)
+        if abs(self._step) == 1:
+            return self._read_lines(self._lines(height, width), first)
+        found = np.empty((height, width), self.dtype)
+        for some in self._panels(height, width):
+            lines = self._lines(some.stop - some.start, width)
+            found[some] = self._read_lines(lines, first + some.start * self.strides[0])
+        return found
 
     def take(self, index: npt.NDArray[np.int64]) -> Array:
         """Read scattered rows; where columns lie together, all of the file."""
-        if not self.has_columns_together:
-            lines = self._lines(len(index), self.shape[1])
-            first = self.start + self._first_of_line(0, self.shape[1])
-            self._fill(zip(lines, (first + index * self.strides[0]).tolist(), strict=True))
-            return self._thinned(lines)
+        if self.has_columns_together:
+            return self._take_from_columns(index)
+        places = self.start + self._first_of_line(0, self.shape[1]) + index * self.strides[0]
+        if abs(self._step) == 1:
+            return self._take_lines(places)
+        found = np.empty((len(index), self.shape[1]), self.dtype)
+        for some in self._panels(*found.shape):
+            found[some] = self._take_lines(places[some])
+        return found
+
+    def _take_from_columns(self, index: npt.NDArray[np.int64]) -> Array:
         found = np.empty((len(index), self.shape[1]), self.dtype)
         panel = max(1, PANEL_BYTES // max(self.shape[0] * self.dtype.itemsize, 1))
         for left in range(0, self.shape[1], panel):
@@ -143,6 +125,11 @@ class PlainMatrix:
     def _step(self) -> int:
         """Numbers from a column to the next, where rows lie together."""
         return self.strides[1] // self.dtype.itemsize
+
+    def _panels(self, count: int, width: int) -> Iterator[slice]:
+        """Cut rows so that what lies between their numbers takes little room while they are read."""
+        panel = max(1, PANEL_BYTES // max(width * abs(self.strides[1]), 1))
+        return (slice(top, min(top + panel, count)) for top in range(0, count, panel))
 
     def _lines(self, count: int, width: int) -> Array:
         """Room for lines of ``width`` numbers with all that lies between these."""
@@ -156,8 +143,15 @@ class PlainMatrix:
         """The numbers of lines without what lies between them."""
         return lines if self._step == 1 else np.ascontiguousarray(lines[:, :: self._step])
 
-    def _read_lines(self, lines: Array, first: int) -> None:
+    def _take_lines(self, places: npt.NDArray[np.int64]) -> Array:
+        lines = self._lines(len(places), self.shape[1])
+        self._fill(zip(lines, places.tolist(), strict=True))
+        return self._thinned(lines)
+
+    def _read_lines(self, lines: Array, first: int) -> Array:
         """Read lines that follow each other at one distance."""
+        if lines.size == 0:
+            return self._thinned(lines)
         count, length = len(lines), lines[0].nbytes
         stride = self.strides[0]
         if stride == length or count == 1:
@@ -171,6 +165,7 @@ class PlainMatrix:
                 some[:] = np.ndarray(some.shape, self.dtype, panel, strides=(stride, self.dtype.itemsize))
         else:
             self._fill((line, first + number * stride) for number, line in enumerate(lines))
+        return self._thinned(lines)
 
     def _fill(self, parts: Iterable[tuple[Array, int]]) -> None:
         """Fill arrays that lie together from the places in the file where they begin."""
@@ -185,7 +180,7 @@ class PlainMatrix:
                     done += got
 
     @contextmanager
-    def _opened(self) -> Iterator[FileIO]:
+    def _opened(self) -> Iterator[Any]:
         """Open the file, which must be the one that it was, before it is read and after."""
         try:
             file = FileIO(self.path)
@@ -202,24 +197,31 @@ class PlainMatrix:
 
 
 class Mapping(NamedTuple):
-    """A file that memory is mapped from, and that nobody writes to through this map."""
+    """A file that memory is mapped from; ``is_shared`` where this map shows what it holds, and cannot write to it."""
 
     path: str
     stamp: Stamp
     address: int
     offset: int
+    is_shared: bool
 
     @classmethod
     def of(cls, values: Array) -> Self | None:
-        """Look up the file that an array is mapped from to be read, as Linux lists it."""
+        """Look up the file that an array is mapped from to be read, as Linux lists it; None for other maps."""
         base: Any = values
         while isinstance(base, np.ndarray | memoryview):
             base = base.base if isinstance(base, np.ndarray) else base.obj
         if not isinstance(base, mmap.mmap) or values.size == 0:
             return None
+        found = cls.at(values.ctypes.data)
+        return found if found is not None and found.is_shared else None
+
+    @classmethod
+    def at(cls, address: int) -> Self | None:
+        """Look up the file that lies at an address of memory."""
         try:
             with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-                listed = [line for line in lines if _holds(line, values.ctypes.data)]
+                listed = [line for line in lines if _holds(line, address)]
             (line,) = listed
             span, rights, offset, _, inode, path = line.removesuffix("\n").split(maxsplit=5)
             if not os.path.exists(path):
@@ -227,9 +229,9 @@ class Mapping(NamedTuple):
             status = os.stat(path)
         except (OSError, ValueError):  # no such list, memory without a file, or a file without its name
             return None
-        if rights != "r--s" or status.st_ino != int(inode) or not os.access(path, os.R_OK):
+        if status.st_ino != int(inode) or not os.access(path, os.R_OK):
             return None
-        return cls(path, stamp_of(status), int(span.split("-")[0], 16), int(offset, 16))
+        return cls(path, stamp_of(status), int(span.split("-")[0], 16), int(offset, 16), rights == "r--s")
 
 
 def _holds(line: str, address: int) -> bool:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from w2s_fast.linalg.files.header import Header, checked_shape, pick, shown
+from w2s_fast.linalg.files.place import Place
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "|b1"} | {
     f"{sign}{8 * size}": f"<{kind}{size}" for sign, kind in (("I", "i"), ("U", "u")) for size in (1, 2, 4, 8)
@@ -23,8 +23,32 @@ LENGTH = 8  # bytes of the header's length
 FIELDS = ("dtype", "shape", "data_offsets")
 
 
-def read(path: Path, entry: str) -> Header:
+def read(path: Place, entry: str) -> Header:
     """Look at one tensor, and at what the header says of the others."""
+    header, room = _header(path)
+    spans = {name: _span(name, tensor, room) for name, tensor in header.items()}
+    _require_filled(spans, room)
+    name = pick(list(header), entry)
+    kind = header[name]["dtype"]
+    if kind not in DTYPES:
+        raise ValueError(f"the dtype of {name!r}, {shown(kind)}, is none of {', '.join(DTYPES)}")
+    first, last = spans[name]
+    return Header(
+        tuple(header[name]["shape"]),
+        np.dtype(DTYPES[kind]),
+        path.stat().st_size - room + first,
+        last - first,
+        bfloat16=kind == "BF16",
+    )
+
+
+def names(path: Place) -> list[str]:
+    """Name the tensors."""
+    return list(_header(path)[0])
+
+
+def _header(path: Place) -> tuple[dict[str, Any], int]:
+    """What the header says of each tensor, and how many bytes follow it."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(LENGTH), "little")
@@ -36,21 +60,7 @@ def read(path: Path, entry: str) -> Header:
     if not isinstance(header, dict):
         raise ValueError(f"its header must be a JSON object, got {shown(header)}")
     header.pop("__metadata__", None)
-    room = size - LENGTH - length
-    spans = {name: _span(name, tensor, room) for name, tensor in header.items()}
-    _require_filled(spans, room)
-    name = pick(list(header), entry)
-    kind = header[name]["dtype"]
-    if kind not in DTYPES:
-        raise ValueError(f"the dtype of {name!r}, {shown(kind)}, is none of {', '.join(DTYPES)}")
-    first, last = spans[name]
-    return Header(
-        tuple(header[name]["shape"]),
-        np.dtype(DTYPES[kind]),
-        LENGTH + length + first,
-        last - first,
-        bfloat16=kind == "BF16",
-    )
+    return header, size - LENGTH - length
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

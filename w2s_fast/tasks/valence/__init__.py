@@ -6,7 +6,7 @@ from importlib import resources
 
 import numpy as np
 
-from w2s_fast.probing.data import Task
+from w2s_fast.probing.task import Task
 
 
 def load(test: float | int = 1_500, ridge: float = 1e-6) -> Task:

@@ -1,0 +1,84 @@
+"""Tables of text, .csv and .tsv: for labels and small features. They are read whole, by Python."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from io import TextIOWrapper
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from w2s_fast.linalg.files.header import pick, shown
+from w2s_fast.linalg.files.place import Place
+from w2s_fast.linalg.files.sliced import Sliced
+
+LARGEST = 256 << 20  # bytes of text: some 15 s of reading
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+Line = tuple[int, list[str]]  # number in the file, and cells
+
+
+def read(path: Place, entry: str) -> Sliced:
+    """Read all columns, or one by its name."""
+    with _table(path) as (head, lines):
+        name = pick(head, entry) if entry else ""
+        places = [head.index(name)] if entry else range(len(head))
+        rows = [[_number(cells[place], number, head[place]) for place in places] for number, cells in lines]
+    values = np.array(rows).reshape(len(rows), len(places))
+    values = values[:, 0] if entry else values
+    return Sliced(partial(nullcontext, values), values.shape, values.dtype)
+
+
+def names(path: Place) -> list[str]:
+    """Name the columns."""
+    with _table(path) as (head, _):
+        return head
+
+
+@contextmanager
+def _table(path: Place) -> Iterator[tuple[list[str], Iterator[Line]]]:
+    """Names of columns, from the first line where that has words, and the lines of numbers."""
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise ValueError(f"it has {size:,} bytes of text, more than {LARGEST:,}: save it as .npy or .parquet")
+    with path.open("rb") as file, TextIOWrapper(file, "utf-8-sig", newline="") as text:
+        lines = _lines(text, DELIMITERS[path.suffix])
+        first = next(lines, (0, []))
+        if not first[1]:
+            raise ValueError("it is empty")
+        is_head = any(cell and not _is_number(cell) for cell in first[1])
+        head = first[1] if is_head else [str(place) for place in range(len(first[1]))]
+        yield head, _even(lines if is_head else chain([first], lines), len(head))
+
+
+def _lines(text: Any, delimiter: str) -> Iterator[Line]:
+    """Lines that are not empty, without spaces around cells."""
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    for cells in reader:
+        if cells:
+            yield reader.line_num, [cell.strip() for cell in cells]
+
+
+def _even(lines: Iterator[Line], count: int) -> Iterator[Line]:
+    for number, cells in lines:
+        if len(cells) != count:
+            raise ValueError(f"line {number:,} has {len(cells)} cells, the first line {count}")
+        yield number, cells
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell
+
+
+def _number(cell: str, line: int, column: str) -> float:
+    if not _is_number(cell):
+        what = f"is {shown(cell)}, no number" if cell else "is empty"
+        raise ValueError(f"line {line:,} of column {shown(column)} {what}")
+    return float(cell)
