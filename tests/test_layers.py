@@ -28,7 +28,8 @@ LAYERS = [
     ("warmup",),
 ]
 APART = ("gaussian", "probing")  # neither knows the other
-TOP = ("cli", "cuda", "scale")  # may import everything below, and not one another
+TOP = ("cli", "cuda", "scale", "sklearn")  # may import everything below, and not one another
+ABOVE = ("patched",)  # puts sklearn in place
 OWNERS = {
     "dask": "scale.py",
     "distributed": "scale.py",
@@ -39,8 +40,9 @@ OWNERS = {
     "sqlite3": "study/database.py",
     "pandas": "study/tables.py",
     "click": "cli/",
+    "sklearn": ("sklearn/", "patched.py"),
 }
-RANK = {room: rank for rank, rooms in enumerate([*LAYERS, TOP]) for room in rooms}
+RANK = {room: rank for rank, rooms in enumerate([*LAYERS, TOP, ABOVE]) for room in rooms}
 
 
 def room_of(dotted: str) -> str:
@@ -136,6 +138,10 @@ def test_every_room_has_a_rank() -> None:
         ("gaussian/simulate.py", "import importlib"),
         ("gaussian/simulate.py", "from importlib import import_module"),
         ("study/study.py", "import dask.array"),
+        ("results/trials.py", "import sklearn.base"),
+        ("linalg/spectral/randomized.py", "from w2s_fast.sklearn import PCA"),
+        ("sklearn/linear.py", "from w2s_fast.patched import patched"),
+        ("sklearn/linear.py", "import w2s_fast.cli"),
         ("study/study.py", "import sqlite3"),
     ],
 )
@@ -162,7 +168,19 @@ def test_no_module_leads_back_to_itself() -> None:
     assert left == {}
 
 
-HEAVY = ("numba", "cupy", "w2s_fast.cuda", "scipy", "matplotlib", "sqlite3", "pandas", "click", "rich", "threadpoolctl")
+HEAVY = (
+    "numba",
+    "cupy",
+    "w2s_fast.cuda",
+    "scipy",
+    "matplotlib",
+    "sqlite3",
+    "pandas",
+    "click",
+    "rich",
+    "threadpoolctl",
+    "sklearn",
+)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -102,7 +102,10 @@ class Gram:
     # What a device does its own way.
     _place = "the host"
     _floats = staticmethod(_check.floats)
-    _scatter = staticmethod(scatter)
+
+    @staticmethod
+    def _scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
+        return scatter(*arrays)
 
     @staticmethod
     def _products(rows: FloatArray, *labels: FloatArray) -> Matrix:
