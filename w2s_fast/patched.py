@@ -184,6 +184,8 @@ def main() -> None:
     parser.add_argument("script", metavar="SCRIPT")
     parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="passed on")
     given = parser.parse_args()
+    if not given.module and not os.path.isfile(given.script):
+        parser.error(f"SCRIPT must be a file, got {given.script!r}; -m takes the name of a module")
     sys.argv = [given.script, *given.arguments]
     sys.path[0] = os.getcwd() if given.module else os.path.dirname(os.path.abspath(given.script))
     with patched(*given.library or ()):

@@ -48,11 +48,12 @@ def by_gram(X: FloatArray, Y: FloatArray, ridge: float, cut: Cutoff, *, centre: 
     m, n = X.shape
     if m < n or n == 0:
         return None
-    with single_threaded_blas():
+    with single_threaded_blas(), np.errstate(over="ignore", invalid="ignore"):  # rows that overflow are not for us
         means, joint = scatter(X, Y) if centre else (np.zeros((2, n + Y.shape[1])), joint_gram(X, Y))
         mean, squares = means[0], np.ascontiguousarray(joint[:n, :n])
-        came = np.sqrt(np.diagonal(squares) + m * mean[:n] ** 2)
-        if not np.isfinite(came).all() or _hangs_on_rounding(np.sqrt(np.maximum(np.diagonal(squares), 0.0)), came, m):
+        sizes = np.sqrt(np.maximum(np.diagonal(squares), 0.0))
+        came = np.hypot(sizes, m**0.5 * mean[:n])
+        if not np.isfinite(came).all() or _hangs_on_rounding(sizes, came, m):
             return None
         lower, scale, rcond = factor_gram(squares, ridge)
         if not _clear(squares, lower, scale, rcond, came, ridge, cut):
