@@ -73,7 +73,7 @@ def test_every_kind_of_n_components(n_components):
 
 
 @pytest.mark.parametrize("solver", ["covariance_eigh", "randomized"])
-@pytest.mark.parametrize("shape", [(600, 30), (30, 600)])
+@pytest.mark.parametrize("shape", [(600, 30), (30, 200)])
 def test_an_offset_costs_no_digits(shape, solver):
     X = np.rint(rows(*shape, offset=0.0) * 1e4)
     mean, s, components = by_svd(X, 3)
@@ -88,7 +88,7 @@ def test_an_offset_costs_no_digits(shape, solver):
 
 def test_float32_keeps_small_components_too():
     X = rows(2_000, 12, "f4", decay=0.2)
-    mean, s, components = by_svd(X, None)
+    _, s, components = by_svd(X, None)
     pca = PCA().fit(X)
     assert pca.components_.dtype == pca.mean_.dtype == np.float32
     assert np.allclose(pca.singular_values_, s, rtol=1e-3)  # the last is 2e-8 of the first
@@ -124,7 +124,7 @@ def test_parts_that_do_not_fit():
     pca.partial_fit(rows(9, 5))
     with pytest.raises(ValueError, match="4 features"):
         pca.partial_fit(rows(9, 4))
-    with pytest.raises(TypeError, match="PCA.partial_fit takes dense rows"):
+    with pytest.raises(TypeError, match=r"PCA\.partial_fit takes dense rows"):
         pca.partial_fit(scipy.sparse.eye(5).tocsr())
 
 
@@ -135,7 +135,7 @@ def test_errors_are_scikit_learns(settings, bad):
     X[3, 2] = X[3, 2] if bad is None else bad
     words = []
     for kind in (PCA, sklearn.decomposition.PCA):
-        with pytest.raises(ValueError) as error:
+        with pytest.raises((ValueError, TypeError)) as error:
             kind(**settings).fit(X)
         words.append(str(error.value))
     assert words[0] == words[1]
