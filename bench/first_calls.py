@@ -47,6 +47,7 @@ CALLS = {  # one of each public function
     "simulate": MODEL + "simulate(model, 30, 40, trials=2)",
     "simulate, few rows": MODEL + "simulate(model, 6, 7, trials=2)",
     "simulate, ridge": MODEL + "simulate(model, 30, 40, trials=2, ridge=0.1)",
+    "patched": "with patched(): np.linalg.lstsq(X, y)",
     "probe": "probe(X, X[:, :3], y, n=10, N=20, trials=2)",
     "Study": MODEL + "Study(model, n=30, N=40, trials=2).run(progress=False)",
 }

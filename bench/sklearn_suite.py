@@ -1,16 +1,21 @@
-"""scikit-learn's own tests with our ``randomized_svd`` in place of its own: ``python -m bench.sklearn_suite``.
+"""scikit-learn's own tests with ours in place of its own: ``python -m bench.sklearn_suite [FILE ...]``.
 
-Runs the tests that the installed scikit-learn brings along: of ``randomized_svd`` itself, and of the estimators that
-call it. Arguments are passed on to pytest. It exits with pytest's status. Where array-api-strict, torch or CuPy are
-installed, its tests with arrays of these run too.
+Runs the tests that the installed scikit-learn brings along, of what :func:`w2s_fast.patched` replaces, collected and
+run while it does: ``randomized_svd`` and the classes of :mod:`w2s_fast.sklearn`. Prints what was left out and why, and
+how often ours was called. Options are passed on to pytest. It exits with pytest's status. Where array-api-strict, torch
+or CuPy are installed, scikit-learn's tests with arrays of these run too.
 """
 
 from __future__ import annotations
 
-import importlib
+import argparse
+import importlib.util
 import os
 import sys
-from types import ModuleType
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # before SciPy is imported, or tests with arrays of others are skipped
@@ -18,21 +23,16 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")  # before SciPy is imported, or te
 import numpy as np
 import pytest
 
-from w2s_fast import randomized_svd
+import w2s_fast
 
-FILES = {  # and which of their tests concern us
-    "sklearn.utils.tests.test_extmath": "randomized_svd or svd_flip",
-    "sklearn.decomposition.tests.test_truncated_svd": "",
-    "sklearn.decomposition.tests.test_pca": "",
+FILES = {  # which of their tests concern us, and what of ours they call
+    "sklearn.utils.tests.test_extmath": ("randomized_svd or svd_flip", "randomized_svd"),
+    "sklearn.decomposition.tests.test_truncated_svd": ("", "TruncatedSVD"),
+    "sklearn.decomposition.tests.test_pca": ("", "PCA"),
+    "sklearn.linear_model.tests.test_base": ("linear_regression or LinearRegression", "LinearRegression"),
+    "sklearn.linear_model.tests.test_ridge": ("", "Ridge, RidgeCV"),
 }
-CALLERS = (
-    "sklearn.utils.extmath",
-    "sklearn.utils.tests.test_extmath",
-    "sklearn.decomposition",
-    "sklearn.decomposition._truncated_svd",
-    "sklearn.decomposition._pca",
-)
-SKIPPED = {
+LEFT_OUT = {
     "test_randomized_svd_power_iteration_normalizer": "asks that iterations diverge without a normalizer; ours always "
     "have one (its other half is in tests/linalg/test_subspace.py)",
     "test_array_api_error_and_warnings_on_unsupported_params": "asks that LU be refused for arrays of other libraries, "
@@ -40,43 +40,58 @@ SKIPPED = {
 }
 
 
-def counted(calls: list[int]) -> Any:
-    """Our function, counting its calls."""
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Count the calls of ours while they are in place."""
+    import w2s_fast.sklearn as ours
+    from w2s_fast.linalg.spectral import randomized
 
-    def replacement(*arguments: Any, **settings: Any) -> Any:
-        calls.append(1)
-        return randomized_svd(*arguments, **settings)
+    calls: Counter[str] = Counter()
 
-    return replacement
+    def counting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def replacement(*arguments: Any, **settings: Any) -> Any:
+            calls[name] += 1
+            return function(*arguments, **settings)
+
+        return replacement
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(randomized, "randomized_svd", counting("randomized_svd", randomized.randomized_svd))
+        for name in ("PCA", "TruncatedSVD", "LinearRegression", "Ridge", "RidgeCV"):
+            kind = getattr(ours, name)
+            method = "fit_transform" if name == "TruncatedSVD" else "_fit_here" if name == "PCA" else "fit"
+            patch.setattr(kind, method, counting(name, getattr(kind, method)))
+        yield calls
 
 
-def patch(replacement: Any) -> list[str]:
-    """Put ``replacement`` wherever scikit-learn holds its function; return the places."""
-    places = []
-    for name in CALLERS:
-        module: ModuleType = importlib.import_module(name)
-        for attribute in ("randomized_svd", "_randomized_svd"):
-            if hasattr(module, attribute):
-                setattr(module, attribute, replacement)
-                places.append(f"{name}.{attribute}")
-    return places
+def run(file: str, options: list[str], calls: Counter[str]) -> int:
+    """Run the tests of a file that concern us; return pytest's status."""
+    chosen, names = FILES[file]
+    found = importlib.util.find_spec(file)
+    assert found is not None, f"{file} is not in the version that is installed"
+    before = calls.copy()
+    words = " and ".join(([f"({chosen})"] if chosen else []) + [f"not {test}" for test in LEFT_OUT])
+    plain = ["-q", "-p", "no:cacheprovider", "-c", os.devnull]
+    status = int(pytest.main([*plain, "-k", words, str(found.origin), *options]))
+    new = calls - before
+    print(f"{file}: ours were called:", *(f"{name} {times:,} times" for name, times in new.items()), flush=True)
+    missed = [name for name in names.split(", ") if not new[name]]
+    assert not missed, f"nothing called {', '.join(missed)}: the patch has lost its target"
+    return status
 
 
 def main() -> int:
-    calls: list[int] = []
-    print("patched:", *patch(counted(calls)), sep="\n  ")
-    for test, reason in SKIPPED.items():
-        print(f"skipped: {test}: {reason}")
-    status = 0
-    for file, chosen in FILES.items():
-        path = str(importlib.import_module(file).__file__)
-        kept = " and ".join(filter(None, [f"({chosen})" if chosen else "", *(f"not {test}" for test in SKIPPED)]))
-        before = len(calls)
-        status |= int(pytest.main(["-q", "-p", "no:cacheprovider", "-c", "/dev/null", "-k", kept, path, *sys.argv[1:]]))
-        print(f"{file}: our function was called {len(calls) - before:,} times", flush=True)
-    assert calls, "nothing called our function: the patch has lost its target"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", metavar="FILE", help="run only files whose names hold one of these words")
+    given, options = parser.parse_known_args()
+    for test, reason in LEFT_OUT.items():
+        print(f"left out: {test}: {reason}")
+    files = [file for file in FILES if any(word in file for word in given.files or [""])]
+    with counted() as calls, w2s_fast.patched("sklearn"):
+        statuses = [run(file, options, calls) for file in files]
     print("NumPy", np.__version__)
-    return status
+    return max(statuses, default=1)
 
 
 if __name__ == "__main__":

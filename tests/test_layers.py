@@ -42,7 +42,8 @@ LAYERS = [
     ("warmup",),
 ]
 APART = ("gaussian", "probing")  # neither knows the other
-TOP = ("cli", "cuda", "scale")  # may import everything below, and not one another
+TOP = ("cli", "cuda", "scale", "sklearn")  # may import everything below, and not one another
+ABOVE = ("patched",)  # puts sklearn in place
 OWNERS = {
     "dask": "scale.py",
     "distributed": "scale.py",
@@ -58,8 +59,9 @@ OWNERS = {
     "h5py": "linalg/files/hdf5.py",
     "zarr": "linalg/files/zarr.py",
     "fsspec": "linalg/files/remote.py",
+    "sklearn": ("sklearn/", "patched.py"),
 }
-RANK = {room: rank for rank, rooms in enumerate([*LAYERS, TOP]) for room in rooms}
+RANK = {room: rank for rank, rooms in enumerate([*LAYERS, TOP, ABOVE]) for room in rooms}
 
 
 def room_of(dotted: str) -> str:
@@ -155,6 +157,10 @@ def test_every_room_has_a_rank() -> None:
         ("gaussian/simulate.py", "import importlib"),
         ("gaussian/simulate.py", "from importlib import import_module"),
         ("study/study.py", "import dask.array"),
+        ("results/trials.py", "import sklearn.base"),
+        ("linalg/spectral/randomized.py", "from w2s_fast.sklearn import PCA"),
+        ("sklearn/linear.py", "from w2s_fast.patched import patched"),
+        ("sklearn/linear.py", "import w2s_fast.cli"),
         ("study/study.py", "import sqlite3"),
     ],
 )
@@ -199,6 +205,7 @@ HEAVY = (
     "h5py",
     "zarr",
     "fsspec",
+    "sklearn",
 )
 
 

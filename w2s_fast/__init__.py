@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from w2s_fast.linalg.spectral.angles import correlation_dimension, principal_angles, projected_correlation_dimension
     from w2s_fast.linalg.spectral.randomized import randomized_svd
     from w2s_fast.linalg.spectral.subspace import Subspace, intrinsic_dimension
+    from w2s_fast.patched import patched
     from w2s_fast.probing.probe import probe
     from w2s_fast.probing.task import Task
     from w2s_fast.results.risks import ExpectedRisks, Risks
@@ -54,6 +55,7 @@ _HOME = {
     "min_norm": "linalg.leastsq.min_norm",
     "paper_bounds": "gaussian.theory",
     "paper_ratio_bounds": "gaussian.theory",
+    "patched": "patched",
     "principal_angles": "linalg.spectral.angles",
     "probe": "probing.probe",
     "projected_correlation_dimension": "linalg.spectral.angles",
@@ -87,6 +89,7 @@ __all__ = [
     "min_norm",
     "paper_bounds",
     "paper_ratio_bounds",
+    "patched",
     "principal_angles",
     "probe",
     "projected_correlation_dimension",

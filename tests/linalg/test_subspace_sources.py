@@ -54,7 +54,7 @@ def write_npy(path, X):
     ("make", "error", "message"),
     [
         (lambda at: at / "none.npy", FileNotFoundError, "X: there is no file"),
-        (lambda at: at.joinpath("X.csv").write_text("1") and at / "X.csv", ValueError, "a file of type .npy, .npz"),
+        (lambda at: at.joinpath("X.txt").write_text("1") and at / "X.txt", ValueError, "a file of type .npy, .npz"),
         (lambda at: write_npy(at / "X.npy", np.ones(3)), ValueError, "X must have 2 dimension(s), got shape (3,)"),
         (lambda at: write_npy(at / "X.npy", np.eye(2) * 1j), TypeError, "X must hold real numbers, got dtype complex"),
         (lambda at: write_npy(at / "X.npy", np.array([[None]])), TypeError, "X must hold real numbers, got dtype obj"),

@@ -114,7 +114,10 @@ class Gram(Shown):
     _place = "the host"
     _home_of = staticmethod(Home.of)
     _floats = staticmethod(_check.floats)
-    _scatter = staticmethod(scatter)
+
+    @staticmethod
+    def _scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
+        return scatter(*arrays)
 
     @staticmethod
     def _products(rows: FloatArray, *labels: FloatArray) -> Matrix:

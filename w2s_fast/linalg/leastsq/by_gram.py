@@ -17,7 +17,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.leastsq.cholesky import cholesky_solve, factor_gram
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, GRAM_RCOND, GRAM_RCOND_FLOAT32, Cutoff, arithmetic
-from w2s_fast.linalg.rows.products import cross, gram, misfit, residual_moment, times
+from w2s_fast.linalg.rows.products import Held, cross, gram, misfit, residual_moment, times
 from w2s_fast.linalg.rows.scale import exponents, scaled_back
 
 Matrix = npt.NDArray[np.float64]
@@ -36,7 +36,7 @@ SMALLEST_IN_FLOAT32 = 1e-28  # square of a column: of smaller ones float32 has n
 class GramFactor:
     """Cholesky factor of D (Z'Z + ridge) D, D = diag(scale), for Z = X (tall) or X' (wide), or for columns of Z."""
 
-    X: FloatArray
+    X: Held
     ridge: float
     product: Matrix
     lower: Matrix
@@ -72,7 +72,7 @@ class GramFactor:
         return self.X.shape[0] < self.X.shape[1]
 
     @property
-    def Z(self) -> FloatArray:  # noqa: N802
+    def Z(self) -> Held:  # noqa: N802
         return self.X.T if self.wide else self.X
 
     def coordinates(self, Y: FloatArray) -> FloatArray | None:

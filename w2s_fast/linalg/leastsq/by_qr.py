@@ -26,6 +26,7 @@ from w2s_fast.linalg.rows.products import SERIAL_SIZE, blas_threads
 RawQR = tuple[FloatArray, FloatArray]  # reflections, transposed, and their factors tau
 Array = npt.NDArray[Any]  # real or complex
 Solution = tuple[Array, Array, Any, Array]  # as NumPy's: x, residuals, rank, singular values
+NUMPY_LSTSQ = np.linalg.lstsq  # itself, also where w2s_fast.patched puts ours in its place
 ROUNDING = 10.0  # times eps, the root of the columns and the largest: more than singular values err by
 LARGE = 2.0**500  # entries: beyond, squares overflow, and below its inverse they vanish
 WORTH_REDUCING = 1.5  # rows a column: nearer to square, factoring first costs more than it saves
@@ -34,7 +35,7 @@ WORTH_REDUCING = 1.5  # rows a column: nearer to square, factoring first costs m
 def lstsq(a: Array, b: Array, cut: float) -> Solution:
     """:func:`numpy.linalg.lstsq` of a (m, n) and b (m, k), each float32, float64, complex64 or complex128."""
     with blas_threads(a, b):
-        return _by_triangle(a, b, cut) or np.linalg.lstsq(a, b, cut)
+        return _by_triangle(a, b, cut) or NUMPY_LSTSQ(a, b, cut)
 
 
 def _by_triangle(a: Array, b: Array, cut: float) -> Solution | None:
@@ -44,7 +45,7 @@ def _by_triangle(a: Array, b: Array, cut: float) -> Solution | None:
     reduced = _reduce(a, b)
     if reduced is None:
         return None
-    x, residuals, rank, s = np.linalg.lstsq(reduced.triangle, reduced.moment, cut)
+    x, residuals, rank, s = NUMPY_LSTSQ(reduced.triangle, reduced.moment, cut)
     if _near_the_cut(s, cut):
         return None
     if a.shape[0] > rank == a.shape[1]:
@@ -78,7 +79,7 @@ def _cut_off(X: FloatArray, Y: FloatArray, cut: Cutoff, rows: bool | None = None
     """LAPACK's driver takes half the time of a decomposition that is kept, and knows cut-offs of one kind."""
     if cut.stored:
         return by_svd.factor(X, 0.0, cut, rows).weights(Y)
-    return np.asarray(np.linalg.lstsq(X, Y, cut.relative)[0])
+    return np.asarray(NUMPY_LSTSQ(X, Y, cut.relative)[0])
 
 
 def _worth_reducing(a: Array, elongation: float) -> bool:
@@ -123,7 +124,7 @@ def lstsq_of_rows(rows: Rows, Y: Any, cut: Callable[[tuple[int, int]], float]) -
     """:func:`lstsq` of rows that are read by blocks, once."""
     reduced, dtypes, m = _reduce_rows(rows, Y)
     n = reduced.triangle.shape[1]
-    x, residuals, rank, s = np.linalg.lstsq(reduced.triangle, reduced.moment, cut((m, n)))
+    x, residuals, rank, s = NUMPY_LSTSQ(reduced.triangle, reduced.moment, cut((m, n)))
     if m > rank == n:
         residuals = np.sum(reduced.outside**2, axis=0)
     dtype = np.result_type(*dtypes)

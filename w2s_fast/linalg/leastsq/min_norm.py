@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._display import Shown, number
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg.leastsq import by_gram, by_qr, by_svd
+from w2s_fast.linalg.leastsq import affine, by_gram, by_qr, by_svd
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, GRAM_RCOND, Cutoff, column_norms
 from w2s_fast.linalg.rows.products import serial_blas
 from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
@@ -78,8 +79,12 @@ class MinNorm(Shown):
     @classmethod
     def of_stored(cls, rows: Matrix, ridge: float, dtype: npt.DTypeLike, came: Matrix | None = None) -> Self:
         """Factor rows that are in float64, and came in ``dtype``: as ``came`` where they were centred since."""
+        return cls._cut_at(Cutoff.of(dtype, rows.shape, None, ridge), rows, ridge, came)
+
+    @classmethod
+    def _cut_at(cls, cut: Cutoff, rows: Matrix, ridge: float, came: Matrix | None) -> Self:
         made = cls.__new__(cls)
-        made._begin(rows, ridge, Cutoff.of(dtype, rows.shape, None, ridge), came)
+        made._begin(rows, ridge, cut, came)
         return made
 
     def _begin(self, X: FloatArray, ridge: float, cut: Cutoff, came: Matrix | None) -> None:
@@ -149,7 +154,17 @@ def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatA
     return X, Y, vector
 
 
-def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) -> Any:
+@overload
+def min_norm(
+    X: Any, Y: Any, *, rcond: float | None = ..., ridge: float = ..., intercept: Literal[True]
+) -> tuple[Any, Any]: ...
+
+
+@overload
+def min_norm(X: Any, Y: Any, *, rcond: float | None = ..., ridge: float = ..., intercept: bool = ...) -> Any: ...
+
+
+def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0, intercept: bool = False) -> Any:
     """Minimum-norm least-squares weights, ridgeless or ridge, by the fastest route that is safe.
 
     Minimises ``|X w - Y|^2 + ridge |w|^2``; of all minimisers, the shortest. Well-conditioned problems go by the
@@ -169,26 +184,43 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
         (:mod:`w2s_fast.linalg.leastsq.policy`); with ridge that of arithmetic alone.
     ridge : float
         Absolute, as scikit-learn's ``Ridge(alpha)``.
+    intercept : bool
+        Fit ``X w + b``, where neither ``ridge`` nor the norm that is minimised takes b in: the fit of deviations from
+        the means of columns, at any offset of theirs. Long rows are not copied for it.
 
     Returns
     -------
-    (..., n) or (..., n, k) ndarray
+    weights : (..., n) or (..., n, k) ndarray
+    b : (...) or (..., k) ndarray
+        With ``intercept`` alone.
 
     Raises
     ------
     ValueError, TypeError
-        Shapes that do not fit, NaN or infinity, a negative ridge, rcond outside [0, 1).
+        Shapes that do not fit, NaN or infinity, a negative ridge, rcond outside [0, 1); an intercept of rows that are
+        read by blocks, or of none.
 
     Examples
     --------
     >>> from w2s_fast import min_norm
     >>> min_norm([[1.0, 1.0]], [2.0])  # one row, two unknowns: the shortest solution
     array([1., 1.])
+    >>> weights, b = min_norm([[1.0], [2.0], [3.0]], [7.0, 9.0, 11.0], intercept=True)
+    >>> weights.round(12), b.round(12)
+    (array([2.]), array(5.))
     """
+    ridge, affinely = _check.real(ridge, "ridge"), _check.boolean(intercept, "intercept")
     if (on_gpu := _devices.twin("min_norm", X)) is not None:
+        if affinely:
+            raise ValueError(
+                "intercept needs X in the host's memory, and X is on a GPU: copy it, or centre X and Y there"
+            )
         return Home.of(X).give(on_gpu(X, Y, rcond=rcond, ridge=ridge))
-    ridge = _check.real(ridge, "ridge")
     if (rows := elsewhere(X, "X")) is not None:
+        if affinely:
+            raise ValueError(
+                "intercept needs X in memory, and X is read by blocks: use Gram(centred=True).update(X, Y).solve(ridge)"
+            )
         solution = by_qr.solve_rows(rows, Y, rcond, ridge)
         return solution[:, 0] if np.ndim(Y) == 1 else solution
     features, labels, vector = _problem(X, Y, ("X", "Y"))
@@ -196,6 +228,8 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
     m, n = features.shape[-2:]
     lead, right = features.shape[:-2], labels.shape[-1:]
     dtype = np.result_type(features, labels)
+    if affinely:
+        return Home.of(X, Y).give(_with_intercepts(features, labels, ridge, cut, vector))
     count = int(np.prod(lead))
     A, B = features.reshape(count, m, n), labels.reshape(count, m, *right)
     coef = np.zeros((count, n, *right), dtype)
@@ -207,6 +241,41 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0) 
         for place, solution in zip(unsolved, solve_all(solve, problems), strict=True):
             coef[place] = solution
     return Home.of(X, Y).give(coef.reshape(*lead, n, *(() if vector else right)))
+
+
+def _with_intercepts(
+    X: FloatArray, Y: FloatArray, ridge: float, cut: Cutoff, vector: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Weights and intercepts of stacks (..., m, n) and (..., m, k), or of one problem."""
+    (m, n), k, lead = X.shape[-2:], Y.shape[-1], X.shape[:-2]
+    if m == 0:
+        raise ValueError(f"X must have at least one row for an intercept, got shape {X.shape}")
+    count = int(np.prod(lead))
+    names = (f"X[{place}]" if lead else "X" for place in range(count))
+    problems = zip(names, X.reshape(count, m, n), Y.reshape(count, m, k), strict=True)
+    weights, b = np.empty((count, n, k), np.result_type(X, Y)), np.empty((count, k), np.result_type(X, Y))
+    solve_all = ordered_map if count > 1 else map
+    for place, found in enumerate(solve_all(partial(_with_intercept, ridge, cut), problems)):
+        weights[place], b[place] = found
+    weights, b = weights.reshape(*lead, n, k), b.reshape(*lead, k)
+    return (weights[..., 0], b[..., 0]) if vector else (weights, b)
+
+
+def _with_intercept(
+    ridge: float, cut: Cutoff, problem: tuple[str, FloatArray, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Weights (n, k) and intercepts (k,) of one problem, of which messages name the features."""
+    name, X, Y = problem
+    dtype = np.result_type(X, Y)
+    if (found := affine.by_gram(X, Y.astype(dtype, copy=False), ridge, cut)) is not None:
+        return found.weights, found.intercept
+    _check.all_finite(X, name)
+    x_shift, y_shift = int(exponents(X)), exponents(Y, axis=0)
+    rows, labels, x_mean, y_mean = affine.deviations(scaled(X, -x_shift), scaled(Y, -y_shift))
+    factor = MinNorm._cut_at(cut, rows, math.ldexp(ridge, -2 * x_shift), scaled(X, -x_shift))
+    weights = factor.solve(labels)
+    b = scaled_back(affine.intercept(weights, x_mean, y_mean), y_shift, dtype, "the intercepts")
+    return scaled_back(weights, y_shift - x_shift, dtype, "the weights"), b
 
 
 def _solve(

@@ -1,6 +1,6 @@
 """Products X'X, X V, X'Y and X'(X V) by blocks of rows over threads: the same bits for any number of them.
 
-X is an array, which is cut by shape alone, or Rows, whose blocks are taken as they come. Each block is
+X is an array, centred or not, which is cut by shape alone, or Rows, whose blocks are taken as they come. Each block is
 one or two BLAS calls on one thread, cast in cache to the precision asked for; results are added in order and in
 float64, whatever the products are. NumPy makes X'X a symmetric rank-k update, half the work of a general product. NaN
 and infinity are left to the caller, who finds them in the sums: finite numbers with finite squares cannot make them.
@@ -21,10 +21,12 @@ from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map, single_threaded_blas
 from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.base import Progress, Rows
+from w2s_fast.linalg.rows.centred import Centred
 from w2s_fast.linalg.rows.tree import leaves, merged
 
 Matrix = npt.NDArray[np.float64]
-Source = FloatArray | Rows
+Held = FloatArray | Centred  # in memory, or mapped
+Source = Held | Rows
 SizedPart = tuple[int, FloatArray]  # bytes of a block of rows, and a product of it
 SERIAL_SIZE = 8_000  # elements: of a product with a vector, up to where BLAS takes one thread by itself
 SERIAL_WORK = 200_000  # multiplications: of a product of matrices, likewise
@@ -126,7 +128,7 @@ def _cross(precision: npt.DTypeLike, rows: FloatArray, labels: FloatArray) -> Fl
 
 def times(X: Source, V: FloatArray, out: FloatArray | None = None) -> FloatArray:
     """X V of X (m, n) and V (n, k), in the precision of V; ``out`` may be X itself."""
-    if out is None and isinstance(X, np.ndarray):
+    if out is None and not isinstance(X, Rows):
         out = np.empty((len(X), V.shape[1]), V.dtype)
     if out is None:
         return np.concatenate(list(over_rows(partial(_times, _laid_out(V)), X, factors=V.shape[1])))
@@ -171,7 +173,7 @@ def _gram_times(V: FloatArray, block: FloatArray, image: FloatArray | None = Non
     return rows.T @ np.matmul(rows, V, out=image)
 
 
-def residual_moment(X: FloatArray, V: FloatArray, Y: FloatArray) -> Matrix:
+def residual_moment(X: Held, V: FloatArray, Y: FloatArray) -> Matrix:
     """X'(Y - X V) in the precision of V: one read of X, whose blocks stay in cache between products."""
     return total(partial(_residual_moment, _laid_out(V)), X, Y, factors=V.shape[1])
 
@@ -181,7 +183,7 @@ def _residual_moment(V: FloatArray, block: FloatArray, labels: FloatArray) -> Fl
     return rows.T @ (labels - rows @ V)
 
 
-def misfit(X: FloatArray, V: FloatArray, Y: FloatArray) -> Matrix:
+def misfit(X: Held, V: FloatArray, Y: FloatArray) -> Matrix:
     """Norms (k,) of the columns of X V - Y, in float64."""
     return np.asarray(np.sqrt(total(partial(_squared_misfit, _laid_out(V)), X, Y, factors=V.shape[1])))
 
@@ -285,12 +287,12 @@ def over_rows(
         yield _in_one_piece(product, X, *beside, factors=factors)
 
 
-def _in_one_piece(product: Callable[..., Any], X: FloatArray, *beside: Any, factors: int) -> Any:
+def _in_one_piece(product: Callable[..., Any], X: Held, *beside: Any, factors: int) -> Any:
     with serial_blas(X.size * factors) if X.size <= SERIAL_SIZE else single_threaded_blas():
         return _quiet(product, (X, *beside))
 
 
-def _together(blocks: Iterable[FloatArray], beside: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+def _together(blocks: Iterable[Held], beside: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
     """Yield blocks, each with the same rows of the arrays beside them."""
     start = 0
     for block in blocks:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.products import Matrix, over_rows
 
 
-def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
-    """Mean, as a sum (2, n) of two numbers, of the rows of arrays (m, n_i) joined, and Z'Z of their deviations Z."""
+def scatter(*arrays: FloatArray, precision: npt.DTypeLike = np.float64) -> tuple[Matrix, Matrix]:
+    """Mean, as a sum (2, n) of two numbers, of the rows of arrays (m, n_i) joined, and Z'Z of their deviations Z.
+
+    Products of blocks are taken in a ``precision`` of their own, means and sums in float64.
+    """
 
     def moments(*parts: FloatArray) -> tuple[int, Matrix, Matrix]:
         rows = np.concatenate([part.astype(np.float64, copy=False) for part in parts], axis=1)
-        return len(rows), *scatter_of_block(rows)
+        return len(rows), *scatter_of_block(rows, precision)
 
     width = sum(array.shape[1] for array in arrays)
     factors = -(-(width**2) // max(1, arrays[0].shape[1]))  # of the first of them, in a product of all with all
@@ -25,12 +29,13 @@ def scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
     return mean, product
 
 
-def scatter_of_block(rows: Matrix) -> tuple[Matrix, Matrix]:
+def scatter_of_block(rows: Matrix, precision: npt.DTypeLike = np.float64) -> tuple[Matrix, Matrix]:
     """Mean of ``rows`` (m, n), m >= 1, and Z'Z of their deviations Z from it, which take their place."""
     mean = rows.mean(axis=0)
     rows -= mean
     drift = rows.mean(axis=0)  # what rounding left of the mean
-    return np.stack(two_sum(mean, drift)), rows.T @ rows - len(rows) * np.outer(drift, drift)
+    deviations = rows.astype(precision, copy=False)
+    return np.stack(two_sum(mean, drift)), deviations.T @ deviations - len(rows) * np.outer(drift, drift)
 
 
 def merge_scatter(

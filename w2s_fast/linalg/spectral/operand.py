@@ -1,4 +1,7 @@
-"""What is decomposed: an array or a sparse matrix; its products, and its scale. Rows have passes instead."""
+"""What is decomposed: an array, centred or not, or a sparse matrix; its products, and its scale.
+
+Rows have passes instead.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
 from w2s_fast.linalg.rows.base import ScaleError
+from w2s_fast.linalg.rows.centred import Centred
 from w2s_fast.linalg.rows.cutting import cuts
-from w2s_fast.linalg.rows.products import gram_times
+from w2s_fast.linalg.rows.products import cross, gram_times, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
 from w2s_fast.linalg.rows.sources import elsewhere
 from w2s_fast.linalg.rows.sparse import is_sparse
@@ -23,6 +27,8 @@ from w2s_fast.linalg.rows.sparse import is_sparse
 
 def checked(M: Any) -> Any:
     """View ``M`` as a matrix of float32 or float64."""
+    if isinstance(M, Centred):
+        return M
     if is_sparse(M):
         return _sparse_floats(M)
     if (rows := elsewhere(M, "M")) is not None:
@@ -30,6 +36,10 @@ def checked(M: Any) -> Any:
             raise ValueError("M must have a known shape and be readable again: it is read once an iteration, and more")
         return rows
     return _check.floats(M, "M", ndim=2, finite=False)
+
+
+def is_dense(X: Any) -> bool:
+    return isinstance(X, np.ndarray | Centred)
 
 
 def _sparse_floats(M: Any) -> Any:
@@ -47,7 +57,7 @@ def sketch(X: Any, width: int, key: int) -> FloatArray:
 
     S is Gaussian for sparse matrices, and has sparse signs for arrays.
     """
-    if not isinstance(X, np.ndarray):
+    if not is_dense(X):
         gaussian = np.random.default_rng(key).standard_normal((X.shape[0], width))
         return transposed_image(X, gaussian.astype(X.dtype))
     from w2s_fast.kernels.sketch import TILE_COLUMNS
@@ -68,12 +78,12 @@ def _sketch_of_strip(width: int, key: np.uint64, pieces: list[slice], strip: Flo
 
 def image(X: Any, V: FloatArray) -> FloatArray:
     """X V in the dtype of V."""
-    return np.asarray(X @ V)
+    return times(X, V) if isinstance(X, Centred) else np.asarray(X @ V)
 
 
 def transposed_image(X: Any, Q: FloatArray) -> FloatArray:
     """X'Q in the dtype of Q."""
-    return np.asarray(X.T @ Q)
+    return cross(X, Q, Q.dtype).astype(Q.dtype) if isinstance(X, Centred) else np.asarray(X.T @ Q)
 
 
 def gram_image(X: Any, V: FloatArray) -> FloatArray:
@@ -107,13 +117,15 @@ def require_moderate(energy: float, X: FloatArray) -> None:
     smallest, largest = PRODUCTS[X.dtype]
     if smallest < energy < largest:
         return
-    _check.all_finite(X, "M")
-    if energy or X.any():
+    numbers = np.asarray(X)
+    _check.all_finite(numbers, "M")
+    if energy or numbers.any():
         raise ScaleError("the squares of M overflow or vanish")
 
 
 def rescaled(X: Any) -> tuple[Any, int]:
     """The matrix with its largest number brought near to 1, and the exponent of two that this took."""
+    X = np.asarray(X) if isinstance(X, Centred) else X
     exponent = math.frexp(max(_over_cuts(_magnitude, _numbers(X))))[1]
     if not is_sparse(X):
         return np.ldexp(X, -exponent), exponent

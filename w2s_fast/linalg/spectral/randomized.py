@@ -63,7 +63,8 @@ def randomized_svd(
 
     Parameters
     ----------
-    M : (m, n) array_like, memmap, scipy sparse matrix, Rows or Dask array
+    M : (m, n) array_like, memmap, scipy sparse matrix, Rows, Dask array or Centred
+        :class:`~w2s_fast.linalg.rows.centred.Centred` rows less their mean, of which no copy is made.
     n_components : int
         At least 1; more than min(m, n) give that many.
     n_oversamples : int
@@ -193,7 +194,7 @@ def gram_is_cheaper(N: int, D: int, width: int) -> bool:
 
 def _decomposed(tall: Any, k: int, width: int, iterations: int, key: int, driver: str) -> Triple:
     """U, s, Vt of k components, by the first route that serves; ScaleError where squares overflow or vanish."""
-    by_squares = isinstance(tall, np.ndarray) and iterations > 0
+    by_squares = operand.is_dense(tall) and iterations > 0
     found = None
     if by_squares and gram_is_cheaper(tall.shape[0], tall.shape[1], width):
         found = _by_gram(tall, k, driver)
