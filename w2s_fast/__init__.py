@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from w2s_fast.gaussian.simulate import simulate
     from w2s_fast.gaussian.theory import expected_risks, paper_bounds, paper_ratio_bounds, w2s_variance
     from w2s_fast.gaussian.tuning import BestRidge, best_ridge
+    from w2s_fast.linalg.accumulate.co_moments import CoMoments
     from w2s_fast.linalg.accumulate.gram import Gram
-    from w2s_fast.linalg.accumulate.moments import CoMoments, Moments
+    from w2s_fast.linalg.accumulate.moments import Moments
     from w2s_fast.linalg.leastsq.lstsq import lstsq
     from w2s_fast.linalg.leastsq.min_norm import MinNorm, min_norm
     from w2s_fast.linalg.spectral.angles import correlation_dimension, principal_angles, projected_correlation_dimension
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "BestRidge": "gaussian.tuning",
-    "CoMoments": "linalg.accumulate.moments",
+    "CoMoments": "linalg.accumulate.co_moments",
     "ExpectedRisks": "results.risks",
     "GaussianModel": "gaussian.model",
     "Gram": "linalg.accumulate.gram",

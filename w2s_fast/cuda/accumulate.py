@@ -146,8 +146,8 @@ class Gram(gram.Gram):
 
 def _copied(source: gram.Gram, kind: Any, move: Any) -> Any:
     copy = kind(centred=source.centred)
-    copy.n_rows, copy._columns, copy._label_shape = source.n_rows, source._columns, source._label_shape
-    copy._joint, copy._mean, copy._peak = (move(a) for a in (source._joint, source._mean, source._peak))
+    copy._columns, copy._label_shape, sums = source._columns, source._label_shape, source._sums
+    copy._take(sums._replace(joint=move(sums.joint), mean=move(sums.mean), peak=move(sums.peak)))
     return copy
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable
 from functools import partial
@@ -17,20 +16,22 @@ from w2s_fast._check import FloatArray
 from w2s_fast._display import Shown
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.accumulate import gram_file
-from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING
-from w2s_fast.linalg.leastsq.gram_solve import solve_gram, solve_spectral
+from w2s_fast.linalg.accumulate.gram_sums import Sums
+from w2s_fast.linalg.accumulate.weighting import Counted, beside
+from w2s_fast.linalg.leastsq.gram_solve import solve_at_any_scale, solve_gram
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.products import gram, joint_gram
-from w2s_fast.linalg.rows.scale import exponent_of, exponents, refuse_vanishing, scaled, scaled_back
-from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
+from w2s_fast.linalg.rows.scale import refuse_vanishing
+from w2s_fast.linalg.rows.scatter import scatter
 from w2s_fast.linalg.rows.sources import elsewhere
 
 Matrix = npt.NDArray[np.float64]
 Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels
 
 
-def _of_block(kind: type[Gram], centred: bool, block: FloatArray, labels: FloatArray | None = None) -> Gram:
-    return kind(centred=centred).update(block, labels)
+def _of_block(kind: type[Gram], centred: bool, labelled: bool, skip_nan: bool, block: FloatArray, *more: Any) -> Gram:
+    Y, weights = more[0] if labelled else None, more[-1] if len(more) > labelled else None
+    return kind(centred=centred).update(block, Y, weights=weights, skip_nan=skip_nan)
 
 
 class Gram(Shown):
@@ -47,7 +48,9 @@ class Gram(Shown):
     Attributes
     ----------
     n_rows : int
-        Rows seen.
+        Rows that counted.
+    weight : float
+        The sum of their weights, ``n_rows`` where none were given.
     xtx : (d, d) ndarray
     xty : (d,) or (d, k) ndarray, or None
         None where no Y was given.
@@ -64,11 +67,11 @@ class Gram(Shown):
     array([3., 2.])
     """
 
-    __slots__ = ("_columns", "_home", "_joint", "_label_shape", "_mean", "_peak", "centred", "n_rows")
+    __slots__ = ("_columns", "_home", "_joint", "_label_shape", "_mean", "_peak", "centred", "n_rows", "weight")
 
     def __init__(self, *, centred: bool = False) -> None:
         self.centred = _check.boolean(centred, "centred")
-        self.n_rows = 0
+        self.n_rows, self.weight = 0, 0.0
         self._home = HERE
         self._joint: Matrix = np.zeros((0, 0))  # [X | Y]'[X | Y], of deviations if centred
         self._mean: Matrix = np.zeros((2, 0))  # and what rounding left of it
@@ -139,46 +142,67 @@ class Gram(Shown):
         # A column of several has other strides than one alone, and BLAS other bits for it.
         return (labels if labels.flags.c_contiguous else labels.copy())[:, None], ()
 
-    def update(self, X: Any, Y: Any = None) -> Self:
-        """Add rows X (m, d), with their labels Y (m,) or (m, k) if the first block had some; return ``self``.
+    def update(self, X: Any, Y: Any = None, *, weights: Any = None, skip_nan: bool = False) -> Self:
+        """Add rows and return ``self``.
 
-        :class:`~w2s_fast.linalg.rows.base.Rows` and Dask arrays are added block by block, and all of them or none.
+        Parameters
+        ----------
+        X : (m, d) array_like, Rows or Dask array
+            Rows that are read by blocks are added block by block, and all of them or none.
+        Y : (m,) or (m, k) array_like, optional
+            Their labels, if the first block had some.
+        weights : (m,) array_like, optional
+            A row of weight w counts as w equal ones; w may be a fraction, or 0.
+        skip_nan : bool
+            Leave out rows with a NaN in X or Y.
         """
+        skip_nan = _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(X, "X")) is not None:
-            return self._update_by_blocks(lazy, Y)
+            return self._update_by_blocks(lazy, Y, weights, skip_nan)
         rows = self._floats(X, "X", ndim=2, finite=False)
         labels, label_shape = (None, None) if Y is None else self._labels(Y, rows)
         shape = rows.shape[1], label_shape
         self._expect(*shape)
-        width = rows.shape[1] + (0 if labels is None else labels.shape[1])
-        mean, joint = (np.zeros_like(rows, np.float64, shape=(size, width)) for size in (2, width))
-        if len(rows) and width:
-            arrays = (rows,) if labels is None else (rows, labels)
-            if self.centred:
-                mean, joint = self._scatter(*arrays)
-            else:
-                joint = self._products(*arrays)
-        if not np.isfinite(np.diagonal(joint)).all():  # tells of any NaN or infinity without a pass of its own
-            _check.all_finite(rows, "X")
-            if labels is not None:
-                _check.all_finite(labels, "Y")
-        for name, columns, part in (("X", rows, slice(rows.shape[1])), ("Y", labels, slice(rows.shape[1], None))):
-            if columns is not None:
-                refuse_vanishing(columns, np.diagonal(joint)[part], mean[0, part], name)
-        self._join(joint, mean, len(rows), np.diagonal(joint), shape, self._home_of(X, Y))
+        added = self._added((rows,) if labels is None else (rows, labels), weights, skip_nan)
+        self._join(added, shape, self._home_of(X, Y))
         return self
 
-    def _update_by_blocks(self, rows: Rows, Y: Any) -> Self:
-        beside = () if Y is None else (rows.labels(Y, partial(self._floats, finite=False)),)
-        part = partial(_of_block, type(self), self.centred)
-        return self.merge(rows.total(part, type(self).merge, *beside))
+    def _added(self, arrays: tuple[FloatArray, ...], weights: Any, skip_nan: bool) -> Sums:
+        """Sums over rows that are new; refuse NaN and infinity, and squares that overflow or vanish."""
+        counted = None
+        if weights is not None or skip_nan:
+            if self._place != Gram._place:
+                raise TypeError(f"weights and skip_nan are the host's alone, X is on {self._place}: copy it")
+            counted = Counted.of(arrays, weights, skip_nan)
+            arrays = counted.parts if self.centred else counted.scaled()
+        n_rows, width = len(arrays[0]), sum(array.shape[1] for array in arrays)
+        mean, joint = (np.zeros_like(arrays[0], np.float64, shape=(size, width)) for size in (2, width))
+        if n_rows and width:
+            if not self.centred:
+                joint = self._products(*arrays)
+            else:
+                mean, joint = self._scatter(*arrays) if counted is None else counted.scatter()
+        squares, start = np.diagonal(joint), 0
+        if not np.isfinite(squares).all():  # tells of any NaN or infinity without a pass of its own
+            for name, array in zip("XY", arrays, strict=False):
+                _check.all_finite(array, name)
+        for name, array in zip("XY", arrays, strict=False):
+            part = slice(start, start + array.shape[1])
+            refuse_vanishing(array, squares[part], mean[0, part], name)
+            start = part.stop
+        return Sums(joint, mean, squares, n_rows, float(n_rows) if counted is None else counted.weight)
+
+    def _update_by_blocks(self, rows: Rows, Y: Any, weights: Any, skip_nan: bool) -> Self:
+        labels = () if Y is None else (rows.labels(Y, partial(self._floats, finite=False)),)
+        part = partial(_of_block, type(self), self.centred, Y is not None, skip_nan)
+        return self.merge(rows.total(part, type(self).merge, *labels, *beside(rows, weights)))
 
     def merge(self, other: Gram) -> Self:
         """Add the rows that ``other`` has seen and return ``self``; ``other`` stays as it is."""
         shape = self._shape_of(other)
         if shape is not None:
             self._expect(*shape)
-            self._join(other._joint, other._mean, other.n_rows, other._peak, shape, other._home)
+            self._join(other._sums, shape, other._home)
         return self
 
     def downdate(self, other: Gram) -> Self:
@@ -199,7 +223,7 @@ class Gram(Shown):
             if other.n_rows > self.n_rows:
                 raise ValueError(f"other has {other.n_rows:,} rows, more than the {self.n_rows:,} to take them from")
             self._expect(*shape)
-            self._join(other._joint, other._mean, -other.n_rows, other._peak, shape, other._home)
+            self._join(other._sums, shape, other._home, sign=-1)
         return self
 
     @classmethod
@@ -257,69 +281,44 @@ class Gram(Shown):
             rcond = _check.cutoff(rcond)
         many = np.ndim(ridge) > 0
         ridges = [_check.real(value, "ridge") for value in (_check.floats(ridge, "ridge", ndim=1) if many else [ridge])]
-        shift, label_shift = int(exponents(np.diagonal(self._xtx))), int(exponents(xty))
-        if shift:
-            shift = max(shift, exponent_of(max(ridges, default=0.0)))
-        ridges = [math.ldexp(value, -shift) for value in ridges]
-        xtx, xty, peak = (
-            scaled(part, -power) for part, power in ((self._xtx, shift), (xty, label_shift), (peak, shift))
-        )
         with single_threaded_blas():
-            if not many and rcond is None:
-                weights = self._solve(xtx, xty, ridges[0], peak)
-            else:
-                weights = solve_spectral(xtx, xty, ridges, rcond, peak)
-                weights = weights if many else weights[0]
-        return self._home.give(scaled_back(weights, label_shift - shift, np.float64, "the weights"))
+            return self._home.give(solve_at_any_scale(self._xtx, xty, peak, ridges, many, rcond, self._solve))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to a .npz file that :meth:`load` reads; it appears whole, or what was there stays."""
-        parts = self.centred, self.n_rows, self._columns, self._label_shape, self._joint, self._mean, self._peak
-        gram_file.save(path, gram_file.Parts(*parts))
+        gram_file.save(path, gram_file.Parts(self.centred, self._columns, self._label_shape, *self._sums))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what :meth:`save` wrote; ValueError where it is anything else."""
         parts = gram_file.load(path)
         loaded = cls(centred=parts.centred)
-        loaded.n_rows, loaded._columns, loaded._label_shape = parts.n_rows, parts.columns, parts.label_shape
-        loaded._joint, loaded._mean, loaded._peak = parts.joint, parts.mean, parts.peak
+        loaded._columns, loaded._label_shape = parts.columns, parts.label_shape
+        loaded._take(Sums(parts.joint, parts.mean, parts.peak, parts.n_rows, parts.weight))
         return loaded
 
-    def _join(self, joint: Matrix, mean: Matrix, n_rows: int, peak: Matrix, shape: Shape, home: Home) -> None:
-        """Add sums over ``n_rows`` rows (take them away if negative), or leave everything as it was.
+    @property
+    def _sums(self) -> Sums:
+        return Sums(self._joint, self._mean, self._peak, self.n_rows, self.weight)
+
+    def _join(self, added: Sums, shape: Shape, home: Home, sign: int = 1) -> None:
+        """Add sums over rows (or take them away), or leave everything as it was.
 
         Results go where the first rows came from: to their ``home``.
         """
-        if self._columns is None:
-            self._joint, self._mean, self._peak = (np.zeros_like(array) for array in (joint, mean, np.diagonal(joint)))
         before = self._joint
-        total = self.n_rows + n_rows
-        new_mean, new = np.zeros_like(mean), self._joint
-        with np.errstate(over="ignore", invalid="ignore"):
-            if self.centred and total and n_rows:
-                new_mean, new = merge_scatter(self.n_rows, self._mean, self._joint, n_rows, mean, joint)
-            elif n_rows:
-                new = self._joint + math.copysign(1.0, n_rows) * joint
-            else:
-                new_mean = self._mean
-        if not np.isfinite(np.diagonal(new)).all():
-            raise ValueError("the squares of X or Y overflow float64: scale them down first")
-        highest = np.maximum(np.maximum(self._peak, peak), np.diagonal(new))
-        if self.centred and total and n_rows < 0:  # rounding of the means, times the distance that they moved
-            moved = np.abs(mean[0] - self._mean[0]) * (self.n_rows * abs(n_rows) / total)
-            highest = np.maximum(highest, (np.abs(self._mean[0]) + np.abs(mean[0])) * moved)
-        if np.any(np.diagonal(new) < -DOWNDATE_ROUNDING * highest):
-            raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
-        if isinstance(new, np.ndarray):
-            new.flags.writeable = False  # views of it are handed out
+        found = (added.empty() if self._columns is None else self._sums).joined(added, sign, self.centred)
+        if isinstance(found.joint, np.ndarray):
+            found.joint.flags.writeable = False  # views of it are handed out
         if self._joint is not before:  # another thread has joined rows meanwhile
-            return self._join(joint, mean, n_rows, peak, shape, home)
+            return self._join(added, shape, home, sign)
         if self._columns is None:
             self._home = home
-        self._joint, self._mean, self._peak = new, new_mean, highest
         self._columns, self._label_shape = shape
-        self.n_rows = total
+        self._take(found)
+
+    def _take(self, sums: Sums) -> None:
+        self._joint, self._mean, self._peak, self.n_rows, self.weight = sums
 
     def _expect(self, columns: int, label_shape: tuple[int, ...] | None) -> None:
         """Refuse rows of another shape than the first ones had."""

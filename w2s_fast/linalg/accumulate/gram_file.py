@@ -35,12 +35,13 @@ class Parts(NamedTuple):
     """
 
     centred: bool
-    n_rows: int
     columns: int | None
     label_shape: tuple[int, ...] | None
     joint: Matrix
     mean: Matrix
     peak: Matrix
+    n_rows: int
+    weight: float
 
 
 def save(path: str | os.PathLike[str], parts: Parts) -> None:
@@ -68,13 +69,17 @@ def load(path: str | os.PathLike[str]) -> Parts:
 
 
 def _content(file: IO[bytes]) -> Mapping[str, npt.NDArray[Any]]:
-    """The arrays of a saved Gram matrix, also of one saved before means were sums; nothing if it is something else."""
-    for names in (("kind", *Parts._fields, REST), ("kind", *Parts._fields)):
+    """The arrays of a saved Gram matrix; nothing if it is something else.
+
+    Also of one saved before rows had weights, and before means were sums.
+    """
+    fields = ("kind", *Parts._fields[:-1])
+    for names in ((*fields, "weight", REST), (*fields, REST), fields):
         try:
             content = npz.load(file, names)
         except KeyError:
             continue
-        return {REST: np.zeros_like(content["mean"])} | content
+        return {REST: np.zeros_like(content["mean"]), "weight": content["n_rows"].astype(np.float64)} | content
     return {}
 
 
@@ -101,7 +106,10 @@ def _checked(content: Mapping[str, npt.NDArray[Any]]) -> Parts:
     _require_products(joint, peak)
     if mean.any() and not centred:
         raise ValueError("mean must be 0 of rows that are not centred")
-    return Parts(centred, int(n_rows), None if empty else int(columns), label_shape, joint, mean, peak)
+    weight = float(_numbers(content, "weight", ()))
+    if weight < 0.0 or (weight > 0.0) != (int(n_rows) > 0):
+        raise ValueError(f"{int(n_rows)} rows cannot have a weight of {weight}")
+    return Parts(centred, None if empty else int(columns), label_shape, joint, mean, peak, int(n_rows), weight)
 
 
 def _whole(content: Mapping[str, npt.NDArray[Any]], name: str, shape: tuple[int, ...], least: int) -> npt.NDArray[Any]:
@@ -117,7 +125,7 @@ def _numbers(content: Mapping[str, npt.NDArray[Any]], name: str, shape: tuple[in
     array = content[name]
     if array.dtype != np.float64 or array.shape != shape:
         raise ValueError(f"{name} must be float64 of shape {shape}, got {array.dtype} of shape {array.shape}")
-    if not all(np.isfinite(part).all() for part in _parts(array)):
+    if not all(np.isfinite(part).all() for part in _parts(np.atleast_1d(array))):
         raise ValueError(f"{name} holds NaN or infinity")
     return array
 

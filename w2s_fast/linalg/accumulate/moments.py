@@ -14,22 +14,22 @@ from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._display import GLANCE, Shown, spread
 from w2s_fast._threads import ordered_map
+from w2s_fast.linalg.accumulate.weighting import NumberMoments, beside, checked
 from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
-from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
 from w2s_fast.linalg.rows.sources import elsewhere
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_EXACT = 2**53  # counts stay exact in float64 up to here
 
 
-def _total(count: int, more: int) -> int:
+def total_count(count: int, more: int) -> int:
     if count + more > LARGEST_EXACT:
         raise OverflowError(f"{count:,} samples and {more:,} more pass 2**53, where float64 loses track of one")
     return count + more
 
 
-class _Streaming(Shown):
+class Streaming(Shown):
     """Count and shape of the samples; what :class:`Moments` and :class:`CoMoments` share."""
 
     __slots__ = ("_home", "_shape", "count")
@@ -44,10 +44,6 @@ class _Streaming(Shown):
         if self._shape not in (None, shape):
             raise ValueError(f"{what} has samples of shape {shape}, the ones before have shape {self._shape}")
 
-    def _divisor(self, ddof: int) -> float:
-        freedom = self.count - _check.integer(ddof, "ddof")
-        return float(freedom) if freedom > 0 else np.nan
-
     def _values(self) -> dict[str, Matrix]:
         """Return mean and standard deviation where looking at them takes no time."""
         raise NotImplementedError
@@ -59,11 +55,17 @@ class _Streaming(Shown):
         return {"samples": f"{self.count:,}", "of shape": shape} | {n: spread(a) for n, a in self._values().items()}
 
 
-def _of_block(kind: Any, block: FloatArray, **how: bool) -> Any:
-    return kind().update(block, **how)
+def of_block(kind: Any, block: FloatArray, weights: Any = None, **how: bool) -> Any:
+    return kind().update(block, weights=weights, **how)
 
 
-class Moments(_Streaming):
+def divisor(weights: Any, ddof: int) -> Any:
+    """What sums of squares are divided by, ``weights`` less ``ddof``; NaN where nothing is left."""
+    freedom = np.asarray(weights - _check.integer(ddof, "ddof"), np.float64)
+    return np.where(freedom > 0.0, freedom, np.nan)
+
+
+class Moments(Streaming):
     """Streaming mean and variance of scalars, vectors or whole arrays, by samples along the first axis.
 
     Reads each block once, accumulates in float64 whatever comes, and merges as an algebra: any split of the samples
@@ -73,6 +75,8 @@ class Moments(_Streaming):
     ----------
     count : int
         Samples seen.
+    weights : ndarray
+        Of the shape of a sample: the sum of the weights of each number, ``count`` where none was weighted or skipped.
 
     Examples
     --------
@@ -83,10 +87,11 @@ class Moments(_Streaming):
     (3, 3.0, 7.0)
     """
 
-    __slots__ = ("_state",)
+    __slots__ = ("_state", "_weights")
 
     def __init__(self) -> None:
         super().__init__()
+        self._weights: Matrix | None = None  # of each number, where they are not the count
         self._state: Matrix = np.zeros((4, 1))  # as kernels.moments has it, of samples laid flat
 
     # What a device does its own way.
@@ -132,32 +137,50 @@ class Moments(_Streaming):
     def mean(self) -> Any:
         """Mean of the samples; NaN before the first one."""
         mean = self._state[0].reshape(self._shape or ()).copy()
-        return self._home.give(mean if self.count else np.full_like(mean, np.nan))
+        if not self.count:
+            return self._home.give(np.full_like(mean, np.nan))
+        if self._weights is not None:
+            mean[self._weights.reshape(mean.shape) == 0.0] = np.nan
+        return self._home.give(mean)
+
+    @property
+    def weights(self) -> Any:
+        weights = np.full(self._state.shape[1], float(self.count)) if self._weights is None else self._weights.copy()
+        return self._home.give(weights.reshape(self._shape or ()))
 
     @property
     def m2(self) -> Any:
         """Sum of squared deviations from the mean."""
         return self._home.give(self._state[2].reshape(self._shape or ()).copy())
 
-    def update(self, block: Any, *, finite: bool = True) -> Self:
+    def update(self, block: Any, *, weights: Any = None, skip_nan: bool = False, finite: bool = True) -> Self:
         """Add the samples ``block[0], block[1], ...`` and return ``self``.
 
         Parameters
         ----------
         block : (k, ...) array_like, or Rows
             ``k >= 0`` samples of the shape seen before.
+        weights : (k,) array_like, optional
+            A sample of weight w counts as w equal ones; w may be a fraction, or 0.
+        skip_nan : bool
+            Leave out numbers that are NaN, each for itself: :attr:`weights` then tells how many counted of each.
         finite : bool
             Refuse NaN and infinity; ``False`` lets them through into the moments they touch.
         """
-        finite = _check.boolean(finite, "finite")
+        finite, skip_nan = _check.boolean(finite, "finite"), _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(block, "block")) is not None:
-            return self.merge(lazy.total(partial(_of_block, type(self), finite=finite), Moments.merge))
+            part = partial(of_block, type(self), skip_nan=skip_nan, finite=finite)
+            return self.merge(lazy.total(part, Moments.merge, *beside(lazy, weights)))
         samples = self._samples(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")
         shape, before = samples.shape[1:], self._state
         self._expect(shape, "block")
-        total = _total(self.count, len(samples))
+        if weights is not None or skip_nan:
+            return self._add_weighted(samples, weights, skip_nan, finite, self._home_of(block))
+        if self._weights is not None:
+            return self.merge(type(self)().update(block, finite=finite))
+        total = total_count(self.count, len(samples))
         state = self._copied(shape, samples)
         rows = samples.reshape(len(samples), state.shape[1])
         if rows.size:
@@ -171,6 +194,20 @@ class Moments(_Streaming):
             self._home = self._home_of(block)
         self._shape, self._state, self.count = shape, state, total
         return self
+
+    def _add_weighted(self, samples: FloatArray, weights: Any, skip_nan: bool, finite: bool, home: Home) -> Self:
+        if self._place != Moments._place:
+            raise TypeError(f"weights and skip_nan are the host's alone, block is on {self._place}: copy it")
+        added, shape = type(self)(), samples.shape[1:]
+        rows = samples.reshape(len(samples), math.prod(shape))
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = NumberMoments.of(rows, checked(weights, len(rows)), skip_nan)
+        if finite and not np.isfinite(found.state[2]).all():
+            _check.all_finite(np.where(np.isnan(rows), 0.0, rows) if skip_nan else rows, "block")
+            raise ValueError("the squares of block overflow float64: scale it down first")
+        added._shape, added._home, added.count = shape, home, len(rows)
+        added._weights, added._state = found
+        return self.merge(added)
 
     def _refuse_untold(self, rows: FloatArray, state: Matrix) -> None:
         """Refuse NaN and infinity, and rows whose squares overflow or vanish, as the new state tells of them."""
@@ -190,26 +227,41 @@ class Moments(_Streaming):
         if other._shape is not None:
             before = self._state
             self._expect(other._shape, "other")
-            total = _total(self.count, other.count)
-            state = self._copied(other._shape, other._state) if self.count else other._state.copy()
-            if self.count and other.count:
-                self._merge(self.count, state, other.count, other._state)
+            total = total_count(self.count, other.count)
+            weights, state = self._merged(other)
             if self._state is not before:  # another thread has added samples meanwhile
                 return self.merge(other)
             if self._shape is None:
                 self._home = other._home
-            self._shape, self._state, self.count = other._shape, state, total
+            self._shape, self._weights, self._state, self.count = other._shape, weights, state, total
         return self
 
+    def _merged(self, other: Moments) -> tuple[Matrix | None, Matrix]:
+        """Weights, where either has some, and state of both together."""
+        if self._weights is not None or other._weights is not None:
+            mine, theirs = (
+                NumberMoments(np.full(some._state.shape[1], some.count, np.float64), some._state)
+                if some._weights is None
+                else NumberMoments(some._weights, some._state)
+                for some in (self, other)
+            )
+            return mine.merged(theirs) if self.count else theirs
+        state = self._copied(other._shape or (), other._state) if self.count else other._state.copy()
+        if self.count and other.count:
+            self._merge(self.count, state, other.count, other._state)
+        return None, state
+
     def variance(self, ddof: int = 0) -> Any:
-        """Variance with divisor ``count - ddof``; NaN where that is not positive."""
-        variance = self._state[2] / self._divisor(ddof)
-        return self._home.give(variance.reshape(self._shape or ()))
+        """Variance with divisor ``weights - ddof``; NaN where that is not positive."""
+        return self._home.give(self._variance(ddof).reshape(self._shape or ()))
+
+    def _variance(self, ddof: int) -> Matrix:
+        return np.asarray(self._state[2] / divisor(self.count if self._weights is None else self._weights, ddof))
 
     def _values(self) -> dict[str, Matrix]:
         if not isinstance(self._state, np.ndarray) or self._state.size > GLANCE:
             return {}
-        return {"mean": self._state[0], "std": np.sqrt(self._state[2] / self._divisor(1))}
+        return {"mean": self._state[0], "std": np.sqrt(self._variance(1))}
 
 
 def _add_rows(rows: FloatArray, count: int, state: Matrix) -> None:
@@ -231,122 +283,3 @@ def _state_of(tile: FloatArray) -> Matrix:
     found = np.zeros((4, tile.shape[1]))
     add_rows(np.ascontiguousarray(tile), 0, found)
     return found
-
-
-# Rows are merged as in Gram(centred=True), by the one function for that. There are two classes since what they keep and
-# refuse differs: Gram has labels, files and rows to take away, whose rounding it tracks, and takes 1.2 to 1.3 times as
-# long for the small blocks that studies add; here counts end at 2**53.
-class CoMoments(_Streaming):
-    """Streaming mean and covariance matrix of vectors, by rows.
-
-    Examples
-    --------
-    >>> from w2s_fast import CoMoments
-    >>> pairs = CoMoments().update([[1.0, 2.0], [3.0, 6.0]])
-    >>> pairs.covariance(ddof=1)
-    array([[2., 4.],
-           [4., 8.]])
-    """
-
-    __slots__ = ("_mean", "_scatter")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._mean: Matrix = np.zeros((2,))  # and what rounding left of it
-        self._scatter: Matrix = np.zeros(())
-
-    @property
-    def mean(self) -> Any:
-        """Mean of the rows; NaN before the first one."""
-        return self._home.give(self._mean[0].copy() if self.count else np.full_like(self._mean[0], np.nan))
-
-    def update(self, block: Any) -> Self:
-        """Add the rows of ``block`` (k, d), k >= 0, an array or Rows, and return ``self``."""
-        if (lazy := elsewhere(block, "block")) is not None:
-            return self.merge(lazy.total(partial(_of_block, type(self)), CoMoments.merge))
-        rows = _check.floats(block, "block", ndim=2, finite=False)
-        self._expect(rows.shape[1:], "block")
-        if len(rows):
-            mean, product = scatter(rows)
-            refuse_vanishing(rows, np.diagonal(product), mean[0], "block")
-            if not np.isfinite(np.diagonal(product)).all():  # tells of any NaN or infinity without a pass of its own
-                _check.all_finite(rows, "block")
-                raise ValueError("the squares of block overflow float64: scale it down first")
-        else:
-            mean, product = np.zeros((2, rows.shape[1])), np.zeros(2 * rows.shape[1:])
-        self._join(len(rows), mean, product, Home.of(block))
-        return self
-
-    def merge(self, other: CoMoments) -> Self:
-        """Add the rows that ``other`` has seen and return ``self``; ``other`` stays as it is."""
-        if not isinstance(other, CoMoments):
-            raise TypeError(f"other must be CoMoments, got {type(other).__name__}")
-        if other._shape is not None:
-            self._expect(other._shape, "other")
-            self._join(other.count, other._mean, other._scatter, other._home)
-        return self
-
-    def _join(self, more: int, its_mean: Matrix, its_product: Matrix, home: Home) -> None:
-        before, mean, product = self._mean, its_mean, its_product
-        total = _total(self.count, more)
-        if more:
-            with np.errstate(over="ignore", invalid="ignore"):
-                mean, product = merge_scatter(self.count, self._mean, self._scatter, more, mean, product)
-            if not np.isfinite(np.diagonal(product)).all():
-                raise ValueError("the squares of all rows together overflow float64: scale them down first")
-        elif self.count:
-            mean, product = self._mean, self._scatter
-        if self._mean is not before:  # another thread has added rows meanwhile
-            return self._join(more, its_mean, its_product, home)
-        if self._shape is None:
-            self._home = home
-        self._shape, self._mean, self._scatter, self.count = mean.shape[1:], mean, product, total
-
-    def covariance(self, ddof: int = 0) -> Any:
-        """Covariance matrix with divisor ``count - ddof``; NaN where that is not positive."""
-        return self._home.give(self._covariance(ddof))
-
-    def _covariance(self, ddof: int) -> Matrix:
-        return np.asarray(self._scatter / self._divisor(ddof))
-
-    def _values(self) -> dict[str, Matrix]:
-        return {"mean": self._mean[0], "std": np.sqrt(np.diagonal(self._scatter) / self._divisor(1))}
-
-    def ratio(self, numerator: Any, denominator: Any) -> tuple[float, float]:
-        """Ratio of the means of two linear combinations, and its standard error by the delta method.
-
-        Parameters
-        ----------
-        numerator, denominator : (d,) array_like
-            Weights of the combinations: with trials as rows (weak, baseline, ceiling, w2s), the performance gap
-            recovered is ``ratio([1, 0, 0, -1], [1, 0, -1, 0])``.
-
-        Returns
-        -------
-        ratio : float
-        stderr : float
-            To first order in the spread of the means (Casella and Berger 2002, section 5.5.4), with ddof 1; NaN for
-            fewer than two rows. It means little where the denominator is within a few of its own standard errors of
-            zero.
-
-        Examples
-        --------
-        >>> from w2s_fast import CoMoments
-        >>> trials = CoMoments().update([[2.0, 1.0], [4.0, 2.0], [6.0, 3.0]])
-        >>> trials.ratio([1, 0], [0, 1])
-        (2.0, 0.0)
-        """
-        above, below = (
-            _check.floats(a, name, ndim=1) for a, name in ((numerator, "numerator"), (denominator, "denominator"))
-        )
-        for name, weights in (("numerator", above), ("denominator", below)):
-            if weights.shape != self._shape:
-                raise ValueError(f"{name} must have one weight for each of {self._shape} columns, got {weights.shape}")
-        if self.count == 0:
-            return np.nan, np.nan
-        size = float(below @ self._mean[0])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.float64(above @ self._mean[0]) / size
-            tangent = above - ratio * below
-            variance = tangent @ self._covariance(ddof=1) @ tangent / self.count
-            return float(ratio), float(np.sqrt(np.maximum(variance, 0.0)) / abs(size))

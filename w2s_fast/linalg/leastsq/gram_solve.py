@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast.linalg.leastsq.cholesky import cholesky_solve, factor_gram
 from w2s_fast.linalg.leastsq.policy import GRAM_RCOND
+from w2s_fast.linalg.rows.scale import exponent_of, exponents, scaled, scaled_back
 
 Matrix = npt.NDArray[np.float64]
+
+
+def solve_at_any_scale(
+    xtx: Matrix,
+    xty: Matrix,
+    peak: Matrix,
+    ridges: list[float],
+    many: bool,
+    rcond: float | None,
+    solve: Callable[[Matrix, Matrix, float, Matrix], Matrix],
+) -> Matrix:
+    """Weights for one ridge by ``solve``, for many or with a cut-off by eigenvectors, of sums near 1 meanwhile."""
+    shift, label_shift = int(exponents(np.diagonal(xtx))), int(exponents(xty))
+    if shift:
+        shift = max(shift, exponent_of(max(ridges, default=0.0)))
+    ridges = [math.ldexp(value, -shift) for value in ridges]
+    xtx, xty, peak = (scaled(part, -power) for part, power in ((xtx, shift), (xty, label_shift), (peak, shift)))
+    if not many and rcond is None:
+        weights = solve(xtx, xty, ridges[0], peak)
+    else:
+        weights = solve_spectral(xtx, xty, ridges, rcond, peak)
+        weights = weights if many else weights[0]
+    return scaled_back(weights, label_shift - shift, np.float64, "the weights")
 
 
 def solve_gram(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix | None = None) -> Matrix:

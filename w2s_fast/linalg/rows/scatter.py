@@ -39,11 +39,12 @@ def scatter_of_block(rows: Matrix, precision: npt.DTypeLike = np.float64) -> tup
 
 
 def merge_scatter(
-    count: int, mean: Matrix, product: Matrix, more: int, its_mean: Matrix, its_product: Matrix
+    count: float, mean: Matrix, product: Matrix, more: float, its_mean: Matrix, its_product: Matrix
 ) -> tuple[Matrix, Matrix]:
     """Mean and scatter of two sets of rows together, or, with ``more`` < 0, of the first without the second.
 
-    Chan, Golub and LeVeque (1983). Means are sums (2, n) of two numbers, as in :mod:`w2s_fast.kernels.moments`.
+    ``count`` and ``more`` are their numbers, or sums of their weights. Chan, Golub and LeVeque (1983). Means are sums
+    (2, n) of two numbers, as in :mod:`w2s_fast.kernels.moments`.
     """
     if count == 0:
         return its_mean, its_product

@@ -1,0 +1,60 @@
+"""The sums that a Gram matrix is, as values that add up and subtract."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING
+from w2s_fast.linalg.rows.scatter import merge_scatter
+
+Matrix = npt.NDArray[np.float64]
+
+
+class Sums(NamedTuple):
+    """Of [X | Y] over some rows.
+
+    Attributes
+    ----------
+    joint, mean : ndarray
+        [X | Y]'[X | Y], of deviations if centred, and the mean (2, d) as a sum of two numbers.
+    peak : ndarray
+        The largest diagonal there ever was: what downdates leave is relative to it.
+    n_rows, weight : int, float
+        How many rows, and the sum of their weights.
+    """
+
+    joint: Matrix
+    mean: Matrix
+    peak: Matrix
+    n_rows: int
+    weight: float
+
+    def empty(self) -> Sums:
+        """Sums of the same shape over no rows."""
+        return Sums(np.zeros_like(self.joint), np.zeros_like(self.mean), np.zeros_like(self.peak), 0, 0.0)
+
+    def joined(self, other: Sums, sign: int, centred: bool) -> Sums:
+        """Both together (``sign`` 1), or these without the other's rows (-1)."""
+        rows, weight = self.n_rows + sign * other.n_rows, self.weight + sign * other.weight
+        mean, joint = np.zeros_like(other.mean), self.joint
+        moves = centred and rows and other.n_rows
+        with np.errstate(over="ignore", invalid="ignore"):
+            if moves:
+                mine = self.weight, self.mean, self.joint
+                mean, joint = merge_scatter(*mine, sign * other.weight, other.mean, other.joint)
+            elif other.n_rows:
+                joint = self.joint + sign * other.joint
+            else:
+                mean = self.mean
+        if not np.isfinite(np.diagonal(joint)).all():
+            raise ValueError("the squares of X or Y overflow float64: scale them down first")
+        peak = np.maximum(np.maximum(self.peak, other.peak), np.diagonal(joint))
+        if moves and sign < 0:  # rounding of the means, times the distance that they moved
+            moved = np.abs(other.mean[0] - self.mean[0]) * (self.weight * other.weight / weight)
+            peak = np.maximum(peak, (np.abs(self.mean[0]) + np.abs(other.mean[0])) * moved)
+        if np.any(np.diagonal(joint) < -DOWNDATE_ROUNDING * peak):
+            raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
+        return Sums(joint, mean, peak, rows, weight)

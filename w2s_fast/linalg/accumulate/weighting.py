@@ -1,0 +1,122 @@
+"""Rows that count as several or as a part of one, and rows and numbers that are missing.
+
+A row of weight w counts as w equal rows (a frequency weight, which may be a fraction): sums, means, variances and
+their divisors are those of so many rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast import _check
+from w2s_fast._check import FloatArray
+from w2s_fast.linalg.rows.base import Rows
+from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.linalg.rows.scatter import merge_scatter, two_sum
+
+Matrix = npt.NDArray[np.float64]
+
+
+def checked(weights: Any, rows: int) -> Matrix:
+    """Weights (rows,) in float64, none negative; ones where there are none."""
+    if weights is None:
+        return np.ones(rows)
+    found = _check.floats(weights, "weights", ndim=1).astype(np.float64, copy=False)
+    if len(found) != rows:
+        raise ValueError(f"weights must have one number a row, got {len(found):,} for {rows:,} rows")
+    if found.size and found.min() < 0.0:
+        raise ValueError(f"weights must not be negative, got {found.min():g} at index {int(found.argmin())}")
+    return found
+
+
+def beside(rows: Rows, weights: Any) -> tuple[Any, ...]:
+    """Weights as they lie beside rows that are read by blocks; nothing where there are none."""
+    return () if weights is None else (rows.labels(weights, lambda given, _: _check.floats(given, "weights")),)
+
+
+class Counted(NamedTuple):
+    """The rows that count: those with a weight, and without NaN where rows with NaN are skipped."""
+
+    parts: tuple[FloatArray, ...]
+    weights: Matrix
+
+    @classmethod
+    def of(cls, parts: tuple[FloatArray, ...], weights: Any, skip_nan: bool) -> Counted:
+        """Rows of arrays (m, n_i) beside one another."""
+        given = checked(weights, len(parts[0]))
+        keep = given > 0.0
+        for part in parts if skip_nan else ():
+            keep &= ~np.isnan(part).any(axis=1)
+        return cls(parts, given) if keep.all() else cls(tuple(part[keep] for part in parts), given[keep])
+
+    @property
+    def weight(self) -> float:
+        return float(self.weights.sum())
+
+    def scaled(self) -> tuple[FloatArray, ...]:
+        """Arrays whose products are the weighted ones of the rows."""
+        roots = np.sqrt(self.weights)[:, None]
+        return tuple(part * roots for part in self.parts)
+
+    def scatter(self) -> tuple[Matrix, Matrix]:
+        """Weighted mean (2, n) and scatter (n, n), as :func:`w2s_fast.linalg.rows.scatter.scatter` has them."""
+        width = sum(part.shape[1] for part in self.parts)
+        weight, mean, product = 0.0, np.zeros((2, width)), np.zeros((width, width))
+        for cut in gathered(len(self.weights), width):
+            rows = np.concatenate([part[cut].astype(np.float64, copy=False) for part in self.parts], axis=1)
+            own = self.weights[cut]
+            more = float(own.sum())
+            middle = own @ rows / more
+            rows -= middle
+            drift = own @ rows / more  # what rounding left of the mean
+            rows *= np.sqrt(own)[:, None]
+            its_product = rows.T @ rows - more * np.outer(drift, drift)
+            mean, product = merge_scatter(weight, mean, product, more, np.stack(two_sum(middle, drift)), its_product)
+            weight += more
+        return mean, product
+
+
+class NumberMoments(NamedTuple):
+    """Moments of numbers of which each has a weight of its own: ``state`` (4, d) as Moments has it."""
+
+    weights: Matrix
+    state: Matrix
+
+    @classmethod
+    def of(cls, rows: FloatArray, weights: Matrix, skip_nan: bool) -> NumberMoments:
+        """Moments of rows (k, d), of numbers that are not NaN if these are skipped."""
+        found = cls(np.zeros(rows.shape[1]), np.zeros((4, rows.shape[1])))
+        for cut in gathered(*rows.shape):
+            found = found.merged(cls._of_block(rows[cut].astype(np.float64), weights[cut], skip_nan))
+        return found
+
+    @classmethod
+    def _of_block(cls, rows: Matrix, weights: Matrix, skip_nan: bool) -> NumberMoments:
+        missing = np.isnan(rows) if skip_nan else np.zeros(rows.shape, np.bool_)
+        counted = np.where(missing, 0.0, weights[:, None])
+        rows[missing] = 0.0
+        total = counted.sum(axis=0)
+        divisor = np.where(total > 0.0, total, 1.0)
+        mean = np.sum(counted * rows, axis=0) / divisor
+        rows -= mean
+        drift = np.sum(counted * rows, axis=0) / divisor  # what rounding left of the mean
+        squares = np.sum(counted * rows**2, axis=0) - total * drift**2
+        return cls(total, np.stack((*two_sum(mean, drift), squares, np.zeros_like(squares))))
+
+    def merged(self, other: NumberMoments) -> NumberMoments:
+        """Chan, Golub and LeVeque's formula, for each number by its own weights."""
+        total = self.weights + other.weights
+        share = other.weights / np.where(total > 0.0, total, 1.0)
+        mean, rest, m2, m2_rest = self.state
+        its_mean, its_rest, its_m2, its_m2_rest = other.state
+        apart, apart_rest = two_sum(its_mean, -mean)
+        delta = apart + (apart_rest + (its_rest - rest))
+        mean, left = two_sum(mean, delta * share)
+        moved = two_sum(mean, left + rest)
+        m2, left = two_sum(m2, its_m2)
+        m2, left_too = two_sum(m2, delta * delta * (self.weights * share))
+        squares = two_sum(m2, (left + left_too) + (m2_rest + its_m2_rest))
+        return NumberMoments(total, np.stack((*moved, *squares)))
