@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from w2s_fast._display import number, whole, with_error
-from w2s_fast.cli.layout import Column, print_columns, print_line
+from w2s_fast.cli.layout import Column, print_columns, print_line, print_rows
 from w2s_fast.results.metrics import ACCURACIES, METRICS, OF_MEANS, column_name
 from w2s_fast.results.trials import Decomposition, Trials
 from w2s_fast.study.series import Series
@@ -70,12 +70,17 @@ def _trial_cells(row: Row, leading: Sequence[str]) -> dict[str, str]:
     }
 
 
-def print_cells(head: Sequence[str], rows: Sequence[Sequence[str]], title: str, *, by_name: bool = True) -> None:
-    """Print text under a title; rows have names in their first column, or else are words throughout."""
+def print_cells(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """Print text in columns under a title, of which the first names the rows."""
     print_line(title, "bold")
-    columns = _columns(head, rows, names=1 if by_name else len(head))
-    print_columns(columns, 1 if by_name else 0)
+    print_columns(_columns(head, rows), 1)
 
 
-def _columns(head: Sequence[str], rows: Sequence[Sequence[str]], names: int = 0) -> list[Column]:
-    return [Column(name, [row[place] for row in rows], place < names) for place, name in enumerate(head)]
+def print_words(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """Print rows of words under a title, one value a line."""
+    print_line(title, "bold")
+    print_rows(_columns(head, rows))
+
+
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Column]:
+    return [Column(name, [row[place] for row in rows]) for place, name in enumerate(head)]
