@@ -18,15 +18,16 @@ def print_series(many: Sequence[Series], title: str) -> None:
     """Print risks and ratios, mean ± standard error, the theory beneath where there is one."""
     metrics, doubtful = shown_metrics(many), any(series.doubtful.any() for series in many)
     print_line(f"{title}: mean±standard error; risks of synthetic rows times 1000", "bold")
-    equivalent = False
+    told: set[str] = set()
     for series in many:
         print_line(f"{series.label.replace(' = ', '=') or series.title}, {series.where}")
         rows, kinds = _series_rows(series, metrics, doubtful)
-        equivalent |= "equivalent" in kinds
+        told.update(kinds)
         names = (series.axis, *map(column_name, metrics), *["in doubt"] * doubtful)
         print_columns(_columns(names, rows), 1, dim=[bool(kind) for kind in kinds])
-    caption = "exact: expected risks in closed form, and ratios of them. Files hold every point."
-    print_line(f"{caption}{NO_GAP * doubtful}{EQUIVALENT * equivalent}", "dim")
+    exact = "exact: expected risks in closed form, and ratios of them. " * ("exact" in told)
+    print_line(f"{exact}Files hold every point.{NO_GAP * doubtful}{EQUIVALENT * ('equivalent' in told)}", "dim")
+    print_line("")
 
 
 def _series_rows(series: Series, metrics: Sequence[str], doubtful: bool) -> tuple[list[list[str]], list[str]]:
