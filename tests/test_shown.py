@@ -241,5 +241,9 @@ def test_a_sparkline_falls_from_left_to_right():
 
 def test_models_print_as_their_description():
     assert "d_weak 6, d_strong 4, d_shared 2" in repr(MODEL)
+    large = GaussianModel(np.ones(600), np.eye(600, 300), np.eye(600, 300), 0.1)
+    assert repr(large).startswith("<GaussianModel: target 1 of shape (600,), weak 0 to 1 of shape (600, 300)")
+    assert large.d_shared == 300
+    assert "d_weak 300" in repr(large)  # now that it is known
     quiet = dataclasses.replace(MODEL, noise_variance=0.0)
     assert "noise_variance 0>" in repr(quiet)

@@ -22,17 +22,10 @@ LONGEST_LINE = 60  # of words, where there is all the room in the world
 
 @dataclass(frozen=True)
 class Column:
-    """A column of text; words in it may go on a line of their own, numbers stay whole.
-
-    Attributes
-    ----------
-    is_name : bool
-        Whether it names rows, or says something of them, rather than measures them.
-    """
+    """A column of text; words in it may go on a line of their own, numbers stay whole."""
 
     name: str
     cells: Sequence[str]
-    is_name: bool = False
 
     @cached_property
     def has_words(self) -> bool:
@@ -63,7 +56,7 @@ def blocks(columns: Sequence[Column], keys: int, room: int) -> list[list[Column]
     leading, rest = list(columns[:keys]), list(columns[keys:])
     if _needed(columns) <= room:
         return [list(columns)]
-    for many in range(2, len(rest) + 1) if keys else ():
+    for many in range(2, len(rest) + 1):
         step = -(-len(rest) // many)
         found = [leading + rest[start : start + step] for start in range(0, len(rest), step)]
         if all(_needed(block) <= room for block in found):
@@ -73,12 +66,16 @@ def blocks(columns: Sequence[Column], keys: int, room: int) -> list[list[Column]
 
 def print_columns(columns: Sequence[Column], keys: int, dim: Sequence[bool] = ()) -> None:
     """Print what is not empty in the room there is; ``keys`` come with every block, ``dim`` rows are of second rank."""
-    columns = [Column(printable(x.name), [*map(printable, x.cells)], x.is_name) for x in columns if any(x.cells)]
+    columns = _printable(columns)
     found = blocks(columns, keys, screen_width())
     for block in found:
         _print_block(block, dim)
     if not found:
-        _print_rows(columns)
+        print_rows(columns)
+
+
+def _printable(columns: Sequence[Column]) -> list[Column]:
+    return [Column(printable(x.name), [*map(printable, x.cells)]) for x in columns if any(x.cells)]
 
 
 def _print_block(block: Sequence[Column], dim: Sequence[bool]) -> None:
@@ -87,7 +84,7 @@ def _print_block(block: Sequence[Column], dim: Sequence[bool]) -> None:
     for column in block:
         more = min(left, column.most - column.least)
         left -= more
-        is_text = column.is_name or column.has_words
+        is_text = all(cell[:1].isalpha() for cell in column.cells if cell)
         grid.add_column(Text(column.name), justify="left" if is_text else "right", width=column.least + more)
     rows = list(zip(*(column.cells for column in block), strict=True))
     for row, is_dim in zip(rows, dim or [False] * len(rows), strict=True):
@@ -97,9 +94,9 @@ def _print_block(block: Sequence[Column], dim: Sequence[bool]) -> None:
     console.print()
 
 
-def _print_rows(columns: Sequence[Column]) -> None:
+def print_rows(columns: Sequence[Column]) -> None:
     """Print each row as lines of names and values, below the first of them."""
-    first, *rest = columns
+    first, *rest = _printable(columns)
     for row, name in enumerate(first.cells):
         print_line(f"{first.name}: {name}")
         for column in rest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from w2s_fast._display import number, whole, with_error
-from w2s_fast.cli.layout import Column, print_columns, print_line
+from w2s_fast.cli.layout import Column, print_columns, print_line, print_rows
 from w2s_fast.results.metrics import ACCURACIES, METRICS, OF_MEANS, column_name
 from w2s_fast.results.trials import Decomposition, Trials
 from w2s_fast.study.series import Series
@@ -18,15 +18,16 @@ def print_series(many: Sequence[Series], title: str) -> None:
     """Print risks and ratios, mean ± standard error, the theory beneath where there is one."""
     metrics, doubtful = shown_metrics(many), any(series.doubtful.any() for series in many)
     print_line(f"{title}: mean±standard error; risks of synthetic rows times 1000", "bold")
-    equivalent = False
+    told: set[str] = set()
     for series in many:
         print_line(f"{series.label.replace(' = ', '=') or series.title}, {series.where}")
         rows, kinds = _series_rows(series, metrics, doubtful)
-        equivalent |= "equivalent" in kinds
+        told.update(kinds)
         names = (series.axis, *map(column_name, metrics), *["in doubt"] * doubtful)
         print_columns(_columns(names, rows), 1, dim=[bool(kind) for kind in kinds])
-    caption = "exact: expected risks in closed form, and ratios of them. Files hold every point."
-    print_line(f"{caption}{NO_GAP * doubtful}{EQUIVALENT * equivalent}", "dim")
+    exact = "exact: expected risks in closed form, and ratios of them. " * ("exact" in told)
+    print_line(f"{exact}Files hold every point.{NO_GAP * doubtful}{EQUIVALENT * ('equivalent' in told)}", "dim")
+    print_line("")
 
 
 def _series_rows(series: Series, metrics: Sequence[str], doubtful: bool) -> tuple[list[list[str]], list[str]]:
@@ -70,12 +71,17 @@ def _trial_cells(row: Row, leading: Sequence[str]) -> dict[str, str]:
     }
 
 
-def print_cells(head: Sequence[str], rows: Sequence[Sequence[str]], title: str, *, by_name: bool = True) -> None:
-    """Print text under a title; rows have names in their first column, or else are words throughout."""
+def print_cells(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """Print text in columns under a title, of which the first names the rows."""
     print_line(title, "bold")
-    columns = _columns(head, rows, names=1 if by_name else len(head))
-    print_columns(columns, 1 if by_name else 0)
+    print_columns(_columns(head, rows), 1)
 
 
-def _columns(head: Sequence[str], rows: Sequence[Sequence[str]], names: int = 0) -> list[Column]:
-    return [Column(name, [row[place] for row in rows], place < names) for place, name in enumerate(head)]
+def print_words(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """Print rows of words under a title, one value a line."""
+    print_line(title, "bold")
+    print_rows(_columns(head, rows))
+
+
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Column]:
+    return [Column(name, [row[place] for row in rows]) for place, name in enumerate(head)]

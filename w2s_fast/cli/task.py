@@ -86,11 +86,11 @@ def task(
 
 def print_task(task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed], found: Sequence[Claim]) -> None:
     """Print the first pair's study, and what came out of all."""
-    from w2s_fast.cli.table import print_cells, print_series
+    from w2s_fast.cli.table import print_cells, print_series, print_words
     from w2s_fast.tasks import report
 
     title = runs[0].study.title
     print_series(runs[0].series(title, ""), title)
     print_cells(report.DIMENSION_HEAD, report.dimension_cells(task, runs), "Dimensions")
     print_cells(report.VARIANCE_HEAD, report.variance_cells(variances), "Variance")
-    print_cells(report.CLAIM_HEAD, report.claim_cells(found), "Claims", by_name=False)
+    print_words(report.CLAIM_HEAD, report.claim_cells(found), "Claims")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._cached import cached_property
 from w2s_fast._check import FloatArray
-from w2s_fast._display import Shown, number, record
+from w2s_fast._display import Shown, in_brief, number, record
 from w2s_fast.kernels.trials import Geometry
 from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import Cutoff
@@ -21,7 +21,7 @@ Matrix = npt.NDArray[np.float64]
 LARGEST_SQUARE = 1e140  # of a label: squared once more for standard errors, and summed, it stays finite
 SMALLEST_SQUARE = 1e-140  # likewise, of all labels and of their noise, where these are not 0
 LARGEST_MAPS = 2**24  # numbers in both maps of the paper's setting, beyond which they are not made
-LARGEST_DIMENSION, LARGEST_TARGET = 10**15, 10**7
+LARGEST_DIMENSION, LARGEST_TARGET, LARGEST_GLANCE = 10**15, 10**7, 2**18
 ROUNDING = 64 * np.finfo(np.float64).eps  # relative length of a vector that should be zero
 
 
@@ -147,6 +147,8 @@ class GaussianModel(Shown):
         _require_scale(self.target, noise_variance)
 
     def told(self) -> dict[str, str]:
+        if not self.blocks and "d_shared" not in vars(self) and self.weak.size + self.strong.size > LARGEST_GLANCE:
+            return {name: in_brief(getattr(self, name)) for name in ("target", "weak", "strong")}
         sizes = {"d_weak": f"{self.d_weak:,}", "d_strong": f"{self.d_strong:,}", "d_shared": f"{self.d_shared:,.6g}"}
         return sizes | {name: number(getattr(self, name)) for name in ("rho_weak", "rho_strong", "noise_variance")}
 
@@ -199,9 +201,8 @@ class GaussianModel(Shown):
             raise ValueError("angles must lie between 0 and pi / 2: others are shared, weak_only and strong_only")
         noise_variance = _check.real(noise_variance, "noise_variance", maximum=LARGEST_SQUARE)
         blocks = shared, weak_only, strong_only, target_weak, target_strong, target_outside
-        return cls.of_geometry(
-            Geometry(*blocks, noise_variance**0.5, np.cos(theta), np.sin(theta), s, q), noise_variance
-        )
+        made = Geometry(*blocks, noise_variance**0.5, np.cos(theta), np.sin(theta), s, q)
+        return cls.of_geometry(made, noise_variance)
 
     @classmethod
     def of_geometry(cls, geometry: Geometry, noise_variance: float) -> Self:

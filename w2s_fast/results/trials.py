@@ -269,7 +269,13 @@ class Trials:
         """Every trial in a row of a DataFrame of pandas or of polars, which must be installed.
 
         Columns are n, N, trial, the label's ``column`` where there are several, risks, metrics made of them, flags of
-        ill-conditioned fits and accuracies.
+        ill-conditioned fits and accuracies. ImportError where the library is missing.
+
+        Examples
+        --------
+        >>> from w2s_fast import GaussianModel, simulate
+        >>> simulate(GaussianModel.paper(), n=2000, N=[4000, 8000], trials=3).to_frame().shape
+        (6, 9)
         """
         return data_frame(trial_columns(self.n, self.N, self.columns), library)
 

@@ -17,7 +17,8 @@ def shown_in_notebook(study: BaseStudy) -> str:
     head = html_facts(study.title, {"state": study.progress_in_words} | told)
     if not study.is_at_a_glance:
         return head
-    tables = "".join(map(series_table, study.series()))
+    first, *others = study.series()
+    tables = series_table(first, "open") + "".join(map(series_table, others))
     return f"<div>{head}{_figure(study)}{tables}</div>"
 
 

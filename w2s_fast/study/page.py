@@ -129,8 +129,8 @@ def _state(study: BaseStudy) -> str:
     return f'<p class="{"soft" if study.is_complete else "warn"}">{words[0].upper()}{words[1:]}.</p>'
 
 
-def series_table(series: Series) -> str:
-    """Lay out a series, folded away under its name."""
+def series_table(series: Series, state: str = "") -> str:
+    """Lay out a series, folded away under its name unless ``state`` is "open"."""
     theory = series.theory(series.sizes)
     metrics, doubtful, rows = shown_metrics([series]), bool(series.doubtful.any()), []
     for index, size in enumerate(series.sizes.tolist()):
@@ -145,7 +145,8 @@ def series_table(series: Series) -> str:
     head = html_row([series.axis, "trials", *map(column_name, metrics), *["in doubt"] * doubtful], tag="th")
     about = ", ".join(filter(None, (series.label, f"along {series.axis}", series.where)))
     table = f'<p class="soft">{units}</p><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
-    return f'<details><summary>{escape(about)}</summary><div class="scroll">{table}</div></details>'
+    opening = f"<details {state}>" if state else "<details>"
+    return f'{opening}<summary>{escape(about)}</summary><div class="scroll">{table}</div></details>'
 
 
 def _spec(study: BaseStudy) -> str:
