@@ -10,7 +10,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from w2s_fast.sklearn import PCA, LinearRegression, Ridge, RidgeCV, TruncatedSVD, WeakToStrong
 
 pytestmark = [
-    pytest.mark.compiled,  # parts of other rooms, tested there; as Python only slow
     pytest.mark.filterwarnings(
         "ignore::sklearn.exceptions.SkipTestWarning", "ignore::RuntimeWarning"
     ),  # checks make 0/0

@@ -18,7 +18,6 @@ from sklearn.preprocessing import StandardScaler
 
 from w2s_fast.sklearn import LinearRegression, Ridge, RidgeCV
 
-pytestmark = pytest.mark.compiled  # parts of other rooms, tested there; as Python only slow
 TARGETS = [(), (1,), (3,)]
 SHAPES = [(400, 12), (60, 50), (30, 90), (51, 50), (4, 1)]
 KINDS = {
