@@ -37,9 +37,10 @@ class PCA(sklearn.decomposition.PCA):  # type: ignore[misc]
 
     Parameters, attributes and errors are scikit-learn's. ``svd_solver="covariance_eigh"`` and ``"randomized"``, and
     "auto" where it comes to one of them, are ours: of the scatter matrix, whose digits no offset takes, or by
-    :func:`w2s_fast.randomized_svd`, which settles by itself how far to iterate; and so is :meth:`fit` by "full" for two
-    rows a column and more, of their triangle. Left to scikit-learn are other calls of "full", "arpack",
-    ``n_components="mle"``, sparse matrices, and arrays of other libraries where its setting ``array_api_dispatch`` is on.
+    :func:`w2s_fast.randomized_svd`, which settles by itself how far to iterate; and so is "full" for two rows a column
+    and more, of their triangle. Left to scikit-learn are "full" for fewer rows, and where :meth:`fit_transform` is to
+    whiten; "arpack", ``n_components="mle"``, sparse matrices, and arrays of other libraries where its setting
+    ``array_api_dispatch`` is on.
 
     :meth:`partial_fit`, which scikit-learn's class has not, takes rows by parts, of which only sums are kept: the
     components are those of all rows together.
@@ -102,7 +103,8 @@ class PCA(sklearn.decomposition.PCA):  # type: ignore[misc]
             return None
         rows = validated(self, X, dtype=FLOATS)
         solver = self._solver(*rows.shape)
-        if solver == "full" and (images or len(rows) < LONG * rows.shape[1]):
+        whitened = images and self.whiten  # which makes unit vectors of images that are rounding
+        if solver == "full" and (whitened or len(rows) < LONG * rows.shape[1]):
             return None
         self._fit_svd_solver = solver
         self._require_rank(solver, rows.shape)
