@@ -145,20 +145,10 @@ def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatA
 def min_norm(
     X: Any, Y: Any, *, rcond: float | None = ..., ridge: float = ..., intercept: Literal[False] = ...
 ) -> FloatArray: ...
-
-
 @overload
 def min_norm(
     X: Any, Y: Any, *, rcond: float | None = ..., ridge: float = ..., intercept: Literal[True]
 ) -> tuple[FloatArray, FloatArray]: ...
-
-
-@overload
-def min_norm(
-    X: Any, Y: Any, *, rcond: float | None = ..., ridge: float = ..., intercept: bool
-) -> FloatArray | tuple[FloatArray, FloatArray]: ...
-
-
 def min_norm(
     X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0, intercept: bool = False
 ) -> FloatArray | tuple[FloatArray, FloatArray]:
