@@ -19,7 +19,6 @@ from sklearn.preprocessing import StandardScaler
 
 from w2s_fast.sklearn import PCA, Ridge, TruncatedSVD
 
-pytestmark = pytest.mark.compiled  # parts of other rooms, tested there; as Python only slow
 SPECTRUM = ("singular_values_", "explained_variance_", "explained_variance_ratio_")
 ATTRIBUTES = ("components_", *SPECTRUM, "mean_", "noise_variance_", "n_components_", "n_samples_", "n_features_in_")
 
@@ -72,7 +71,7 @@ def test_every_kind_of_n_components(n_components):
     assert_same(PCA(n_components).fit(X), sklearn.decomposition.PCA(n_components).fit(X), ATTRIBUTES, 1e-7)
 
 
-@pytest.mark.parametrize("solver", ["covariance_eigh", "randomized"])
+@pytest.mark.parametrize("solver", ["covariance_eigh", "randomized", "full"])
 @pytest.mark.parametrize("shape", [(600, 30), (30, 200)])
 def test_an_offset_costs_no_digits(shape, solver):
     X = np.rint(rows(*shape, offset=0.0) * 1e4)
@@ -84,6 +83,16 @@ def test_an_offset_costs_no_digits(shape, solver):
     images = (X - mean) @ components.T
     assert np.allclose(pca.transform(X + 1e8), images, atol=1e-9 * np.abs(images).max())
     assert np.allclose(PCA(3, svd_solver=solver, random_state=0).fit_transform(X + 1e8), images, atol=1e-5)
+
+
+def test_all_singular_values_have_the_digits_of_a_decomposition():
+    """Which a scatter matrix would leave to those above 1e-8 of the largest."""
+    for n in (200, 3_000):
+        X = rows(n, 30, decay=0.35)
+        _, s, _ = by_svd(X, None)
+        pca = PCA(svd_solver="full").fit(X)
+        assert np.abs(pca.singular_values_ - s).max() < 1e-14 * s[0]
+        assert pca.singular_values_[-1] == pytest.approx(s[-1], rel=0.2)
 
 
 def test_float32_keeps_small_components_too():
@@ -191,7 +200,7 @@ def test_estimators_of_the_ecosystem(model):
 
 
 def test_the_same_seed_gives_the_same_bits():
-    X = rows(600, 300)
+    X = rows(300, 100)
     first, second = (PCA(3, svd_solver="randomized", random_state=7).fit_transform(X) for _ in range(2))
     assert np.array_equal(first, second)
     np.random.seed(3)  # noqa: NPY002  # which scikit-learn's random_state=None follows

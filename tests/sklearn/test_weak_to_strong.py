@@ -16,8 +16,6 @@ from sklearn.preprocessing import FunctionTransformer
 from w2s_fast import GaussianModel, expected_risks
 from w2s_fast.sklearn import LinearRegression, Ridge, WeakToStrong
 
-pytestmark = pytest.mark.compiled  # parts of other rooms, tested there; as Python only slow
-
 
 def first_columns(X):
     return X[:, :4]

@@ -18,6 +18,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.accumulate.gram import Gram
 from w2s_fast.linalg.accumulate.moments import Moments
+from w2s_fast.linalg.leastsq.by_qr import triangle
 from w2s_fast.linalg.rows.centred import Centred
 from w2s_fast.linalg.rows.products import times
 from w2s_fast.linalg.rows.scatter import scatter
@@ -25,6 +26,7 @@ from w2s_fast.linalg.spectral.orthonormal import resolves
 from w2s_fast.linalg.spectral.randomized import randomized_svd
 from w2s_fast.sklearn._input import FLOATS, is_here, validated
 
+LONG = 2  # rows a column, from where their triangle saves more than it costs
 Matrix = npt.NDArray[np.float64]
 MOST_COVARIANCE_COLUMNS, COVARIANCE_ROWS = 1_000, 10  # scikit-learn's rules for svd_solver="auto": the eigenvectors of
 SMALL, MOST_COMPONENTS = 500, 0.8  # X'X for so few columns of so many rows each; few components of what is not small
@@ -35,9 +37,10 @@ class PCA(sklearn.decomposition.PCA):  # type: ignore[misc]
 
     Parameters, attributes and errors are scikit-learn's. ``svd_solver="covariance_eigh"`` and ``"randomized"``, and
     "auto" where it comes to one of them, are ours: of the scatter matrix, whose digits no offset takes, or by
-    :func:`w2s_fast.randomized_svd`, which settles by itself how far to iterate. Left to scikit-learn are "full" and
-    "arpack", by name or by "auto", ``n_components="mle"``, sparse matrices, and arrays of other libraries where its
-    setting ``array_api_dispatch`` is on.
+    :func:`w2s_fast.randomized_svd`, which settles by itself how far to iterate; and so is "full" for two rows a column
+    and more, of their triangle. Left to scikit-learn are "full" for fewer rows, and where :meth:`fit_transform` is to
+    whiten; "arpack", ``n_components="mle"``, sparse matrices, and arrays of other libraries where its setting
+    ``array_api_dispatch`` is on.
 
     :meth:`partial_fit`, which scikit-learn's class has not, takes rows by parts, of which only sums are kept: the
     components are those of all rows together.
@@ -96,20 +99,19 @@ class PCA(sklearn.decomposition.PCA):  # type: ignore[misc]
 
     def _fit_here(self, X: Any, images: bool) -> FloatArray | None:
         """Fit by ours, and return the rows in the components if ``images``, else nothing; None if it is not for us."""
-        if not is_here(X) or self.svd_solver not in ("auto", "covariance_eigh", "randomized"):
-            return None
-        if isinstance(self.n_components, str):
+        if not is_here(X) or self.svd_solver == "arpack" or isinstance(self.n_components, str):
             return None
         rows = validated(self, X, dtype=FLOATS)
         solver = self._solver(*rows.shape)
-        if solver == "full":
+        whitened = images and self.whiten  # which makes unit vectors of images that are rounding
+        if solver == "full" and (whitened or len(rows) < LONG * rows.shape[1]):
             return None
         self._fit_svd_solver = solver
         self._require_rank(solver, rows.shape)
         if solver == "randomized":
             left = self._of_randomized(rows)
             return left if images else left[:0]
-        self._of_covariance(rows)
+        (self._of_triangle if solver == "full" else self._of_covariance)(rows)
         return self._images(rows) if images else rows[:0]
 
     def _solver(self, n: int, d: int) -> str:
@@ -141,6 +143,14 @@ class PCA(sklearn.decomposition.PCA):  # type: ignore[misc]
             if precision == np.float64 or resolves(precision, values[0], values[-1]):
                 self._of_eigenpairs(values, vectors, mean[0], len(X), X.dtype)
                 return
+
+    def _of_triangle(self, X: FloatArray) -> None:
+        """Take the singular vectors of the triangle of the centred rows: those of the rows, without their images."""
+        mean = Moments().update(X).mean
+        with single_threaded_blas():
+            R = triangle(Centred.columns(X, mean), np.empty((len(X), 0)))
+        _, s, Vt = np.linalg.svd(R)
+        self._of_eigenpairs(s[::-1] ** 2, Vt[::-1].T, mean, len(X), X.dtype)
 
     def _of_eigenpairs(self, values: FloatArray, vectors: FloatArray, mean: Matrix, n: int, dtype: Any) -> None:
         """Take those (d,), rising, and (d, d) of the scatter matrix of n rows."""

@@ -43,7 +43,8 @@ class LinearRegression(sklearn.linear_model.LinearRegression):  # type: ignore[m
             return super().fit(X, y, sample_weight)
         rows, labels = validated(self, X, y, dtype=FLOATS, y_numeric=True, multi_output=True)
         columns, vector = as_columns(labels).astype(rows.dtype, copy=False), labels.ndim == 1
-        rcond = float(vars(self).get("tol", np.finfo(rows.dtype).eps))  # which scikit-learn has from 1.7 on
+        rounding = float(np.finfo(rows.dtype).eps) * max(rows.shape)
+        rcond = float(vars(self).get("tol", rounding))  # which scikit-learn has from 1.7 on
         found = _by_scatter(rows, columns, rcond, self.fit_intercept)
         weights, b, self.rank_, singular = found or _by_rows(rows, columns, rcond, self.fit_intercept)
         self.coef_ = weights[:, 0] if vector else np.ascontiguousarray(weights.T)

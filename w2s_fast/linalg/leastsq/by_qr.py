@@ -21,7 +21,7 @@ from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, Cutoff
 from w2s_fast.linalg.rows.base import Rows, ScaleError
 from w2s_fast.linalg.rows.cutting import ELONGATED, qr_cuts
-from w2s_fast.linalg.rows.products import SERIAL_SIZE, blas_threads
+from w2s_fast.linalg.rows.products import SERIAL_SIZE, Held, blas_threads
 
 RawQR = tuple[FloatArray, FloatArray]  # reflections, transposed, and their factors tau
 Array = npt.NDArray[Any]  # real or complex
@@ -107,7 +107,7 @@ def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
     if a.shape[0] >= n:
         if b.shape[1] > n:
             return None
-        R = _triangle(a, b)
+        R = triangle(a, b)
         reduced = _Reduced(R[:n, :n], False, R[:n, n:], R[n:, n:], lambda x: x)
     else:
         Q = _Reflections(a.T)
@@ -188,14 +188,16 @@ def _reduced(stack: FloatArray) -> FloatArray:
     return stack if len(stack) <= stack.shape[1] else np.asarray(np.linalg.qr(stack, mode="r"))
 
 
-def _triangle(a: FloatArray, b: FloatArray) -> FloatArray:
+def triangle(a: Held, b: FloatArray) -> FloatArray:
     """R of [a b], in float64 whatever they are."""
     triangles = list(ordered_map(_triangle_of_rows, ((a[cut], b[cut]) for cut in qr_cuts(*a.shape))))
     return triangles[0] if len(triangles) == 1 else np.asarray(np.linalg.qr(np.concatenate(triangles), mode="r"))
 
 
-def _triangle_of_rows(parts: tuple[FloatArray, FloatArray]) -> FloatArray:
-    return np.asarray(np.linalg.qr(np.concatenate(parts, axis=1, dtype=np.float64), mode="r"))
+def _triangle_of_rows(parts: tuple[Held, FloatArray]) -> FloatArray:
+    return np.asarray(
+        np.linalg.qr(np.concatenate([part.astype(np.float64, copy=False) for part in parts], axis=1), mode="r")
+    )
 
 
 class _Reflections:

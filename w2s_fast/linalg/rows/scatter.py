@@ -13,12 +13,14 @@ from w2s_fast.linalg.rows.products import Matrix, over_rows
 def scatter(*arrays: FloatArray, precision: npt.DTypeLike = np.float64) -> tuple[Matrix, Matrix]:
     """Mean, as a sum (2, n) of two numbers, of the rows of arrays (m, n_i) joined, and Z'Z of their deviations Z.
 
-    Products of blocks are taken in a ``precision`` of their own, means and sums in float64.
+    Products of blocks of a single array are taken in a ``precision`` of their own, means and sums in float64.
     """
 
     def moments(*parts: FloatArray) -> tuple[int, Matrix, Matrix]:
+        if len(parts) == 1:
+            return len(parts[0]), *_scatter_of_rows(parts[0], precision)
         rows = np.concatenate([part.astype(np.float64, copy=False) for part in parts], axis=1)
-        return len(rows), *scatter_of_block(rows, precision)
+        return len(rows), *scatter_of_block(rows)
 
     width = sum(array.shape[1] for array in arrays)
     factors = -(-(width**2) // max(1, arrays[0].shape[1]))  # of the first of them, in a product of all with all
@@ -29,13 +31,21 @@ def scatter(*arrays: FloatArray, precision: npt.DTypeLike = np.float64) -> tuple
     return mean, product
 
 
-def scatter_of_block(rows: Matrix, precision: npt.DTypeLike = np.float64) -> tuple[Matrix, Matrix]:
+def scatter_of_block(rows: Matrix) -> tuple[Matrix, Matrix]:
     """Mean of ``rows`` (m, n), m >= 1, and Z'Z of their deviations Z from it, which take their place."""
     mean = rows.mean(axis=0)
     rows -= mean
     drift = rows.mean(axis=0)  # what rounding left of the mean
-    deviations = rows.astype(precision, copy=False)
-    return np.stack(two_sum(mean, drift)), deviations.T @ deviations - len(rows) * np.outer(drift, drift)
+    return np.stack(two_sum(mean, drift)), rows.T @ rows - len(rows) * np.outer(drift, drift)
+
+
+def _scatter_of_rows(rows: FloatArray, precision: npt.DTypeLike) -> tuple[Matrix, Matrix]:
+    """The same, of rows that stay as they are, and of deviations in a precision of their own."""
+    mean = rows.mean(axis=0, dtype=np.float64)
+    deviations = np.subtract(rows, mean, out=np.empty(rows.shape, precision), casting="same_kind")
+    drift = deviations.mean(axis=0, dtype=np.float64)
+    squares = np.asarray(deviations.T @ deviations, np.float64)
+    return np.stack(two_sum(mean, drift)), squares - len(rows) * np.outer(drift, drift)
 
 
 def merge_scatter(
