@@ -35,7 +35,7 @@ def path(request, tmp_path):
 
 
 def lists(values, kind=None):
-    return pa.array(values.tolist(), kind)
+    return pa.array(values.tolist() if values.dtype != np.float16 else list(map(list, values)), kind)
 
 
 def test_the_only_column_of_lists_or_all_of_numbers_are_features(path):

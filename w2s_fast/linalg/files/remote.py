@@ -64,7 +64,8 @@ class RemotePath:
         """A copy of the file, which fsspec keeps in a temporary folder until this process ends."""
         with needed("fsspec", "remote"):
             import fsspec
-        return Path(fsspec.open_local(f"filecache::{self.url}", filecache={"check_files": True}))
+        with fsspec.open(f"filecache::{self.url}", filecache={"check_files": True}) as file:
+            return Path(file.name)
 
     def stat(self) -> Any:
         """Its size, as ``st_size``."""
