@@ -78,7 +78,7 @@ def test_lists_of_every_kind(kind, path):
         write(path, pa.table({"X": pa.array(deep.tolist(), kind)}))
         both(f"{path}#[:,1]", deep[:, 1])
         return
-    rows = pa.array([row.tolist() for row in values], kind)
+    rows = lists(values, kind)
     write(path, pa.table({"X": rows}))
     both(path, values)
     write(path, pa.table({"X": rows}).slice(5, 30))

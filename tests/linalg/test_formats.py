@@ -82,6 +82,14 @@ def test_an_index_of_an_array_saved_by_columns(save_one, tmp_path):
             both(f"{path}#{index}", eval(f"values{index}"))
 
 
+def test_numbers_far_from_each_other_are_read_by_a_few_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("w2s_fast.linalg.files.plain.PANEL_BYTES", 200)  # of rows that take 80
+    for order in "CF":
+        np.save(tmp_path / "X.npy", np.asarray(LAYERS, order=order))
+        for index in ("[:,:,3]", "[:,::2,1]", "[:,2]", "[:,3,::3]"):
+            both(f"{tmp_path}/X.npy#{index}", eval(f"LAYERS{index}"))
+
+
 @st.composite
 def indexed(draw):
     """An array of some axes, and an index that NumPy takes too."""

@@ -172,6 +172,7 @@ class MatrixFile:
         for piece in self._pieces(max(1, PIECE_BYTES // max(self._row_bytes, 1))):
             found[rows : rows + len(piece)] = piece
             rows += len(piece)
+        require_same(self.path, self.stamp)
         return found
 
     def flat(self, count: int) -> Iterator[Array]:
@@ -229,7 +230,6 @@ class MatrixFile:
             raise came_as(slice(rows - len(piece), rows), piece)
 
     def _decoded(self, block: Array) -> Array:
-        require_same(self.path, self.stamp)
         if self._is_bfloat16:  # the upper half of a float32
             return (block.astype(np.uint32) << 16).view(np.float32)
         # A byte of a stranger may be more than 1, which NumPy takes for true here and for a number there.
