@@ -90,6 +90,18 @@ def test_numbers_far_from_each_other_are_read_by_a_few_rows(tmp_path, monkeypatc
             both(f"{tmp_path}/X.npy#{index}", eval(f"LAYERS{index}"))
 
 
+@pytest.mark.parametrize("suffix", WITH_AXES)
+def test_all_numbers_of_a_part_of_several_axes_are_counted(suffix, tmp_path):
+    """In whatever order: as inspect looks for what is not finite."""
+    deep = RNG.standard_normal((9, 3, 4, 5)).astype(np.float32)
+    path = save(tmp_path / f"X{suffix}", deep)
+    for index in ("", "[:,1]", "[:,:2]", "[:,1:,::2]", "[:,:,1,2:]", "[:,0,1,2]"):
+        file = MatrixFile.open(f"{path}#{index}", "X", (1, 2, 3, 4))
+        for count in (1, 7, 10_000):
+            found = np.concatenate([block.ravel() for block in file.flat(count)])
+            np.testing.assert_array_equal(np.sort(found), np.sort(eval(f"deep{index or '[:]'}").ravel()))
+
+
 @st.composite
 def indexed(draw):
     """An array of some axes, and an index that NumPy takes too."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import os
 import zipfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
@@ -182,11 +183,19 @@ class MatrixFile:
             size = math.prod(header.shape)
             line = self._matrix((size, 1), header.start, (self.dtype.itemsize,) * 2)
             yield from (self._decoded(line.read(slice(first, first + count))) for first in range(0, size, count))
-        elif len(self.shape) > 2 and self._stored is not None:
-            for places in itertools.product(*map(range, self.shape[1:-1])):
-                yield from replace(self, index=(*self.index, *places)).flat(count)
+        elif len(self.shape) > 2 and isinstance(header, Header) and header.entry is None:
+            for matrix in self._matrices(header):
+                step = max(1, count // max(matrix.shape[1], 1))
+                yield from (self._decoded(matrix.read(cut)) for cut in cuts(len(matrix), step))
         else:
             yield from self._blocks(max(1, count // max(math.prod(self.shape[1:]), 1)))
+
+    def _matrices(self, header: Header) -> Iterator[PlainMatrix]:
+        """Matrices of the first axis and the last, one for each index of those between."""
+        moved, strides = steps(header.steps, self.index)
+        for places in itertools.product(*map(range, self.shape[1:-1])):
+            start = header.start + moved + sum(map(operator.mul, places, strides[1:-1]))
+            yield self._matrix((self.shape[0], self.shape[-1]), start, (strides[0], strides[-1]))
 
     @property
     def _row_bytes(self) -> int:
