@@ -18,7 +18,7 @@ SUFFIXES = (
     *(".npy", ".npz", ".safetensors", ".pt", ".parquet", ".arrow", ".feather", ".h5", ".zarr", ".zip"),
     *OF_TEXT,
 )
-ALIKE = {".pth": ".pt", ".hdf5": ".h5", ".tsv": ".csv"}
+ALIKE = (".pth", ".hdf5", ".tsv")  # other ends of names
 ROWS_AT_ONCE = 7  # in a record batch, a row group or a chunk
 
 

@@ -9,7 +9,6 @@ import pytest
 from tests.formats import save
 from w2s_fast import cli, probe
 
-pytestmark = pytest.mark.compiled
 RNG = np.random.default_rng(0)
 LAYERS = RNG.standard_normal((80, 3, 4))
 Y = LAYERS[:, 0, 0] + RNG.standard_normal(80)

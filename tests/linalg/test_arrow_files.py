@@ -12,7 +12,6 @@ from w2s_fast.linalg.files.matrix import MatrixFile
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
-pytestmark = pytest.mark.compiled
 
 X = np.random.default_rng(0).standard_normal((40, 6))
 LABELS = np.arange(40)

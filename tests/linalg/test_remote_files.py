@@ -11,7 +11,6 @@ from w2s_fast.linalg.files.place import split_name
 from w2s_fast.linalg.files.remote import RemotePath, is_remote
 
 fsspec = pytest.importorskip("fsspec")
-pytestmark = pytest.mark.compiled
 X = np.random.default_rng(0).standard_normal((40, 6))
 LAYERS = np.random.default_rng(1).standard_normal((30, 5, 4)).astype(np.float32)
 
