@@ -13,11 +13,12 @@ from tests.matrices import save_safetensors
 from w2s_fast.linalg.files.matrix import MatrixFile
 
 Array = npt.NDArray[Any]
+OF_TEXT = (".csv",)  # matrices of float64 alone
 SUFFIXES = (
-    *(".npy", ".npz", ".safetensors", ".pt", ".pth", ".parquet", ".arrow", ".feather"),
-    *(".h5", ".hdf5", ".zarr", ".zip", ".csv", ".tsv"),
+    *(".npy", ".npz", ".safetensors", ".pt", ".parquet", ".arrow", ".feather", ".h5", ".zarr", ".zip"),
+    *OF_TEXT,
 )
-OF_TEXT = (".csv", ".tsv")  # matrices of float64 alone
+ALIKE = (".pth", ".hdf5", ".tsv")  # other ends of names
 ROWS_AT_ONCE = 7  # in a record batch, a row group or a chunk
 
 
@@ -25,7 +26,7 @@ def both(where: Any, expected: Array) -> None:
     """By blocks of several heights and whole, an array in a file is what is expected."""
     file = MatrixFile.open(where, "X")
     assert file.shape == expected.shape
-    for step in (1, 4, 9, 100):
+    for step in (4, 100):
         blocks = list(file.blocks(step))
         assert {len(block) for block in blocks[:-1]} <= {step}
         np.testing.assert_array_equal(np.concatenate(blocks), expected.astype(float))

@@ -11,7 +11,6 @@ from w2s_fast import cli
 from w2s_fast.linalg.files import contents as module
 from w2s_fast.linalg.files.contents import contents
 
-pytestmark = pytest.mark.compiled
 X = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
 BAD = X.copy()
 BAD[[3, 4, 39], [0, 1, 2]] = np.nan, np.inf, -np.inf

@@ -9,7 +9,6 @@ from tests.formats import both, refused, save
 from w2s_fast.linalg.files import csv
 from w2s_fast.linalg.files.matrix import MatrixFile
 
-pytestmark = pytest.mark.compiled
 X = np.random.default_rng(0).standard_normal((40, 6))
 
 

@@ -11,7 +11,6 @@ from w2s_fast.linalg.files.place import split_name
 from w2s_fast.linalg.files.remote import RemotePath, is_remote
 
 fsspec = pytest.importorskip("fsspec")
-pytestmark = pytest.mark.compiled
 X = np.random.default_rng(0).standard_normal((40, 6))
 LAYERS = np.random.default_rng(1).standard_normal((30, 5, 4)).astype(np.float32)
 
@@ -35,7 +34,7 @@ def put(system, path):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_format_is_read_from_elsewhere(suffix, tmp_path, away):
     both(put(away, save(tmp_path / f"X{suffix}", X)), X)
-    if suffix not in (".csv", ".tsv"):
+    if suffix != ".csv":
         address = put(away, save(tmp_path / f"L{suffix}", LAYERS))
         both(f"{address}#[:,2]", LAYERS[:, 2])
         both(f"{address}#[:,:,1]", LAYERS[:, :, 1])
@@ -108,6 +107,13 @@ def test_a_change_elsewhere_is_seen(suffix, tmp_path, away):
         list(blocks)
     away.rm(f"/w2s/X{suffix}")
     refused(address, error=FileNotFoundError)
+
+
+def test_a_file_is_not_asked_whether_it_is_a_folder(tmp_path, away, monkeypatch):
+    """Over HTTP that reads all of it, as a page of links."""
+    address = put(away, save(tmp_path / "X.npy", X))
+    monkeypatch.setattr(type(away), "isdir", lambda *given: pytest.fail("it was asked"))
+    both(address, X)
 
 
 def test_folders_elsewhere_are_one_table(tmp_path, away):

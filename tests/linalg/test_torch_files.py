@@ -12,7 +12,6 @@ from w2s_fast.linalg.files import plain
 from w2s_fast.linalg.files.matrix import MatrixFile
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.compiled
 
 X = np.random.default_rng(0).standard_normal((30, 6)).astype(np.float32)
 TENSOR = torch.from_numpy(X)

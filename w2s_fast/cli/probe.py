@@ -103,8 +103,8 @@ def _by_name(paths: tuple[str, ...]) -> dict[str, str]:
 
 
 def _name(path: str) -> str:
-    """``features/clip.npy`` -> ``clip``, ``all.npz#clip`` -> ``all#clip``."""
+    """``features/clip.npy`` -> ``clip``, ``all.npz#clip`` -> ``all#clip``, ``clip.npy#[:,12]`` -> ``clip[:,12]``."""
     from w2s_fast.linalg.files.place import split_name
 
     file, entry = split_name(path)
-    return file.stem + f"#{entry}" * bool(entry)
+    return file.stem + "#" * (entry[:1] not in ("", "[")) + entry

@@ -24,7 +24,7 @@ SUFFIXES = (PARQUET, ".arrow", ".feather")
 STATE = "state.json"  # of what save_to_disk of Hugging Face's datasets writes
 SPLITS = "dataset_dict.json"  # of several of these
 PANDAS_INDEX = re.compile(r"__index_level_\d+__")
-BATCH_BYTES = 4 << 20  # of Parquet that are decoded together
+BATCH_BYTES = 1 << 20  # of Parquet that are decoded together
 BATCH_ROWS = 4_096
 
 

@@ -25,7 +25,7 @@ def opened(arrow: Any, file: IO[bytes], columns: list[int] | None) -> Any:
 
 
 def batches(reader: Any) -> Iterator[Any]:
-    """Record batches, one after the other: what Arrow takes from a file has lengths and places of a stranger."""
+    """Batches, one after the other. Their lengths and places are those of a stranger until they are validated."""
     numbers = range(reader.num_record_batches) if hasattr(reader, "get_batch") else None
     for batch in reader if numbers is None else map(reader.get_batch, numbers):
         batch.validate(full=True)

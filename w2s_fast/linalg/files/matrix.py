@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import os
 import zipfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from w2s_fast.linalg.files.header import (
     explained,
 )
 from w2s_fast.linalg.files.index import parsed, sizes, split_index, steps
+from w2s_fast.linalg.files.pieces import came_as, chunks, cuts, regrouped
 from w2s_fast.linalg.files.place import Place, Stamp, require_same, split_name, stamp_at
 from w2s_fast.linalg.files.plain import PlainMatrix
 from w2s_fast.linalg.files.registry import READERS, reader_of
@@ -172,6 +174,7 @@ class MatrixFile:
         for piece in self._pieces(max(1, PIECE_BYTES // max(self._row_bytes, 1))):
             found[rows : rows + len(piece)] = piece
             rows += len(piece)
+        require_same(self.path, self.stamp)
         return found
 
     def flat(self, count: int) -> Iterator[Array]:
@@ -181,11 +184,19 @@ class MatrixFile:
             size = math.prod(header.shape)
             line = self._matrix((size, 1), header.start, (self.dtype.itemsize,) * 2)
             yield from (self._decoded(line.read(slice(first, first + count))) for first in range(0, size, count))
-        elif len(self.shape) > 2 and self._stored is not None:
-            for places in itertools.product(*map(range, self.shape[1:-1])):
-                yield from replace(self, index=(*self.index, *places)).flat(count)
+        elif len(self.shape) > 2 and isinstance(header, Header) and header.entry is None:
+            for matrix in self._matrices(header):
+                step = max(1, count // max(matrix.shape[1], 1))
+                yield from (self._decoded(matrix.read(cut)) for cut in cuts(len(matrix), step))
         else:
             yield from self._blocks(max(1, count // max(math.prod(self.shape[1:]), 1)))
+
+    def _matrices(self, header: Header) -> Iterator[PlainMatrix]:
+        """Matrices of the first axis and the last, one for each index of those between."""
+        moved, strides = steps(header.steps, self.index)
+        for places in itertools.product(*map(range, self.shape[1:-1])):
+            start = header.start + moved + sum(map(operator.mul, places, strides[1:-1]))
+            yield self._matrix((self.shape[0], self.shape[-1]), start, (strides[0], strides[-1]))
 
     @property
     def _row_bytes(self) -> int:
@@ -229,7 +240,6 @@ class MatrixFile:
             raise came_as(slice(rows - len(piece), rows), piece)
 
     def _decoded(self, block: Array) -> Array:
-        require_same(self.path, self.stamp)
         if self._is_bfloat16:  # the upper half of a float32
             return (block.astype(np.uint32) << 16).view(np.float32)
         # A byte of a stranger may be more than 1, which NumPy takes for true here and for a number there.
@@ -284,39 +294,3 @@ class MatrixFile:
 
     def _too_short(self) -> ValueError:
         return FileError(f"{str(self.path)!r} ends early: {self._expected()} expected. Was it written to the end?")
-
-
-def cuts(rows: int, step: int) -> list[slice]:
-    """Cut rows, of which there may be none, into blocks of ``step``."""
-    return [slice(first, min(first + step, rows)) for first in range(0, max(rows, 1), step)]
-
-
-def chunks(array: Chunked, step: int) -> Generator[Array, None, None]:
-    """Read blocks of ``step`` rows."""
-    for cut in cuts(array.shape[0], step):
-        found = np.asarray(array.read(cut))
-        if len(found) != cut.stop - cut.start:
-            raise came_as(cut, found)
-        yield found
-
-
-def came_as(rows: slice, found: Array) -> ValueError:
-    return ValueError(f"rows {rows.start:,} to {rows.stop:,} came as {found.dtype} of shape {found.shape}")
-
-
-def regrouped(pieces: Iterable[Array], step: int) -> Iterator[Array]:
-    """Join and cut pieces of any heights to blocks of ``step`` rows, the last one of fewer."""
-    held: list[Array] = []
-    height = 0
-    for piece in pieces:
-        left = piece
-        while height + len(left) >= step:
-            held.append(left[: step - height])
-            left = left[step - height :]
-            yield held[0] if len(held) == 1 else np.concatenate(held)
-            held, height = [], 0
-        if len(left):
-            held.append(left)
-            height += len(left)
-    if held:
-        yield held[0] if len(held) == 1 else np.concatenate(held)

@@ -64,7 +64,8 @@ class RemotePath:
         """A copy of the file, which fsspec keeps in a temporary folder until this process ends."""
         with needed("fsspec", "remote"):
             import fsspec
-        return Path(fsspec.open_local(f"filecache::{self.url}", filecache={"check_files": True}))
+        with fsspec.open(f"filecache::{self.url}", filecache={"check_files": True}) as file:
+            return Path(file.name)
 
     def stat(self) -> Any:
         """Its size, as ``st_size``."""
@@ -76,6 +77,8 @@ class RemotePath:
         return bool(system.isfile(path))
 
     def is_dir(self) -> bool:
+        if self.is_file():  # over HTTP to ask for a folder reads all that is there, as a page of links
+            return False
         system, path = self._opened
         return bool(system.isdir(path))
 
@@ -90,6 +93,6 @@ class RemotePath:
         """What changes when the file does, as far as its file system tells."""
         system, path = self._opened
         system.invalidate_cache(path)
-        found = sorted(system.find(path)) if system.isdir(path) else [path]
+        found = sorted(system.find(path)) if self.is_dir() else [path]
         key = "".join(map(str, map(system.ukey, found))).encode()
         return 0, 0, sum(system.info(one)["size"] for one in found), zlib.crc32(key)

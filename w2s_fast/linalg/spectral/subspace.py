@@ -91,7 +91,8 @@ class Subspace(Shown):
         Parameters
         ----------
         X : (N, D) array_like, memmap, path, or iterable of row blocks
-            A path names an .npy, .npz or .safetensors file, or ``file#array`` where it holds several.
+            A path names a file of any type in docs/files.md, ``file#array`` where it holds several, and
+            ``file#array[:,12]`` for a part of its later axes.
         rank : int, optional
             From 1 to min(N, D).
         energy : float, optional
