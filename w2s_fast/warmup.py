@@ -83,7 +83,8 @@ def _least_squares() -> None:
 
 
 def _stacks() -> None:
-    from w2s_fast.linalg.leastsq.min_norm import LEAST_STACK, min_norm
+    from w2s_fast.linalg.leastsq.by_stack import LEAST_STACK
+    from w2s_fast.linalg.leastsq.min_norm import min_norm
 
     min_norm(np.ones((LEAST_STACK, 3, 2)), np.ones((LEAST_STACK, 3)))  # of rank 1, which takes singular values
 

@@ -12,7 +12,7 @@ from tests.conftest import COMPILED
 from tests.matrices import random, spectrum
 from w2s_fast import MinNorm, lstsq, min_norm
 from w2s_fast.kernels.leastsq import inverse_norm
-from w2s_fast.linalg.leastsq import min_norm as leastsq
+from w2s_fast.linalg.leastsq import by_stack
 from w2s_fast.linalg.leastsq.cholesky import factor_gram
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN
 
@@ -151,10 +151,10 @@ def test_the_gram_route_takes_the_well_conditioned_alone(side, wide, decades, ro
 def test_threads_change_nothing(m, n, monkeypatch):
     X, Y = random(200, m, n), random(200, m, 2)
     X[7, :, 1] = X[7, :, 0]  # one problem for the singular value decomposition
-    assert 200 * max(m, n) * min(m, n) ** 2 > leastsq.THREADED_WORK
+    assert 200 * max(m, n) * min(m, n) ** 2 > by_stack.THREADED_WORK
     threaded = min_norm(X, Y)
     assert np.array_equal(threaded, min_norm(X, Y))
-    monkeypatch.setattr(leastsq, "THREADED_WORK", np.inf)
+    monkeypatch.setattr(by_stack, "THREADED_WORK", np.inf)
     np.testing.assert_allclose(threaded, min_norm(X, Y), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(threaded[7], naive.min_norm(X[7], Y[7]), rtol=1e-9, atol=1e-12)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Literal, Self, overload
 
@@ -15,19 +14,13 @@ from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._display import Shown, number
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg.leastsq import affine, by_gram, by_qr, by_svd
-from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, GRAM_RCOND, Cutoff, column_norms
-from w2s_fast.linalg.rows.products import serial_blas
+from w2s_fast.linalg.leastsq import affine, by_gram, by_qr, by_stack, by_svd
+from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms
 from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
 from w2s_fast.linalg.rows.sources import elsewhere
 
 Matrix = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-StackPart = tuple[Flags | None, FloatArray, FloatArray, FloatArray, Flags]  # unsolved (None: all), A, B, coef, solved
 FAR_OFF = 4.0  # lengths that centring leaves of a column: from here rounding may be what a Gram matrix calls safe
-LEAST_STACK = 4  # problems: for fewer, threads and code compiled for stacks alone cost more than they save
-THREADED_WORK = 10**7  # multiplications of X'X over a stack: below, threads cost more than they save
-SVD_CALL, SVD_WORK = 10_000, 20  # multiplications that a decomposition takes as long as, beside those of X'X
 KERNEL_WORK = 5 * 10**6  # multiplications of one X'X: below, a compiled loop over the stack beats NumPy's calls
 
 
@@ -233,8 +226,8 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0, 
     count = int(np.prod(lead))
     A, B = features.reshape(count, m, n), labels.reshape(count, m, *right)
     coef = np.zeros((count, n, *right), dtype)
-    in_kernel = _gram_work(m, n) < KERNEL_WORK
-    if unsolved := _solve_by_kernels(A, B, ridge, cut, coef) if in_kernel else range(count):
+    in_kernel = by_stack.gram_work(m, n) < KERNEL_WORK
+    if unsolved := by_stack.solve(A, B, ridge, cut, coef) if in_kernel else range(count):
         solve_all = ordered_map if len(unsolved) > 1 else map  # a single problem has threads of its own
         problems = ((f"X[{place}]" if lead else "X", A[place], B[place]) for place in unsolved)
         solve = partial(_solve, ridge, cut, dtype, not in_kernel)
@@ -299,70 +292,3 @@ def _by_rows(X: FloatArray, Y: FloatArray, ridge: float, cut: Cutoff) -> FloatAr
     x_shift, y_shift = exponents(X), exponents(Y, axis=0)
     solution = by_qr.solve(scaled(X, -x_shift), scaled(Y, -y_shift), cut)
     return scaled_back(solution, y_shift - x_shift, Y.dtype, "the weights")
-
-
-def _solve_by_kernels(A: FloatArray, B: FloatArray, ridge: float, cut: Cutoff, coef: FloatArray) -> list[int]:
-    """Solve what compiled loops over slices of the stacks can; return the other problems.
-
-    Gram matrices first; what is deficient or ill-conditioned, if that is more than a few, by singular values.
-    """
-    if 0 in A.shape[1:]:
-        return []
-    solved, work = np.zeros(len(A), np.bool_), _gram_work(A.shape[1], A.shape[2])
-    _over_stack(partial(_by_gram_matrices, ridge, cut), work, A, B, coef, solved)
-    if np.count_nonzero(~solved) >= LEAST_STACK:
-        _over_stack(partial(_by_singular_values, ridge, cut), SVD_CALL + SVD_WORK * work, A, B, coef, solved)
-    return np.flatnonzero(~solved).tolist()
-
-
-def _by_gram_matrices(ridge: float, cut: Cutoff, X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
-    from w2s_fast.kernels.leastsq import gram_stack
-
-    gram_stack(X, Y, cut.relative, ridge, GRAM_RCOND, CUTOFF_MARGIN, solution, done)
-
-
-def _by_singular_values(ridge: float, cut: Cutoff, X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
-    from w2s_fast.kernels.leastsq import svd_stack
-
-    svd_stack(X, Y, *cut.of_values(X.shape, ridge), ridge, solution, done)
-
-
-def _over_stack(
-    solve: Callable[[Matrix, Matrix, Matrix, Flags], None],
-    work: int,
-    A: FloatArray,
-    B: FloatArray,
-    coef: FloatArray,
-    solved: Flags,
-) -> None:
-    """Let ``solve``, of so much ``work`` a problem, solve the others in float64, slice after slice of the stacks."""
-    problems, left = len(A), len(A) - int(np.count_nonzero(solved))
-    run = partial(_run_part, solve)
-
-    def parts(step: int) -> Iterator[StackPart]:
-        for start in range(0, problems, step):
-            part = slice(start, start + step)
-            yield None if left == problems else ~solved[part], A[part], B[part], coef[part], solved[part]
-
-    if left >= LEAST_STACK and left * work >= THREADED_WORK:
-        for _ in ordered_map(run, parts(max(1, problems // 32))):
-            pass
-    else:
-        with serial_blas(work):
-            for part in parts(max(1, problems)):
-                run(part)
-
-
-def _run_part(solve: Callable[[Matrix, Matrix, Matrix, Flags], None], stack: StackPart) -> None:
-    """Solve the problems of a part of the stacks that are left, and fill in their weights and that they are solved."""
-    left, A, B, coef, solved = stack
-    todo = slice(None) if left is None else np.flatnonzero(left)
-    X, Y = (np.ascontiguousarray(array[todo], np.float64) for array in (A, B))
-    solution, done = np.zeros((len(X), *coef.shape[1:])), np.zeros(len(X), np.bool_)
-    solve(X, Y, solution, done)
-    coef[todo], solved[todo] = scaled_back(solution, 0, coef.dtype, "the weights"), done
-
-
-def _gram_work(m: int, n: int) -> int:
-    """Multiplications of the smaller Gram matrix."""
-    return max(m, n) * min(m, n) ** 2
