@@ -25,6 +25,7 @@ LAYERS = [
         "_jit",
         "_random",
         "_text",
+        "_types",
     ),
     ("_machine", "_threads"),
     ("_workers",),

@@ -206,7 +206,7 @@ class RiskDistribution:
         return chance_by_spread(self._scalars, excess, own.d_strong, freedom)
 
 
-def risk_distribution(model: GaussianModel, n: Any, N: Any) -> RiskDistribution:
+def risk_distribution(model: GaussianModel, n: int, N: float) -> RiskDistribution:
     """Laws of the four excess risks of ridgeless fits, for any principal angles: not only their means.
 
     Parameters

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check, _devices
+from w2s_fast._types import Sizes
 from w2s_fast._workers import DeadWorkersError, Lost, Workers, ordered_map, require_local
 from w2s_fast.gaussian.coordinates import geometry, setting
 from w2s_fast.gaussian.model import GaussianModel
@@ -41,8 +42,8 @@ DIRECT_ROWS = 10**7  # rows a direct trial may draw; beyond, it would take minut
 
 def simulate(
     model: GaussianModel,
-    n: Any,
-    N: Any,
+    n: Sizes,
+    N: Sizes,
     *,
     trials: int,
     seed: int = 0,

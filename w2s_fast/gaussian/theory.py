@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast._types import Sizes
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.stages import risks_by_stages
 from w2s_fast.results.risks import ExpectedRisks, Risks
@@ -60,7 +61,7 @@ def split_target(model: GaussianModel) -> SplitTarget:
     return SplitTarget(model.energy(believed), model.energy(strong.outside(learnable)))
 
 
-def expected_risks(model: GaussianModel, n: Any, N: Any, ridge: Any = 0.0) -> ExpectedRisks:
+def expected_risks(model: GaussianModel, n: Sizes, N: Sizes, ridge: npt.ArrayLike = 0.0) -> ExpectedRisks:
     """Expected excess risks of the four fits, for any angles and feature scales, any ridge, any numbers of rows.
 
     Parameters
@@ -156,7 +157,7 @@ def _closed_forms(model: GaussianModel, labelled: Matrix, pseudo: Matrix) -> Ris
     )
 
 
-def w2s_variance(model: GaussianModel, n: Any, N: Any, *, population: bool = False) -> tuple[Matrix, Matrix]:
+def w2s_variance(model: GaussianModel, n: Sizes, N: Sizes, *, population: bool = False) -> tuple[Matrix, Matrix]:
     """Split the student's variance into what it inherits from the teacher and what N reduces.
 
     Parameters
@@ -193,7 +194,7 @@ def w2s_variance(model: GaussianModel, n: Any, N: Any, *, population: bool = Fal
     return inherited, np.where(pseudo >= d_strong, reduced, np.nan)
 
 
-def paper_bounds(model: GaussianModel, n: Any, N: Any) -> Risks:
+def paper_bounds(model: GaussianModel, n: Sizes, N: Sizes) -> Risks:
     """Bounds as the paper's synthetic figures draw them; see :func:`expected_risks` for the exact curves.
 
     Parameters
@@ -227,7 +228,7 @@ def paper_bounds(model: GaussianModel, n: Any, N: Any) -> Risks:
     )
 
 
-def paper_ratio_bounds(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Matrix]:
+def paper_ratio_bounds(model: GaussianModel, n: Sizes, N: Sizes) -> tuple[Matrix, Matrix]:
     """Lower bounds of PGR and OPR in the closed form of the paper's scaling analysis (section 3.3).
 
     With d(N) = d_shared + (d_weak - d_shared) d_strong / N and rho = rho_weak + rho_strong::

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Required, TypeAlias, TypedDict, Unpack, overload
 
 from w2s_fast import _check
 from w2s_fast._random import stream
+from w2s_fast._types import ArrayLike, Features, Sizes
 from w2s_fast._workers import DeadWorkersError, Lost, Workers, ordered_map
 from w2s_fast.probing.data import names_models
 from w2s_fast.probing.design import Design, Pair
@@ -21,6 +23,42 @@ from w2s_fast.probing.trial_results import Collected, TrialResult, joined
 from w2s_fast.results.trials import Trials
 
 SPLITS, NOISE = (0,), (2,)  # coordinates of the random streams: a permutation a trial, and its label noise
+
+
+Models: TypeAlias = Features | Mapping[str, Features]
+Labels: TypeAlias = ArrayLike | os.PathLike[str]
+Rows: TypeAlias = ArrayLike | tuple[Models, Models, Labels]  # which of them, or rows of their own
+
+
+class Options(TypedDict, total=False):
+    """What :func:`probe` is to do."""
+
+    n: Sizes | None
+    N: Sizes | None
+    trials: Required[int]
+    test: Rows | float
+    labelled: ArrayLike | None
+    pseudo_labelled: Rows | None
+    ridge: float
+    intercept: bool
+    nested: bool
+    label_noise: float
+    decompose: bool
+    seed: int
+    workers: Workers
+    progress: Callable[[int, int], None] | None
+
+
+@overload
+def probe(weak: Mapping[str, Features], strong: Models, y: Labels, **how: Unpack[Options]) -> dict[Pair, Trials]: ...
+
+
+@overload
+def probe(weak: Features, strong: Mapping[str, Features], y: Labels, **how: Unpack[Options]) -> dict[Pair, Trials]: ...
+
+
+@overload
+def probe(weak: Features, strong: Features, y: Labels, **how: Unpack[Options]) -> Trials: ...
 
 
 def probe(

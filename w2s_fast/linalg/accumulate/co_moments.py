@@ -9,8 +9,9 @@ import numpy as np
 
 from w2s_fast import _check
 from w2s_fast._arrays import Home
-from w2s_fast.linalg.accumulate.moments import Matrix, Streaming, divisor, of_block, total_count
-from w2s_fast.linalg.accumulate.weighting import Counted, beside
+from w2s_fast._types import ArrayLike
+from w2s_fast.linalg.accumulate.moments import Matrix, Streaming, divisor, total_count
+from w2s_fast.linalg.accumulate.weighting import Counted, beside, of_block
 from w2s_fast.linalg.rows.scale import refuse_vanishing
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
 from w2s_fast.linalg.rows.sources import elsewhere
@@ -51,7 +52,7 @@ class CoMoments(Streaming):
         """Mean of the rows; NaN before the first one."""
         return self._home.give(self._mean[0].copy() if self.count else np.full_like(self._mean[0], np.nan))
 
-    def update(self, block: Any, *, weights: Any = None, skip_nan: bool = False) -> Self:
+    def update(self, block: ArrayLike, *, weights: ArrayLike | None = None, skip_nan: bool = False) -> Self:
         """Add rows and return ``self``.
 
         Parameters
@@ -65,7 +66,7 @@ class CoMoments(Streaming):
         """
         skip_nan = _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(block, "block")) is not None:
-            part = partial(of_block, type(self), skip_nan=skip_nan)
+            part = partial(of_block, type(self), False, skip_nan=skip_nan)
             return self.merge(lazy.total(part, CoMoments.merge, *beside(lazy, weights)))
         rows = _check.floats(block, "block", ndim=2, finite=False)
         self._expect(rows.shape[1:], "block")
@@ -121,7 +122,7 @@ class CoMoments(Streaming):
     def _values(self) -> dict[str, Matrix]:
         return {"mean": self._mean[0], "std": np.sqrt(np.diagonal(self._covariance(1)))}
 
-    def ratio(self, numerator: Any, denominator: Any) -> tuple[float, float]:
+    def ratio(self, numerator: ArrayLike, denominator: ArrayLike) -> tuple[float, float]:
         """Ratio of the means of two linear combinations, and its standard error by the delta method.
 
         Parameters

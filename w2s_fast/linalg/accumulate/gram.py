@@ -15,9 +15,10 @@ from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._display import Shown
 from w2s_fast._threads import single_threaded_blas
+from w2s_fast._types import ArrayLike
 from w2s_fast.linalg.accumulate import gram_file
 from w2s_fast.linalg.accumulate.gram_sums import Sums
-from w2s_fast.linalg.accumulate.weighting import Counted, beside
+from w2s_fast.linalg.accumulate.weighting import Counted, beside, of_block
 from w2s_fast.linalg.leastsq.gram_solve import solve_at_any_scale, solve_gram
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.products import gram, joint_gram
@@ -27,11 +28,6 @@ from w2s_fast.linalg.rows.sources import elsewhere
 
 Matrix = npt.NDArray[np.float64]
 Shape = tuple[int, tuple[int, ...] | None]  # columns of X, shape of one row's labels
-
-
-def _of_block(kind: type[Gram], centred: bool, labelled: bool, skip_nan: bool, block: FloatArray, *more: Any) -> Gram:
-    Y, weights = more[0] if labelled else None, more[-1] if len(more) > labelled else None
-    return kind(centred=centred).update(block, Y, weights=weights, skip_nan=skip_nan)
 
 
 class Gram(Shown):
@@ -89,9 +85,10 @@ class Gram(Shown):
 
     @property
     def yty(self) -> Any:
-        if self._columns is None or self._label_shape is None:
-            return None
-        return self._home.give(self._joint[self._columns :, self._columns :].reshape(2 * self._label_shape))
+        shape = self._label_shape
+        return (
+            None if shape is None else self._home.give(self._joint[self._columns :, self._columns :].reshape(2 * shape))
+        )
 
     @property
     def x_mean(self) -> Any:
@@ -99,9 +96,8 @@ class Gram(Shown):
 
     @property
     def y_mean(self) -> Any:
-        if self._columns is None or self._label_shape is None:
-            return None
-        return self._home.give(self._mean[0, self._columns :].reshape(self._label_shape))
+        shape = self._label_shape
+        return None if shape is None else self._home.give(self._mean[0, self._columns :].reshape(shape))
 
     @property
     def _xtx(self) -> Matrix:
@@ -142,7 +138,9 @@ class Gram(Shown):
         # A column of several has other strides than one alone, and BLAS other bits for it.
         return (labels if labels.flags.c_contiguous else labels.copy())[:, None], ()
 
-    def update(self, X: Any, Y: Any = None, *, weights: Any = None, skip_nan: bool = False) -> Self:
+    def update(
+        self, X: ArrayLike, Y: ArrayLike | None = None, *, weights: ArrayLike | None = None, skip_nan: bool = False
+    ) -> Self:
         """Add rows and return ``self``.
 
         Parameters
@@ -194,7 +192,7 @@ class Gram(Shown):
 
     def _update_by_blocks(self, rows: Rows, Y: Any, weights: Any, skip_nan: bool) -> Self:
         labels = () if Y is None else (rows.labels(Y, partial(self._floats, finite=False)),)
-        part = partial(_of_block, type(self), self.centred, Y is not None, skip_nan)
+        part = partial(of_block, partial(type(self), centred=self.centred), Y is not None, skip_nan=skip_nan)
         return self.merge(rows.total(part, type(self).merge, *labels, *beside(rows, weights)))
 
     def merge(self, other: Gram) -> Self:
@@ -227,7 +225,9 @@ class Gram(Shown):
         return self
 
     @classmethod
-    def prefixes(cls, X: Any, Y: Any = None, *, sizes: Iterable[int], centred: bool = False) -> list[Self]:
+    def prefixes(
+        cls, X: ArrayLike, Y: ArrayLike | None = None, *, sizes: Iterable[int], centred: bool = False
+    ) -> list[Self]:
         """Gram matrices of the first ``size`` rows for each of the rising sizes, in one pass over the rows.
 
         Examples
@@ -252,7 +252,7 @@ class Gram(Shown):
             start = stop
         return found
 
-    def solve(self, ridge: Any = 0.0, rcond: float | None = None) -> Any:
+    def solve(self, ridge: npt.ArrayLike = 0.0, rcond: float | None = None) -> Any:
         """Least-squares weights, minimising |X w - Y|^2 + ridge |w|^2.
 
         Parameters

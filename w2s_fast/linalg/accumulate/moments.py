@@ -14,7 +14,8 @@ from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._display import GLANCE, Shown, spread
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg.accumulate.weighting import NumberMoments, beside, checked
+from w2s_fast._types import ArrayLike
+from w2s_fast.linalg.accumulate.weighting import NumberMoments, beside, checked, of_block
 from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
 from w2s_fast.linalg.rows.sources import elsewhere
@@ -53,10 +54,6 @@ class Streaming(Shown):
             return {"samples": "none yet"}
         shape = f"{self._shape}" if self._shape else ""
         return {"samples": f"{self.count:,}", "of shape": shape} | {n: spread(a) for n, a in self._values().items()}
-
-
-def of_block(kind: Any, block: FloatArray, weights: Any = None, **how: bool) -> Any:
-    return kind().update(block, weights=weights, **how)
 
 
 def divisor(weights: Any, ddof: int) -> Any:
@@ -153,7 +150,9 @@ class Moments(Streaming):
         """Sum of squared deviations from the mean."""
         return self._home.give(self._state[2].reshape(self._shape or ()).copy())
 
-    def update(self, block: Any, *, weights: Any = None, skip_nan: bool = False, finite: bool = True) -> Self:
+    def update(
+        self, block: ArrayLike, *, weights: ArrayLike | None = None, skip_nan: bool = False, finite: bool = True
+    ) -> Self:
         """Add the samples ``block[0], block[1], ...`` and return ``self``.
 
         Parameters
@@ -169,7 +168,7 @@ class Moments(Streaming):
         """
         finite, skip_nan = _check.boolean(finite, "finite"), _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(block, "block")) is not None:
-            part = partial(of_block, type(self), skip_nan=skip_nan, finite=finite)
+            part = partial(of_block, type(self), False, skip_nan=skip_nan, finite=finite)
             return self.merge(lazy.total(part, Moments.merge, *beside(lazy, weights)))
         samples = self._samples(block, "block", finite=False)
         if samples.ndim == 0:

@@ -6,6 +6,7 @@ their divisors are those of so many rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +36,12 @@ def checked(weights: Any, rows: int) -> Matrix:
 def beside(rows: Rows, weights: Any) -> tuple[Any, ...]:
     """Weights as they lie beside rows that are read by blocks; nothing where there are none."""
     return () if weights is None else (rows.labels(weights, lambda given, _: _check.floats(given, "weights")),)
+
+
+def of_block(new: Callable[[], Any], labelled: bool, block: FloatArray, *others: Any, **how: bool) -> Any:
+    """A new accumulator of a block, and of the labels and weights beside it, of which there may be either."""
+    weights = others[labelled:]
+    return new().update(block, *others[:labelled], weights=weights[0] if weights else None, **how)
 
 
 class Counted(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._arrays import Home
 from w2s_fast._threads import ordered_map
+from w2s_fast._types import ArrayLike, Tensor
 from w2s_fast.linalg.leastsq import by_qr
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.sources import elsewhere
@@ -19,7 +20,19 @@ Solution = tuple[Array, Array, Any, Array]  # x, residuals, rank, singular value
 CALL_WORK = 10**6  # multiplications of a'a: below, Python's part in a call is too large for threads to share
 
 
-def lstsq(a: Any, b: Any, rcond: Any = None) -> Solution:
+@overload
+def lstsq(a: Array, b: ArrayLike, rcond: npt.ArrayLike | None = None) -> Solution: ...
+
+
+@overload
+def lstsq(a: Tensor, b: ArrayLike, rcond: npt.ArrayLike | None = None) -> tuple[Tensor, Tensor, Any, Tensor]: ...
+
+
+@overload
+def lstsq(a: ArrayLike, b: ArrayLike, rcond: npt.ArrayLike | None = None) -> tuple[Any, Any, Any, Any]: ...
+
+
+def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """Least-squares solution of minimal norm by the SVD: :func:`numpy.linalg.lstsq`, for stacks too.
 
     As there, float32 is worked on in float64 and cut at the precision of that.

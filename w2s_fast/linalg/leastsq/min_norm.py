@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._display import Shown, number
 from w2s_fast._threads import ordered_map
+from w2s_fast._types import ArrayLike, Floats, Tensor
 from w2s_fast.linalg.leastsq import affine, by_gram, by_qr, by_stack, by_svd
 from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms
 from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
@@ -64,7 +65,7 @@ class MinNorm(Shown):
 
     __slots__ = ("_X", "_cut", "_factor", "_home", "_norms", "_ridge")
 
-    def __init__(self, X: Any, *, rcond: float | None = None, ridge: float = 0.0) -> None:
+    def __init__(self, X: ArrayLike, *, rcond: float | None = None, ridge: float = 0.0) -> None:
         features, ridge = _check.floats(X, "X", ndim=2, finite=False), _check.real(ridge, "ridge")
         self._begin(features, ridge, Cutoff.of(features.dtype, features.shape, rcond, ridge), None)
         self._home = Home.of(X)
@@ -107,7 +108,7 @@ class MinNorm(Shown):
     def condition(self) -> float:
         return self._factor.condition
 
-    def solve(self, Y: Any) -> Any:
+    def solve(self, Y: ArrayLike) -> Any:
         """Weights (n,) or (n, k) for labels Y (m,) or (m, k)."""
         _, labels, vector = _problem(self._X, Y, ("X", "Y"))
         labels = labels.astype(np.result_type(self._X, labels), copy=False)
@@ -147,14 +148,35 @@ def _problem(a: Any, b: Any, names: tuple[str, str]) -> tuple[FloatArray, FloatA
     return X, Y, vector
 
 
-@overload
-def min_norm(
-    X: Any, Y: Any, *, rcond: float | None = ..., ridge: float = ..., intercept: Literal[True]
-) -> tuple[Any, Any]: ...
+class Options(TypedDict, total=False):
+    """How :func:`min_norm` cuts and shrinks."""
+
+    rcond: float | None
+    ridge: float
 
 
 @overload
-def min_norm(X: Any, Y: Any, *, rcond: float | None = ..., ridge: float = ..., intercept: bool = ...) -> Any: ...
+def min_norm(X: Floats, Y: ArrayLike, *, intercept: Literal[True], **how: Unpack[Options]) -> tuple[Floats, Floats]: ...
+
+
+@overload
+def min_norm(X: Tensor, Y: ArrayLike, *, intercept: Literal[True], **how: Unpack[Options]) -> tuple[Tensor, Any]: ...
+
+
+@overload
+def min_norm(X: ArrayLike, Y: ArrayLike, *, intercept: Literal[True], **how: Unpack[Options]) -> tuple[Any, Any]: ...
+
+
+@overload
+def min_norm(X: Floats, Y: ArrayLike, *, intercept: Literal[False] = ..., **how: Unpack[Options]) -> Floats: ...
+
+
+@overload
+def min_norm(X: Tensor, Y: ArrayLike, *, intercept: Literal[False] = ..., **how: Unpack[Options]) -> Tensor: ...
+
+
+@overload
+def min_norm(X: ArrayLike, Y: ArrayLike, *, intercept: bool = ..., **how: Unpack[Options]) -> Any: ...
 
 
 def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0, intercept: bool = False) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from w2s_fast._arrays import Home
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
+from w2s_fast._types import ArrayLike, Blocks, Floats, Tensor
 from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff, blur
 from w2s_fast.linalg.rows.base import Rows, ScaleError
@@ -29,6 +30,18 @@ def _basis(A: Any, name: str) -> FloatArray:
     if 0 in columns.shape:
         raise ValueError(f"{name} must not be empty, got shape {columns.shape}")
     return by_svd.factor(columns, 0.0, Cutoff.of(columns.dtype, columns.shape, None)).u
+
+
+@overload
+def principal_angles(A: Floats | Subspace, B: ArrayLike | Subspace) -> Matrix: ...
+
+
+@overload
+def principal_angles(A: Tensor, B: ArrayLike | Subspace) -> Tensor: ...
+
+
+@overload
+def principal_angles(A: ArrayLike, B: ArrayLike | Subspace) -> Any: ...
 
 
 def principal_angles(A: Any, B: Any) -> Any:
@@ -54,6 +67,10 @@ def principal_angles(A: Any, B: Any) -> Any:
     array([0.7854])
     """
     home = Home.of(*(given.basis if isinstance(given, Subspace) else given for given in (A, B)))
+    return home.give(_angles(A, B))
+
+
+def _angles(A: Any, B: Any) -> Matrix:
     a, b = _basis(A, "A"), _basis(B, "B")
     if len(a) != len(b):
         raise ValueError(
@@ -64,14 +81,13 @@ def principal_angles(A: Any, B: Any) -> Any:
         larger, smaller = sorted((a, b), key=lambda basis: -basis.shape[1])
         product = larger.T @ smaller
         if product.size == 0:
-            return home.give(np.zeros(0))
+            return np.zeros(0)
         cosines = np.linalg.svd(product, compute_uv=False)[::-1]
         sines = np.linalg.svd(smaller - larger @ product, compute_uv=False)
-    found = np.where(cosines**2 < 0.5, np.arccos(np.minimum(cosines, 1.0)), np.arcsin(np.minimum(sines, 1.0)))
-    return home.give(found)
+    return np.where(cosines**2 < 0.5, np.arccos(np.minimum(cosines, 1.0)), np.arcsin(np.minimum(sines, 1.0)))
 
 
-def correlation_dimension(A: Any, B: Any, *, energy: float | None = None) -> float:
+def correlation_dimension(A: Blocks | Subspace, B: Blocks | Subspace, *, energy: float | None = None) -> float:
     """Correlation dimension ||Q_A' Q_B||_F^2: the sum of squared cosines of the principal angles.
 
     Between 0 for orthogonal subspaces and min(rank A, rank B) where one holds the other (paper, definition 2.3). It
@@ -101,7 +117,7 @@ def correlation_dimension(A: Any, B: Any, *, energy: float | None = None) -> flo
     2.0
     """
     if energy is None:
-        return float(np.sum(np.cos(_check.floats(principal_angles(A, B), "angles")) ** 2))
+        return float(np.sum(np.cos(_angles(A, B)) ** 2))
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
     joint = _joint_gram(A, B)
     (a, vectors_a), (b, vectors_b) = joint.leading(share)
@@ -110,7 +126,7 @@ def correlation_dimension(A: Any, B: Any, *, energy: float | None = None) -> flo
     return float(np.sum(cosines**2))
 
 
-def projected_correlation_dimension(A: Any, B: Any, *, energy: float = 0.99, random_state: Any = None) -> float:
+def projected_correlation_dimension(A: Blocks, B: Blocks, *, energy: float = 0.99, random_state: Any = None) -> float:
     """Correlation dimension after a random projection to one width, as the paper's code takes it. Says little.
 
     The wider features are multiplied by a Gaussian matrix to the width D of the narrower ones, and the leading
@@ -122,7 +138,7 @@ def projected_correlation_dimension(A: Any, B: Any, *, energy: float = 0.99, ran
     Parameters
     ----------
     A, B : (N, D_w) and (N, D_s) array_like, memmap, path, or iterable of row blocks
-        Features over the same rows, of any widths.
+        Blocks over the same rows, of any widths.
     energy : float
         In (0, 1]. The dimensions are those of the features before projection, at most D.
     random_state : int, RandomState, Generator, np.random or None

@@ -19,7 +19,7 @@ is brought to a moderate scale first.
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from w2s_fast._arrays import Home
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import ordered_map, single_threaded_blas
+from w2s_fast._types import ArrayLike, Floats, Tensor
 from w2s_fast.linalg.rows.base import Rows, ScaleError, at_any_scale
 from w2s_fast.linalg.rows.cutting import cuts
 from w2s_fast.linalg.rows.products import gram, times
@@ -47,6 +48,30 @@ EXTRA_BLOCKS = 3  # of a Krylov space beside those that make ``width`` columns; 
 EIGENVECTORS = 10  # D^3 of X'X's N D^2 operations last as long as the k eigenvectors
 
 
+class Options(TypedDict, total=False):
+    """How :func:`randomized_svd` works."""
+
+    n_oversamples: int
+    n_iter: int | Literal["auto"]
+    power_iteration_normalizer: Literal["auto", "QR", "LU", "none"]
+    transpose: bool | Literal["auto"]
+    flip_sign: bool
+    random_state: Any
+    svd_lapack_driver: Literal["gesdd", "gesvd"]
+
+
+@overload
+def randomized_svd(M: Floats, n_components: int, **how: Unpack[Options]) -> Triple: ...
+
+
+@overload
+def randomized_svd(M: Tensor, n_components: int, **how: Unpack[Options]) -> tuple[Tensor, Tensor, Tensor]: ...
+
+
+@overload
+def randomized_svd(M: ArrayLike, n_components: int, **how: Unpack[Options]) -> tuple[Any, Any, Any]: ...
+
+
 def randomized_svd(
     M: Any,
     n_components: int,
@@ -58,7 +83,7 @@ def randomized_svd(
     flip_sign: bool = True,
     random_state: Any = None,
     svd_lapack_driver: Literal["gesdd", "gesvd"] = "gesdd",
-) -> Triple:
+) -> Any:
     """Truncated randomized SVD, a drop-in for :func:`sklearn.utils.extmath.randomized_svd`.
 
     Parameters

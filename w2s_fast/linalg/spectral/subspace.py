@@ -14,6 +14,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast._display import Shown, sparkline, spread
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
+from w2s_fast._types import Blocks
 from w2s_fast.linalg.rows.base import SMALLEST_ENERGY, Progress, Rows, at_any_scale
 from w2s_fast.linalg.rows.products import Matrix, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
@@ -57,8 +58,8 @@ class Subspace(Shown):
         bounds that did not meet, and the basis has the rank of the upper one, or as many columns as were found.
     """
 
-    basis: FloatArray
-    eigenvalues: FloatArray
+    basis: Any
+    eigenvalues: Any
     energy: float
     energy_stderr: float
     rank_bounds: tuple[int, int]
@@ -71,7 +72,7 @@ class Subspace(Shown):
     @classmethod
     def fit(
         cls,
-        X: Any,
+        X: Blocks,
         *,
         rank: int | None = None,
         energy: float | None = None,
@@ -258,7 +259,7 @@ class Subspace(Shown):
         return sparkline(self.eigenvalues, "eigenvalues")
 
 
-def intrinsic_dimension(X: Any, energy: float = 0.99, *, progress: Progress | None = None) -> int:
+def intrinsic_dimension(X: Blocks, energy: float = 0.99, *, progress: Progress | None = None) -> int:
     """Smallest k whose top-k eigenvalues of X'X reach ``energy`` times its trace (paper, section 4).
 
     Up to 2,047 columns, or 8,192 rows of a wide array, it is found from all eigenvalues. Beyond, a few leading ones

@@ -1,0 +1,63 @@
+"""Typical uses as a type checker sees them: ``mypy --strict tests/typed_uses.py``. Nobody runs this file."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast import (
+    GaussianModel,
+    Gram,
+    Moments,
+    Study,
+    Subspace,
+    Trials,
+    correlation_dimension,
+    expected_risks,
+    intrinsic_dimension,
+    lstsq,
+    min_norm,
+    principal_angles,
+    probe,
+    randomized_svd,
+    simulate,
+)
+
+Floats = npt.NDArray[np.floating[Any]]
+Matrix = npt.NDArray[np.float64]
+
+
+class Tensor:
+    """As an array of another library is typed."""
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        raise NotImplementedError
+
+
+def uses(X: Matrix, y: Matrix, tensor: Tensor) -> None:
+    assert_type(randomized_svd(X, 2, random_state=0), tuple[Floats, Floats, Floats])
+    assert_type(randomized_svd(tensor, 2), tuple[Tensor, Tensor, Tensor])
+    assert_type(min_norm(X, y, ridge=0.1), Floats)
+    assert_type(min_norm(tensor, tensor), Tensor)
+    assert_type(min_norm(X, y, intercept=True), tuple[Floats, Floats])
+    assert_type(lstsq(tensor, tensor)[0], Tensor)
+    assert_type(principal_angles(tensor, X), Tensor)
+    assert_type(principal_angles(Subspace.fit("features.npy", rank=2), X), Matrix)
+    assert_type(intrinsic_dimension([X, X]), int)
+    assert_type(correlation_dimension(X, "features.pt#hidden", energy=0.9), float)
+    gram = Gram().update(X, y, weights=[1.0, 2.0]).update(tensor)
+    assert_type(gram.n_rows, int)
+    moments = Moments().update(tensor, skip_nan=True)
+    assert_type(moments.count, int)
+    model = GaussianModel.paper(d_weak=20, d_strong=10, d_shared=2)
+    assert_type(expected_risks(model, 100, [200, 300]).w2s, Matrix)
+    assert_type(simulate(model, 100, [200, 300], trials=3), Trials)
+    assert_type(probe(X, tensor, y, n=10, N=[20, 30], trials=3), Trials)
+    assert_type(probe(X, X, ["yes", "no"], trials=1, labelled=[1, 2], test=(X, X, y)), Trials)
+    assert_type(probe({"teacher": X}, X, y, n=10, N=20, trials=3), dict[tuple[str, str], Trials])
+    assert_type(Study(model, n=100, N=[200, 300], trials=3).run(progress=False), Study)
+    min_norm(X, y, rigde=0.1)  # type: ignore[call-overload]
+    probe(X, X, y, n=10, N=20)  # type: ignore[call-overload]
+    intrinsic_dimension(None)  # type: ignore[arg-type]
