@@ -37,6 +37,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in slow]
 
 
+@pytest.fixture(autouse=True)
+def lines_of_any_length(monkeypatch):
+    """Tables fit the lines that a shell tells of, as some do that run tests."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def cores_are_shared(request):
     """Hold BLAS to one thread where tests call LAPACK in earnest beside others: they take a fifth of the time so.

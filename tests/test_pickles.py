@@ -47,6 +47,7 @@ CALLS = {
     "residuals": lambda: [work(LONG, WIDE[:40, :3], LONG[:, :3]) for work in (residual_moment, misfit)],
     "moments": lambda: Moments().update(normal(60_000, 80)).m2,
     "stacks": lambda: [min_norm(STACK, STACK[..., 0]), min_norm(SMALL_STACK, SMALL_STACK[..., 0])],
+    "stacks with intercepts": lambda: min_norm(SMALL_STACK[:9], SMALL_STACK[:9, :, 0], intercept=True)[0],
     "singular stacks": lambda: min_norm(SMALL_STACK[..., [0, 1, 1]], SMALL_STACK[..., 0]),
     "lstsq": lambda: [*lstsq(LARGE_STACK, LARGE_STACK[..., :2])[:2], lstsq(LONG, LONG[:, 0])[0]],
     "QR": lambda: [MinNorm(LONG * 10.0 ** -np.linspace(0, 10, 40)).solve(LONG[:, 0])],

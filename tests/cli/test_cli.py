@@ -562,6 +562,27 @@ def test_probe_prints_every_pair(capsys, monkeypatch, files):
     assert all(row["in_doubt"] in ("", "no gap") and "inherited" in row for row in rows)
 
 
+def test_probe_of_rows_set_apart(capsys, monkeypatch, files):
+    for name, rows in (("a", np.arange(20)), ("b", np.arange(80) >= 40), ("c", [20, 21, 22])):
+        np.save(files / f"{name}.npy", rows)
+    named = {"labelled": "a", "pseudo-labelled": "b", "test": "c"}
+    apart = [f"--{kind}-rows={files / name}.npy" for kind, name in named.items()]
+    models = [word for word in probe_arguments(files) if not word.startswith(("--n", "--N"))]
+    status, out, err = run(capsys, *models, *apart, "--json", "-q", monkeypatch=monkeypatch)
+    assert (status, err) == (0, "")
+    assert {(row["n"], row["N"]) for row in json.loads(out)} == {(20, 40)}
+    for more, words in (
+        (["--test=0.5"], "--test and --test-rows exclude one another"),
+        ([f"--out={files / 'a.sqlite'}"], "--out needs --n and --N"),
+        (["--n=21"], "n asks for up to 21 rows, labelled has 20"),
+    ):
+        status, _, err = run(capsys, *models, *apart, *more, monkeypatch=monkeypatch)
+        assert status != 0
+        assert words in err
+    status, _, err = run(capsys, *models, monkeypatch=monkeypatch)
+    assert (status, "n may be left out where labelled or pseudo_labelled rows are given" in err) == (1, True)
+
+
 def test_probe_keeps_a_study_that_resumes(capsys, monkeypatch, files):
     out_file = files / "kept.sqlite"
     arguments = probe_arguments(files, "--intercept", "--json", f"--out={out_file}")

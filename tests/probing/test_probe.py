@@ -117,7 +117,7 @@ def test_progress_counts_trials_and_callers_arrays_stay():
             "test has widths .weak 5, strong 9, y 1., the other",
         ),
         ({"test": (np.ones((2, 6)), np.ones((3, 9)), [1, 2])}, ValueError, "strong of test has 3"),
-        ({"test": "a"}, TypeError, "test must be row numbers, .weak, strong, y., a share or a number of rows, got 'a'"),
+        ({"test": {1}}, TypeError, "test must be row numbers, .weak, strong, y., a share or a number of rows, got .1"),
         ({"progress": "yes"}, TypeError, "progress must be a function"),
         ({"n": [1, 2], "N": [1, 2, 3]}, ValueError, "do not broadcast to one grid"),
         ({"ridge": -1e-6}, ValueError, "ridge must be a finite number, at least 0"),

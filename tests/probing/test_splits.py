@@ -40,9 +40,13 @@ def mask(index):
     return np.isin(np.arange(400), index)
 
 
-@pytest.mark.parametrize("how", ["numbers", "masks", "lists"])
-def test_fixed_rows_are_all_taken(how):
-    as_given = {"numbers": np.asarray, "masks": mask, "lists": lambda index: index.tolist()}[how]
+@pytest.mark.parametrize("how", ["numbers", "masks", "lists", "files"])
+def test_fixed_rows_are_all_taken(how, tmp_path):
+    def in_file(index):
+        np.save(tmp_path / f"{index[0]}.npy", index)
+        return tmp_path / f"{index[0]}.npy"
+
+    as_given = {"numbers": np.asarray, "masks": mask, "lists": lambda index: index.tolist(), "files": in_file}[how]
     given = {name: as_given(index) for name, index in GIVEN.items()}
     result = probe(WEAK, STRONG, Y, trials=1, ridge=0.0, **given)
     np.testing.assert_allclose(found(result)[:, 0], risks(LABELLED, PSEUDO, TEST), rtol=1e-9)
@@ -134,11 +138,12 @@ def test_decompositions_of_fixed_rows():
         ({"n": None}, "n may be left out where labelled or pseudo_labelled rows are given"),
         ({"pseudo_labelled": (WEAK, STRONG)}, r"pseudo_labelled must be \(weak, strong, y\), got 2 items"),
         ({"pseudo_labelled": (STRONG, WEAK[:, :2], Y)}, "pseudo_labelled has widths"),
-        ({"test": "some"}, "test must be row numbers"),
+        ({"test": "some.npy"}, "test: there is no file 'some.npy'"),
+        ({"test": {"a": 1}}, "test must be row numbers"),
     ],
 )
 def test_rows_that_cannot_be_are_refused(given, words):
-    with pytest.raises((ValueError, TypeError), match=words):
+    with pytest.raises((ValueError, TypeError, OSError), match=words):
         probe(WEAK, STRONG, Y, **{"n": 2, "N": 20, "trials": 1, **given})
 
 

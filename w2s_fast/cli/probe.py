@@ -24,9 +24,12 @@ from w2s_fast.cli.options import (
 @click.option("--weak", multiple=True, required=True, help="A teacher's features, (rows, d); several may be given.")
 @click.option("--strong", multiple=True, required=True, help="A student's features, likewise; all pairs are run.")
 @click.option("--labels", required=True, help="Labels, (rows,) or (rows, k).")
-@click.option("--n", type=sizes, required=True, help="Labelled rows, such as 400,1e3 or lin:400:4000:20.")
-@click.option("--N", "N", type=sizes, required=True, help="Pseudo-labelled rows, likewise; crossed with --n.")
+@click.option("--n", type=sizes, help="Labelled rows, such as 400,1e3 or lin:400:4000:20.")
+@click.option("--N", "N", type=sizes, help="Pseudo-labelled rows, likewise; crossed with --n.")
 @click.option("--test", help="Held-out rows, or a share below 1.  [default: 0.2]")
+@click.option("--labelled-rows", help="File of the numbers or a mask of rows to label; without --n, all of them.")
+@click.option("--pseudo-labelled-rows", help="Likewise, to have pseudo-labelled.")
+@click.option("--test-rows", help="Likewise, to test on.")
 @click.option("--ridge", type=float, default=1e-6, show_default=True, help="0 for ridgeless, minimum-norm fits.")
 @click.option("--intercept", is_flag=True, help="Give every fit an intercept. Without, centre the labels first.")
 @click.option("--independent", is_flag=True, help="Draw the rows of every point anew, not nested along N.")
@@ -67,20 +70,25 @@ def probe(**options: Any) -> None:
         weak,
         strong,
         options["labels"],
-        **test_of(options["test"]),
+        **_rows_apart(options),
         ridge=options["ridge"],
         intercept=options["intercept"],
         nested=not options["independent"],
         label_noise=options["label_noise"],
     )
     if options["out"] is not None:
+        missing = [f"--{name}" for name in ("n", "N") if options[name] is None]
+        if missing:
+            raise click.UsageError(f"--out needs {' and '.join(missing)}")
         if options["decompose"]:
             raise click.UsageError("--decompose and --out exclude one another: study files hold no single predictions")
         from w2s_fast.cli.sweep import run_study
 
         run_study(options, task, {})
         return
-    grid = crossed(options["n"], options["N"])
+    grid = {name: options[name] for name in ("n", "N")}
+    if None not in grid.values():
+        grid = crossed(**grid)
     design = Design.of(task, **grid, seed=options["seed"], decompose=options["decompose"])
     with progress_bar("probe", not options["quiet"]) as bar:
         found = run_design(design, options["trials"], workers=options["workers"], progress=bar)
@@ -92,6 +100,15 @@ def probe(**options: Any) -> None:
         from w2s_fast.cli.table import print_trials
 
         print_trials(found)
+
+
+def _rows_apart(options: dict[str, Any]) -> dict[str, Any]:
+    """Rows that files set apart, and the test rows, which may be so or drawn."""
+    if options["test"] is not None and options["test_rows"] is not None:
+        raise click.UsageError("--test and --test-rows exclude one another")
+    named = {"labelled": "labelled_rows", "pseudo_labelled": "pseudo_labelled_rows", "test": "test_rows"}
+    apart = {argument: options[name] for argument, name in named.items() if options[name] is not None}
+    return test_of(options["test"]) | apart
 
 
 def _by_name(paths: tuple[str, ...]) -> dict[str, str]:

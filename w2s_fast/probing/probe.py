@@ -27,7 +27,7 @@ SPLITS, NOISE = (0,), (2,)  # coordinates of the random streams: a permutation a
 
 Models: TypeAlias = Features | Mapping[str, Features]
 Labels: TypeAlias = ArrayLike | os.PathLike[str]
-Rows: TypeAlias = ArrayLike | tuple[Models, Models, Labels]  # which of them, or rows of their own
+Rows: TypeAlias = ArrayLike | os.PathLike[str] | tuple[Models, Models, Labels]  # which of them, or rows of their own
 
 
 class Options(TypedDict, total=False):
@@ -37,7 +37,7 @@ class Options(TypedDict, total=False):
     N: Sizes | None
     trials: Required[int]
     test: Rows | float
-    labelled: ArrayLike | None
+    labelled: ArrayLike | os.PathLike[str] | None
     pseudo_labelled: Rows | None
     ridge: float
     intercept: bool
@@ -106,12 +106,12 @@ def probe(
     trials : int
         Random splits, at least 1.
     test : float, int, (rows,) array_like, or (weak, strong, y)
-        Test rows, the same in every trial: a share of the rows, how many, which (their numbers from 0, or a mask), or
-        arrays and files of their own.
+        Test rows, the same in every trial: a share of the rows, how many, which (their numbers from 0, a mask, or a
+        file of either), or arrays and files of their own.
     labelled, pseudo_labelled : (rows,) array_like, optional
-        Rows set apart, by their numbers or a mask: a trial then draws n of the former and N of the latter; of what is
-        left out, from the rows that nothing else has. Rows to be pseudo-labelled may come as (weak, strong, y) of their
-        own, too; their labels serve the ceiling alone.
+        Rows set apart, by their numbers or a mask, or a file of either: a trial then draws n of the former and N of the
+        latter; of what is left out, from the rows that nothing else has. Rows to be pseudo-labelled may come as (weak,
+        strong, y) of their own, too; their labels serve the ceiling alone.
     ridge : float
         Absolute, as scikit-learn's ``Ridge(alpha)``; 0 for ridgeless, minimum-norm fits.
     intercept : bool

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
+from w2s_fast.linalg.files.matrix import MatrixFile
 
 Indices = npt.NDArray[np.int64]
 
@@ -76,6 +78,8 @@ DRAWN = Splits()
 
 def _indices(value: Any, name: str, rows: int) -> Indices:
     """Row numbers, rising, of numbers in any order or a mask of all rows."""
+    if isinstance(value, str | PathLike):
+        value = MatrixFile.open(value, name, (1,)).array()
     array = _check.numbers(value, name, ndim=1)
     if array.dtype.kind == "b":
         if len(array) != rows:

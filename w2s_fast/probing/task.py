@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -109,7 +110,7 @@ def _is_index(given: Any) -> bool:
     """Whether rows are told by their numbers or a mask, and not by features and labels of their own, or how many."""
     if isinstance(given, tuple | list):
         return len(given) > 0 and all(isinstance(row, int | np.integer | np.bool_) for row in given)
-    return given is not None and not isinstance(given, str) and np.ndim(given) == 1
+    return isinstance(given, str | PathLike) or (given is not None and np.ndim(given) == 1)
 
 
 def _checked_test(test: Any, rows: Rows) -> Rows | float | int:

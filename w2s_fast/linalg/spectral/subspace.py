@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,6 +16,8 @@ from w2s_fast._display import Shown, sparkline, spread
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast._types import Blocks
+from w2s_fast.linalg.accumulate.gram import Gram
+from w2s_fast.linalg.accumulate.weighting import of_block
 from w2s_fast.linalg.rows.base import SMALLEST_ENERGY, Progress, Rows, at_any_scale
 from w2s_fast.linalg.rows.products import Matrix, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
@@ -76,6 +79,7 @@ class Subspace(Shown):
         *,
         rank: int | None = None,
         energy: float | None = None,
+        centred: bool = False,
         random_state: Any = None,
         progress: Progress | None = None,
     ) -> Self:
@@ -98,6 +102,9 @@ class Subspace(Shown):
             From 1 to min(N, D).
         energy : float, optional
             In (0, 1]; 0.99 if neither is given.
+        centred : bool
+            Subtract the mean of each column first, as principal component analysis does: no copy is made, and means far
+            from 0 cost no digits. For up to 8,192 columns.
         random_state : int, RandomState, Generator, np.random or None
             Used where the method is randomized.
         progress : callable, optional
@@ -121,6 +128,8 @@ class Subspace(Shown):
         if rank is not None and energy is not None:
             raise ValueError("give rank or energy, not both")
         share = _check.real(0.99 if energy is None else energy, "energy", maximum=1.0, open_left=True)
+        if _check.boolean(centred, "centred"):
+            return cls._of_deviations(rows_of(X, "X"), rank, share)._beside(X)
         if (on_gpu := _devices.twin("fit_subspace", X)) is not None:
             found: Self = on_gpu(X, rank=rank, energy=energy)
             return found._beside(X)
@@ -130,6 +139,18 @@ class Subspace(Shown):
         _check.callback(progress, "progress")
         found, exponent = cls._at_any_scale(rows, rank, share, key64(random_state), progress)
         return found._rescaled(exponent)._beside(X)
+
+    @classmethod
+    def _of_deviations(cls, rows: Rows, rank: int | None, share: float) -> Self:
+        """From the scatter matrix, whose eigenvectors are the principal axes."""
+        columns, dtype, rows = rows.opened()
+        if columns > LARGEST_GRAM:
+            raise ValueError(
+                f"centred takes up to {LARGEST_GRAM:,} columns, X has {columns:,}: subtract the means first"
+            )
+        scatter = rows.total(partial(of_block, partial(Gram, centred=True), False), Gram.merge)
+        with single_threaded_blas():
+            return cls._of_gram((scatter.xtx, scatter.n_rows), rank, trusted_share(share, dtype))
 
     @classmethod
     def _at_any_scale(
