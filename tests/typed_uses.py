@@ -1,4 +1,4 @@
-"""Typical uses as a type checker sees them: ``mypy --strict tests/typed_uses.py``. Nobody runs this file."""
+"""Typical uses as a type checker sees them: ``mypy tests/typed_uses.py``. Nobody runs this file."""
 
 from __future__ import annotations
 
