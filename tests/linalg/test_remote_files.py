@@ -112,8 +112,9 @@ def test_a_change_elsewhere_is_seen(suffix, tmp_path, away):
 def test_a_file_is_not_asked_whether_it_is_a_folder(tmp_path, away, monkeypatch):
     """Over HTTP that reads all of it, as a page of links."""
     address = put(away, save(tmp_path / "X.npy", X))
-    monkeypatch.setattr(type(away), "isdir", lambda *given: pytest.fail("it was asked"))
-    both(address, X)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(away), "isdir", lambda *given: pytest.fail("it was asked"))
+        both(address, X)
 
 
 def test_folders_elsewhere_are_one_table(tmp_path, away):
