@@ -58,7 +58,9 @@ class Streaming(Shown):
 
 def divisor(weights: Any, ddof: int) -> Any:
     """What sums of squares are divided by, ``weights`` less ``ddof``; NaN where nothing is left."""
-    freedom = np.asarray(weights - _check.integer(ddof, "ddof"), np.float64)
+    freedom = weights - _check.integer(ddof, "ddof")
+    if isinstance(freedom, int | float):  # which goes with arrays of any library
+        return float(freedom) if freedom > 0 else math.nan
     return np.where(freedom > 0.0, freedom, np.nan)
 
 
@@ -142,7 +144,7 @@ class Moments(Streaming):
 
     @property
     def weights(self) -> Any:
-        weights = np.full(self._state.shape[1], float(self.count)) if self._weights is None else self._weights.copy()
+        weights = np.full_like(self._state[0], self.count) if self._weights is None else self._weights.copy()
         return self._home.give(weights.reshape(self._shape or ()))
 
     @property
@@ -254,8 +256,8 @@ class Moments(Streaming):
         """Variance with divisor ``weights - ddof``; NaN where that is not positive."""
         return self._home.give(self._variance(ddof).reshape(self._shape or ()))
 
-    def _variance(self, ddof: int) -> Matrix:
-        return np.asarray(self._state[2] / divisor(self.count if self._weights is None else self._weights, ddof))
+    def _variance(self, ddof: int) -> Any:
+        return self._state[2] / divisor(self.count if self._weights is None else self._weights, ddof)
 
     def _values(self) -> dict[str, Matrix]:
         if not isinstance(self._state, np.ndarray) or self._state.size > GLANCE:
