@@ -14,24 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.commands import run
 from w2s_fast import GaussianModel, Study, cli
 from w2s_fast.cli.options import sizes
 from w2s_fast.probing.task import Task
 from w2s_fast.study.tables import finite
 from w2s_fast.tasks import beyond, paper
 from w2s_fast.tasks import reproduce as job
-
-
-def run(capsys, *arguments, monkeypatch):
-    """Exit status, standard output and standard error of ``w2s-fast arguments``."""
-    monkeypatch.setattr(sys, "argv", ["w2s-fast", *arguments])
-    status = 0
-    try:
-        cli.main()
-    except SystemExit as exit_:
-        status = exit_.code
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
 
 
 @pytest.mark.compiled

@@ -1,13 +1,13 @@
 """Commands take features from files of every format: an array of several, a layer, and all layers as models."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
+from tests import commands
 from tests.formats import save
-from w2s_fast import cli, probe
+from w2s_fast import probe
 
 RNG = np.random.default_rng(0)
 LAYERS = RNG.standard_normal((80, 3, 4))
@@ -24,13 +24,7 @@ def run(capsys, monkeypatch, tmp_path):
     (tmp_path / "y.csv").write_text("id,label\n" + "".join(f"r{i},{y!r}\n" for i, y in enumerate(Y.tolist())))
 
     def ran(*arguments):
-        monkeypatch.setattr(sys, "argv", ["w2s-fast", *arguments])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as exit_:
-            status = exit_.code
-        return status, *capsys.readouterr()
+        return commands.run(capsys, *arguments, monkeypatch=monkeypatch)
 
     return ran
 

@@ -1,13 +1,12 @@
 """``w2s-fast inspect`` says what is in files of every format, and of a damaged one that it is, in one line."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
+from tests import commands
 from tests.formats import OF_TEXT, SUFFIXES, save
-from w2s_fast import cli
 from w2s_fast.linalg.files import contents as module
 from w2s_fast.linalg.files.contents import contents
 
@@ -19,13 +18,7 @@ BAD[[3, 4, 39], [0, 1, 2]] = np.nan, np.inf, -np.inf
 @pytest.fixture
 def run(capsys, monkeypatch):
     def inspected(*arguments):
-        monkeypatch.setattr(sys, "argv", ["w2s-fast", "inspect", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as exit_:
-            status = exit_.code
-        return status, *capsys.readouterr()
+        return commands.run(capsys, "inspect", *map(str, arguments), monkeypatch=monkeypatch)
 
     return inspected
 

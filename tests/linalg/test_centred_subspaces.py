@@ -32,6 +32,12 @@ def test_it_is_what_scikit_learn_finds():
     np.testing.assert_allclose(Subspace.fit(X + 100.0, rank=3, centred=True).eigenvalues / 199, pca.explained_variance_)
 
 
+def test_progress_is_told():
+    told = []
+    Subspace.fit(StreamRows([X[:70], X[70:]], "X"), rank=2, centred=True, progress=lambda *rows: told.append(rows))
+    assert told == [(70, 0), (200, 0)]
+
+
 def test_what_cannot_be_is_refused(monkeypatch):
     with pytest.raises(TypeError, match="centred must be True or False"):
         Subspace.fit(X, rank=1, centred=1)

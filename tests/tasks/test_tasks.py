@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.commands import run
 from tests.terminals import WIDTHS, require_whole
-from w2s_fast import cli
 from w2s_fast.results.trials import Estimate
 from w2s_fast.tasks import cache, claims, real
 from w2s_fast.tasks.cache import CHUNK, Extractor
@@ -433,21 +433,11 @@ def test_the_variance_that_a_student_sheds_is_the_theorems(folder):
         assert 0 < one.variance_share < 0.5
 
 
-def run_command(capsys, monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["w2s-fast", *arguments])
-    status = 0
-    try:
-        cli.main()
-    except SystemExit as exit_:
-        status = exit_.code
-    return status, *capsys.readouterr()
-
-
 def test_the_command_leaves_a_report(folder, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(solar, "TASK", TOY)
     monkeypatch.setenv("COLUMNS", "200")
     out = tmp_path / "new" / "out"
-    status, text, err = run_command(capsys, monkeypatch, "task", "solar", "--out", str(out), "--trials", "3")
+    status, text, err = run(capsys, "task", "solar", "--out", str(out), "--trials", "3", monkeypatch=monkeypatch)
     assert status == 0
     for words in ("small to large", "PGR falls as n grows", "Dimensions", "d_shared / d_weak", "verdict"):
         assert words in text
@@ -462,7 +452,7 @@ def test_the_command_leaves_a_report(folder, capsys, monkeypatch, tmp_path):
     assert len(record["studies"]) == 6
     assert {row["verdict"] for row in record["claims"]}
     quick = ["task", "solar", "--out", str(out), "--quick", "--json", "--quiet"]
-    status, text, err = run_command(capsys, monkeypatch, *quick)
+    status, text, err = run(capsys, *quick, monkeypatch=monkeypatch)
     assert (status, err) == (0, "")
     assert json.loads(text)["claims"]
 
@@ -471,7 +461,7 @@ def test_ctrl_c_while_features_are_made_is_one_line_and_keeps_what_is_done(folde
     _, interrupted = fake("models", {"small": 4, "middle": 8, "large": 12}, seed=1, interrupt_at=2)
     task = TOY.__class__(**{**TOY.__dict__, "extractors": (TOY.extractors[0], interrupted)})
     monkeypatch.setattr(solar, "TASK", task)
-    status, text, err = run_command(capsys, monkeypatch, "task", "solar", "--out", str(tmp_path), "--quiet")
+    status, text, err = run(capsys, "task", "solar", "--out", str(tmp_path), "--quiet", monkeypatch=monkeypatch)
     assert (status, text, err.strip()) == (130, "", "w2s-fast: error: interrupted")
     assert len(list(folder.glob("models-*/*.npy"))) == 2
 
@@ -490,7 +480,7 @@ def test_bad_input_is_one_line(folder, capsys, monkeypatch, tmp_path, arguments,
     monkeypatch.chdir(tmp_path)
     extractor = TOY.extractors[1]._replace(packages=("no-such-thing==1.0",))
     monkeypatch.setattr(solar, "TASK", TOY.__class__(**{**TOY.__dict__, "extractors": (extractor,)}))
-    code, out, err = run_command(capsys, monkeypatch, *arguments)
+    code, out, err = run(capsys, *arguments, monkeypatch=monkeypatch)
     assert (code, out, err.count("\n")) == (status, "", 1)
     assert words in err
     assert not os.path.exists(folder)

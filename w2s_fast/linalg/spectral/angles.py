@@ -138,7 +138,7 @@ def projected_correlation_dimension(A: Blocks, B: Blocks, *, energy: float = 0.9
     Parameters
     ----------
     A, B : (N, D_w) and (N, D_s) array_like, memmap, path, or iterable of row blocks
-        Blocks over the same rows, of any widths.
+        Features over the same rows, of any widths.
     energy : float
         In (0, 1]. The dimensions are those of the features before projection, at most D.
     random_state : int, RandomState, Generator, np.random or None

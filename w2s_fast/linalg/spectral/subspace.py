@@ -129,7 +129,8 @@ class Subspace(Shown):
             raise ValueError("give rank or energy, not both")
         share = _check.real(0.99 if energy is None else energy, "energy", maximum=1.0, open_left=True)
         if _check.boolean(centred, "centred"):
-            return cls._of_deviations(rows_of(X, "X"), rank, share)._beside(X)
+            _check.callback(progress, "progress")
+            return cls._of_deviations(rows_of(X, "X"), rank, share, progress)._beside(X)
         if (on_gpu := _devices.twin("fit_subspace", X)) is not None:
             found: Self = on_gpu(X, rank=rank, energy=energy)
             return found._beside(X)
@@ -141,14 +142,14 @@ class Subspace(Shown):
         return found._rescaled(exponent)._beside(X)
 
     @classmethod
-    def _of_deviations(cls, rows: Rows, rank: int | None, share: float) -> Self:
+    def _of_deviations(cls, rows: Rows, rank: int | None, share: float, progress: Progress | None) -> Self:
         """From the scatter matrix, whose eigenvectors are the principal axes."""
         columns, dtype, rows = rows.opened()
         if columns > LARGEST_GRAM:
             raise ValueError(
                 f"centred takes up to {LARGEST_GRAM:,} columns, X has {columns:,}: subtract the means first"
             )
-        scatter = rows.total(partial(of_block, partial(Gram, centred=True), False), Gram.merge)
+        scatter = rows.total(partial(of_block, partial(Gram, centred=True), False), Gram.merge, progress=progress)
         with single_threaded_blas():
             return cls._of_gram((scatter.xtx, scatter.n_rows), rank, trusted_share(share, dtype))
 
