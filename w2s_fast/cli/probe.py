@@ -49,8 +49,8 @@ def probe(**options: Any) -> None:
     """Run the study on features in files of any type that inspect reads, as path, path#array or path#array[:,12].
 
     Row i of every file belongs to the same example; path#array[:,*] is a model for each layer. Files that need no
-    decoding may be larger than memory; pickles are never loaded. Test errors are mean squares; for labels +1 and -1
-    there are accuracies too.
+    decoding may be larger than memory; pickles are never loaded. Test errors are mean squares; for labels +1 and -1,
+    or 1 and 0, there are accuracies too.
 
     \b
     Examples:

@@ -120,7 +120,7 @@ class IllConditioned(NamedTuple):
 
 
 class Accuracy(NamedTuple):
-    """Shares of test rows whose label, +1 or -1, has the sign of the prediction; of the shape of the risks."""
+    """Shares of test rows whose label, one of two, is on the prediction's side of their middle, shaped as the risks."""
 
     weak: Matrix
     baseline: Matrix
@@ -194,7 +194,7 @@ class Trials:
     ill_conditioned : IllConditioned or None
         Which fits of which trials are not to be trusted to six digits; ``probe`` only.
     accuracy : Accuracy or None
-        For labels all +1 or -1; ``probe`` only.
+        For labels all +1 or -1, or 1 or 0; ``probe`` only.
     decomposition : Decomposition or None
         Bias and variance, where ``probe`` was asked for them.
 
