@@ -1,8 +1,8 @@
-"""What fits have in common: the rows of one model as they see them, sums over these, and errors on test rows."""
+"""What fits have in common: the rows of one model as they see them, sums over these, and predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, NamedTuple, Protocol, Self
@@ -43,14 +43,6 @@ class Fit(NamedTuple):
 
     weights: Matrix
     ill_conditioned: bool
-
-
-class Scores(NamedTuple):
-    """Of c fits to each of k labels, on test rows."""
-
-    errors: Matrix  # mean squares (c, k)
-    hits: Matrix  # shares of rows whose label is on the prediction's side of the threshold (c, k)
-    predictions: Matrix | None  # (c, k, rows), where asked for
 
 
 class Estimator(Protocol):
@@ -131,21 +123,9 @@ class Learner:
             predicted[block] = self.estimator.predict(self.rows(index[block]), weights)
         return predicted
 
-    def scores(self, weights: Matrix, index: Indices, labels: Matrix, keep: bool, threshold: float) -> Scores:
-        """Errors of weights (c, p, k) on test rows with labels (m, k), from residuals: sums would cancel small ones.
-
-        A hit is a prediction on the label's side of the threshold.
-        """
+    def test_predictions(self, weights: Matrix, index: Indices) -> Iterator[tuple[slice, Matrix]]:
+        """Predictions (m, c, k) of weights (c, p, k) for the test rows of ``index``, block by block."""
         c, p, k = weights.shape
         stacked = np.ascontiguousarray(np.moveaxis(weights, 1, 0)).reshape(p, c * k)
-        squares, hits = np.zeros((c, k)), np.zeros((c, k))
-        predictions = np.empty((c, k, len(index))) if keep else None
         for block in gathered(len(index), max(p, c * k)):
-            predicted = self.estimator.predict(self.rows(index[block], test=True), stacked).reshape(-1, c, k)
-            truth = labels[block, None, :]
-            if predictions is not None:
-                predictions[:, :, block] = np.moveaxis(predicted, 0, -1)
-            hits += np.sum((predicted - threshold) * (truth - threshold) > 0, axis=0)
-            predicted -= truth
-            squares += np.einsum("mck,mck->ck", predicted, predicted)
-        return Scores(squares / len(index), hits / len(index), predictions)
+            yield block, self.estimator.predict(self.rows(index[block], test=True), stacked).reshape(-1, c, k)

@@ -11,7 +11,8 @@ import numpy as np
 
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.design import Design, Pair, Points
-from w2s_fast.probing.fits import Fit, Learner, Scores, Sums
+from w2s_fast.probing.fits import Fit, Learner, Sums
+from w2s_fast.probing.scores import Scores, scored
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.trial_results import TrialResult
 
@@ -108,10 +109,10 @@ class NestedFits:
         ]
 
     def _test(self, learner: Learner, fits: Sequence[Fit]) -> Scores:
-        weights = np.stack([fit.weights for fit in fits])
-        keep = self.design.projections is not None
-        task = self.design.task
-        return learner.scores(weights, self.design.test_index, self.design.test_labels, keep, task.threshold)
+        design = self.design
+        predicted = learner.test_predictions(np.stack([fit.weights for fit in fits]), design.test_index)
+        keep, threshold = design.projections is not None, design.task.threshold
+        return scored(predicted, len(fits), design.test_labels, keep=keep, threshold=threshold)
 
     def _result(
         self, teacher: int, taught: Sequence[Fit], tested: Scores, fits: Sequence[Fit], scores: Scores
