@@ -1,4 +1,4 @@
-"""Quasi-Newton descent (L-BFGS) of a convex loss in a metric that makes the first guess of its Hessian a good one."""
+"""Quasi-Newton descent (L-BFGS) of a convex loss, from a first guess of its Hessian that makes steps few."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from w2s_fast.linalg.rows.products import Matrix
 MEMORY = 12  # steps that the Hessian is learned from
 OVERSHOT = 0.5  # of the slope at the start, with the other sign: a step that ends on such a rise was too long
 TRIALS = 30  # lengths of one step
-NOISE = 1e-8  # of the loss: rises up to that may be rounding, and the slope decides
+NOISE = 1e-6  # of the loss: rises up to that may be rounding, and the slope decides
+LEAST_COUPLING = 1e-4  # of the largest, between classes of which no row is in doubt
 
 
 class Point(NamedTuple):
@@ -29,34 +30,47 @@ class Step(NamedTuple):
     product: float  # of the two
 
 
-class Quadratic:
-    """What past steps and a metric say of the Hessian: the two-loop recursion (Nocedal 1980)."""
+class Model:
+    """What a metric and past steps say of the Hessian: the two-loop recursion (Nocedal 1980)."""
 
-    def __init__(self, metric: Metric) -> None:
-        self.metric, self._scale = metric, 1.0
-        self._steps: deque[Step] = deque(maxlen=MEMORY)
-        self.steps = 0  # in this metric
+    def __init__(self, metric: Metric, coupling: Matrix) -> None:
+        self.metric, self._scale, self.steps = metric, 1.0, 0
+        self._known: deque[Step] = deque(maxlen=MEMORY)
+        self._couple(coupling)
 
-    def learn(self, move: Matrix, change: Matrix) -> None:
-        product = float(np.vdot(move, change))
-        turned = self.metric.root.T @ change
-        size = float(np.vdot(turned, turned))
+    def learn(self, start: Point, end: Point) -> None:
+        """Take in how the gradient has changed by a step."""
+        step = Step(end.weights - start.weights, end.value.gradient - start.value.gradient, 0.0)
+        step = step._replace(product=float(np.vdot(step.move, step.change)))
         self.steps += 1
-        if product > 0.0 and size > 0.0:
-            self._steps.append(Step(move, change, product))
-            self._scale = product / size
+        self._couple(end.value.coupling)
+        size = float(np.vdot(step.change, self._guess(step.change)))
+        if step.product > 0.0 and size > 0.0:
+            self._known.append(step)
+            self._scale = step.product / size
 
     def newton_step(self, gradient: Matrix) -> Matrix:
         """Less the inverse of the Hessian times the gradient."""
         left, shares = -gradient, []
-        for step in reversed(self._steps):
+        for step in reversed(self._known):
             share = float(np.vdot(step.move, left)) / step.product
             left = left - share * step.change
             shares.append(share)
-        found = self._scale * self.metric.inverse_times(left)
-        for step, share in zip(self._steps, reversed(shares), strict=True):
+        found = self._scale * self._guess(left)
+        for step, share in zip(self._known, reversed(shares), strict=True):
             found += (share - float(np.vdot(step.change, found)) / step.product) * step.move
         return found
+
+    def _couple(self, coupling: Matrix) -> None:
+        classes = len(coupling)
+        level = float(np.trace(coupling)) / max(classes - 1, 1) if classes > 1 else 0.0
+        values, vectors = np.linalg.eigh(coupling + level / classes)  # the same change of all classes changes nothing
+        inverse = vectors / np.maximum(values, LEAST_COUPLING * values[-1]) @ vectors.T
+        self._uncoupled = inverse - 1.0 / (level * classes) if classes > 1 else inverse
+
+    def _guess(self, gradient: Matrix) -> Matrix:
+        found = self.metric.inverse_times(gradient)
+        return found @ self._uncoupled if self.metric.coupled else found
 
 
 def searched(at: Callable[[Matrix], Value], start: Point, step: Matrix) -> Point | None:

@@ -10,7 +10,7 @@ from w2s_fast import _check
 from w2s_fast.linalg.leastsq.policy import column_norms
 from w2s_fast.linalg.logistic.fit import fitted
 from w2s_fast.linalg.logistic.problem import Problem, SoftmaxFit
-from w2s_fast.linalg.rows.products import Matrix
+from w2s_fast.linalg.rows.products import Matrix, gram
 from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
 
 SMALLEST, LARGEST = 1e-130, 1e130  # norms of columns of which products neither vanish nor overflow
@@ -70,6 +70,9 @@ def _narrow(problem: Problem, start: Matrix | None, norms: Matrix) -> SoftmaxFit
     rows, ones = (problem.rows[:, :-1], problem.rows[:, -1:]) if problem.free_last else (problem.rows, None)
     m, p = rows.shape
     if m >= p:
+        if problem.squares is None:
+            some = problem.rows[:: max(m // problem.sample, 1)]
+            problem = replace(problem, squares=gram(some) * (m / len(some)))
         return fitted(problem, start, norms)
     basis, short = np.linalg.qr(rows.T.astype(np.float64, copy=False))
     if ones is not None:
@@ -78,6 +81,6 @@ def _narrow(problem: Problem, start: Matrix | None, norms: Matrix) -> SoftmaxFit
     penalty = np.full((short.shape[1], 1), problem.penalty[0, 0])
     if ones is not None:
         penalty[-1] = 0.0
-    inside = replace(problem, rows=short, penalty=penalty, squares=None)
+    inside = replace(problem, rows=short, penalty=penalty, squares=gram(short))
     found = fitted(inside, None if start is None else basis.T @ start, norms, basis)
     return found._replace(weights=basis @ found.weights)
