@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Required, TypeAlias, TypedDict, Unpack, overload
 
@@ -20,6 +20,7 @@ from w2s_fast.probing.design import Design, Pair
 from w2s_fast.probing.task import Task
 from w2s_fast.probing.trial import NestedFits
 from w2s_fast.probing.trial_results import Collected, TrialResult, joined
+from w2s_fast.results.risks import Ceiling
 from w2s_fast.results.trials import Trials
 
 SPLITS, NOISE = (0,), (2,)  # coordinates of the random streams: a permutation a trial, and its label noise
@@ -44,6 +45,8 @@ class Options(TypedDict, total=False):
     nested: bool
     label_noise: float
     decompose: bool
+    metrics: str | Sequence[str]
+    ceiling: Ceiling
     seed: int
     workers: Workers
     progress: Callable[[int, int], None] | None
@@ -77,6 +80,8 @@ def probe(
     nested: bool = True,
     label_noise: float = 0.0,
     decompose: bool = False,
+    metrics: str | Sequence[str] = (),
+    ceiling: Ceiling = "all",
     seed: int = 0,
     workers: Workers = None,
     progress: Callable[[int, int], None] | None = None,
@@ -124,6 +129,14 @@ def probe(
         stay clean.
     decompose : bool
         Also measure bias and variance: see ``Trials.decomposition``.
+    metrics : str or sequence of str
+        What else to measure on the test rows, with PGR and OPR of it: ``"accuracy"``, ``"balanced_accuracy"``,
+        ``"auroc"``, ``"mse"``, ``"brier"``, ``"log_loss"``, ``"ece"``, ``"agreement"`` with the teacher, ``"misfit"``;
+        docs/metrics.md defines them. See ``Trials.scores``. Columns of several classes are then one target, whose
+        errors are Brier scores, all columns added up, and results have no axis of k.
+    ceiling : {"all", "pseudo"}
+        Whether the ceiling is fitted to the n + N rows of the paper, or to the N pseudo-labelled ones alone, as in
+        much of the field; with their true labels either way.
     seed : int
         The same seed gives the same splits, noise and results at any number of workers.
     workers : int or pool, optional
@@ -171,6 +184,8 @@ def probe(
         label_noise=label_noise,
         labelled=labelled,
         pseudo_labelled=pseudo_labelled,
+        metrics=metrics,
+        ceiling=ceiling,
     )
     design = Design.of(task, n, N, seed, decompose)
     found = run_design(design, trials, workers=workers, progress=progress)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Self
 
@@ -11,8 +12,12 @@ import numpy as np
 from w2s_fast import _check
 from w2s_fast._display import Shown
 from w2s_fast._random import stream
+from w2s_fast.probing.coding import Coding
 from w2s_fast.probing.data import LARGEST_LABEL, Rows
+from w2s_fast.probing.scores import Scoring, checked_measures
 from w2s_fast.probing.splits import DRAWN, Indices, Splits
+from w2s_fast.results.measures import MEASURES
+from w2s_fast.results.risks import CEILINGS, Ceiling
 
 TEST = (1,)  # coordinate of the random stream that splits off the test rows
 
@@ -29,6 +34,8 @@ class Task(Shown):
     label_noise: float = 0.0
     fit: str = "ridge"  # by its name among the estimators
     splits: Splits = DRAWN
+    metrics: tuple[str, ...] = ()  # asked for, by their names among the measures
+    ceiling: Ceiling = "all"
 
     @classmethod
     def of(
@@ -44,6 +51,8 @@ class Task(Shown):
         label_noise: float = 0.0,
         labelled: Any = None,
         pseudo_labelled: Any = None,
+        metrics: str | Sequence[str] = (),
+        ceiling: Ceiling = "all",
     ) -> Self:
         """Check the arguments of :func:`w2s_fast.probe` that describe the data."""
         rows = Rows.checked(weak, strong, y)
@@ -56,7 +65,14 @@ class Task(Shown):
         ridge, label_noise = _check.real(ridge, "ridge"), _check.real(label_noise, "label_noise", maximum=LARGEST_LABEL)
         splits = Splits.of(labelled, pseudo_labelled, test if _is_index(test) else None, len(rows))
         held = len(splits.test) if splits.test is not None else _checked_test(test, rows)
-        return cls(rows, held, ridge, intercept, nested, label_noise, splits=splits)
+        _check.choice(ceiling, "ceiling", *CEILINGS)
+        task = cls(rows, held, ridge, intercept, nested, label_noise, splits=splits, ceiling=ceiling)
+        return replace(task, metrics=checked_measures(metrics, task.coding.kind, False))
+
+    @property
+    def coding(self) -> Coding:
+        """What labels stand for."""
+        return Coding.of([each.labels for each in (self.rows, self.test) if isinstance(each, Rows)])
 
     @property
     def has_signs(self) -> bool:
@@ -70,9 +86,25 @@ class Task(Shown):
         return self.has_signs or (self.rows.has_zeros_and_ones and held.has_zeros_and_ones)
 
     @property
-    def threshold(self) -> float:
-        """Between the two values of labels."""
-        return 0.5 if self.rows.has_zeros_and_ones else 0.0
+    def has_one_target(self) -> bool:
+        """Whether all columns of labels are one target, and not problems of their own."""
+        return not self.rows.has_columns or self.are_classes_joint
+
+    @property
+    def are_classes_joint(self) -> bool:
+        """Whether columns of classes are one target: where metrics are asked for."""
+        return self.coding.kind == "classes" and bool(self.metrics)
+
+    @property
+    def scoring(self) -> Scoring:
+        """What fits are measured by, beside their errors: the accuracy where labels are of classes, and what was asked.
+
+        Signs have -1 for their lower value.
+        """
+        coding, joint = self.coding, self.are_classes_joint
+        always = ("accuracy",) if self.has_two_values or joint else ()
+        measures = tuple(name for name in MEASURES if name in (*always, *self.metrics))
+        return Scoring(coding.columns if joint else 1, -1.0 if coding.kind == "signs" else 0.0, measures)
 
     def split(self, seed: int) -> tuple[tuple[Indices, ...], Rows, Indices]:
         """Rows that trials may draw from (one pool, or labelled and pseudo-labelled ones), and the test rows.

@@ -12,7 +12,7 @@ import numpy as np
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.design import Design, Pair, Points
 from w2s_fast.probing.fits import Fit, Learner, Sums
-from w2s_fast.probing.scores import Scores, scored
+from w2s_fast.probing.scores import Predicted, Scores, Taught, score
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.trial_results import TrialResult
 
@@ -39,12 +39,14 @@ class NestedFits:
         }
         pseudo_labels = [self._pseudo_labels(learner, taught[name]) for name, learner in self.design.teachers.items()]
         labels = np.hstack([self.hidden, *pseudo_labels])
-        tested = {name: self._test(learner, taught[name]) for name, learner in self.design.teachers.items()}
+        compared = self.design.scoring.needs_teacher
+        tested = {name: self._test(teacher, taught[name], compared) for name, teacher in self.design.teachers.items()}
+        teachers = self._taught(list(tested.values())) if compared else None
         found = {}
         for name, learner in self.design.students.items():
             fits = self._student_fits(learner, labels)
             inherited = self._inherited(name, taught)
-            scores = self._test(learner, fits + inherited)
+            scores = self._test(learner, fits + inherited, taught=teachers)
             for place, teacher in enumerate(self.design.teachers):
                 found[teacher, name] = self._result(place, taught[teacher], tested[teacher], fits, scores)
         return found
@@ -94,7 +96,11 @@ class NestedFits:
         return self.k * (1 + teacher * len(self.ns) + self.ns.index(n)) + np.arange(self.k)
 
     def _ceiling(self, student: Learner, few: Sums | None, many: Sums | None, n: int, N: int) -> Fit:
-        sums = None if few is None or many is None else few.plus(many.of_labels(np.arange(self.k)))
+        if many is not None:
+            many = many.of_labels(np.arange(self.k))
+        if self.design.task.ceiling == "pseudo":
+            return student.fit(self.pseudo[:N], lambda: self.hidden[:N], many)
+        sums = None if few is None or many is None else few.plus(many)
         index = np.concatenate((self.labelled[:n], self.pseudo[:N]))
         return student.fit(index, lambda: np.vstack((self.known[:n], self.hidden[:N])), sums)
 
@@ -108,11 +114,26 @@ class NestedFits:
             for fit in fits
         ]
 
-    def _test(self, learner: Learner, fits: Sequence[Fit]) -> Scores:
+    def _test(
+        self, learner: Learner, fits: Sequence[Fit], compared: bool = False, taught: Taught | None = None
+    ) -> Scores:
+        """Score fits, and keep their predictions where others are ``compared`` with them."""
         design = self.design
-        predicted = learner.test_predictions(np.stack([fit.weights for fit in fits]), design.test_index)
-        keep, threshold = design.projections is not None, design.task.threshold
-        return scored(predicted, len(fits), design.test_labels, keep=keep, threshold=threshold)
+        weights = np.stack([fit.weights for fit in fits])
+
+        def predicted(some: slice) -> Predicted:
+            return learner.test_predictions(weights[some], design.test_index)
+
+        keep = compared or design.projections is not None
+        return score(predicted, len(fits), design.test_labels, design.scoring, keep=keep, taught=taught)
+
+    def _taught(self, tested: Sequence[Scores]) -> Taught:
+        """What every teacher predicts, and by which of the n each of a student's fits was taught."""
+        own = list(range(len(self.ns)))
+        of_point = [self.ns.index(n) for n, _ in self.points]
+        teachers = len(tested)
+        of_fit = own + of_point * (1 + teachers) + own * teachers
+        return Taught(np.stack([scores.predictions for scores in tested if scores.predictions is not None]), of_fit)
 
     def _result(
         self, teacher: int, taught: Sequence[Fit], tested: Scores, fits: Sequence[Fit], scores: Scores
@@ -127,13 +148,17 @@ class NestedFits:
             return np.stack((teachers[weak], students[weak], students[ceiling], students[w2s]), axis=1)
 
         predictions = None
-        if tested.predictions is not None and scores.predictions is not None:
+        if self.design.projections is not None and tested.predictions is not None and scores.predictions is not None:
             inherited = first + len(self.points) * (1 + teachers) + first * teacher + weak
             kept = tested.predictions[weak], scores.predictions[w2s], scores.predictions[inherited]
             predictions = np.stack(kept, axis=1)
         flags = of(*(np.array([fit.ill_conditioned for fit in found]) for found in (taught, fits)))
         flags[:, 3] |= flags[:, 0]  # labels that hang on rounding make a student that does
-        return TrialResult(of(tested.errors, scores.errors), of(tested.hits, scores.hits), flags, predictions)
+        measured = {
+            name: of(tested.values[name][0], values[teacher if len(values) > 1 else 0])
+            for name, values in scores.values.items()
+        }
+        return TrialResult(of(tested.errors, scores.errors), measured, flags, predictions)
 
 
 def _in_file_order(index: Indices, sizes: Sequence[int]) -> Indices:
