@@ -34,9 +34,7 @@ def separates(problem: Problem, weights: Matrix, curvatures: Matrix, root: Matri
     whole = float(np.abs(times(rows, weights)).max())
     some = slice(None, None, max(len(rows) // problem.sample, 1))
     left = _standing_still(rows[some], weights, (curvatures[:, some] > IN_DOUBT[0]).T, root, FEW_PASSES)
-    if (
-        np.abs(times(rows, left)).max() <= SHARE * whole
-    ):  # of all rows even less is left
+    if np.abs(times(rows, left)).max() <= SHARE * whole:  # of all rows even less is left
         return False
     for level in IN_DOUBT:
         direction = _standing_still(rows, weights, (curvatures > level).T, root, MOST_PASSES)
