@@ -46,7 +46,7 @@ FURTHER = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FeaturesDescription(Description):
     """Sizes and options of a study on real features.
 
@@ -109,6 +109,10 @@ class FeaturesDescription(Description):
 
     def as_dict(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={value!r}" for name, value in self.as_dict().items())
+        return f"{type(self).__name__}({told})"
 
     @property
     def axes(self) -> Mapping[str, float]:
