@@ -12,9 +12,11 @@ from w2s_fast.linalg.logistic.metric import Metric, of_classes, of_features
 from w2s_fast.linalg.logistic.objective import Objective
 from w2s_fast.linalg.logistic.problem import Problem, SoftmaxFit, Status
 from w2s_fast.linalg.logistic.separation import separates
+from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.products import Matrix
 
-PATIENCE = 15  # steps in one metric; a descent that takes more gets a metric of the weights that it has come to
+PATIENCE = 12  # steps in one metric that are to lower the gradient by ``ENOUGH``, or it is made anew
+ENOUGH = 1e-3
 MOST_STEPS = 600
 WORTH_ROUNDING = 2**20  # numbers in the rows and products with them, from which float32 pays
 ROUNDED = 1e-6  # relative gradient up to which float32 serves
@@ -51,8 +53,10 @@ class Descent:
         exact = self.exact
         objective = exact.rounded() if exact.rows.size * exact.targets.shape[1] >= WORTH_ROUNDING else exact
         point = Point(weights, objective.at(weights))
+        if not np.isfinite(point.value.gradient).all():
+            raise ScaleError
         features = of_features(self.problem, point.value.coupling)
-        model = Model(features, point.value.coupling)
+        model, before = Model(features, point.value.coupling), self.relative(point)
         for steps in range(MOST_STEPS):
             if objective is not exact and self.relative(point) <= max(ROUNDED, self.problem.tolerance):
                 objective, point = exact, Point(point.weights, exact.at(point.weights))
@@ -60,15 +64,18 @@ class Descent:
             if objective is exact and (status := self.ended(point, step, features)) is not None:
                 return self.told(point, steps, status, features)
             end = searched(objective.at, point, step)
-            if end is not None and model.steps < PATIENCE:
-                model.learn(point, end)
-            elif end is None and objective is not exact:
+            if end is None and objective is not exact:
                 objective, end = exact, Point(point.weights, exact.at(point.weights))
-            elif end is not None or model.steps:
+            elif end is None and not model.steps:  # not even a step along the gradient gains anything
+                break
+            elif end is None or (model.steps % PATIENCE == PATIENCE - 1 and self.relative(end) > ENOUGH * before):
                 end = end or point
                 model = Model(of_classes(self.problem, exact.curvatures(end.weights)), end.value.coupling)
-            else:  # not even a step along the gradient gains anything
-                break
+                before = self.relative(end)
+            else:
+                model.learn(point, end)
+                if model.steps % PATIENCE == 0:
+                    before = self.relative(end)
             point = end
         status = "separable" if self.is_separable(point, features) else "stalled"
         return self.told(point, steps, status, features)
