@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import Any, Self
 
 import numpy as np
 
 from w2s_fast import _check
+from w2s_fast._cached import cached_property
 from w2s_fast._display import Shown
 from w2s_fast._random import stream
-from w2s_fast.probing.data import LARGEST_LABEL, Rows
+from w2s_fast.probing.coding import NUMBERS, Coding
+from w2s_fast.probing.data import LARGEST_LABEL, Matrix, Rows
+from w2s_fast.probing.estimators.registry import ESTIMATORS, estimator_of
+from w2s_fast.probing.fits import Estimator
+from w2s_fast.probing.noise import Noise
+from w2s_fast.probing.options import PseudoLabels, Ridge, fit_name, in_words, one_or_two, ridge_of
 from w2s_fast.probing.splits import DRAWN, Indices, Splits
 
 TEST = (1,)  # coordinate of the random stream that splits off the test rows
@@ -23,12 +30,18 @@ class Task(Shown):
 
     rows: Rows
     test: Rows | float | int
-    ridge: float
+    ridge: Ridge | tuple[Ridge, Ridge]  # of every fit, or the teacher's and the student's
     intercept: bool = False
     nested: bool = True
     label_noise: float = 0.0
-    fit: str = "ridge"  # by its name among the estimators
+    fit: str | tuple[str, str] = "ridge"  # by its name among the estimators, likewise
     splits: Splits = DRAWN
+    pseudo_labels: PseudoLabels = "soft"
+    confident: float = 1.0  # share of pseudo-labelled rows that students see
+    rounds: int = 1
+    flips: float = 0.0
+    noise_once: bool = False
+    noise_on_test: bool = False
 
     @classmethod
     def of(
@@ -37,26 +50,90 @@ class Task(Shown):
         strong: Any,
         y: Any,
         test: Any = 0.2,
-        ridge: float = 1e-6,
+        ridge: Any = 1e-6,
         *,
+        fit: str | tuple[str, str] = "ridge",
+        choose: str = "leave-one-out",
+        pseudo_labels: PseudoLabels = "soft",
+        confident: float = 1.0,
+        rounds: int = 1,
         intercept: bool = False,
         nested: bool = True,
         label_noise: float = 0.0,
+        flips: float = 0.0,
+        noise_once: bool = False,
+        noise_on_test: bool = False,
         labelled: Any = None,
         pseudo_labelled: Any = None,
     ) -> Self:
-        """Check the arguments of :func:`w2s_fast.probe` that describe the data."""
-        rows = Rows.checked(weak, strong, y)
+        """Check the arguments of :func:`w2s_fast.probe` that describe the data and the fits."""
+        _check.choice(pseudo_labels, "pseudo_labels", "soft", "hard", "sign")
+        _check.choice(choose, "choose", "leave-one-out", "held-out")
+        how: dict[str, Any] = {
+            "ridge": one_or_two(ridge, "ridge", partial(ridge_of, choose=choose)),
+            "fit": one_or_two(fit, "fit", fit_name),
+            "pseudo_labels": pseudo_labels,
+            "confident": _check.real(confident, "confident", maximum=1.0, open_left=True),
+            "rounds": _check.integer(rounds, "rounds", minimum=1),
+            "label_noise": _check.real(label_noise, "label_noise", maximum=LARGEST_LABEL),
+            "flips": _check.real(flips, "flips", maximum=1.0),
+        }
+        flags = {"nested": nested, "intercept": intercept, "noise_once": noise_once, "noise_on_test": noise_on_test}
+        how |= {name: _check.boolean(flag, name) for name, flag in flags.items()}
+        whole = pseudo_labels != "soft" or how["confident"] < 1.0 or how["flips"] > 0.0 or _classify(how["fit"])
+        rows = Rows.checked(weak, strong, y, whole=whole)
         if isinstance(pseudo_labelled, tuple | list) and not _is_index(pseudo_labelled):
-            above, rows = len(rows), rows.above(_more_rows(pseudo_labelled, rows, "pseudo_labelled"))
+            above, rows = len(rows), rows.above(_more_rows(pseudo_labelled, rows, "pseudo_labelled", whole))
             labelled = np.arange(above) if labelled is None else labelled
             pseudo_labelled = np.arange(above, len(rows))
         rows.refuse_constant()
-        intercept, nested = _check.boolean(intercept, "intercept"), _check.boolean(nested, "nested")
-        ridge, label_noise = _check.real(ridge, "ridge"), _check.real(label_noise, "label_noise", maximum=LARGEST_LABEL)
         splits = Splits.of(labelled, pseudo_labelled, test if _is_index(test) else None, len(rows))
-        held = len(splits.test) if splits.test is not None else _checked_test(test, rows)
-        return cls(rows, held, ridge, intercept, nested, label_noise, splits=splits)
+        held = len(splits.test) if splits.test is not None else _checked_test(test, rows, whole)
+        task = cls(rows, held, splits=splits, **how)
+        task.require_sense()
+        return task
+
+    def require_sense(self) -> None:
+        """Refuse fits and pseudo-labels that these labels do not go with."""
+        _ = self.estimators  # which refuse labels that they cannot take
+        classifies = any(estimator.classifies for estimator in self.estimators)
+        if self.pseudo_labels == "sign" and self.coding.kind != "signs":
+            raise ValueError("pseudo_labels='sign' needs labels -1 and +1, or names of two classes: use 'hard'")
+        if self.pseudo_labels == "hard":
+            self.coding.require_classes("pseudo_labels='hard'", "'soft'")
+        if self.confident < 1.0:
+            self.coding.require_classes("confident", "confident=1, which leaves no row out")
+        if self.flips:
+            self.coding.require_classes("flips", "label_noise")
+        if self.label_noise and (classifies or self.flips):
+            raise ValueError("label_noise is Gaussian, which leaves no classes: give flips instead, a share of labels")
+
+    @property
+    def fits(self) -> tuple[str, str]:
+        """Names of the teacher's and the student's kind of fit."""
+        return self.fit if isinstance(self.fit, tuple) else (self.fit, self.fit)
+
+    @property
+    def ridges(self) -> tuple[Ridge, Ridge]:
+        """The teacher's and the student's."""
+        return self.ridge if isinstance(self.ridge, tuple) else (self.ridge, self.ridge)
+
+    @property
+    def noise(self) -> Noise:
+        """How labels are made noisy."""
+        return Noise(self.label_noise, self.flips, self.noise_once, self.noise_on_test)
+
+    @cached_property
+    def coding(self) -> Coding:
+        """What labels stand for."""
+        return Coding.of([self.rows.labels, *([self.test.labels] if isinstance(self.test, Rows) else [])])
+
+    @property
+    def estimators(self) -> tuple[Estimator, Estimator]:
+        """The teacher's and the student's."""
+        coding = self.coding
+        teacher, student = map(partial(estimator_of, coding=coding), self.fits, self.ridges)
+        return teacher, student
 
     @property
     def has_signs(self) -> bool:
@@ -73,6 +150,10 @@ class Task(Shown):
     def threshold(self) -> float:
         """Between the two values of labels."""
         return 0.5 if self.rows.has_zeros_and_ones else 0.0
+
+    def pseudo_labels_of(self, predictions: Matrix) -> Matrix:
+        """What students get of a teacher's predictions (m, c)."""
+        return predictions if self.pseudo_labels == "soft" else self.coding.hard(predictions)
 
     def split(self, seed: int) -> tuple[tuple[Indices, ...], Rows, Indices]:
         """Rows that trials may draw from (one pool, or labelled and pseudo-labelled ones), and the test rows.
@@ -98,12 +179,21 @@ class Task(Shown):
     def told(self) -> dict[str, str]:
         count = len(self.test) if isinstance(self.test, Rows) else self.test
         test = f"{count:g} of the rows" if isinstance(count, float) else f"{count:,} rows"
-        noise = f"{self.label_noise:g}" if self.label_noise else ""
         flags = {"intercept": self.intercept, "drawn anew at each point": not self.nested}
         apart = {"labelled": self.splits.labelled, "pseudo-labelled": self.splits.pseudo_labelled}
         told = {f"{kind} from": f"{len(index):,} rows" for kind, index in apart.items() if index is not None}
-        told |= {"test": test, "fit": f"{self.fit} {self.ridge:g}", "label noise": noise}
+        fits = dict.fromkeys(f"{name} {in_words(ridge)}" for name, ridge in zip(self.fits, self.ridges, strict=True))
+        told |= {"test": test, "fit": ", ".join(fits), "label noise": str(self.noise)}
+        surest = f"the surest {self.confident:g}" if self.confident < 1.0 else ""
+        kind = self.pseudo_labels if self.pseudo_labels != "soft" or surest else ""
+        told |= {"pseudo-labels": f"{kind} {surest}".strip(), "rounds": f"{self.rounds}" if self.rounds > 1 else ""}
         return self.rows.told() | told | {name: "yes" for name, flag in flags.items() if flag}
+
+
+def _classify(fit: str | tuple[str, str]) -> bool:
+    """Whether a fit of these names takes classes alone."""
+    names = fit if isinstance(fit, tuple) else (fit,)
+    return any(ESTIMATORS[name](1.0, NUMBERS).classifies for name in names)
 
 
 def _is_index(given: Any) -> bool:
@@ -113,9 +203,9 @@ def _is_index(given: Any) -> bool:
     return isinstance(given, str | PathLike) or (given is not None and np.ndim(given) == 1)
 
 
-def _checked_test(test: Any, rows: Rows) -> Rows | float | int:
+def _checked_test(test: Any, rows: Rows, whole: bool) -> Rows | float | int:
     if isinstance(test, tuple | list):
-        return _more_rows(test, rows, "test")
+        return _more_rows(test, rows, "test", whole)
     if isinstance(test, float | np.floating):
         return _check.real(test, "test", maximum=1.0, open_left=True)
     if isinstance(test, int | np.integer):
@@ -123,12 +213,12 @@ def _checked_test(test: Any, rows: Rows) -> Rows | float | int:
     raise TypeError(f"test must be row numbers, (weak, strong, y), a share or a number of rows, got {test!r}")
 
 
-def _more_rows(given: Any, rows: Rows, name: str) -> Rows:
+def _more_rows(given: Any, rows: Rows, name: str, whole: bool) -> Rows:
     """Rows of their own, (weak, strong, y), of the same models."""
     if len(given) != 3:
         raise ValueError(f"{name} must be (weak, strong, y), got {len(given)} items")
     weak, strong, y = given
-    held = Rows.checked(weak, strong, y, f" of {name}", rows.classes)
+    held = Rows.checked(weak, strong, y, f" of {name}", rows.classes, whole)
     mine, theirs = (
         [
             {name: features.values.shape[1] for name, features in models.items()}

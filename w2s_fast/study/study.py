@@ -35,9 +35,9 @@ class Study(BaseStudy):
         and ``noise_variance``, such as ``GaussianModel.paper``.
     n, N : int or array_like of int
         Labelled and pseudo-labelled rows; they broadcast to the points of the grid, each of which is run once.
-    d_shared, noise_variance, ridge : float or array_like of float, optional
-        Further axes, crossed with one another and the grid. Real features have only ``ridge``; ``d_shared`` needs a
-        function for a source.
+    d_shared, noise_variance, ridge, label_noise, flips : float or array_like of float, optional
+        Further axes, crossed with one another and the grid. Gaussian models have the first three, of which ``d_shared``
+        needs a function for a source, real features the last three: every fit's ridge, and the noise of labels.
     method : {"auto", "invariants", "wishart", "direct"}
         How trials of Gaussian models are drawn, as :func:`w2s_fast.simulate` does; GPUs run ``"invariants"``. A file
         that is there goes on as it began where this is ``"auto"``.
@@ -80,6 +80,8 @@ class Study(BaseStudy):
         d_shared: Any = None,
         noise_variance: Any = None,
         ridge: Any = None,
+        label_noise: Any = None,
+        flips: Any = None,
         method: Method = "auto",
         trials: int = 40,
         seed: int = 0,
@@ -90,7 +92,8 @@ class Study(BaseStudy):
         _check.choice(method, "method", "auto", "invariants", "wishart", "direct")
         if method == "auto" and path is not None and os.path.exists(path):
             method = _method_in(path)
-        scenarios = scenarios_of(source, method, d_shared=d_shared, noise_variance=noise_variance, ridge=ridge)
+        axes = {"d_shared": d_shared, "noise_variance": noise_variance, "ridge": ridge}
+        scenarios = scenarios_of(source, method, **axes, label_noise=label_noise, flips=flips)
         grid = _check.broadcast(n=np.atleast_1d(_check.sizes(n, "n")), N=_check.sizes(N, "N"))
         points = dict.fromkeys(zip(*(sizes.ravel().tolist() for sizes in grid), strict=True))  # each once
         seeds = {_check.integer(seed, "seed"): _check.integer(trials, "trials", minimum=1)}
