@@ -25,7 +25,7 @@ ROUNDED = 1e-6  # relative gradient up to which float32 serves
 def fitted(problem: Problem, start: Matrix | None, norms: Matrix, basis: Matrix | None = None) -> SoftmaxFit:
     """Fit weights (p, K), K = 1 for two classes, of rows (basis' x) whose columns had these norms before."""
     sizes = np.where(norms > 0.0, norms, 1.0)[:, None] * np.sqrt(len(problem.rows))
-    return Descent(problem, sizes, basis).run(problem.first() if start is None else start)
+    return Descent(problem, sizes, basis).run(start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +49,10 @@ class Descent:
     def exact(self) -> Objective:
         return Objective(self.problem.rows, self.problem.targets, self.problem.penalty)
 
-    def run(self, weights: Matrix) -> SoftmaxFit:
+    def run(self, start: Matrix | None) -> SoftmaxFit:
         exact = self.exact
         objective = exact.rounded() if exact.rows.size * exact.targets.shape[1] >= WORTH_ROUNDING else exact
-        point = Point(weights, objective.at(weights))
+        point = self.begun(objective, start)
         if not np.isfinite(point.value.gradient).all():
             raise ScaleError
         features = of_features(self.problem, point.value.coupling)
@@ -79,6 +79,15 @@ class Descent:
             point = end
         status = "separable" if self.is_separable(point, features) else "stalled"
         return self.told(point, steps, status, features)
+
+    def begun(self, objective: Objective, start: Matrix | None) -> Point:
+        """A start that is better than none, or that."""
+        if start is not None:
+            point = Point(start, objective.at(start))
+            if point.value.loss <= self.problem.first_loss():
+                return point
+        first = self.problem.first()
+        return Point(first, objective.at(first))
 
     def relative(self, point: Point) -> float:
         """The largest entry of the gradient, as the tolerance has it."""
