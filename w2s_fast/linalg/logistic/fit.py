@@ -12,9 +12,11 @@ from w2s_fast.linalg.logistic.metric import Metric, of_classes, of_features
 from w2s_fast.linalg.logistic.objective import Objective
 from w2s_fast.linalg.logistic.problem import Problem, SoftmaxFit, Status
 from w2s_fast.linalg.logistic.separation import separates
+from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.products import Matrix
 
-PATIENCE = 15  # steps in one metric; a descent that takes more gets a metric of the weights that it has come to
+PATIENCE = 12  # steps in one metric that are to lower the gradient by ``ENOUGH``, or it is made anew
+ENOUGH = 1e-3
 MOST_STEPS = 600
 WORTH_ROUNDING = 2**20  # numbers in the rows and products with them, from which float32 pays
 ROUNDED = 1e-6  # relative gradient up to which float32 serves
@@ -23,7 +25,7 @@ ROUNDED = 1e-6  # relative gradient up to which float32 serves
 def fitted(problem: Problem, start: Matrix | None, norms: Matrix, basis: Matrix | None = None) -> SoftmaxFit:
     """Fit weights (p, K), K = 1 for two classes, of rows (basis' x) whose columns had these norms before."""
     sizes = np.where(norms > 0.0, norms, 1.0)[:, None] * np.sqrt(len(problem.rows))
-    return Descent(problem, sizes, basis).run(problem.first() if start is None else start)
+    return Descent(problem, sizes, basis).run(start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +49,14 @@ class Descent:
     def exact(self) -> Objective:
         return Objective(self.problem.rows, self.problem.targets, self.problem.penalty)
 
-    def run(self, weights: Matrix) -> SoftmaxFit:
+    def run(self, start: Matrix | None) -> SoftmaxFit:
         exact = self.exact
         objective = exact.rounded() if exact.rows.size * exact.targets.shape[1] >= WORTH_ROUNDING else exact
-        point = Point(weights, objective.at(weights))
+        point = self.begun(objective, start)
+        if not np.isfinite(point.value.gradient).all():
+            raise ScaleError
         features = of_features(self.problem, point.value.coupling)
-        model = Model(features, point.value.coupling)
+        model, before = Model(features, point.value.coupling), self.relative(point)
         for steps in range(MOST_STEPS):
             if objective is not exact and self.relative(point) <= max(ROUNDED, self.problem.tolerance):
                 objective, point = exact, Point(point.weights, exact.at(point.weights))
@@ -60,18 +64,30 @@ class Descent:
             if objective is exact and (status := self.ended(point, step, features)) is not None:
                 return self.told(point, steps, status, features)
             end = searched(objective.at, point, step)
-            if end is not None and model.steps < PATIENCE:
-                model.learn(point, end)
-            elif end is None and objective is not exact:
+            if end is None and objective is not exact:
                 objective, end = exact, Point(point.weights, exact.at(point.weights))
-            elif end is not None or model.steps:
+            elif end is None and not model.steps:  # not even a step along the gradient gains anything
+                break
+            elif end is None or (model.steps % PATIENCE == PATIENCE - 1 and self.relative(end) > ENOUGH * before):
                 end = end or point
                 model = Model(of_classes(self.problem, exact.curvatures(end.weights)), end.value.coupling)
-            else:  # not even a step along the gradient gains anything
-                break
+                before = self.relative(end)
+            else:
+                model.learn(point, end)
+                if model.steps % PATIENCE == 0:
+                    before = self.relative(end)
             point = end
         status = "separable" if self.is_separable(point, features) else "stalled"
         return self.told(point, steps, status, features)
+
+    def begun(self, objective: Objective, start: Matrix | None) -> Point:
+        """A start that is better than none, or that."""
+        if start is not None:
+            point = Point(start, objective.at(start))
+            if point.value.loss <= self.problem.first_loss():
+                return point
+        first = self.problem.first()
+        return Point(first, objective.at(first))
 
     def relative(self, point: Point) -> float:
         """The largest entry of the gradient, as the tolerance has it."""
