@@ -360,6 +360,10 @@ def test_classes_are_one_target_where_metrics_are_asked_for():
     np.testing.assert_allclose(joint.w2s, apart.w2s.sum(axis=1), rtol=1e-12)
     np.testing.assert_allclose(joint.scores["brier"].w2s, joint.w2s, rtol=1e-12)
     assert np.all(joint.scores["agreement"].weak == 1.0)
+    codes = np.unique(names, return_inverse=True)[1] + 4.0  # whole numbers are names, too
+    again = probe(WEAK, STRONG, codes, metrics="accuracy", **how)
+    np.testing.assert_array_equal(again.scores["accuracy"].w2s, joint.scores["accuracy"].w2s)
+    assert probe(WEAK, STRONG, codes, metrics="mse", **how).accuracy is None  # they are numbers to that
     study = Study(Task.of(WEAK, STRONG, names, 60, metrics="accuracy"), n=30, N=[40, 60], trials=4).run(progress=False)
     np.testing.assert_allclose(study.summary()["accuracy_w2s"].mean, joint.scores["accuracy"].w2s.mean(-1))
 

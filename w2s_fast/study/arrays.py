@@ -76,7 +76,7 @@ def _points(study: BaseStudy) -> Layout:
 def _scenarios(study: BaseStudy) -> Layout:
     """Along the axes that the study varies where these are crossed; else one after the other."""
     found, order = [scenario.description.axes for scenario in study.scenarios], np.arange(len(study.scenarios))
-    along = {axis: [values.get(axis, np.nan) for values in found] for axis in study.axes}
+    along = {axis: [values.get(axis, 0.0) for values in found] for axis in study.axes}
     distinct = {axis: list(dict.fromkeys(values)) for axis, values in along.items()}
     fixed = {axis: value for axis, value in found[0].items() if axis not in along}
     if list(itertools.product(*distinct.values())) == list(zip(*along.values(), strict=True)) or not along:

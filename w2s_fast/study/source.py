@@ -33,7 +33,8 @@ ByMetric = dict[str, Matrix]
 # Values of some trials at some points, that belong together: (point, first trial, (trials, columns)).
 Chunk = list[tuple[int, int, Matrix]]
 ALWAYS = (*FITS, *DIFFERENCES, "pgr", "opr")  # columns of every study; later metrics are those of later files
-AXES = ("d_shared", "noise_variance", "ridge")
+COMMON_AXES = ("d_shared", "noise_variance", "ridge")  # tables have a column of each, of the others where they vary
+AXES = (*COMMON_AXES, "label_noise", "flips")
 
 
 class Theory(NamedTuple):
@@ -225,7 +226,7 @@ class Source(Protocol):
     def label(self, axes: Sequence[str]) -> str:
         """Name the scenario by its values on the given axes."""
         values = self.description.axes
-        return ", ".join(f"{axis} = {values[axis]:g}" for axis in axes if axis in values)
+        return ", ".join(f"{axis} = {values.get(axis, 0.0):g}" for axis in axes)
 
     def __repr__(self) -> str:
         told = {name: f"{value:g}" for name, value in self.description.axes.items()}

@@ -36,9 +36,9 @@ class Study(BaseStudy):
         and ``noise_variance``, such as ``GaussianModel.paper``.
     n, N : int or array_like of int
         Labelled and pseudo-labelled rows; they broadcast to the points of the grid, each of which is run once.
-    d_shared, noise_variance, ridge : float or array_like of float, optional
-        Further axes, crossed with one another and the grid. Real features have only ``ridge``; ``d_shared`` needs a
-        function for a source.
+    d_shared, noise_variance, ridge, label_noise, flips : float or array_like of float, optional
+        Further axes, crossed with one another and the grid. Gaussian models have the first three, of which ``d_shared``
+        needs a function for a source, real features the last three: every fit's ridge, and the noise of labels.
     ceiling : {"all", "pseudo"}, optional
         Whether the ceiling is fitted to all n + N rows or to the N alone; by default as a Task has it, else ``"all"``.
     method : {"auto", "invariants", "wishart", "direct"}
@@ -83,6 +83,8 @@ class Study(BaseStudy):
         d_shared: Any = None,
         noise_variance: Any = None,
         ridge: Any = None,
+        label_noise: Any = None,
+        flips: Any = None,
         ceiling: Ceiling | None = None,
         method: Method = "auto",
         trials: int = 40,
@@ -95,6 +97,7 @@ class Study(BaseStudy):
         if method == "auto" and path is not None and os.path.exists(path):
             method = _method_in(path)
         axes = {"d_shared": d_shared, "noise_variance": noise_variance, "ridge": ridge}
+        axes |= {"label_noise": label_noise, "flips": flips}
         scenarios = scenarios_of(source, method, ceiling, **axes)
         grid = _check.broadcast(n=np.atleast_1d(_check.sizes(n, "n")), N=_check.sizes(N, "N"))
         points = dict.fromkeys(zip(*(sizes.ravel().tolist() for sizes in grid), strict=True))  # each once

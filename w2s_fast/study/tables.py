@@ -18,7 +18,7 @@ from w2s_fast.results.metrics import of_name, table_columns
 from w2s_fast.results.trials import Trials
 from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.series import Series
-from w2s_fast.study.source import AXES
+from w2s_fast.study.source import COMMON_AXES
 
 Row = dict[str, Any]
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # begin one
@@ -46,10 +46,12 @@ def study_rows(study: BaseStudy, medians: bool = False) -> list[Row]:
     summary, doubts, counts = study.summary(medians), study.doubts, study.counts.tolist()
     doubtful = {metric: doubts.of(metric) for metric in summary}
     rows = []
+    further = [axis for axis in study.axes if axis not in COMMON_AXES]
     for index, scenario in enumerate(study.scenarios):
         theory = scenario.theory(study.n, study.N)
         told = {"expected": theory.expected, "expected_order": theory.order, "paper_bound": theory.bounds}
-        axes = {axis: scenario.description.axes.get(axis) for axis in AXES}
+        axes = {axis: scenario.description.axes.get(axis) for axis in COMMON_AXES}
+        axes |= {axis: scenario.description.axes.get(axis, 0.0) for axis in further}
         for point, (n, N) in enumerate(study.points):
             place = index * len(study.points) + point
             for metric, (mean, stderr) in summary.items():
