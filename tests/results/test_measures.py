@@ -19,7 +19,7 @@ from w2s_fast.results.measures import BINS, CLIP, MEASURES, Measure, Sample
 from w2s_fast.results.metrics import FITS, column_name, is_difference, of_name, quotients_of_means
 from w2s_fast.results.scores import Score
 from w2s_fast.results.trials import median
-from w2s_fast.study import figures
+from w2s_fast.study import figures, page
 
 NAMES = tuple(name for name, measure in MEASURES.items() if not measure.needs_probabilities)
 
@@ -289,13 +289,11 @@ def test_a_study_keeps_every_measure_in_its_file(tmp_path, measured):
     assert json.loads((tmp_path / "all.json").read_text())["complete"]
 
 
-def test_figures_and_pages_show_every_measure(tmp_path):
+def test_figures_and_pages_show_every_measure():
     task = Task.of(WEAK, STRONG, ONES, 60, metrics=("auroc", "agreement"))
-    study = (
-        Study(task, n=24, N=[30, 60], ridge=[1e-6, 1.0], trials=3).run(progress=False).to_html(tmp_path / "page.html")
-    )
-    page = (tmp_path / "page.html").read_text()
-    assert all(f">{head}</th>" in page for head in ("AUROC PGR", "agreement w2s"))
+    study = Study(task, n=24, N=[30, 60], ridge=[1e-6, 1.0], trials=3).run(progress=False)
+    table = page.series_table(study.series()[0])
+    assert all(f">{head}</th>" in table for head in ("AUROC PGR", "agreement w2s"))
     labels = [axes.get_ylabel() for axes in figures.panels(study.series()).axes[::2]]
     assert labels == ["test mean squared error", "PGR, OPR", "AUROC", "AUROC PGR, AUROC OPR", "agreement"]
     assert len(figures.comparison(study.series()).axes) == 4
@@ -322,7 +320,7 @@ def test_a_file_of_other_measures_is_another_study(tmp_path):
         again.run(progress=False)
 
 
-def test_a_measure_from_outside_is_in_every_result(monkeypatch, tmp_path):
+def test_a_measure_from_outside_is_in_every_result(monkeypatch):
     def bias(tested):
         return (tested.predictions - tested.labels).mean(axis=(-1, -2))
 
@@ -330,8 +328,7 @@ def test_a_measure_from_outside_is_in_every_result(monkeypatch, tmp_path):
     found = probe(WEAK, STRONG, ONES, metrics="bias", **HOW)
     assert {"bias_w2s", "bias_opr_of_means"} <= found.summary().keys()
     study = Study(Task.of(WEAK, STRONG, ONES, 60, metrics="bias"), n=12, N=[30, 60], trials=2).run(progress=False)
-    study.to_html(tmp_path / "page.html")
-    assert ">mean residual w2s</th>" in (tmp_path / "page.html").read_text()
+    assert ">mean residual w2s</th>" in page.series_table(study.series()[0])
     assert column_name("bias_pgr_of_means") == "mean residual PGR"
 
 
@@ -363,6 +360,10 @@ def test_classes_are_one_target_where_metrics_are_asked_for():
     np.testing.assert_allclose(joint.w2s, apart.w2s.sum(axis=1), rtol=1e-12)
     np.testing.assert_allclose(joint.scores["brier"].w2s, joint.w2s, rtol=1e-12)
     assert np.all(joint.scores["agreement"].weak == 1.0)
+    codes = np.unique(names, return_inverse=True)[1] + 4.0  # whole numbers are names, too
+    again = probe(WEAK, STRONG, codes, metrics="accuracy", **how)
+    np.testing.assert_array_equal(again.scores["accuracy"].w2s, joint.scores["accuracy"].w2s)
+    assert probe(WEAK, STRONG, codes, metrics="mse", **how).accuracy is None  # they are numbers to that
     study = Study(Task.of(WEAK, STRONG, names, 60, metrics="accuracy"), n=30, N=[40, 60], trials=4).run(progress=False)
     np.testing.assert_allclose(study.summary()["accuracy_w2s"].mean, joint.scores["accuracy"].w2s.mean(-1))
 
@@ -401,3 +402,74 @@ def test_ratios_of_means_are_of_measures_that_have_a_side():
     assert of_name("agreement_w2s").fits == ("weak", "w2s")
     assert of_name("agreement_pgr_of_means").measure == "agreement"
     assert Score("mse", *np.ones((4, 2))).by_fit().keys() == FITS.keys()
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name, array in (("weak", WEAK), ("strong", STRONG), ("labels", ONES)):
+        np.save(tmp_path / f"{name}.npy", array)
+    return [part for name in ("weak", "strong", "labels") for part in (f"--{name}", str(tmp_path / f"{name}.npy"))]
+
+
+def test_commands_take_metrics_a_ceiling_and_medians(files, tmp_path, capsys):
+    sizes = ["--n", "12", "--N", "30,60", "--trials", "3", "--metrics", "auroc,agreement", "--ceiling", "pseudo"]
+    run(["probe", *files, *sizes, "--test", "60", "--medians"])
+    out = capsys.readouterr().out
+    assert "median±standard error" in out
+    assert all(word in "".join(out.split()) for word in ("AUROCPGR", "agreementw2s"))
+    run(["probe", *files, *sizes, "--test", "60", "--json", "--medians"])
+    rows = json.loads(capsys.readouterr().out)
+    expected = probe(
+        WEAK, STRONG, ONES, n=12, N=[30, 60], trials=3, test=60, metrics=("auroc", "agreement"), ceiling="pseudo"
+    )
+    assert [row["auroc_ceiling"] for row in rows] == pytest.approx(expected.scores["auroc"].ceiling.mean(axis=-1))
+    assert [row["auroc_w2s_median"] for row in rows] == np.median(expected.scores["auroc"].w2s, axis=-1).tolist()
+    path = str(tmp_path / "study.sqlite")
+    run(["sweep", *files, *sizes, "--test", "60", "--out", path])
+    study = Study.open(path)
+    assert (study.result.metrics if study.measured.kept else study.spec.columns[-1]) in (("auroc",), "agreement_w2s")
+    np.testing.assert_allclose(study.summary()["ceiling"].mean, expected.ceiling.mean(axis=-1), rtol=1e-12)
+    assert study.describe()["settings"][0]["ceiling"] == "pseudo"
+    run(["report", path, "--format", "csv"])
+    assert "auroc_pgr_of_means" in (tmp_path / "study.csv").read_text()
+
+
+def run(command):
+    from w2s_fast import cli
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["w2s-fast", *command])
+        cli.main()
+
+
+@pytest.mark.parametrize(("ridge", "intercept"), [(0.0, False), (0.1, True)])
+def test_a_ceiling_on_the_pseudo_labelled_rows_is_the_student_of_a_perfect_teacher(ridge, intercept):
+    """Few rows, as many as columns and many: by rows and by sums."""
+    truth = STRONG @ np.arange(6.0)
+    how = {"n": [[10], [40]], "N": [3, 6, 60], "trials": 3, "test": 30, "seed": 2, "intercept": intercept}
+    teachers = {"weak": WEAK, "perfect": 1e5 * truth[:, None]}
+    alone, everywhere = (
+        probe(teachers, STRONG, truth, ridge=ridge, ceiling=ceiling, **how) for ceiling in ("pseudo", "all")
+    )
+    for teacher, found in alone.items():
+        for fit in ("weak", "baseline", "w2s"):
+            np.testing.assert_array_equal(getattr(found, fit), getattr(everywhere[teacher], fit))
+    perfect = alone["perfect", "strong"]
+    np.testing.assert_allclose(perfect.ceiling, perfect.w2s, rtol=1e-6, atol=1e-12)
+    assert np.all(everywhere["perfect", "strong"].ceiling[:, 0] < perfect.ceiling[:, 0])  # of 3 rows for 6 columns
+
+
+def test_a_study_tells_its_ceiling(tmp_path):
+    task = Task.of(WEAK, STRONG, ONES, 60)
+    path = tmp_path / "study.sqlite"
+    study = Study(task, n=12, N=[30, 60], trials=2, ceiling="pseudo", path=path).run(progress=False)
+    expected = probe(WEAK, STRONG, ONES, n=12, N=[30, 60], trials=2, test=60, ceiling="pseudo")
+    np.testing.assert_allclose(study.summary()["ceiling"].mean, expected.ceiling.mean(-1), rtol=1e-12)
+    with pytest.raises(ValueError, match="holds another study: not the same ceiling"):
+        Study(task, n=12, N=[30, 60], trials=2, path=path).run(progress=False)
+    own = Study(Task.of(WEAK, STRONG, ONES, 60, ceiling="pseudo"), n=12, N=[30, 60], trials=3, path=path)
+    assert own.run(progress=False).is_complete
+    assert "ceiling" not in Study(task, n=12, N=30, trials=1).spec.scenarios[0].as_dict()
+    for call in (lambda: Study(task, n=12, N=30, ceiling="N"), lambda: Task.of(WEAK, STRONG, ONES, ceiling="N")):
+        with pytest.raises(ValueError, match="ceiling must be"):
+            call()

@@ -161,13 +161,24 @@ def _rows_of(kept: Matrix, target: slice) -> Matrix:
     return np.swapaxes(kept[:, target], 1, 2)
 
 
-def checked_measures(given: Any, kind: str, has_probabilities: bool) -> tuple[str, ...]:
-    """Check names of measures for labels of a kind; return each once, in the order of the table."""
+def measure_names(given: Any) -> tuple[str, ...]:
+    """Check names of measures; return each once, in the order of the table."""
     names = (given,) if isinstance(given, str) else given
     if not isinstance(names, tuple | list) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"metrics must be names such as ('accuracy', 'brier'), got {given!r}")
     for name in names:
         _check.choice(name, "metrics", *MEASURES)
+    return tuple(name for name in MEASURES if name in names)
+
+
+def are_of_classes(measures: Sequence[str]) -> bool:
+    """Whether one of them takes labels of classes alone."""
+    return any("numbers" not in MEASURES[name].labels for name in measures)
+
+
+def require_measures(measures: Sequence[str], kind: str, has_probabilities: bool) -> None:
+    """Refuse measures that are none of labels of a kind, or of such fits."""
+    for name in measures:
         measure = MEASURES[name]
         if kind not in measure.labels:
             raise ValueError(f"metrics: {name!r} is of labels that are {' or '.join(measure.labels)}, got {kind}")
@@ -176,7 +187,6 @@ def checked_measures(given: Any, kind: str, has_probabilities: bool) -> tuple[st
                 f"metrics: {name!r} is of probabilities, which not every fit here predicts: leave it out, or take a "
                 "fit that classifies, such as fit='softmax'"
             )
-    return tuple(name for name in MEASURES if name in names)
 
 
 def require_both(measures: Sequence[str], labels: Matrix) -> None:

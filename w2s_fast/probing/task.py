@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from typing import Any, Self
@@ -20,7 +20,7 @@ from w2s_fast.probing.estimators.registry import ESTIMATORS, estimator_of
 from w2s_fast.probing.fits import Estimator
 from w2s_fast.probing.noise import Noise
 from w2s_fast.probing.options import PseudoLabels, Ridge, fit_name, in_words, one_or_two, ridge_of
-from w2s_fast.probing.scores import Scoring, checked_measures
+from w2s_fast.probing.scores import Scoring, are_of_classes, measure_names, require_measures
 from w2s_fast.probing.splits import DRAWN, Indices, Splits
 from w2s_fast.results.measures import MEASURES
 from w2s_fast.results.risks import CEILINGS, Ceiling
@@ -89,7 +89,9 @@ class Task(Shown):
         flags = {"nested": nested, "intercept": intercept, "noise_once": noise_once, "noise_on_test": noise_on_test}
         how |= {name: _check.boolean(flag, name) for name, flag in flags.items()}
         _check.choice(ceiling, "ceiling", *CEILINGS)
+        how |= {"ceiling": ceiling, "metrics": measure_names(metrics)}
         whole = _need_classes(how["fit"], pseudo_labels, how["confident"], how["flips"])
+        whole |= are_of_classes(how["metrics"])
         rows = Rows.checked(weak, strong, y, whole=whole)
         if isinstance(pseudo_labelled, tuple | list) and not _is_index(pseudo_labelled):
             above, rows = len(rows), rows.above(_more_rows(pseudo_labelled, rows, "pseudo_labelled", whole))
@@ -98,13 +100,12 @@ class Task(Shown):
         rows.refuse_constant()
         splits = Splits.of(labelled, pseudo_labelled, test if _is_index(test) else None, len(rows))
         held = len(splits.test) if splits.test is not None else _checked_test(test, rows, whole)
-        task = cls(rows, held, splits=splits, ceiling=ceiling, **how)
+        task = cls(rows, held, splits=splits, **how)
         task.require_sense()
-        classify = all(estimator.classifies for estimator in task.estimators)
-        return replace(task, metrics=checked_measures(metrics, task.coding.kind, classify))
+        return task
 
     def require_sense(self) -> None:
-        """Refuse fits and pseudo-labels that these labels do not go with."""
+        """Refuse fits, pseudo-labels and metrics that these labels do not go with."""
         _ = self.estimators  # which refuse labels that they cannot take
         classifies = any(estimator.classifies for estimator in self.estimators)
         if self.pseudo_labels == "sign" and self.coding.kind != "signs":
@@ -117,6 +118,7 @@ class Task(Shown):
             self.coding.require_classes("flips", "label_noise")
         if self.label_noise and (classifies or self.flips):
             raise ValueError("label_noise is Gaussian, which leaves no classes: give flips instead, a share of labels")
+        require_measures(self.metrics, self.coding.kind, self.has_probabilities)
 
     @property
     def fits(self) -> tuple[str, str]:
@@ -144,6 +146,17 @@ class Task(Shown):
         coding = self.coding
         teacher, student = map(partial(estimator_of, coding=coding), self.fits, self.ridges)
         return teacher, student
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether every fit predicts probabilities, and every teacher that is given says nothing else."""
+        (teacher, student), low = self.estimators, self.scoring.low
+        own, held = self.rows.teachers.values(), self.test.teachers.values() if isinstance(self.test, Rows) else ()
+        teach = all(
+            np.min(one.low) >= low and np.max(one.high) <= 1.0 if one.are_predictions else teacher.classifies
+            for one in (*own, *held)
+        )
+        return student.classifies and teach
 
     @property
     def has_signs(self) -> bool:

@@ -240,8 +240,8 @@ def _design(task: Task, points: Points, seed: int) -> Design:
 
 
 def _measures(task: Task) -> dict[str, bool]:
-    """What trials are measured by beside their risks, and whether it was asked for: the accuracy of signs always."""
-    always = ("accuracy",) if task.has_signs else ()
+    """What trials are measured by beside their risks, and whether it was asked for; signs and classes by accuracy."""
+    always = ("accuracy",) if task.has_signs or task.are_classes_joint else ()
     return {name: name in task.metrics for name in MEASURES if name in (*always, *task.metrics)}
 
 
