@@ -10,7 +10,7 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.logistic.problem import Problem, SoftmaxFit
-from w2s_fast.linalg.logistic.reduced import solve
+from w2s_fast.linalg.logistic.reduced import NOT_KNOWN, solve
 from w2s_fast.linalg.rows.products import Matrix
 
 SUMS_TO_ONE = 1e-6  # how far probabilities may be off
@@ -42,8 +42,9 @@ def fit_softmax(
     free_last : bool
         The last column of X is the intercept's ones, whose weights have no penalty.
     tolerance : float
-        The descent has converged where the largest entry of the gradient is at most this much of |x_j| sqrt(m), and
-        the next step would lower the loss by at most this much of it.
+        The descent has converged where the largest entry of the gradient is at most this much of |x_j| sqrt(m), with
+        the norm of the column as some rows show it where there are many, and the next step would lower the loss by at
+        most this much of it.
     start : (p, K) or (p,) array_like, optional
         Weights to begin with, as those of a fit to fewer rows; 0 by default.
     metric : (p, p) array_like, optional
@@ -87,8 +88,9 @@ def fit_softmax(
         begin = begin[:, None] * np.array([-0.5, 0.5])
     tolerance = _check.real(tolerance, "tolerance", open_left=True)
     known = _given(metric, "metric", (p, p))
+    squares = NOT_KNOWN if known is None else known
     with single_threaded_blas():
-        found = solve(Problem(features, classes, penalties, bool(free_last), tolerance, known), begin)
+        found = solve(Problem(features, classes, penalties, bool(free_last), tolerance, squares), begin)
     weights = found.weights[:, 1] - found.weights[:, 0] if vector else found.weights
     return found._replace(weights=weights)
 

@@ -64,12 +64,23 @@ class Problem:
         """How many rows a metric is made of."""
         return SAMPLE * self.rows.shape[1]
 
+    @property
+    def shares(self) -> Matrix:
+        """Of the classes (K,), or of the second of two (1,), as far as an intercept alone can tell them."""
+        if self.free_last:
+            return np.asarray(self.targets.mean(axis=0))
+        classes = self.targets.shape[1]
+        return np.full(classes, 1.0 / max(classes, 2))
+
     def first(self) -> Matrix:
         """Weights to begin with: 0, but for free intercepts of the classes' shares."""
-        weights = np.zeros((self.rows.shape[1], self.targets.shape[1]))
+        weights, logs = np.zeros((self.rows.shape[1], self.targets.shape[1])), np.log(self.shares)
         if self.free_last:
-            shares = self.targets.mean(axis=0)
-            weights[-1] = (
-                np.log(shares / (1.0 - shares)) if len(shares) == 1 else np.log(shares) - np.log(shares).mean()
-            )
+            weights[-1] = logs - np.log1p(-self.shares) if len(logs) == 1 else logs - logs.mean()
         return weights
+
+    def first_loss(self) -> float:
+        """The loss of these."""
+        shares, wanted = self.shares, self.targets.sum(axis=0)
+        loss = -float(wanted @ np.log(shares))
+        return loss if len(shares) > 1 else loss - float((len(self.targets) - wanted) @ np.log1p(-shares))

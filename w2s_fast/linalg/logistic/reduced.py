@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +11,11 @@ from w2s_fast import _check
 from w2s_fast.linalg.leastsq.policy import column_norms
 from w2s_fast.linalg.logistic.fit import fitted
 from w2s_fast.linalg.logistic.problem import Problem, SoftmaxFit
+from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.products import Matrix, gram
 from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
 
+NOT_KNOWN = np.empty((0, 0))
 SMALLEST, LARGEST = 1e-130, 1e130  # norms of columns of which products neither vanish nor overflow
 ABSENT = 1e3  # by which the intercept of a class that no row has is below the others: its chance is 0 in float64
 
@@ -46,9 +49,11 @@ def _of_classes(problem: Problem, start: Matrix | None) -> SoftmaxFit:
 
 def _at_any_scale(problem: Problem, start: Matrix | None) -> SoftmaxFit:
     """Fit, of features whose squares overflow or vanish after a change of their units."""
-    rows, norms = problem.rows, column_norms(problem.rows)
+    rows = problem.rows
+    known, norms = _squared(problem)
     if np.all((norms > SMALLEST) & (norms < LARGEST)):
-        return _narrow(problem, start, norms)
+        with suppress(ScaleError):
+            return _narrow(known, norms, start)
     _check.all_finite(rows, "X")
     penalised = bool(problem.penalty.any())
     powers = np.broadcast_to(exponents(rows) if penalised else exponents(rows, axis=0), rows.shape[1:]).copy()
@@ -59,20 +64,29 @@ def _at_any_scale(problem: Problem, start: Matrix | None) -> SoftmaxFit:
     if not np.array_equal(penalty > 0.0, problem.penalty > 0.0) or not np.isfinite(penalty).all():
         size = "small" if powers.min() < 0 else "large"
         raise ValueError(f"X is too {size} beside the penalty of {problem.penalty.max():g}: change its units")
-    moderate = replace(problem, rows=scaled(rows, -powers), penalty=penalty, squares=None)
+    moderate = replace(problem, rows=scaled(rows, -powers), penalty=penalty, squares=NOT_KNOWN)
     first = None if start is None else scaled(start, powers[:, None])
-    found = _narrow(moderate, first, column_norms(moderate.rows))
+    found = _narrow(*_squared(moderate), first)
     return found._replace(weights=scaled_back(found.weights, -powers[:, None], np.float64, "the weights"))
 
 
-def _narrow(problem: Problem, start: Matrix | None, norms: Matrix) -> SoftmaxFit:
+def _squared(problem: Problem) -> tuple[Problem, Matrix]:
+    """The problem with X'X, or about that where there are many rows, and the norms of the columns."""
+    rows, squares = problem.rows, problem.squares
+    if len(rows) < rows.shape[1]:
+        return problem, column_norms(rows)
+    if not squares.size:
+        some = rows[:: max(len(rows) // problem.sample, 1)]
+        squares = gram(some) * (len(rows) / len(some))
+    norms = np.sqrt(np.diagonal(squares))
+    return replace(problem, squares=squares), norms if norms.all() else column_norms(rows)
+
+
+def _narrow(problem: Problem, norms: Matrix, start: Matrix | None) -> SoftmaxFit:
     """Fit in the span of the rows where these are fewer than the columns that share a penalty."""
     rows, ones = (problem.rows[:, :-1], problem.rows[:, -1:]) if problem.free_last else (problem.rows, None)
     m, p = rows.shape
-    if m >= p:
-        if problem.squares is None:
-            some = problem.rows[:: max(m // problem.sample, 1)]
-            problem = replace(problem, squares=gram(some) * (m / len(some)))
+    if problem.squares.size:
         return fitted(problem, start, norms)
     basis, short = np.linalg.qr(rows.T.astype(np.float64, copy=False))
     if ones is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.logistic.problem import Problem
@@ -23,7 +24,7 @@ def separates(problem: Problem, weights: Matrix, curvatures: Matrix, root: Matri
 
     Parameters
     ----------
-    curvatures : (K, m) ndarray
+    curvatures : (m, K) ndarray
         p (1 - p) of each class and row at these weights.
     root : (p, r) ndarray
         Of the metric, in which the projection takes few passes.
@@ -33,18 +34,18 @@ def separates(problem: Problem, weights: Matrix, curvatures: Matrix, root: Matri
         return False
     whole = float(np.abs(times(rows, weights)).max())
     some = slice(None, None, max(len(rows) // problem.sample, 1))
-    left = _standing_still(rows[some], weights, (curvatures[:, some] > IN_DOUBT[0]).T, root, FEW_PASSES)
+    left = _standing_still(rows[some], weights, curvatures[some] > IN_DOUBT[0], root, FEW_PASSES)
     if np.abs(times(rows, left)).max() <= SHARE * whole:  # of all rows even less is left
         return False
     for level in IN_DOUBT:
-        direction = _standing_still(rows, weights, (curvatures > level).T, root, MOST_PASSES)
+        direction = _standing_still(rows, weights, curvatures > level, root, MOST_PASSES)
         lag, spread = lags(times(rows, direction), targets)
         if spread.max() > SHARE * whole and lag.max() <= ROUNDING * spread.max():
             return True
     return False
 
 
-def lags(logits: Matrix, targets: Matrix) -> tuple[Matrix, Matrix]:
+def lags(logits: FloatArray, targets: FloatArray) -> tuple[Matrix, Matrix]:
     """Largest logit of each row (m, K) less the mean one under its targets, and less the least one."""
     if logits.shape[1] == 1:
         logits, targets = np.hstack((np.zeros_like(logits), logits)), np.hstack((1.0 - targets, targets))
@@ -52,20 +53,22 @@ def lags(logits: Matrix, targets: Matrix) -> tuple[Matrix, Matrix]:
     return high - np.einsum("mk,mk->m", logits, targets), high - logits.min(axis=1)
 
 
-def _standing_still(rows: FloatArray, weights: Matrix, doubt: FloatArray, root: Matrix, passes: int) -> Matrix:
+def _standing_still(
+    rows: FloatArray, weights: Matrix, doubt: npt.NDArray[np.bool_], root: Matrix, passes: int
+) -> Matrix:
     """Weights less the least change, in the metric, that leaves logits of classes in doubt in each row alike."""
     from scipy.sparse.linalg import LinearOperator, lsmr
 
     classes, count = weights.shape[1], np.maximum(doubt.sum(axis=1, keepdims=True), 1)
 
-    def apart(logits: Matrix) -> Matrix:
+    def apart(logits: FloatArray) -> FloatArray:
         kept = logits * doubt
         return kept if classes == 1 else kept - doubt * (kept.sum(axis=1, keepdims=True) / count)
 
-    def image(step: Matrix) -> Matrix:
+    def image(step: Matrix) -> FloatArray:
         return apart(times(rows, root @ step.reshape(-1, classes))).ravel()
 
-    def adjoint(logits: Matrix) -> Matrix:
+    def adjoint(logits: Matrix) -> FloatArray:
         return (root.T @ cross(rows, apart(logits.reshape(-1, classes)))).ravel()
 
     shape = len(rows) * classes, root.shape[1] * classes

@@ -7,10 +7,18 @@ from collections.abc import Callable
 from w2s_fast import _check
 from w2s_fast.probing.coding import Coding
 from w2s_fast.probing.estimators.chosen import Chosen, Grid
+from w2s_fast.probing.estimators.flow import Flow
 from w2s_fast.probing.estimators.ridge import Ridge
+from w2s_fast.probing.estimators.softmax import Softmax
+from w2s_fast.probing.estimators.truncated import Truncated
 from w2s_fast.probing.fits import Estimator
 
-ESTIMATORS: dict[str, Callable[[float, Coding], Estimator]] = {"ridge": Ridge}  # each of its penalty and the labels'
+ESTIMATORS: dict[str, Callable[[float, Coding], Estimator]] = {  # each of its penalty and the labels'
+    "ridge": Ridge,
+    "softmax": Softmax,
+    "flow": Flow,
+    "truncated": Truncated,
+}
 
 
 def estimator_of(name: str, ridge: float | Grid, coding: Coding) -> Estimator:
