@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from w2s_fast import _check
-from w2s_fast._devices import CPU
 from w2s_fast._workers import Workers
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
@@ -154,7 +153,7 @@ class GaussianSource(Source):
         spans = [Span(*point, 0, 1) for point in points]
         method = self.description.method
         if not self.setup.is_papers and method != GONE:
-            method = method_otherwise(method, CPU)
+            method = method_otherwise(method, "cpu")
         require_method(self.model, spans, method, self.description.ridge)
 
     def require_device(self, device: Device) -> None:
