@@ -104,7 +104,9 @@ def require_plain(found, Y, seed, rtol=1e-6, **how):
         rows, test = drawn(seed, trial)
         for point, (labelled, pseudo) in enumerate(rows):
             expected = np.stack(plain_trial(Y, labelled, pseudo, test, **how))
-            np.testing.assert_allclose(errors[point, ..., trial].reshape(expected.shape), expected, rtol=rtol)
+            if errors.ndim == 3:  # one target, of one column or of classes together
+                expected = expected.sum(axis=1)
+            np.testing.assert_allclose(errors[point, ..., trial], expected, rtol=rtol)
 
 
 def run(weak, y, **how):
@@ -147,8 +149,9 @@ def test_whole_numbers_are_classes_where_fits_need_them():
     in_order = np.where(numbers == 3, "a", np.where(numbers == 7, "b", "c"))
     found, expected = (run(WEAK, y, pseudo_labels="hard") for y in (numbers, in_order))
     assert np.array_equal(found.w2s, expected.w2s)
-    assert found.w2s.shape == (3, 3, 2)
-    assert run(WEAK, numbers).w2s.shape == (3, 2)  # soft labels of ridge: they are numbers
+    assert found.w2s.shape == (3, 2)
+    assert np.array_equal(found.accuracy.w2s, expected.accuracy.w2s)
+    assert run(WEAK, numbers).accuracy is None  # soft labels of ridge: they are numbers
     ones_and_twos = run(WEAK, (SIGNS + 3) / 2, pseudo_labels="hard")
     assert np.array_equal(ones_and_twos.w2s, run(WEAK, SIGNS, pseudo_labels="hard").w2s)
 

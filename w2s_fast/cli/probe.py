@@ -11,6 +11,7 @@ from w2s_fast.cli.fit_options import fit_options, fits_of, noise_options
 from w2s_fast.cli.options import (
     crossed,
     json_option,
+    measure_options,
     print_json,
     quiet_option,
     seed_option,
@@ -36,6 +37,8 @@ from w2s_fast.cli.options import (
 @click.option("--intercept", is_flag=True, help="Give every fit an intercept. Without, centre the labels first.")
 @click.option("--independent", is_flag=True, help="Draw the rows of every point anew, not nested along N.")
 @noise_options
+@measure_options
+@click.option("--medians", is_flag=True, help="Medians over trials beside means; in the table in their place.")
 @click.option("--decompose", is_flag=True, help="Bias and variance too; inherited and reduced variance.")
 @click.option(
     "--out",
@@ -83,6 +86,8 @@ def probe(**options: Any) -> None:
         **fits_of(options),
         intercept=options["intercept"],
         nested=not options["independent"],
+        metrics=options["metrics"],
+        ceiling=options["ceiling"],
     )
     if options["out"] is not None:
         missing = [f"--{name}" for name in ("n", "N") if options[name] is None]
@@ -90,6 +95,8 @@ def probe(**options: Any) -> None:
             raise click.UsageError(f"--out needs {' and '.join(missing)}")
         if options["decompose"]:
             raise click.UsageError("--decompose and --out exclude one another: study files hold no single predictions")
+        if options["medians"]:
+            raise click.UsageError("--medians and --out exclude one another: study files hold means of trials")
         from w2s_fast.cli.sweep import run_study
 
         run_study(options, task, {})
@@ -103,11 +110,13 @@ def probe(**options: Any) -> None:
     if options["as_json"]:
         from w2s_fast.study.tables import probe_rows
 
-        print_json([row for (weak, strong), trials in found.items() for row in probe_rows(trials, weak, strong)])
+        medians = options["medians"]
+        tables = (probe_rows(trials, weak, strong, medians) for (weak, strong), trials in found.items())
+        print_json([row for table in tables for row in table])
     elif not options["quiet"]:
         from w2s_fast.cli.table import print_trials
 
-        print_trials(found)
+        print_trials(found, options["medians"])
 
 
 def _rows_apart(options: dict[str, Any]) -> dict[str, Any]:

@@ -197,9 +197,14 @@ class Rows(Shown):
         return told | {"labels": f"{self.labels.shape[1]:,} a row" if self.has_columns else ""}
 
     @property
+    def has_one_pair(self) -> bool:
+        """One teacher and one student."""
+        return len(self.teachers) == len(self.students) == 1
+
+    @property
     def is_single(self) -> bool:
         """One teacher, one student, one label a row."""
-        return len(self.teachers) == len(self.students) == 1 and not self.has_columns
+        return self.has_one_pair and not self.has_columns
 
     @property
     def has_signs(self) -> bool:

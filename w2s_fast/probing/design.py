@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from w2s_fast import _check
+from w2s_fast._cached import cached_property
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.probing.data import Features, Matrix, Rows
 from w2s_fast.probing.estimators.given import Given
 from w2s_fast.probing.fits import Estimator, Learner, Sums
+from w2s_fast.probing.scores import Scoring, require_both
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.task import Task
 
@@ -59,6 +61,7 @@ class Design:
         pools, test, index = task.split(seed)
         n, N = (_all_rows(pools, kind, size) for kind, size in (("n", n), ("N", N)))
         labelled, pseudo = _check.broadcast(n=_check.sizes(n, "n"), N=_check.sizes(N, "N"))
+        require_both(task.metrics, test.labels[index])
         teaching, learning = task.estimators
         teachers = {
             name: _teacher(features, test.teachers[name], teaching, task)
@@ -145,6 +148,20 @@ class Design:
     @property
     def pairs(self) -> list[Pair]:
         return [(teacher, student) for teacher in self.teachers for student in self.students]
+
+    @cached_property
+    def scoring(self) -> Scoring:
+        return self.task.scoring
+
+    @property
+    def targets(self) -> int:
+        """How many problems the columns of labels are."""
+        return self.task.rows.labels.shape[1] // self.scoring.columns
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether results have an axis of them."""
+        return not self.task.has_one_target
 
     @property
     def test_labels(self) -> Matrix:

@@ -25,6 +25,7 @@ from w2s_fast.probing.options import PseudoLabels
 from w2s_fast.probing.task import Task
 from w2s_fast.probing.trial import NestedFits
 from w2s_fast.probing.trial_results import Collected, TrialResult, joined
+from w2s_fast.results.risks import Ceiling
 from w2s_fast.results.trials import Trials
 
 SPLITS = (0,)  # coordinate of the random stream: a permutation a trial
@@ -61,6 +62,8 @@ class Options(TypedDict, total=False):
     noise_once: bool
     noise_on_test: bool
     decompose: bool
+    metrics: str | Sequence[str]
+    ceiling: Ceiling
     seed: int
     workers: Workers
     progress: Callable[[int, int], None] | None
@@ -102,6 +105,8 @@ def probe(
     noise_once: bool = False,
     noise_on_test: bool = False,
     decompose: bool = False,
+    metrics: str | Sequence[str] = (),
+    ceiling: Ceiling = "all",
     seed: int = 0,
     workers: Workers = None,
     progress: Callable[[int, int], None] | None = None,
@@ -168,6 +173,14 @@ def probe(
         Noise is drawn once for a seed, not in every trial; test labels are noisy, too.
     decompose : bool
         Also measure bias and variance: see ``Trials.decomposition``.
+    metrics : str or sequence of str
+        What else to measure on the test rows, with PGR and OPR of it: ``"accuracy"``, ``"balanced_accuracy"``,
+        ``"auroc"``, ``"mse"``, ``"brier"``, ``"log_loss"``, ``"ece"``, ``"agreement"`` with the teacher, ``"misfit"``;
+        docs/metrics.md defines them. See ``Trials.scores``. Columns of several classes are then one target, whose
+        errors are Brier scores, all columns added up, and results have no axis of k.
+    ceiling : {"all", "pseudo"}
+        Whether the ceiling is fitted to the n + N rows of the paper, or to the N pseudo-labelled ones alone, as in
+        much of the field; with their true labels either way.
     seed : int
         The same seed gives the same splits, noise and results at any number of workers.
     workers : int or pool, optional
@@ -223,6 +236,8 @@ def probe(
         noise_on_test=noise_on_test,
         labelled=labelled,
         pseudo_labelled=pseudo_labelled,
+        metrics=metrics,
+        ceiling=ceiling,
     )
     design = Design.of(task, n, N, seed, decompose)
     found = run_design(design, trials, workers=workers, progress=progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -19,7 +20,10 @@ from w2s_fast.probing.estimators.registry import ESTIMATORS, estimator_of
 from w2s_fast.probing.fits import Estimator
 from w2s_fast.probing.noise import Noise
 from w2s_fast.probing.options import PseudoLabels, Ridge, fit_name, in_words, one_or_two, ridge_of
+from w2s_fast.probing.scores import Scoring, are_of_classes, measure_names, require_measures
 from w2s_fast.probing.splits import DRAWN, Indices, Splits
+from w2s_fast.results.measures import MEASURES
+from w2s_fast.results.risks import CEILINGS, Ceiling
 
 TEST = (1,)  # coordinate of the random stream that splits off the test rows
 
@@ -42,6 +46,8 @@ class Task(Shown):
     flips: float = 0.0
     noise_once: bool = False
     noise_on_test: bool = False
+    metrics: tuple[str, ...] = ()  # asked for, by their names among the measures
+    ceiling: Ceiling = "all"
 
     @classmethod
     def of(
@@ -65,6 +71,8 @@ class Task(Shown):
         noise_on_test: bool = False,
         labelled: Any = None,
         pseudo_labelled: Any = None,
+        metrics: str | Sequence[str] = (),
+        ceiling: Ceiling = "all",
     ) -> Self:
         """Check the arguments of :func:`w2s_fast.probe` that describe the data and the fits."""
         _check.choice(pseudo_labels, "pseudo_labels", "soft", "hard", "sign")
@@ -80,7 +88,10 @@ class Task(Shown):
         }
         flags = {"nested": nested, "intercept": intercept, "noise_once": noise_once, "noise_on_test": noise_on_test}
         how |= {name: _check.boolean(flag, name) for name, flag in flags.items()}
-        whole = pseudo_labels != "soft" or how["confident"] < 1.0 or how["flips"] > 0.0 or _classify(how["fit"])
+        _check.choice(ceiling, "ceiling", *CEILINGS)
+        how |= {"ceiling": ceiling, "metrics": measure_names(metrics)}
+        whole = _need_classes(how["fit"], pseudo_labels, how["confident"], how["flips"])
+        whole |= are_of_classes(how["metrics"])
         rows = Rows.checked(weak, strong, y, whole=whole)
         if isinstance(pseudo_labelled, tuple | list) and not _is_index(pseudo_labelled):
             above, rows = len(rows), rows.above(_more_rows(pseudo_labelled, rows, "pseudo_labelled", whole))
@@ -94,7 +105,7 @@ class Task(Shown):
         return task
 
     def require_sense(self) -> None:
-        """Refuse fits and pseudo-labels that these labels do not go with."""
+        """Refuse fits, pseudo-labels and metrics that these labels do not go with."""
         _ = self.estimators  # which refuse labels that they cannot take
         classifies = any(estimator.classifies for estimator in self.estimators)
         if self.pseudo_labels == "sign" and self.coding.kind != "signs":
@@ -107,6 +118,7 @@ class Task(Shown):
             self.coding.require_classes("flips", "label_noise")
         if self.label_noise and (classifies or self.flips):
             raise ValueError("label_noise is Gaussian, which leaves no classes: give flips instead, a share of labels")
+        require_measures(self.metrics, self.coding.kind, self.has_probabilities)
 
     @property
     def fits(self) -> tuple[str, str]:
@@ -136,6 +148,17 @@ class Task(Shown):
         return teacher, student
 
     @property
+    def has_probabilities(self) -> bool:
+        """Whether every fit predicts probabilities, and every teacher that is given says nothing else."""
+        (teacher, student), low = self.estimators, self.scoring.low
+        own, held = self.rows.teachers.values(), self.test.teachers.values() if isinstance(self.test, Rows) else ()
+        teach = all(
+            np.min(one.low) >= low and np.max(one.high) <= 1.0 if one.are_predictions else teacher.classifies
+            for one in (*own, *held)
+        )
+        return student.classifies and teach
+
+    @property
     def has_signs(self) -> bool:
         """Whether every label is +1 or -1, those of test rows too: there are accuracies."""
         return self.rows.has_signs and (not isinstance(self.test, Rows) or self.test.has_signs)
@@ -147,9 +170,26 @@ class Task(Shown):
         return self.has_signs or (self.rows.has_zeros_and_ones and held.has_zeros_and_ones)
 
     @property
-    def threshold(self) -> float:
-        """Between the two values of labels."""
-        return 0.5 if self.rows.has_zeros_and_ones else 0.0
+    def has_one_target(self) -> bool:
+        """Whether all columns of labels are one target, and not problems of their own."""
+        return not self.rows.has_columns or self.are_classes_joint
+
+    @property
+    def are_classes_joint(self) -> bool:
+        """Whether columns of classes are one target: where metrics are asked for, or options need classes."""
+        asked = bool(self.metrics) or _need_classes(self.fit, self.pseudo_labels, self.confident, self.flips)
+        return asked and self.coding.kind == "classes"
+
+    @property
+    def scoring(self) -> Scoring:
+        """What fits are measured by, beside their errors: the accuracy where labels are of classes, and what was asked.
+
+        Signs have -1 for their lower value.
+        """
+        coding, joint = self.coding, self.are_classes_joint
+        always = ("accuracy",) if self.has_two_values or joint else ()
+        measures = tuple(name for name in MEASURES if name in (*always, *self.metrics))
+        return Scoring(coding.columns if joint else 1, -1.0 if coding.kind == "signs" else 0.0, measures)
 
     def pseudo_labels_of(self, predictions: Matrix) -> Matrix:
         """What students get of a teacher's predictions (m, c)."""
@@ -190,10 +230,11 @@ class Task(Shown):
         return self.rows.told() | told | {name: "yes" for name, flag in flags.items() if flag}
 
 
-def _classify(fit: str | tuple[str, str]) -> bool:
-    """Whether a fit of these names takes classes alone."""
+def _need_classes(fit: str | tuple[str, str], pseudo_labels: str, confident: float, flips: float) -> bool:
+    """Whether something takes labels of classes alone."""
     names = fit if isinstance(fit, tuple) else (fit,)
-    return any(ESTIMATORS[name](1.0, NUMBERS).classifies for name in names)
+    classify = any(ESTIMATORS[name](1.0, NUMBERS).classifies for name in names)
+    return classify or pseudo_labels != "soft" or confident < 1.0 or flips > 0.0
 
 
 def _is_index(given: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.design import Design, Pair, Points
 from w2s_fast.probing.fits import Fit, Learner, Sums
-from w2s_fast.probing.scores import Scores, scored
+from w2s_fast.probing.scores import Predicted, Scores, Taught, score
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.trial_results import TrialResult
 
@@ -39,12 +39,14 @@ class NestedFits:
         }
         self.said = [self._predictions(learner, taught[name]) for name, learner in self.design.teachers.items()]
         labels = np.hstack([self.hidden, *map(self.task.pseudo_labels_of, self.said)])
-        tested = {name: self._test(learner, taught[name]) for name, learner in self.design.teachers.items()}
+        compared = self.design.scoring.needs_teacher
+        tested = {name: self._test(teacher, taught[name], compared) for name, teacher in self.design.teachers.items()}
+        teachers = self._taught(list(tested.values())) if compared else None
         found = {}
         for name, learner in self.design.students.items():
             fits = self._student_fits(learner, labels)
             inherited = self._inherited(name, taught)
-            scores = self._test(learner, fits + inherited)
+            scores = self._test(learner, fits + inherited, taught=teachers)
             for place, teacher in enumerate(self.design.teachers):
                 found[teacher, name] = self._result(place, taught[teacher], tested[teacher], fits, scores)
         return found
@@ -81,38 +83,38 @@ class NestedFits:
                 ceilings[n, N] = self._ceiling(student, few[self.ns.index(n)], sums, (n, N), begun)
             places = [(t, point) for t in range(len(self.design.teachers)) for point in points]
             start = _joined([so_far.get((t, n)) for t, (n, _) in places])
-            fit = self._taught(student, labels[:N], sums, [(t, n) for t, (n, _) in places], start)
+            fit = self._fit_to_teachers(student, labels[:N], sums, [(t, n) for t, (n, _) in places], start)
             for _ in range(1, self.task.rounds):
-                fit = self._taught_again(student, sums, N, fit.weights)
+                fit = self._fit_to_students(student, sums, N, fit.weights)
             for (t, point), part in zip(places, fit.split(len(places)), strict=True):
                 w2s[t, point], so_far[t, point[0]] = part, part.weights
         teachers = range(len(self.design.teachers))
         baselines = self._labelled_fits(student, few)
         return baselines + [ceilings[p] for p in self.points] + [w2s[t, p] for t in teachers for p in self.points]
 
-    def _taught(
+    def _fit_to_teachers(
         self, student: Learner, labels: Matrix, sums: Sums | None, teachers: list[tuple[int, int]], start: Matrix | None
     ) -> Fit:
         """Fit what teachers of some n said of the first rows, side by side; all ``labels`` of these are known."""
         N = len(labels)
         if self.task.confident < 1.0:
             said = [self.said[t][:N, self._columns_of_n(n)] for t, n in teachers]
-            return self._taught_by_surest(student, np.hstack(said), start)
+            return self._fit_to_surest(student, np.hstack(said), start)
         columns = np.concatenate([self._columns_of_teacher(t, n) for t, n in teachers])
         told = None if sums is None else sums.of_labels(columns)
         return student.fit(self.pseudo[:N], lambda: labels[:, columns], told, start)
 
-    def _taught_again(self, student: Learner, sums: Sums | None, N: int, weights: Matrix) -> Fit:
+    def _fit_to_students(self, student: Learner, sums: Sums | None, N: int, weights: Matrix) -> Fit:
         """Fit what students of these weights say of the first N rows."""
         index = self.pseudo[:N]
         said = student.predict(index, weights)
         if self.task.confident < 1.0:
-            return self._taught_by_surest(student, said, weights)
+            return self._fit_to_surest(student, said, weights)
         labels = self.task.pseudo_labels_of(said)
         told = None if sums is None else sums._replace(moments=student.moments(index, labels))
         return student.fit(index, lambda: labels, told, weights)
 
-    def _taught_by_surest(self, student: Learner, said: Matrix, start: Matrix | None) -> Fit:
+    def _fit_to_surest(self, student: Learner, said: Matrix, start: Matrix | None) -> Fit:
         """Fit each target, of predictions side by side, on the rows that these are surest of."""
         labels, coding = self.task.pseudo_labels_of(said), self.task.coding
         fits = []
@@ -139,7 +141,12 @@ class NestedFits:
     ) -> Fit:
         """The ceiling of a point, begun from those of the same n and smaller N."""
         n, N = point
-        sums = None if few is None or many is None else few.plus(many.of_labels(np.arange(self.k)))
+        start = smaller[-1].weights if smaller else None
+        if many is not None:
+            many = many.of_labels(np.arange(self.k))
+        if self.task.ceiling == "pseudo":
+            return student.fit(self.pseudo[:N], lambda: self.hidden[:N], many, start)
+        sums = None if few is None or many is None else few.plus(many)
         index = np.concatenate((self.labelled[:n], self.pseudo[:N]))
         start = smaller[-1].weights if smaller else None
         return student.fit(index, lambda: np.vstack((self.known[:n], self.hidden[:N])), sums, start)
@@ -154,11 +161,26 @@ class NestedFits:
             for fit in fits
         ]
 
-    def _test(self, learner: Learner, fits: Sequence[Fit]) -> Scores:
+    def _test(
+        self, learner: Learner, fits: Sequence[Fit], compared: bool = False, taught: Taught | None = None
+    ) -> Scores:
+        """Score fits, and keep their predictions where others are ``compared`` with them."""
         design = self.design
-        predicted = learner.test_predictions(np.stack([fit.weights for fit in fits]), design.test_index)
-        keep, threshold = design.projections is not None, design.task.threshold
-        return scored(predicted, len(fits), self.test_labels, keep=keep, threshold=threshold)
+        weights = np.stack([fit.weights for fit in fits])
+
+        def predicted(some: slice) -> Predicted:
+            return learner.test_predictions(weights[some], design.test_index)
+
+        keep = compared or design.projections is not None
+        return score(predicted, len(fits), self.test_labels, design.scoring, keep=keep, taught=taught)
+
+    def _taught(self, tested: Sequence[Scores]) -> Taught:
+        """What every teacher predicts, and by which of the n each of a student's fits was taught."""
+        own = list(range(len(self.ns)))
+        of_point = [self.ns.index(n) for n, _ in self.points]
+        teachers = len(tested)
+        of_fit = own + of_point * (1 + teachers) + own * teachers
+        return Taught(np.stack([scores.predictions for scores in tested if scores.predictions is not None]), of_fit)
 
     def _result(
         self, teacher: int, taught: Sequence[Fit], tested: Scores, fits: Sequence[Fit], scores: Scores
@@ -173,13 +195,17 @@ class NestedFits:
             return np.stack((teachers[weak], students[weak], students[ceiling], students[w2s]), axis=1)
 
         predictions = None
-        if tested.predictions is not None and scores.predictions is not None:
+        if self.design.projections is not None and tested.predictions is not None and scores.predictions is not None:
             inherited = first + len(self.points) * (1 + teachers) + first * teacher + weak
             kept = tested.predictions[weak], scores.predictions[w2s], scores.predictions[inherited]
             predictions = np.stack(kept, axis=1)
         flags = of(*(np.array([bool(fit.split(1)[0].flaw) for fit in found]) for found in (taught, fits)))
         flags[:, 3] |= flags[:, 0]  # labels that hang on rounding make a student that does
-        return TrialResult(of(tested.errors, scores.errors), of(tested.hits, scores.hits), flags, predictions)
+        measured = {
+            name: of(tested.values[name][0], values[teacher if len(values) > 1 else 0])
+            for name, values in scores.values.items()
+        }
+        return TrialResult(of(tested.errors, scores.errors), measured, flags, predictions)
 
 
 def _surest(confidence: Matrix, share: float) -> Indices:

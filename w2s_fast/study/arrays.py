@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._frames import data_set
-from w2s_fast.results.metrics import DIFFERENCES
+from w2s_fast.results.metrics import is_difference
 from w2s_fast.study.base import BaseStudy
 
 Values = npt.NDArray[Any]
@@ -41,7 +41,7 @@ def data_set_of(study: BaseStudy) -> Any:
     kept = study.measured.kept
     if kept is not None and study.is_complete:
         columns = zip(study.measured.columns, np.moveaxis(study.measured.trials(), -1, 0), strict=True)
-        variables |= {f"{name}_by_trial": laid_out(a, "trial") for name, a in columns if name not in DIFFERENCES}
+        variables |= {f"{name}_by_trial": laid_out(a, "trial") for name, a in columns if not is_difference(name)}
         seeds = [np.full(study.measured.done(seed)[0], seed) for seed in sorted(kept)]
         coordinates["seed"] = ("trial", np.concatenate(seeds))
     return data_set(variables, coordinates, {"title": study.title})

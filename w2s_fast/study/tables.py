@@ -14,7 +14,7 @@ import numpy as np
 
 from w2s_fast._display import with_error
 from w2s_fast._files import whole_file
-from w2s_fast.results.metrics import ACCURACIES, METRICS, of_name
+from w2s_fast.results.metrics import of_name, table_columns
 from w2s_fast.results.trials import Trials
 from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.series import Series
@@ -41,9 +41,9 @@ def _as_text(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
-def study_rows(study: BaseStudy) -> list[Row]:
-    """Tidy rows of a study: one a scenario, point and metric."""
-    summary, doubts, counts = study.summary(), study.doubts, study.counts.tolist()
+def study_rows(study: BaseStudy, medians: bool = False) -> list[Row]:
+    """Tidy rows of a study: one a scenario, point and metric, medians among them if asked for."""
+    summary, doubts, counts = study.summary(medians), study.doubts, study.counts.tolist()
     doubtful = {metric: doubts.of(metric) for metric in summary}
     rows = []
     further = [axis for axis in study.axes if axis not in COMMON_AXES]
@@ -78,9 +78,9 @@ def described(study: BaseStudy) -> dict[str, Any]:
     }
 
 
-def probe_rows(trials: Trials, weak: str, strong: str) -> list[Row]:
+def probe_rows(trials: Trials, weak: str, strong: str, medians: bool = False) -> list[Row]:
     """Tidy rows of one pair of models: one a point and label column, with every metric, its error, and doubts."""
-    summary, doubts, rows = trials.summary(), trials.doubts, []
+    summary, doubts, rows = trials.summary(medians), trials.doubts, []
     parts = trials.decomposition
     for place in np.ndindex(trials.weak.shape[:-1]):
         point = place[: trials.n.ndim]
@@ -119,7 +119,7 @@ def scale_of(series: Series, metric: str) -> float:
 
 def shown_metrics(many: Sequence[Series]) -> list[str]:
     """Columns of tables for people: the metrics that some series has."""
-    return [name for name in (*METRICS, *ACCURACIES) if any(name in series.summary for series in many)]
+    return [name for name in table_columns() if any(name in series.summary for series in many)]
 
 
 def cells(series: Series, index: int, metrics: Sequence[str]) -> list[str]:
