@@ -356,14 +356,12 @@ def toy_runs(folder, trials=6):
 
 def test_runs_share_rows_and_test_labels_have_no_noise(folder):
     features, runs = toy_runs(folder, trials=2)
-    assert [(run.pair, run.noise_variance > 0) for run in runs] == [
+    assert [(run.pair, run.noise > 0) for run in runs] == [
         *((pair, False) for pair in PAIRS),
         *((pair, True) for pair in PAIRS[:2]),
     ]
-    clean, noisy = (
-        next(r for r in runs if r.pair == PAIRS[0] and bool(r.noise_variance) is noise) for noise in (False, True)
-    )
-    assert noisy.noise_variance == pytest.approx(9, rel=0.2)
+    clean, noisy = (next(r for r in runs if r.pair == PAIRS[0] and bool(r.noise) is noise) for noise in (False, True))
+    assert noisy.noise == pytest.approx(9, rel=0.2)
     one, other = (run.study.scenarios[0].task for run in (clean, noisy))
     np.testing.assert_array_equal(one.test.y, other.test.y)
     assert not np.array_equal(one.rows.y, other.rows.y)
@@ -469,7 +467,7 @@ def test_ctrl_c_while_features_are_made_is_one_line_and_keeps_what_is_done(folde
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["task", "nonsense"], 2, "'nonsense' is not one of 'valence', 'solar'"),
+        (["task", "nonsense"], 2, "'nonsense' is not one of 'valence', 'solar', 'digits', 'sentiment'"),
         (["task", "solar", "--trials", "1"], 2, "1 is not in the range x>=2"),
         (["task", "solar", "--out", "FILE"], 2, "is a file"),
         (["task", "solar"], 1, 'packages are missing: python -m pip install "no-such-thing==1.0"'),
