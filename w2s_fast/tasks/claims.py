@@ -99,9 +99,10 @@ def judged(claim: str, measured: str, sign: int, values: Mapping[str, Values]) -
 
 
 def _verdict(claim: str, measured: str, sign: int, found: Mapping[str, Estimate]) -> Claim:
-    scores = [sign * float(mean) / float(stderr) for mean, stderr in found.values()]
-    held, opposed = sum(score > SURE for score in scores), sum(score < -SURE for score in scores)
-    return Claim(claim, measured, found, verdict_of(held, opposed, len(scores)))
+    held, opposed = (
+        sum(bool(side * sign * mean > SURE * stderr) for mean, stderr in found.values()) for side in (1, -1)
+    )
+    return Claim(claim, measured, found, verdict_of(held, opposed, len(found)))
 
 
 def verdict_of(held: int, opposed: int, total: int) -> str:

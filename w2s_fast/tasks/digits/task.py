@@ -44,5 +44,6 @@ TEN = RealTask(
     fit="softmax",
     metrics=("accuracy",),
     flips=(0.2,),
+    features_of="digits",
 )
 TASK = replace(TEN, name="digits", title="Coloured digits", labels=labels, flips=(0.1, 0.2), also=(TEN,))
