@@ -77,11 +77,13 @@ def _record() -> None:
 
 
 def _few() -> None:
+    from w2s_fast.linalg.accumulate.gram import Gram
     from w2s_fast.linalg.leastsq import few
 
     for dtype in (np.float32, np.float64):
         few.min_norm(_rows(dtype), np.ones(60, dtype))
         few.lstsq(_rows(dtype), np.ones(60, dtype))
+        Gram().update(_rows(dtype), np.ones(60, dtype)).update(_rows(dtype), np.ones(60, dtype))
 
 
 def _least_squares() -> None:

@@ -1,6 +1,6 @@
-"""Least squares of a few rows and columns in one call each, without a library's: what LAPACK takes to begin is longer.
+"""A few rows and columns in one call each, without a library's: what BLAS and LAPACK take to begin is longer.
 
-Rows are as many as columns or more. All arithmetic is float64, whatever numbers come.
+All arithmetic is float64, whatever numbers come.
 """
 
 import math
@@ -202,4 +202,33 @@ def singular_values(M: Matrix, order: int) -> bool:
             M[place, order] = M[place - 1, order]
             place -= 1
         M[place, order] = value
+    return True
+
+
+@kernel
+def add_gram_few(X: FloatArray, y: FloatArray, before: Matrix, peak: Vector, after: Matrix, its_peak: Vector) -> bool:
+    """Write [X y]'[X y] plus what was ``before`` to ``after``, and the larger diagonals to ``its_peak``.
+
+    Return False where squares may overflow or vanish, as those of columns of zeros may.
+    """
+    columns = X.shape[1]
+    width = columns + 1
+    sums = np.zeros((width, width))
+    for i in range(X.shape[0]):
+        label = np.float64(y[i])
+        for j in range(columns):
+            x = np.float64(X[i, j])
+            for k in range(j + 1):
+                sums[j, k] += x * X[i, k]
+            sums[columns, j] += x * label
+        sums[columns, columns] += label * label
+    for j in range(width):
+        total = before[j, j] + sums[j, j]
+        if not (in_range(sums[j, j]) and in_range(total)):
+            return False
+        its_peak[j] = max(peak[j], total)
+        after[j, j] = total
+        for k in range(j):
+            after[j, k] = before[j, k] + sums[j, k]
+            after[k, j] = after[j, k]
     return True

@@ -1,6 +1,6 @@
-"""Least squares of a few rows and columns, in one compiled call: what plain arrays of one problem take to be checked.
+"""Least squares of a few rows and columns, in one compiled call.
 
-Everything else is for the callers' general routes: None says so. So are arguments that are wrong, for their messages.
+None leaves a problem to the general routes, and so every argument that is wrong, whose message these have.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, EPS64, GRAM_RCOND, arithmetic
+from w2s_fast.linalg.rows.few import MOST_NUMBERS, is_few
 
 Array = npt.NDArray[Any]
-MOST_NUMBERS, MOST_COLUMNS = 1_024, 16  # of the features: beyond, LAPACK is as fast, or faster
-DTYPES = np.dtype(np.float64), np.dtype(np.float32)
 
 
 def min_norm(X: Any, y: Any) -> Array | None:
     """Least-squares weights (n,) of one vector of labels, without a ridge and with the default cut-off."""
-    if not _is_few(X, y):
+    if not (is_few(X, y) and X.shape[0] >= X.shape[1]):
         return None
     coef = np.empty(X.shape[1], X.dtype)
     return coef if _kernels()[0](X, y, coef, GRAM_RCOND, arithmetic(X.shape), CUTOFF_MARGIN) else None
@@ -28,7 +27,7 @@ def min_norm(X: Any, y: Any) -> Array | None:
 
 def lstsq(a: Any, b: Any) -> tuple[Array, Array, Any, Array] | None:
     """What :func:`numpy.linalg.lstsq` gives for one vector of labels, with the default cut-off."""
-    if not _is_few(a, b):
+    if not (is_few(a, b) and a.shape[0] >= a.shape[1]):
         return None
     rows, columns = a.shape
     x, s = np.empty(columns, a.dtype), np.empty(columns, a.dtype)
@@ -36,20 +35,9 @@ def lstsq(a: Any, b: Any) -> tuple[Array, Array, Any, Array] | None:
     return (x, residuals, np.intc(columns), s) if _kernels()[1](a, b, EPS64 * rows, x, s, residuals) else None
 
 
-def _is_few(X: Any, y: Any) -> bool:
-    """Whether these are plain arrays of one kind, in order in memory, of few numbers: long rather than wide."""
-    return (
-        type(X) is type(y) is np.ndarray
-        and X.dtype is y.dtype
-        and X.size <= MOST_NUMBERS
-        and X.ndim == 2
-        and y.ndim == 1
-        and 0 < X.shape[1] <= MOST_COLUMNS
-        and y.size == X.shape[0] >= X.shape[1]
-        and X.dtype in DTYPES
-        and X.flags.carray
-        and y.flags.carray
-    )
+def in_order(X: Array, y: Array) -> tuple[Array, Array]:
+    """A few numbers in order in memory, whatever their order was: the same ones have one solution, to the bit."""
+    return (X.copy("C"), y.copy()) if X.size <= MOST_NUMBERS else (X, y)
 
 
 @cache

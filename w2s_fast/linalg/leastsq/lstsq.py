@@ -84,8 +84,11 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     _check_finite(A, labels)
     cut = _cutoff(rcond, max(A.shape[-2:]))
     single = A.ndim == B.ndim == 2 and cut.ndim == 0
-    x, residuals, rank, s = by_qr.lstsq(A, B, float(cut)) if single else _stack(A, B, cut)
-    x = x[..., 0] if vector else x
+    solved = few.lstsq(*few.in_order(A, labels)) if single and rcond is None else None
+    if solved is None:
+        x, residuals, rank, s = by_qr.lstsq(A, B, float(cut)) if single else _stack(A, B, cut)
+        solved = x[..., 0] if vector else x, residuals, rank, s
+    x, residuals, rank, s = solved
     if single and isinstance(b, np.ndarray) and type(b) is not np.ndarray:  # np.matrix in, np.matrix out
         x, residuals = b.__array_wrap__(x), b.__array_wrap__(residuals)
     return Home.of(a, b).give((x, residuals, rank, s))

@@ -242,6 +242,8 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0, 
         solution = by_qr.solve_rows(rows, Y, rcond, ridge)
         return solution[:, 0] if np.ndim(Y) == 1 else solution
     features, labels, vector = _problem(X, Y, ("X", "Y"))
+    if plainly and vector and (weights := few.min_norm(*few.in_order(features, labels[..., 0]))) is not None:
+        return Home.of(X, Y).give(weights)
     cut = Cutoff.of(features.dtype, features.shape, rcond, ridge)
     m, n = features.shape[-2:]
     lead, right = features.shape[:-2], labels.shape[-1:]
