@@ -94,9 +94,12 @@ def _least_squares() -> None:
 
 def _stacks() -> None:
     from w2s_fast.linalg.leastsq.by_stack import LEAST_STACK
+    from w2s_fast.linalg.leastsq.lstsq import lstsq
     from w2s_fast.linalg.leastsq.min_norm import min_norm
 
-    min_norm(np.ones((LEAST_STACK, 3, 2)), np.ones((LEAST_STACK, 3)))  # of rank 1, which takes singular values
+    X, y = np.ones((LEAST_STACK, 3, 2)), np.ones((LEAST_STACK, 3))  # of rank 1, which takes singular values
+    min_norm(X, y)
+    lstsq(X, y)
 
 
 def _factors() -> None:

@@ -104,6 +104,35 @@ def test_the_same_numbers_have_one_solution(rng, kind):
     assert np.array_equal(lstsq(ODD[kind](X), y.tolist())[0], lstsq(X.tolist(), y)[0])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_problems_of_a_stack_are_solved_as_alone(rng, dtype):
+    A, b = rng.standard_normal((3, 50, 12, 4)).astype(dtype), rng.standard_normal((3, 50, 12)).astype(dtype)
+    A[1, 7, :, 2] = A[1, 7, :, 1]
+    A[2, 3] = 0.0
+    A[2, 4] *= 1e-30
+    A[0, 5] = spectrum([1.0, 1e-2, 1e-4, 1e-6], 12, 4)
+    weights, (x, residuals, rank, s) = min_norm(A, b), lstsq(A, b)
+    assert (rank[1, 7], rank[2, 3], rank[0, 0]) == (3 + (dtype == np.float32 and rank[1, 7] == 4), 0, 4)
+    for place in [(0, 0), (0, 5), (1, 7), (2, 3), (2, 4), (2, 49)]:
+        assert np.array_equal(weights[place], min_norm(A[place], b[place]))
+        alone = lstsq(A[place], b[place])
+        assert np.array_equal(x[place], alone[0])
+        assert np.array_equal(s[place], alone[3])
+        assert rank[place] == alone[2]
+        assert np.array_equal(residuals[place], alone[1] if alone[1].size else [np.nan], equal_nan=True)
+
+
+def test_stacks_are_broadcast_and_cut_each_by_its_own(rng):
+    A, b = rng.standard_normal((12, 4)), rng.standard_normal((40, 12))
+    x, residuals, _, s = lstsq(np.broadcast_to(A, (40, 12, 4)), b)
+    assert x.T == pytest.approx(np.linalg.lstsq(A, b.T, rcond=None)[0], rel=1e-12)
+    assert residuals[:, 0] == pytest.approx(np.linalg.lstsq(A, b.T, rcond=None)[1], rel=1e-12)
+    assert np.array_equal(s, np.broadcast_to(s[0], s.shape))
+    cuts = np.array([-1.0, 1e-3, 0.999, 2.0])
+    rank = lstsq(np.broadcast_to(A, (4, 12, 4)), b[:4], cuts)[2]
+    assert rank.tolist() == [int(np.linalg.lstsq(A, b[0], cut)[2]) for cut in cuts] == [4, 4, 1, 4]
+
+
 def test_labels_that_are_wrong_are_told_by_the_general_way(rng):
     X, y = rng.standard_normal((24, 5)), rng.standard_normal(24)
     y[7] = np.nan

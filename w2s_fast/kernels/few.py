@@ -6,11 +6,13 @@ All arithmetic is float64, whatever numbers come.
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._jit import Matrix, Vector, inlined, kernel
 from w2s_fast.kernels.small import LARGEST_SQUARE, SMALLEST_SQUARE, solve_upper, triangle
 
+Stack = npt.NDArray[np.float64]
 MOST_SWEEPS = 40  # of Jacobi's method, which takes 4 to 8
 EPS = 2.0**-52
 NEAR = 10.0  # times EPS, the root of the columns and the largest: more than singular values err by
@@ -72,6 +74,15 @@ def min_norm_few(X: FloatArray, y: FloatArray, coef: FloatArray, limit: float, c
     for j in range(columns):
         coef[j] = solved[j]
     return True
+
+
+@kernel
+def min_norm_of_few(
+    X: Stack, Y: Stack, coef: Stack, limit: float, cut: float, margin: float, solved: npt.NDArray[np.bool_]
+) -> None:
+    """Do the same for each problem of the stacks X (b, m, n) and Y (b, m, 1), into ``coef`` (b, n, 1)."""
+    for b in range(X.shape[0]):
+        solved[b] = min_norm_few(X[b], Y[b, :, 0], coef[b, :, 0], limit, cut, margin)
 
 
 @inlined
@@ -162,6 +173,15 @@ def lstsq_few(a: FloatArray, b: FloatArray, cut: float, x: FloatArray, s: FloatA
     for j in range(columns):
         s[j] = M[j, columns]
     return last > (cut + NEAR * EPS * math.sqrt(columns)) * first
+
+
+@kernel
+def lstsq_of_few(
+    A: Stack, B: Stack, cuts: Vector, x: Stack, residuals: Matrix, s: Matrix, solved: npt.NDArray[np.bool_]
+) -> None:
+    """Do the same for each problem of the stacks A (b, m, n) and B (b, m, 1), into x (b, n, 1) and the others' rows."""
+    for b in range(A.shape[0]):
+        solved[b] = lstsq_few(A[b], B[b, :, 0], cuts[b], x[b, :, 0], s[b], residuals[b])
 
 
 @inlined

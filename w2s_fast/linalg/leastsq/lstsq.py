@@ -163,7 +163,9 @@ def _stack(a: Array, b: Array, cut: npt.NDArray[np.float64]) -> Solution:
     real = np.finfo(dtype).dtype
     x, s = np.zeros((*lead, n, k), dtype), np.zeros((*lead, min(m, n)), real)
     residuals, rank = np.full((*lead, k), np.nan, real), np.zeros(lead, np.intc)
-    places = list(np.ndindex(lead))
+    solved = few.lstsq_of_stack(A, B, cuts, (x, residuals, s))
+    rank[solved] = n
+    places = list(zip(*np.nonzero(~solved), strict=True))
     problems = ((A[place], B[place], float(cuts[place])) for place in places)
     solve_all = ordered_map if len(places) > 1 and m * n * min(m, n) >= CALL_WORK else map
     for place, (weights, squares, rank[place], s[place]) in zip(places, solve_all(_solve, problems), strict=True):
