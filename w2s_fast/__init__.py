@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from w2s_fast.linalg.spectral.randomized import randomized_svd
     from w2s_fast.linalg.spectral.subspace import Subspace, intrinsic_dimension
     from w2s_fast.patched import patched
+    from w2s_fast.probing.given import Predictions
     from w2s_fast.probing.probe import probe
     from w2s_fast.probing.task import Task
     from w2s_fast.results.risks import ExpectedRisks, Risks
@@ -42,6 +43,7 @@ _HOME = {
     "Gram": "linalg.accumulate.gram",
     "MinNorm": "linalg.leastsq.min_norm",
     "Moments": "linalg.accumulate.moments",
+    "Predictions": "probing.given",
     "Risks": "results.risks",
     "Study": "study.study",
     "Subspace": "linalg.spectral.subspace",
@@ -76,6 +78,7 @@ __all__ = [
     "Gram",
     "MinNorm",
     "Moments",
+    "Predictions",
     "Risks",
     "Study",
     "Subspace",
