@@ -1,4 +1,4 @@
-"""Quasi-Newton descent (L-BFGS) of a convex loss, from a first guess of its Hessian that makes steps few."""
+"""Steps down a convex loss: quasi-Newton (L-BFGS) from a good guess of the Hessian, and truncated Newton."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from w2s_fast.linalg.rows.products import Matrix
 MEMORY = 12  # steps that the Hessian is learned from
 OVERSHOT = 0.5  # of the slope at the start, with the other sign: a step that ends on such a rise was too long
 TRIALS = 30  # lengths of one step
+PRODUCTS = 40  # with the Hessian, for one Newton step,
+INEXACT = 0.03  # and the share of the gradient that may be left after it
 NOISE = 1e-6  # of the loss: rises up to that may be rounding, and the slope decides
 LEAST_COUPLING = 1e-4  # of the largest, between classes of which no row is in doubt
 
@@ -34,7 +36,7 @@ class Model:
     """What a metric and past steps say of the Hessian: the two-loop recursion (Nocedal 1980)."""
 
     def __init__(self, metric: Metric, coupling: Matrix) -> None:
-        self.metric, self._scale, self.steps = metric, 1.0, 0
+        self._metric, self._scale, self.steps = metric, 1.0, 0
         self._known: deque[Step] = deque(maxlen=MEMORY)
         self._couple(coupling)
 
@@ -69,8 +71,28 @@ class Model:
         self._uncoupled = inverse - 1.0 / (level * classes) if classes > 1 else inverse
 
     def _guess(self, gradient: Matrix) -> Matrix:
-        found = self.metric.inverse_times(gradient)
-        return found @ self._uncoupled if self.metric.coupled else found
+        return self._metric.inverse_times(gradient) @ self._uncoupled
+
+
+def newton_step(times: Callable[[Matrix], Matrix], metric: Metric, gradient: Matrix) -> Matrix:
+    """About less the inverse of the Hessian times the gradient, by products with it and a metric that is near it."""
+    step, left = np.zeros_like(gradient), -gradient
+    turned = metric.inverse_times(left)
+    along, size = turned, float(np.vdot(left, turned))
+    enough = INEXACT**2 * size
+    for _ in range(PRODUCTS):
+        image = times(along)
+        curvature = float(np.vdot(along, image))
+        if not curvature > 0.0:
+            break
+        step += size / curvature * along
+        left = left - size / curvature * image
+        turned = metric.inverse_times(left)
+        size, before = float(np.vdot(left, turned)), size
+        if size <= enough:
+            break
+        along = turned + size / before * along
+    return step if step.any() else turned
 
 
 def searched(at: Callable[[Matrix], Value], start: Point, step: Matrix) -> Point | None:

@@ -2,7 +2,8 @@
 
 The Hessian of K classes is a sum over rows of (diag(p) - p p') x x'. Where chances do not hang on the features much it
 is that of the first factor's mean and X'X (at equal chances exactly, and never above half of X'X: Böhning 1992), so one
-p x p matrix serves all classes, whatever the condition of the features.
+p x p matrix serves all classes, whatever the condition of the features. Where rows are all but certain of their
+classes, those that are not make a matrix for each class.
 """
 
 from __future__ import annotations
@@ -101,8 +102,8 @@ def of_features(problem: Problem, coupling: Matrix) -> Metric:
 
 
 def of_classes(problem: Problem, curvatures: Matrix) -> Metric:
-    """The diagonal blocks of the Hessian, of rows that weigh ``curvatures`` (K, m)."""
-    return Metric([_of_weights(problem, weights) for weights in curvatures], False, np.empty((0, 0)))
+    """The diagonal blocks of the Hessian, of rows that weigh ``curvatures`` (m, K)."""
+    return Metric([_of_weights(problem, weights) for weights in curvatures.T], False, np.empty((0, 0)))
 
 
 def _of_weights(problem: Problem, weights: Matrix) -> Matrix:
