@@ -171,6 +171,8 @@ def test_separable_classes_without_a_penalty_are_flagged():
     apart = np.where(STRONG[:, 0] > 0, 1.0, -1.0)
     found = run(WEAK, apart, fit="softmax", ridge=(1.0, 0.0), trials=1)
     assert found.ill_conditioned.baseline.all()
+    assert found.separable.baseline.all()
+    assert not found.separable.weak.any()
     assert not found.ill_conditioned.weak.any()
     assert np.isnan(found.summary()["opr"].mean).all()
 
@@ -361,6 +363,7 @@ def test_ridges_by_rows_held_out():
     ("change", "message"),
     [
         ({"fit": "forest"}, "fit must be one of 'ridge'"),
+        ({"fit": "ridge:100"}, "fit may have a rank behind it as in 'truncated:100', got 'ridge:100'"),
         ({"fit": ("ridge", "ridge", "ridge")}, "fit must be one for every fit or a pair"),
         ({"ridge": (1.0, -1.0)}, "ridge of the student must be a finite number, at least 0"),
         ({"ridge": [1.0]}, "ridge must be a number, or a list of distinct ones above 0 to choose from"),
@@ -449,3 +452,11 @@ def test_noise_is_an_axis_of_studies(tmp_path):
         Study(GaussianModel.paper, n=500, N=1000, label_noise=[0.1])
     with pytest.raises(ValueError, match="flips needs labels of classes"):
         Study(Task.of(WEAK, STRONG, SCORE, TEST), n=30, N=80, flips=[0.1, 0.2])
+
+
+def test_a_rank_is_named_behind_the_fit():
+    found = run(WEAK, SCORE, fit=("ridge", "truncated:5"), ridge=0.0, trials=1)
+    whole, least = (run(WEAK, SCORE, fit=fit, ridge=0.0, trials=1) for fit in ("truncated", "ridge"))
+    np.testing.assert_allclose(whole.w2s, least.w2s, rtol=1e-9)
+    assert np.array_equal(found.weak, least.weak)
+    assert np.all(found.w2s != least.w2s)

@@ -140,7 +140,8 @@ class Learner:
             rows = rows[:, self.live]
         if not self.intercept:
             return rows.astype(np.float64, copy=False)
-        extended = np.ones((len(rows), self.columns))
+        extended = np.empty((len(rows), self.columns))
+        extended[:, -1] = 1.0
         np.subtract(rows, self.train.mean[self.live], out=extended[:, :-1])
         return extended
 
