@@ -60,6 +60,11 @@ class Problem:
     squares: Matrix
 
     @property
+    def is_wide(self) -> bool:
+        """Whether rows are fewer than the columns that share a penalty."""
+        return len(self.rows) < self.rows.shape[1] - self.free_last
+
+    @property
     def sample(self) -> int:
         """How many rows a metric is made of."""
         return SAMPLE * self.rows.shape[1]
