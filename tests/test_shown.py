@@ -20,6 +20,7 @@ from w2s_fast import (
     Gram,
     MinNorm,
     Moments,
+    Predictions,
     Risks,
     Study,
     Subspace,
@@ -68,6 +69,7 @@ def results():
     yield from probe(named, strong, features(3)[2], n=10, N=[15, 40], trials=3, decompose=True).values()
     yield from (Task.of(weak, strong, y, intercept=True, label_noise=0.1), Task.of(named, strong, y, test=5))
     yield Task.of(weak, strong, y, (weak, strong, y), nested=False)
+    yield Predictions(y)
     yield from (Study(family, d_shared=[0, 1], **grid), Study(family, d_shared=[0, 1], **grid).run(progress=False))
     yield Study(Task.of(weak, strong, y), n=10, N=[15, 40], trials=3, title=HOSTILE).run(progress=False)
     yield from (

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from w2s_fast.linalg.spectral.randomized import randomized_svd
     from w2s_fast.linalg.spectral.subspace import Subspace, intrinsic_dimension
     from w2s_fast.patched import patched
+    from w2s_fast.probing.given import Predictions
     from w2s_fast.probing.probe import probe
     from w2s_fast.probing.task import Task
     from w2s_fast.results.risks import ExpectedRisks, Risks
@@ -46,6 +47,7 @@ _HOME = {
     "MinNorm": "linalg.leastsq.min_norm",
     "Moments": "linalg.accumulate.moments",
     "PredictedGap": "linalg.spectral.gap",
+    "Predictions": "probing.given",
     "Risks": "results.risks",
     "Study": "study.study",
     "Subspace": "linalg.spectral.subspace",
@@ -84,6 +86,7 @@ __all__ = [
     "MinNorm",
     "Moments",
     "PredictedGap",
+    "Predictions",
     "Risks",
     "Study",
     "Subspace",

@@ -98,7 +98,11 @@ class GaussianSource(Source):
     @classmethod
     def of(cls, given: Any, method: Method, axes: Mapping[str, Any]) -> Self:
         """Make the source of a model, or of what a function makes of the axes."""
-        varied = {name: value for name, value in axes.items() if name != "ridge"}
+        if others := axes.keys() - {"d_shared", "noise_variance", "ridge", "ceiling"}:
+            raise ValueError(f"{' and '.join(sorted(others))}: Gaussian models have no such axis, but noise_variance")
+        if axes.get("ceiling", "all") != "all":
+            raise ValueError(f"ceiling={axes['ceiling']!r} is of studies of real features alone, as yet")
+        varied = {name: value for name, value in axes.items() if name not in ("ridge", "ceiling")}
         if isinstance(given, GaussianModel):
             if "d_shared" in varied:
                 raise ValueError(

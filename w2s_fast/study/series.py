@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from w2s_fast._display import facts, shortened, spread
 from w2s_fast.probing.design import Points
+from w2s_fast.results.doubts import Doubts
 from w2s_fast.results.metrics import METRICS
 from w2s_fast.results.summary import Estimate, in_brief
-from w2s_fast.results.trials import Doubts
 from w2s_fast.study.source import Axis, Source, Theory
 
 Matrix = npt.NDArray[np.float64]
@@ -63,7 +63,7 @@ class Series:
     @property
     def doubtful(self) -> npt.NDArray[np.bool_]:
         """Sizes at which some metric is in doubt."""
-        return np.logical_or.reduce([self.doubts.of(metric) for metric in METRICS])
+        return np.logical_or.reduce([self.doubts.of(metric) for metric in (*METRICS, *self.summary)])
 
     @property
     def where(self) -> str:

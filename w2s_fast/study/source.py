@@ -8,6 +8,7 @@ description is what a study file and a page say of it. A further kind of study i
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from w2s_fast.gaussian.simulate import Method
 from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.probing.data import Stored
 from w2s_fast.probing.design import Points
-from w2s_fast.results.metrics import DIFFERENCES, FITS, METRICS
+from w2s_fast.results.metrics import DIFFERENCES, FITS, METRICS, measure_and_part
 
 Matrix = npt.NDArray[np.float64]
 Axis = Literal["n", "N"]
@@ -32,7 +33,8 @@ ByMetric = dict[str, Matrix]
 # Values of some trials at some points, that belong together: (point, first trial, (trials, columns)).
 Chunk = list[tuple[int, int, Matrix]]
 ALWAYS = (*FITS, *DIFFERENCES, "pgr", "opr")  # columns of every study; later metrics are those of later files
-AXES = ("d_shared", "noise_variance", "ridge")
+COMMON_AXES = ("d_shared", "noise_variance", "ridge")  # tables have a column of each, of the others where they vary
+AXES = (*COMMON_AXES, "label_noise", "flips")
 
 
 class Theory(NamedTuple):
@@ -111,8 +113,6 @@ class Source(Protocol):
         Names the kind in study files.
     own_columns : tuple of str
         Names of the values that each trial has beside metrics and differences of risks.
-    optional_columns : tuple of str
-        Those that some studies of this kind have too, all of them or none.
     risk_name : str
         What the risks are, on the axis of a figure.
     risk_scale : float
@@ -131,7 +131,6 @@ class Source(Protocol):
 
     kind: ClassVar[str]
     own_columns: ClassVar[tuple[str, ...]] = ()
-    optional_columns: ClassVar[tuple[str, ...]] = ()
     risk_name: ClassVar[str] = "test mean squared error"
     risk_scale: ClassVar[float] = 1.0
     risk_note: ClassVar[str] = "Risks are test mean squared errors."
@@ -144,11 +143,17 @@ class Source(Protocol):
         return (*METRICS, *DIFFERENCES, *self.own_columns)
 
     @classmethod
+    def optional_columns(cls) -> Sequence[Sequence[str]]:
+        """Groups of columns that some studies of this kind have too, in order, each of them whole or not at all."""
+        return ()
+
+    @classmethod
     def has_columns(cls, columns: Sequence[Any]) -> bool:
         """Whether a study of this kind may have these columns, in this order; a file may be older than a metric."""
-        optional = cls.optional_columns if any(name in columns for name in cls.optional_columns) else ()
+        there = [group for group in cls.optional_columns() if any(name in columns for name in group)]
+        optional = list(itertools.chain(*there))
         possible = (*METRICS, *DIFFERENCES, *cls.own_columns, *optional)
-        needed = {*ALWAYS, *cls.own_columns, *optional}
+        needed = {*ALWAYS, *cls.own_columns, *(name for name in optional if measure_and_part(name)[1] in ALWAYS)}
         return list(columns) == [name for name in possible if name in columns] and needed <= set(columns)
 
     @property
@@ -165,7 +170,10 @@ class Source(Protocol):
 
     @classmethod
     def of(cls, given: Any, method: Method, axes: Mapping[str, Any]) -> Self:
-        """Make the source of what a user gave at one value of each given axis; refuse axes that it does not have."""
+        """Make the source of what a user gave at one value of each given axis; refuse axes that it does not have.
+
+        ``axes`` names the ``ceiling`` too, where that is given.
+        """
 
     @classmethod
     def described(cls, about: Mapping[str, Any]) -> Description:
@@ -218,7 +226,7 @@ class Source(Protocol):
     def label(self, axes: Sequence[str]) -> str:
         """Name the scenario by its values on the given axes."""
         values = self.description.axes
-        return ", ".join(f"{axis} = {values[axis]:g}" for axis in axes if axis in values)
+        return ", ".join(f"{axis} = {values.get(axis, 0.0):g}" for axis in axes)
 
     def __repr__(self) -> str:
         told = {name: f"{value:g}" for name, value in self.description.axes.items()}

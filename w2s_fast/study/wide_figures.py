@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from w2s_fast.results.metrics import FITS, METRICS, metric_of
+from w2s_fast.results.summary import Estimate
 from w2s_fast.study.figures import (
     COLOURS,
     LABELS,
@@ -29,6 +30,33 @@ POINTS = "points"  # marks the lines that hold simulated points
 BAND_STYLE: dict[str, Any] = {"alpha": 0.15, "lw": 0}
 HIGHEST_PGR = 1.5  # of bounds beside what is exact, which has no end where there is hardly a gap
 MARGIN = 0.6, 2.5  # of the axis of risks, below the lowest point and above the highest
+
+
+class Panel(NamedTuple):
+    """A quantity of several names, to be drawn against another; with a value that theory expects of each."""
+
+    title: str
+    found: Mapping[str, Estimate]
+    expected: Mapping[str, float] | None = None
+
+
+@styled
+def draw_against(x: Mapping[str, float], label: str, panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
+    """Draw panels side by side, a point a name, into a PNG, SVG or PDF file; what theory expects as a line."""
+    figure, axes = new_figure((5.0 * len(panels), 4.4), 1, len(panels))
+    for drawn, panel in zip(axes[0], panels, strict=True):
+        if panel.expected is not None:
+            names = sorted(x, key=x.__getitem__)
+            expected = [panel.expected[name] for name in names]
+            drawn.plot([x[name] for name in names], expected, color="black", lw=1.0, label="theorem")
+        for name, colour in zip(panel.found, LABELS * len(x), strict=False):
+            mean, stderr = panel.found[name]
+            drawn.errorbar(x[name], mean, yerr=stderr, color=colour, fmt="o", ms=6, capsize=3, label=name)
+        drawn.set(xlabel=label, ylabel=panel.title)
+        drawn.grid(alpha=0.25, lw=0.6)
+        drawn.spines[["top", "right"]].set_visible(False)
+    add_legend(figure, axes[0, 0], [])
+    write(figure, path)
 
 
 @styled

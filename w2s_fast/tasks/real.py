@@ -14,9 +14,9 @@ from w2s_fast._random import stream
 from w2s_fast.linalg.spectral.angles import correlation_dimension
 from w2s_fast.linalg.spectral.subspace import intrinsic_dimension
 from w2s_fast.probing.task import Task
+from w2s_fast.results.doubts import Doubts
 from w2s_fast.results.metrics import quotients_of_means, ratios
 from w2s_fast.results.summary import Estimate
-from w2s_fast.results.trials import Doubts
 from w2s_fast.study.features_source import FeaturesSource
 from w2s_fast.study.series import Series, series_of
 from w2s_fast.study.study import Study
