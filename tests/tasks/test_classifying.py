@@ -216,7 +216,7 @@ def test_sentiment_on_the_features_that_ship(capsys, monkeypatch, tmp_path):
     means = json.loads((tmp_path / "sentiment.json").read_text())["studies"][0]["table"]
     accuracy = {row["metric"]: row["mean"] for row in means if (row["n"], row["N"]) == (500, 2_000)}
     assert accuracy["accuracy_weak"] == pytest.approx(0.64, abs=0.03)
-    assert accuracy["accuracy_ceiling"] == pytest.approx(0.76, abs=0.02)
+    assert accuracy["accuracy_ceiling"] == pytest.approx(0.74, abs=0.03)
     assert accuracy["accuracy_weak"] < accuracy["accuracy_w2s"] < accuracy["accuracy_ceiling"]
 
 

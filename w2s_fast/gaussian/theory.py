@@ -60,7 +60,7 @@ def expected_risks(
         Added to every fit, in squared units of the features as given, as ``simulate`` has it; it broadcasts too.
     ceiling : {"all", "pseudo"}
         Whether the ceiling is fitted on all n + N rows, as in the paper, or on the N rows alone, as in much of the
-        field (docs/real_tasks.md says by whom).
+        field (docs/metrics.md says by whom).
     pseudo_noise_variance : float, optional
         Variance of the noise of the N rows' true labels, which the ceiling alone sees; by default the model's
         ``noise_variance``, which the n labelled rows have in any case. Noise that differs between rows counts by its

@@ -75,7 +75,7 @@ class GaussianDescription(Description):
         return about
 
     @property
-    def axes(self) -> Mapping[str, float]:
+    def axes(self) -> Mapping[str, Any]:
         return {"d_shared": self.d_shared, "noise_variance": self.noise_variance, "ridge": self.ridge}
 
     @property
@@ -194,6 +194,9 @@ class GaussianSource(Source):
         from w2s_fast.gaussian.bands import risk_bands
 
         return risk_bands(self.model, n, N, share, self.setup) if self.description.ridge == 0 else {}
+
+    def overlap(self) -> float | None:
+        return self.description.d_shared / self.description.d_weak
 
     def required_size(self, axis: Axis, fixed: int, pgr: float, certainty: float | None = None) -> int:
         required = required_pseudo_labels if axis == "N" else required_labels

@@ -44,7 +44,7 @@ def claims(task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed]) -
     same_student = comparable(task, runs)
     overlaps = {
         "99 % of the energy": {run.pair.teacher: run.dimensions.overlap for run in same_student},
-        "all columns": {run.pair.teacher: run.dimensions.overlap_of_all for run in same_student},
+        "all columns": {run.pair.teacher: run.overlap for run in same_student},
     }
     sheds = {teacher: float(found.measured.mean) for teacher, found in variances.items()}
     of_variance = [

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from w2s_fast._random import stream
 from w2s_fast.linalg.spectral.angles import correlation_dimension
-from w2s_fast.linalg.spectral.subspace import intrinsic_dimension
+from w2s_fast.linalg.spectral.joint import Dimensions
 from w2s_fast.probing.options import PseudoLabels
 from w2s_fast.probing.task import Task
 from w2s_fast.results.doubts import Doubts
@@ -25,7 +25,6 @@ from w2s_fast.study.study import Study
 from w2s_fast.tasks.cache import Extractor, Features, ShowProgress
 
 Labels = npt.NDArray[np.float64]
-ENERGY = 0.99  # share of a feature set that its intrinsic dimension holds, as in the paper's section 4
 GAP = 0.1  # of the ceiling's error: a teacher closer to the ceiling than this leaves no gap to recover
 HELD_OUT = (2,)  # coordinate of the random stream that draws the test rows
 
@@ -125,30 +124,23 @@ class RealTask:
         return "share of labels changed" if self.classifies else "noise variance"
 
 
-class Dimensions(NamedTuple):
-    """Of teacher, student and what they share, over the rows of the data (sample space).
-
-    ``overlap_of_all`` is the share of all columns of the teacher, over training rows alone; others are of 99 % of the
-    energy.
-    """
-
-    weak: int
-    strong: int
-    shared: float
-    overlap_of_all: float
-
-    @property
-    def overlap(self) -> float:
-        """Share of the teacher's dimensions that the student has too."""
-        return self.shared / self.weak
-
-
 class Run(NamedTuple):
-    """A pair at one level of label noise: its variance, or of classes the share of labels that it changes."""
+    """A pair at one level of label noise.
+
+    Attributes
+    ----------
+    noise : float
+        Its variance, or of classes the share of labels that it changes.
+    dimensions : Dimensions
+        Of 99 % of the energy, over all rows.
+    overlap : float
+        Share of all of the teacher's columns that the student has too, over the training rows.
+    """
 
     pair: Pair
     noise: float
     dimensions: Dimensions
+    overlap: float
     study: Study
 
     @property
@@ -201,10 +193,11 @@ def plan(task: RealTask, features: Mapping[str, Features], *, trials: int, seed:
     order = stream(seed, HELD_OUT, 0).permutation(len(clean))
     test, pool = np.sort(order[: task.test]), np.sort(order[task.test :])
     parts = {name: (features[name][pool], features[name][test]) for pair in task.pairs for name in pair[:2]}
-    dimensions = {
-        names: _dimensions(*(features[name] for name in names), *(parts[name][0] for name in names))
-        for names in dict.fromkeys(pair[:2] for pair in task.pairs)
-    }
+    dimensions, overlaps = {}, {}
+    for teacher, student in dict.fromkeys(pair[:2] for pair in task.pairs):
+        dimensions[teacher, student] = Dimensions.of(features[teacher], features[student])
+        weak, strong = parts[teacher][0], parts[student][0]
+        overlaps[teacher, student] = correlation_dimension(weak, strong) / weak.shape[1]
     centre = 0.0 if task.classifies else clean[pool].mean()
     n = np.array([*task.n, *[task.fixed[0]] * len(task.N)])
     N = np.array([*[task.fixed[1]] * len(task.n), *task.N])
@@ -218,7 +211,7 @@ def plan(task: RealTask, features: Mapping[str, Features], *, trials: int, seed:
             source = Task.of(weak, strong, y[pool] - centre, held_out, pair.ridge, flips=flips, **_how(task, pair))
             title = f"{pair}, {task.noise_name} {noise:.2g}" if noise else str(pair)
             study = Study(source, n=n, N=N, trials=trials, seed=seed, title=title)
-            runs.append(Run(pair, noise, dimensions[pair[:2]], study))
+            runs.append(Run(pair, noise, dimensions[pair[:2]], overlaps[pair[:2]], study))
     return runs
 
 
@@ -226,13 +219,6 @@ def _how(task: RealTask, pair: Pair) -> dict[str, Any]:
     """Options of the fits of a pair."""
     how = {"fit": task.fit, "pseudo_labels": pair.pseudo_labels, "confident": pair.confident}
     return how | {"intercept": task.classifies, "metrics": task.metrics}
-
-
-def _dimensions(weak: Features, strong: Features, weak_pool: Features, strong_pool: Features) -> Dimensions:
-    """Dimensions of a teacher and a student over all rows, and their overlap over those to train on."""
-    shared = correlation_dimension(weak, strong, energy=ENERGY)
-    of_all = correlation_dimension(weak_pool, strong_pool) / weak.shape[1]
-    return Dimensions(intrinsic_dimension(weak, ENERGY), intrinsic_dimension(strong, ENERGY), shared, of_all)
 
 
 def run(runs: Sequence[Run], show_progress: ShowProgress, workers: int | None = None) -> None:

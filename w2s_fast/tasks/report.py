@@ -110,7 +110,7 @@ def _draw(task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed], fo
     noises = [(run, f"{task.noise_name} {run.noise:.2g}") for run in runs if run.pair == runs[0].pair]
     draw_comparison(_lines(noises, str(runs[0].pair)), path("noise"))
     yield path("noise")
-    overlaps = {run.pair.teacher: run.dimensions.overlap_of_all for run in same_student}
+    overlaps = {run.pair.teacher: run.overlap for run in same_student}
     sheds = {name: shed.measured for name, shed in variances.items()}, {n: s.expected for n, s in variances.items()}
     panels = [Panel("share of variance shed", *sheds)] if variances else []
     panels += [
@@ -140,7 +140,7 @@ def dimension_rows(task: RealTask, runs: Sequence[Run]) -> list[Row]:
             for metric in task.ratios:
                 mean, stderr = _estimate(task, run, metric)
                 row |= {metric: float(mean), f"{metric}_stderr": float(stderr)}
-            rows.append(row | {"overlap_of_all": run.dimensions.overlap_of_all})
+            rows.append(row | {"overlap_of_all": run.overlap})
     return rows
 
 

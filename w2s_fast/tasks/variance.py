@@ -79,7 +79,7 @@ def _joint(tasks: Sequence[Task], teachers: Sequence[str]) -> Task:
 
 def _shed(run: Run, N: int, weak_variance: Matrix, w2s_variance: Matrix, weak_bias: Matrix) -> Shed:
     """Put one teacher's parts, of every block, beside the theorem."""
-    overlap, d_strong = run.dimensions.overlap_of_all, run.task.rows.widths[1]
+    overlap, d_strong = run.overlap, run.task.rows.widths[1]
     expected = (1 - overlap) * (1 - d_strong / (N - d_strong - 1))
     share = weak_variance.mean() / (weak_variance + weak_bias).mean()
     return Shed(overlap, expected, estimate(1 - w2s_variance / weak_variance), float(share))
