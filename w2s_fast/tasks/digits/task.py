@@ -35,10 +35,10 @@ TEN = RealTask(
     extractors=EXTRACTORS,
     read_items=read_digits,
     labels=ten_labels,
-    pairs=PAIRS,
+    pairs=PAIRS[: len(TEACHERS)],
     noisy=PAIRS[:2],
     n=(250, 500, 1_000),
-    N=(500, 1_000, 2_000, 3_000),
+    N=(1_000, 3_000),
     fixed=(500, 3_000),
     test=1_000,
     fit="softmax",
@@ -46,4 +46,14 @@ TEN = RealTask(
     flips=(0.2,),
     features_of="digits",
 )
-TASK = replace(TEN, name="digits", title="Coloured digits", labels=labels, flips=(0.1, 0.2), also=(TEN,))
+TASK = replace(
+    TEN,
+    name="digits",
+    title="Coloured digits",
+    labels=labels,
+    pairs=PAIRS,
+    N=(500, 1_000, 2_000, 3_000),
+    flips=(0.1, 0.2),
+    features_of="",
+    also=(TEN,),
+)
