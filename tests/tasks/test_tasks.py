@@ -187,7 +187,8 @@ def test_missing_packages_are_named_by_the_command_that_brings_them(folder):
     packages = ("numpy>=2.0", "no-such-thing==1.0", "nor-this>=2", "no-such-thing==1.0")
     with pytest.raises(ImportError) as error:
         collect(folder, fake("model", {"a": 2}, packages=packages)[1])
-    assert str(error.value) == 'packages are missing: python -m pip install "no-such-thing==1.0" "nor-this>=2"'
+    missing = "packages of the extra 'tasks' are missing: python -m pip install"
+    assert str(error.value) == f'{missing} "no-such-thing==1.0" "nor-this>=2"'
 
 
 @pytest.mark.parametrize("bad", [np.full((CHUNK, 2), np.nan), np.zeros((CHUNK, 3))])
@@ -449,7 +450,7 @@ def test_ctrl_c_while_features_are_made_is_one_line_and_keeps_what_is_done(folde
         (["task", "nonsense"], 2, "'nonsense' is not one of 'valence', 'solar', 'digits', 'sentiment'"),
         (["task", "solar", "--trials", "1"], 2, "1 is not in the range x>=2"),
         (["task", "solar", "--out", "FILE"], 2, "is a file"),
-        (["task", "solar"], 1, 'packages are missing: python -m pip install "no-such-thing==1.0"'),
+        (["task", "solar"], 1, "the extra 'tasks' are missing: python -m pip install \"no-such-thing==1.0\""),
     ],
 )
 def test_bad_input_is_one_line(folder, capsys, monkeypatch, tmp_path, arguments, status, words):
