@@ -107,7 +107,7 @@ class RealTask:
     @property
     def classifies(self) -> bool:
         """Whether labels are classes, and fits predict their probabilities."""
-        return self.fit != "ridge"
+        return self.fit == "softmax"
 
     @property
     def measures(self) -> tuple[str, ...]:
