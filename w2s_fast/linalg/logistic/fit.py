@@ -19,12 +19,12 @@ from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.products import Matrix
 
 PATIENCE = 12  # quasi-Newton steps that are to lower the gradient by ``ENOUGH``: else rows are all but certain, whose
-ENOUGH = 1e-3  # curvature changes with each step, and Newton's steps are worth their passes
+ENOUGH = 1e-2  # curvature changes with each step, and Newton's steps are worth their passes
 RENEWED = 3  # Newton steps after which their metric is made anew
 MOST_STEPS = 200  # of either kind
 LITTLE = 0.01  # of the tolerance, that the loss may still be lowered by, relatively, as far as the model tells
 WORTH_ROUNDING = 2**20  # numbers in the rows and products with them, from which float32 pays
-ROUNDED = 1e-6  # relative gradient up to which float32 serves
+ROUNDED = 1e-7  # relative gradient up to which float32 serves
 
 Ended = Callable[[Point, Matrix], Any]  # by a point and the next step: how a descent has ended, if it has
 Descended = tuple[Point, int, Any]  # where it has come to, in how many steps, and how it ended, if it has
