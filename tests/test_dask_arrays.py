@@ -20,6 +20,7 @@ from w2s_fast import (
     intrinsic_dimension,
     lstsq,
     min_norm,
+    predict_gap,
     projected_correlation_dimension,
     randomized_svd,
 )
@@ -64,6 +65,7 @@ CALLS = {
     "min_norm": lambda X, Y: (min_norm(X, Y), min_norm(X, Y[:, 0])),
     "min_norm, ridge": lambda X, Y: min_norm(X, Y, ridge=3.0),
     "lstsq": lstsq,
+    "predict_gap": lambda X, Y: predict_gap(X, X, Y, ridge=(3.0, 0.5)),
     "projected": lambda X, Y: projected_correlation_dimension(X, X, energy=0.9, random_state=0),
 }
 

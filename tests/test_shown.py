@@ -29,6 +29,7 @@ from w2s_fast import (
     best_ridge,
     expected_risks,
     paper_bounds,
+    predict_gap,
     probe,
     risk_distribution,
     simulate,
@@ -81,6 +82,7 @@ def results():
         yield from (kind(), kind().update(strong), kind().update(strong[:1]), kind().update(strong[:0]))
     yield from (Moments().update([1.0, 2.0]), Moments().update([[np.nan, 1.0]], finite=False))
     yield from (MinNorm(strong), MinNorm(strong * 0.0), MinNorm(np.zeros((0, 3))), MinNorm(strong, ridge=0.1))
+    yield from (predict_gap(weak, strong, labels) for labels in (None, y, np.column_stack((y, y))))
     yield from (Subspace.fit(strong), Subspace.fit(strong * 0.0), Subspace.fit(strong, rank=1))
     yield from (Risks(*4 * [infinite]), ExpectedRisks(*4 * [np.zeros((0, 3))]), BestRidge(1.0, 2, np.nan, -np.inf))
     yield from (Risks(*np.zeros((4, 3, 10**6))), Estimate(np.nan, np.nan), Summary())

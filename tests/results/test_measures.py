@@ -12,8 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
+from sklearn.linear_model import LogisticRegression
 
-from w2s_fast import Study, Task, probe
+from w2s_fast import GaussianModel, Study, Task, expected_risks, probe, simulate
+from w2s_fast._random import stream
+from w2s_fast.probing.design import Design
+from w2s_fast.probing.probe import SPLITS
 from w2s_fast.results.doubts import GAP_ERRORS
 from w2s_fast.results.measures import BINS, CLIP, MEASURES, Measure, Sample
 from w2s_fast.results.metrics import FITS, column_name, is_difference, of_name, quotients_of_means
@@ -186,13 +190,8 @@ def test_what_is_not_asked_for_stays_as_it_is(measured):
 
 def test_measures_of_a_probe_are_those_of_its_fits(measured):
     """Against fits and scikit-learn's measures of one trial, in a loop."""
-    from w2s_fast.probing.design import Design
-
     design = Design.of(Task.of(WEAK, STRONG, ONES, 60, metrics=NAMES), HOW["n"], HOW["N"], HOW["seed"])
     test = design.test_index
-    from w2s_fast._random import stream
-    from w2s_fast.probing.probe import SPLITS
-
     order = design.drawn(stream(HOW["seed"], SPLITS, 2), design.points)
     most, (n, N) = 24, (12, 60)
     few, many = order[:n], order[most : most + N]
@@ -368,6 +367,37 @@ def test_classes_are_one_target_where_metrics_are_asked_for():
     np.testing.assert_allclose(study.summary()["accuracy_w2s"].mean, joint.scores["accuracy"].w2s.mean(-1))
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_are_measured_as_those_of_scikit_learns_fits(classes):
+    """One trial over again, by fits of LogisticRegression to hard labels."""
+    names = np.array(["a", "b", "c"])[np.digitize(STRONG[:, 0], [-0.4, 0.4][: classes - 1])]
+    metrics = tuple(name for name in MEASURES if name != "auroc" or classes == 2)
+    how = {"n": 40, "N": 60, "test": np.arange(100, 160), "seed": 5, "intercept": True}
+    how |= {"fit": "softmax", "ridge": 0.5, "pseudo_labels": "hard", "ceiling": "pseudo"}
+    found = probe(WEAK, STRONG, names, trials=2, metrics=metrics, **how)
+    order = np.arange(100)[stream(5, SPLITS, 1).permutation(100)]
+    few, many, test = order[:40], order[40:100], np.arange(100, 160)
+
+    def fitted(X, rows, labels):
+        model = LogisticRegression(C=2.0, tol=1e-10, max_iter=10_000).fit(X[rows], labels)
+        return model, model.predict_proba(X[test])
+
+    model, weak = fitted(WEAK, few, names[few])
+    predictions = {
+        "weak": weak,
+        "baseline": fitted(STRONG, few, names[few])[1],
+        "ceiling": fitted(STRONG, many, names[many])[1],
+        "w2s": fitted(STRONG, many, model.predict(WEAK[many]))[1],
+    }
+    one_hot = (names[test][:, None] == np.unique(names)).astype(float)
+    as_labels = (lambda each: 2 * each[:, 1] - 1) if classes == 2 else (lambda each: each)
+    for name in metrics:
+        for fit, each in predictions.items():
+            low = -1.0 if classes == 2 else 0.0
+            expected = value(name, as_labels(each), as_labels(one_hot), as_labels(weak), low)
+            assert getattr(found.scores[name], fit)[1] == pytest.approx(expected, rel=1e-4), (name, fit)
+
+
 def test_medians_have_the_error_of_the_bootstrap(measured):
     rng = np.random.default_rng(0)
     values = rng.standard_exponential((3, 25))
@@ -473,3 +503,27 @@ def test_a_study_tells_its_ceiling(tmp_path):
     for call in (lambda: Study(task, n=12, N=30, ceiling="N"), lambda: Task.of(WEAK, STRONG, ONES, ceiling="N")):
         with pytest.raises(ValueError, match="ceiling must be"):
             call()
+
+
+def test_a_study_of_a_model_has_the_ceiling_that_it_is_asked_for(tmp_path):
+    model, how = GaussianModel.paper(6, 4, 2, 0.5, d_target=9), {"n": [[12], [30]], "N": [9, 30], "trials": 30}
+    path = tmp_path / "study.sqlite"
+    study = Study(model, ceiling="pseudo", path=path, keep_trials=True, **how).run(progress=False)
+    found = simulate(model, ceiling="pseudo", **how)
+    for fit in FITS:
+        np.testing.assert_array_equal(getattr(Study.open(path).result, fit), getattr(found, fit).reshape(4, -1))
+    exact = expected_risks(model, how["n"], how["N"], ceiling="pseudo")
+    rows = {(row["n"], row["N"], row["metric"]): row for row in study.table()}
+    assert rows[30, 9, "ceiling"]["expected"] == exact.ceiling[1, 0]
+    assert rows[30, 9, "pgr_of_means"]["expected"] == pytest.approx(float(exact.pgr[1, 0]))
+    assert np.isnan(rows[30, 9, "ceiling"]["paper_bound"])
+    assert rows[30, 30, "w2s"]["paper_bound"] > 0
+    series = study.series()[0]
+    low, high = series.bands([30], 0.9)["ceiling"]
+    assert low < exact.ceiling[1, 1] < high
+    assert not study.scenarios[0].can_plan
+    with pytest.raises(ValueError, match="holds another study: not the same ceiling"):
+        Study(model, path=path, keep_trials=True, **how).run(progress=False)
+    with pytest.raises(ValueError, match='method="invariants" takes fitted teachers, the ceiling on all rows'):
+        Study(model, ceiling="pseudo", method="invariants", n=30, N=30)
+    assert "ceiling" not in Study(model, n=30, N=30).spec.scenarios[0].as_dict()

@@ -59,6 +59,10 @@ class Fit(NamedTuple):
         """The flaw of each of so many targets."""
         return (self.flaw,) * targets if isinstance(self.flaw, str) else self.flaw
 
+    @property
+    def worst_flaw(self) -> str:
+        return self.flaw if isinstance(self.flaw, str) else max(self.flaw, key=FLAWS.index)
+
     def split(self, count: int) -> list[Fit]:
         """Fits of as many equal groups of targets, each with its worst flaw."""
         weights = np.split(self.weights, count, axis=1)
@@ -129,7 +133,7 @@ class Learner:
         """Columns that matter."""
         return (self.train.low != self.train.high) | ((self.train.low != 0) & (not self.intercept))
 
-    @property
+    @cached_property
     def columns(self) -> int:
         return int(self.live.sum()) + self.intercept
 
@@ -140,7 +144,8 @@ class Learner:
             rows = rows[:, self.live]
         if not self.intercept:
             return rows.astype(np.float64, copy=False)
-        extended = np.ones((len(rows), self.columns))
+        extended = np.empty((len(rows), self.columns))
+        extended[:, -1] = 1.0
         np.subtract(rows, self.train.mean[self.live], out=extended[:, :-1])
         return extended
 

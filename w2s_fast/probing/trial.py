@@ -199,13 +199,15 @@ class NestedFits:
             inherited = first + len(self.points) * (1 + teachers) + first * teacher + weak
             kept = tested.predictions[weak], scores.predictions[w2s], scores.predictions[inherited]
             predictions = np.stack(kept, axis=1)
-        flags = of(*(np.array([bool(fit.split(1)[0].flaw) for fit in found]) for found in (taught, fits)))
+        flaws = [[fit.worst_flaw for fit in found] for found in (taught, fits)]
+        flags = of(*(np.array([flaw != "" for flaw in found]) for found in flaws))
+        separable = of(*(np.array([flaw == "separable" for flaw in found]) for found in flaws))
         flags[:, 3] |= flags[:, 0]  # labels that hang on rounding make a student that does
         measured = {
             name: of(tested.values[name][0], values[teacher if len(values) > 1 else 0])
             for name, values in scores.values.items()
         }
-        return TrialResult(of(tested.errors, scores.errors), measured, flags, predictions)
+        return TrialResult(of(tested.errors, scores.errors), measured, flags, separable, predictions)
 
 
 def _surest(confidence: Matrix, share: float) -> Indices:

@@ -1,4 +1,4 @@
-"""Figures across what no single series holds: growing dimensions, and interpolation peaks."""
+"""Figures across what no single series holds: bounds alone, growing dimensions, and interpolation peaks."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from w2s_fast.study.tables import Row
 
 POINTS = "points"  # marks the lines that hold simulated points
 BAND_STYLE: dict[str, Any] = {"alpha": 0.15, "lw": 0}
+HIGHEST_PGR = 1.5  # of bounds beside what is exact, which has no end where there is hardly a gap
 MARGIN = 0.6, 2.5  # of the axis of risks, below the lowest point and above the highest
 
 
@@ -56,6 +57,40 @@ def draw_against(x: Mapping[str, float], label: str, panels: Sequence[Panel], pa
         drawn.spines[["top", "right"]].set_visible(False)
     add_legend(figure, axes[0, 0], [])
     write(figure, path)
+
+
+@styled
+def draw_bounds(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
+    """Draw bounds of ratios and what is exact along n and N, into a PNG, SVG or PDF file.
+
+    ``rows`` as :func:`w2s_fast.tasks.bounds.rows` has them: a colour for each part of the target that nobody sees.
+    """
+    metrics, along = (list(dict.fromkeys(row[name] for row in rows)) for name in ("metric", "axis"))
+    figure, axes = new_figure((5.4 * len(along), 3.1 * len(metrics) + 0.4), len(metrics), len(along), sharey="row")
+    for place, axis in enumerate(along):
+        other = "N" if axis == "n" else "n"
+        for panel, metric in zip(axes[:, place], metrics, strict=True):
+            members = [row for row in rows if (row["axis"], row["metric"]) == (axis, metric)]
+            _draw_bounds(panel, members, axis)
+            panel.set(xscale="log", ylabel=METRICS[metric].label, xlabel=f"{axis}   ({other} = {members[0][other]:,})")
+            panel.axhline(1.0, color="black", lw=0.8, alpha=0.5)
+            if metric == "pgr":
+                panel.set_ylim(LOWEST_PGR, HIGHEST_PGR)
+            _tidy(panel)
+    axes[0, 0].plot([], [], color="black", lw=1.3, ls=":", label="the paper's bound")
+    axes[0, 0].plot([], [], color="black", lw=1.3, label="exact")
+    add_legend(figure, axes[0, 0], [])
+    write(figure, path)
+
+
+def _draw_bounds(axes: Any, rows: Sequence[Row], axis: str) -> None:
+    for unseen, colour in zip(dict.fromkeys(row["unseen"] for row in rows), LABELS, strict=False):
+        members = [row for row in rows if row["unseen"] == unseen]
+        sizes, bound, expected = (
+            np.array([row[name] for row in members]) for name in (axis, "paper_bound", "expected")
+        )
+        axes.plot(sizes, bound, color=colour, lw=1.3, ls=":")
+        axes.plot(sizes, expected, color=colour, lw=1.3, label=f"rho = {unseen:g}")
 
 
 @styled
