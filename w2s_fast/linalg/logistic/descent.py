@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from w2s_fast.linalg.logistic.metric import Metric
+from w2s_fast.linalg.logistic.metric import Metric, even
 from w2s_fast.linalg.logistic.objective import Value
 from w2s_fast.linalg.logistic.problem import Memory, Step
 from w2s_fast.linalg.rows.products import Matrix
@@ -72,7 +72,7 @@ class Model:
         self._uncoupled = inverse - 1.0 / (level * classes) if classes > 1 else inverse
 
     def _guess(self, gradient: Matrix) -> Matrix:
-        return self._metric.inverse_times(gradient) @ self._uncoupled
+        return even(self._metric.inverse_times(gradient) @ self._uncoupled)
 
 
 def newton_step(times: Callable[[Matrix], Matrix], metric: Metric, gradient: Matrix) -> Matrix:

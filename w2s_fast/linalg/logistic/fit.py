@@ -20,8 +20,8 @@ from w2s_fast.linalg.rows.products import Matrix
 
 MARGIN = 0.9  # of the tolerance, to which a gradient in float32 falls before it is worked out in float64
 PATIENCE = 12  # quasi-Newton steps that are to lower the gradient by ``ENOUGH``: else rows are all but certain, whose
-ENOUGH = 1e-2  # curvature changes with each step, and Newton's steps are worth their passes
-RENEWED = 3  # Newton steps after which their metric is made anew
+ENOUGH = 0.5  # curvature changes with each step, and Newton's steps are worth their passes
+RENEWED = 6  # Newton steps after which their metric is made anew
 MOST_STEPS = 200  # of either kind
 LITTLE = 0.01  # of the tolerance, that the loss may still be lowered by, relatively, as far as the model tells
 WORTH_ROUNDING = 2**20  # numbers in the rows and products with them, from which float32 pays

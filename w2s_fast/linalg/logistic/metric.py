@@ -44,9 +44,14 @@ class Metric(NamedTuple):
         found = np.stack(
             [root @ (root.T @ column) for root, column in zip(self.roots, gradient.T, strict=True)], axis=1
         )
-        if len(self.roots) > 1:  # the same change of all classes changes nothing
-            found -= found.mean(axis=1, keepdims=True)
-        return found
+        return even(found)
+
+
+def even(found: Matrix) -> Matrix:
+    """Take the mean out of the columns of classes: where all change alike, nothing but the penalty does."""
+    if found.shape[1] > 1:
+        found -= found.mean(axis=1, keepdims=True)
+    return found
 
 
 class Root(NamedTuple):
@@ -109,11 +114,13 @@ def of_classes(problem: Problem, curvatures: Matrix) -> Metric:
 def _of_weights(problem: Problem, weights: Matrix) -> Matrix:
     """Root of sum w_i x_i x_i' and the penalty, of the rows that weigh most and some of the others."""
     least = LEAST_WEIGHT * float(weights.mean())
-    heaviest, some = np.split(np.argsort(-weights, kind="stable"), [problem.sample // 2])
-    stride = max(-(-len(some) // max(problem.sample - len(heaviest), 1)), 1)
-    chosen = np.concatenate((heaviest, some[::stride]))
-    shares = weights[chosen]
-    shares[len(heaviest) :] *= stride
-    rows = problem.rows[chosen] * np.sqrt(shares)[:, None]
+    rows = problem.rows
+    if len(rows) > problem.sample:
+        heaviest, some = np.split(np.argsort(-weights, kind="stable"), [problem.sample // 2])
+        stride = -(-2 * len(some) // problem.sample)
+        shares = np.concatenate((weights[heaviest], stride * weights[some[::stride]]))
+        rows = rows[np.concatenate((heaviest, some[::stride]))] * np.sqrt(shares)[:, None]
+    else:
+        rows = rows * np.sqrt(weights)[:, None]
     found = by_gram(gram(rows) + least * problem.squares + np.diagflat(problem.penalty))
     return by_rows(problem.rows, weights + least, problem.penalty).root if found is None else found.root
