@@ -234,6 +234,26 @@ def test_many_rows_go_by_float32_first():
         assert np.abs(objective.at(fit.weights).gradient).max() <= 1e-8 * len(X) * 1.1
 
 
+def test_steps_in_float32_keep_the_sum_over_classes():
+    """Nothing but the penalty, which is next to nothing, holds it."""
+    X, chances, _ = labelled(m=45_000)
+    targets = np.eye(K)[chances.argmax(axis=1)]
+    fit = fit_softmax(X, targets, penalty=1e-4, free_last=True)
+    objective = Objective(X, targets, np.where(np.arange(P + 1) < P, 1e-4, 0.0)[:, None])
+    assert fit.status == "converged"
+    assert np.abs(objective.at(fit.weights).gradient).max() <= 1e-8 * len(X) * 1.1
+    assert np.abs(fit.weights.sum(axis=1)).max() <= 1e-9 * np.abs(fit.weights).max()
+
+
+def test_more_classes_than_are_coupled():
+    rng = np.random.default_rng(0)
+    X = np.column_stack((rng.standard_normal((600, 4)), np.ones(600)))
+    targets = np.eye(250)[rng.integers(0, 250, 600)]
+    fit = fit_softmax(X, targets, penalty=0.5, free_last=True)
+    assert fit.status == "converged"
+    assert np.abs(Objective(X, targets, np.array([0.5] * 4 + [0.0])[:, None]).at(fit.weights).gradient).max() < 1e-5
+
+
 def test_the_same_bits_for_any_number_of_threads():
     from w2s_fast._threads import ordered_map
 

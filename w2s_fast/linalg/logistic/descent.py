@@ -21,6 +21,7 @@ TRIALS = 30  # lengths of one step
 PRODUCTS = 40  # with the Hessian, for one Newton step,
 INEXACT = 0.03  # and the share of the gradient that may be left after it
 NOISE = 1e-6  # of the loss: rises up to that may be rounding, and the slope decides
+MOST_COUPLED = 200  # classes whose coupling is taken apart at each step; of more the diagonal serves
 LEAST_COUPLING = 1e-4  # of the largest, between classes of which no row is in doubt
 
 
@@ -65,11 +66,13 @@ class Model:
         return found
 
     def _couple(self, coupling: Matrix) -> None:
-        classes = len(coupling)
-        level = float(np.trace(coupling)) / max(classes - 1, 1) if classes > 1 else 0.0
+        classes, diagonal = len(coupling), np.diagonal(coupling)
+        if not 1 < classes <= MOST_COUPLED:
+            self._uncoupled = np.diag(1.0 / np.maximum(diagonal, LEAST_COUPLING * diagonal.max()))
+            return
+        level = float(diagonal.sum()) / (classes - 1)
         values, vectors = np.linalg.eigh(coupling + level / classes)  # the same change of all classes changes nothing
-        inverse = vectors / np.maximum(values, LEAST_COUPLING * values[-1]) @ vectors.T
-        self._uncoupled = inverse - 1.0 / (level * classes) if classes > 1 else inverse
+        self._uncoupled = vectors / np.maximum(values, LEAST_COUPLING * values[-1]) @ vectors.T
 
     def _guess(self, gradient: Matrix) -> Matrix:
         return even(self._metric.inverse_times(gradient) @ self._uncoupled)
