@@ -182,6 +182,30 @@ def test_any_scale_of_features(power, classes, penalty):
     assert fit.loss == pytest.approx(plain.loss, rel=1e-12)
 
 
+def test_beyond_the_range_of_float32():
+    X, chances, _ = labelled(m=45_000)
+    plain, fit = (fit_softmax(rows, chances) for rows in (X[:, :P], X[:, :P] * 2.0**200))
+    np.testing.assert_allclose(fit.weights * 2.0**200, plain.weights, rtol=1e-6)
+
+
+def test_an_intercept_alone():
+    fit = fit_softmax(np.ones((4, 1)), [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]], free_last=True)
+    np.testing.assert_allclose(chances_of(np.ones((1, 1)), fit.weights), [[0.25, 0.25, 0.5]], atol=1e-9)
+
+
+def test_a_start_that_is_certain_of_every_row():
+    X, _, _ = labelled()
+    targets = np.eye(3)[np.digitize(X[:, 0], [-1, 1])]
+    fit = fit_softmax(X, targets, free_last=True)
+    for start in (fit, 50 * fit.weights):
+        assert fit_softmax(X, targets, free_last=True, start=start).status == "separable"
+        held = fit_softmax(X, targets, free_last=True, start=start, penalty=0.5)
+        assert held.status == "converged"
+        assert held.loss == pytest.approx(fit_softmax(X, targets, free_last=True, penalty=0.5).loss, rel=1e-9)
+    all_but_none = np.where(np.arange(M) == 0, 1.0 - 1e-18, 1.0)
+    assert np.isfinite(fit_softmax(X, np.column_stack((1e-18 + 0 * all_but_none, all_but_none))).loss)
+
+
 def test_columns_of_different_scales():
     X, chances, _ = labelled()
     scales = np.array([1e-200, 1e-3, 1.0, 1e5, 1e200, 1.0])

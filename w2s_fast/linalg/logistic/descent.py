@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from w2s_fast.linalg.logistic.metric import Metric, even
+from w2s_fast.linalg.logistic.metric import NO_COUPLING, Metric, even
 from w2s_fast.linalg.logistic.objective import Value
 from w2s_fast.linalg.logistic.problem import Memory, Step
 from w2s_fast.linalg.rows.products import Matrix
@@ -28,6 +28,10 @@ LEAST_COUPLING = 1e-4  # of the largest, between classes of which no row is in d
 class Point(NamedTuple):
     weights: Matrix
     value: Value
+
+    @property
+    def is_finite(self) -> bool:
+        return bool(np.isfinite(self.value.gradient).all())
 
 
 class Model:
@@ -68,11 +72,12 @@ class Model:
     def _couple(self, coupling: Matrix) -> None:
         classes, diagonal = len(coupling), np.diagonal(coupling)
         if not 1 < classes <= MOST_COUPLED:
-            self._uncoupled = np.diag(1.0 / np.maximum(diagonal, LEAST_COUPLING * diagonal.max()))
+            least = max(LEAST_COUPLING * float(diagonal.max()), NO_COUPLING)
+            self._uncoupled = np.diag(1.0 / np.maximum(diagonal, least))
             return
         level = float(diagonal.sum()) / (classes - 1)
         values, vectors = np.linalg.eigh(coupling + level / classes)  # the same change of all classes changes nothing
-        self._uncoupled = vectors / np.maximum(values, LEAST_COUPLING * values[-1]) @ vectors.T
+        self._uncoupled = vectors / np.maximum(values, max(LEAST_COUPLING * values[-1], NO_COUPLING)) @ vectors.T
 
     def _guess(self, gradient: Matrix) -> Matrix:
         return even(self._metric.inverse_times(gradient) @ self._uncoupled)

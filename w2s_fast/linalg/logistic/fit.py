@@ -63,7 +63,9 @@ class Descent:
         exact = self.exact
         rounded = exact.rounded() if exact.rows.size * exact.targets.shape[1] >= WORTH_ROUNDING else None
         point = self.begun(rounded or exact, start)
-        if not np.isfinite(point.value.gradient).all():
+        if rounded is not None and not point.is_finite:  # beyond the range of float32
+            rounded, point = None, self.begun(exact, start)
+        if not point.is_finite:
             raise ScaleError
         features = of_features(self.problem, point.value.coupling)
         known = tuple(step for step in self.problem.memory if step.move.shape == point.weights.shape)

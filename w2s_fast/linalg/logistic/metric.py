@@ -17,6 +17,7 @@ from w2s_fast.linalg.leastsq.policy import EPS64, GRAM_RCOND, Cutoff, column_nor
 from w2s_fast.linalg.logistic.problem import Problem
 from w2s_fast.linalg.rows.products import Matrix, gram
 
+NO_COUPLING = 1e-12  # between classes of which every row is certain
 LEAST_WEIGHT = 1e-3  # of the mean, that any row has: else directions of rows without doubt had no curvature at all
 
 
@@ -99,7 +100,7 @@ def by_rows(rows: FloatArray, weights: Matrix, penalty: Matrix) -> Root:
 
 def of_features(problem: Problem, coupling: Matrix) -> Metric:
     """X'X, and the penalty as it is beside the mean coupling of classes."""
-    penalty = problem.penalty * max(len(coupling) - 1, 1) / np.trace(coupling)
+    penalty = problem.penalty * max(len(coupling) - 1, 1) / max(float(np.trace(coupling)), NO_COUPLING)
     found = by_gram(problem.squares + np.diagflat(penalty))
     if found is None:
         found = by_rows(problem.rows, np.ones(len(problem.rows)), penalty)

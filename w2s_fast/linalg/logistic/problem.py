@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from w2s_fast._check import FloatArray
+from w2s_fast.linalg.leastsq.policy import EPS64
 from w2s_fast.linalg.rows.products import Matrix
 
 SAMPLE = 10  # rows a column that make a metric: with as many its condition is 4, which costs less than all rows would
@@ -94,7 +95,7 @@ class Problem:
     def shares(self) -> Matrix:
         """Of the classes (K,), or of the second of two (1,), as far as an intercept alone can tell them."""
         if self.free_last:
-            return np.asarray(self.targets.mean(axis=0))
+            return np.clip(self.targets.mean(axis=0), EPS64, 1.0 - EPS64)
         classes = self.targets.shape[1]
         return np.full(classes, 1.0 / max(classes, 2))
 
