@@ -78,7 +78,7 @@ class Collected:
             w2s,
             design.seed,
             ill_conditioned=IllConditioned(*shaped(self.ill_conditioned, trials)),
-            scores={name: Score(name, *shaped(values, *targets, trials)) for name, values in self.scores.items()},
+            scores={name: Score.of(name, *shaped(values, *targets, trials)) for name, values in self.scores.items()},
             metrics=design.task.metrics,
             decomposition=decomposition,
         )
