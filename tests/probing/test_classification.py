@@ -178,6 +178,11 @@ def test_separable_classes_without_a_penalty_are_flagged():
     assert np.isnan(found.summary()["opr"].mean).all()
 
 
+def test_ridgeless_students_of_themselves_stay_what_they_are():
+    first, fourth = (run(WEAK, SCORE, ridge=0.0, rounds=rounds) for rounds in (1, 4))
+    np.testing.assert_allclose(fourth.w2s, first.w2s, rtol=1e-9)
+
+
 def test_signs_are_hard_labels_of_signs():
     sign, hard_ones = (run(WEAK, SIGNS, pseudo_labels=kind) for kind in ("sign", "hard"))
     assert np.array_equal(sign.w2s, hard_ones.w2s)
@@ -474,6 +479,7 @@ def test_noise_is_an_axis_of_studies(tmp_path):
         Study(Task.of(WEAK, STRONG, SCORE, TEST), n=30, N=80, flips=[0.1, 0.2])
 
 
+@pytest.mark.compiled
 def test_a_rank_is_named_behind_the_fit():
     found = run(WEAK, SCORE, fit=("ridge", "truncated:5"), ridge=0.0, trials=1)
     whole, least = (run(WEAK, SCORE, fit=fit, ridge=0.0, trials=1) for fit in ("truncated", "ridge"))
