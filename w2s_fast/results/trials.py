@@ -215,7 +215,7 @@ class Trials:
                 each = flags.reshape(*flags.shape[:-1], *(1,) * extra, flags.shape[-1])
                 columns[name] = np.broadcast_to(each, self.weak.shape).astype(np.float64)
         for name, score in self.scores.items():
-            columns |= measured_columns(name, score.by_fit(), name in self.metrics)
+            columns |= measured_columns(name, score._asdict(), name in self.metrics)
         return columns
 
     @property
