@@ -78,7 +78,7 @@ def fit_softmax(
     >>> X = np.column_stack((np.arange(6.0), np.ones(6)))
     >>> fit = fit_softmax(X, [0, 0, 1, 0, 1, 1], free_last=True)
     >>> fit.weights.round(3), fit.status
-    (array([ 1.169, -2.923]), 'converged')
+    (array([ 1.214, -3.035]), 'converged')
     >>> fit_softmax(X, [0, 0, 0, 1, 1, 1], free_last=True).status
     'separable'
     """
