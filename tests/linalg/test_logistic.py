@@ -19,7 +19,7 @@ def labelled(classes=K, m=M, seed=0, spread=1.0):
     logits = spread * X @ rng.standard_normal((P + 1, classes))
     chances = np.exp(logits - logits.max(axis=1, keepdims=True))
     chances /= chances.sum(axis=1, keepdims=True)
-    return X, chances, np.array([rng.choice(classes, p=row) for row in chances])
+    return X, chances, np.argmax(np.log(chances) + rng.gumbel(size=chances.shape), axis=1)
 
 
 def loss_of(X, targets, weights, penalty, free_last):
@@ -206,14 +206,27 @@ def test_where_a_fit_begins_and_in_which_metric_is_for_speed_alone(classes):
     targets = chances[:, 1] if classes == 2 else chances
     fit = fit_softmax(X, targets, penalty=0.5, free_last=True)
     fewer = fit_softmax(X[:200], targets[:200], penalty=0.5, free_last=True)
-    for start in (fit.weights, fewer.weights, 1e3 * random(*fit.weights.shape)):
+    for start in (fit, fewer, fewer.weights, 1e3 * random(*fit.weights.shape)):
         again = fit_softmax(X, targets, penalty=0.5, free_last=True, start=start, metric=X.T @ X)
         np.testing.assert_allclose(again.weights, fit.weights, atol=1e-6)
-    assert fit_softmax(X, targets, penalty=0.5, free_last=True, start=fit.weights).iterations <= 1
+    assert fit_softmax(X, targets, penalty=0.5, free_last=True, start=fit).iterations <= 1
+    assert repr(fit).startswith(f"SoftmaxFit(weights {fit.weights.shape}, loss=")
+
+
+def test_what_another_fit_has_learned_of_other_features_is_left():
+    X, chances, _ = labelled()
+    fit = fit_softmax(X, chances, penalty=0.5, free_last=True)
+    for rows, wanted, penalty in (
+        (X[:4], chances[:4], 0.5),
+        (X * 1e-150, chances, 0.5e-300),
+        (X, np.eye(K)[np.arange(M) % 2], 0.5),
+    ):
+        begun, plain = (fit_softmax(rows, wanted, penalty=penalty, start=start) for start in (fit, None))
+        assert begun.loss == pytest.approx(plain.loss, rel=1e-9)
 
 
 def test_many_rows_go_by_float32_first():
-    X, _, y = labelled(m=60_000)
+    X, _, y = labelled(m=45_000)
     for rows in (X, X.astype("float32")):
         fit = fit_softmax(rows, np.eye(K)[y], free_last=True)
         objective = Objective(rows.astype(float), np.eye(K)[y], np.zeros((P + 1, 1)))
@@ -224,7 +237,7 @@ def test_many_rows_go_by_float32_first():
 def test_the_same_bits_for_any_number_of_threads():
     from w2s_fast._threads import ordered_map
 
-    X, _, y = labelled(m=60_000)
+    X, _, y = labelled(m=45_000)
     fits = [fit_softmax(X, np.eye(K)[y], free_last=True) for _ in range(2)]
     fits += list(ordered_map(lambda _: fit_softmax(X, np.eye(K)[y], free_last=True), range(2), 2))
     assert len({fit.weights.tobytes() for fit in fits}) == 1

@@ -117,6 +117,21 @@ class Decomposition(NamedTuple):
         return html_record(self)
 
 
+class Separable(NamedTuple):
+    """Whether no weights of a fit are best, since features separate its classes and nothing penalises weights.
+
+    Booleans of shape points + (trials,).
+    """
+
+    weak: Flags
+    baseline: Flags
+    ceiling: Flags
+    w2s: Flags
+
+    def __repr__(self) -> str:
+        return record(self)
+
+
 @dataclass(frozen=True, eq=False)
 class Trials:
     """Risks of the four fits in every trial.
@@ -132,7 +147,10 @@ class Trials:
     variance : StudentVariance or None
         Measured parts of the student's variance at each point, in squared units of the label; ``simulate`` only.
     ill_conditioned : IllConditioned or None
-        Which fits of which trials are not to be trusted to six digits; ``probe`` only.
+        Which fits of which trials are not to be trusted to six digits; ``probe`` only. Of fits that classify also
+        those that ended short of the best, or have none.
+    separable : Separable or None
+        Those of them that have none; of fits that classify.
     scores : mapping of str to Score
         What else fits are measured by on test rows, of ``probe`` only: the accuracy, for labels all +1 or -1, or 1 or
         0, and the ``metrics`` that were asked for; ``trials.scores["brier"].w2s``, ``.pgr``, ``.opr``.
@@ -153,6 +171,7 @@ class Trials:
     seed: int
     variance: StudentVariance | None = None
     ill_conditioned: IllConditioned | None = None
+    separable: Separable | None = None
     scores: Mapping[str, Score] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     decomposition: Decomposition | None = None

@@ -18,13 +18,14 @@ from w2s_fast.linalg.logistic.separation import separates
 from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.products import Matrix
 
+MARGIN = 0.9  # of the tolerance, to which a gradient in float32 falls before it is worked out in float64
 PATIENCE = 12  # quasi-Newton steps that are to lower the gradient by ``ENOUGH``: else rows are all but certain, whose
-ENOUGH = 1e-3  # curvature changes with each step, and Newton's steps are worth their passes
+ENOUGH = 1e-2  # curvature changes with each step, and Newton's steps are worth their passes
 RENEWED = 3  # Newton steps after which their metric is made anew
 MOST_STEPS = 200  # of either kind
 LITTLE = 0.01  # of the tolerance, that the loss may still be lowered by, relatively, as far as the model tells
 WORTH_ROUNDING = 2**20  # numbers in the rows and products with them, from which float32 pays
-ROUNDED = 1e-6  # relative gradient up to which float32 serves
+ROUNDED = 1e-7  # relative gradient up to which float32 serves
 
 Ended = Callable[[Point, Matrix], Any]  # by a point and the next step: how a descent has ended, if it has
 Descended = tuple[Point, int, Any]  # where it has come to, in how many steps, and how it ended, if it has
@@ -64,10 +65,11 @@ class Descent:
         if not np.isfinite(point.value.gradient).all():
             raise ScaleError
         features = of_features(self.problem, point.value.coupling)
-        model, steps = Model(features, point.value.coupling), 0
+        known = tuple(step for step in self.problem.memory if step.move.shape == point.weights.shape)
+        model, steps = Model(features, point.value.coupling, len(exact.rows), known), 0
         status: Status | None = None
         if rounded is not None:
-            serves = max(ROUNDED, self.problem.tolerance)
+            serves = max(ROUNDED, MARGIN * self.problem.tolerance)
             point, steps, _ = self.by_quasi_newton(rounded, point, model, lambda end, _: self.relative(end) <= serves)
             point = Point(point.weights, exact.at(point.weights))
         ended = partial(self.status, features)
@@ -78,7 +80,7 @@ class Descent:
         if status is None:
             status = "separable" if self.is_separable(point, features) else "stalled"
         weights = shortest(point.weights, features.null, self.problem.free_last)
-        return SoftmaxFit(weights, point.value.loss, self.relative(point), steps, status)
+        return SoftmaxFit(weights, point.value.loss, self.relative(point), steps, status, model.memory)
 
     def by_quasi_newton(self, objective: Objective, point: Point, model: Model, ended: Ended) -> Descended:
         """Steps of a model of the Hessian for as long as each dozen gains enough."""

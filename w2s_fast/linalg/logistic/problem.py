@@ -14,6 +14,17 @@ SAMPLE = 10  # rows a column that make a metric: with as many its condition is 4
 Status = Literal["converged", "separable", "stalled"]
 
 
+class Step(NamedTuple):
+    """A step of a descent, the change of the gradient by it, and the product of the two, a row."""
+
+    move: Matrix
+    change: Matrix
+    product: float
+
+
+Memory = tuple[Step, ...]
+
+
 class SoftmaxFit(NamedTuple):
     """Weights, and how the descent ended.
 
@@ -27,6 +38,8 @@ class SoftmaxFit(NamedTuple):
     iterations : int
         Steps taken.
     status : {"converged", "separable", "stalled"}
+    memory : tuple
+        Of the steps, for fits that begin with this one.
     """
 
     weights: Matrix
@@ -34,6 +47,11 @@ class SoftmaxFit(NamedTuple):
     gradient: float
     iterations: int
     status: Status
+    memory: Memory = ()
+
+    def __repr__(self) -> str:
+        shown = f"loss={self.loss:.6g}, gradient={self.gradient:.1e}, iterations={self.iterations}"
+        return f"SoftmaxFit(weights {self.weights.shape}, {shown}, status={self.status!r})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +68,8 @@ class Problem:
     tolerance : float
     squares : (p, p) ndarray
         X'X, or about that, from some of the rows.
+    memory : tuple of Step
+        Of a fit to much the same.
     """
 
     rows: FloatArray
@@ -58,6 +78,7 @@ class Problem:
     free_last: bool
     tolerance: float
     squares: Matrix
+    memory: Memory = ()
 
     @property
     def is_wide(self) -> bool:
