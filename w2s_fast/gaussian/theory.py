@@ -10,10 +10,10 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._types import Sizes
 from w2s_fast.gaussian.model import GaussianModel
-from w2s_fast.gaussian.setup import Ceiling, Setup
+from w2s_fast.gaussian.setup import Setup
 from w2s_fast.gaussian.stages import risks_by_stages
 from w2s_fast.gaussian.target import split_target, teacher_risk
-from w2s_fast.results.risks import ExpectedRisks, Risks
+from w2s_fast.results.risks import Ceiling, ExpectedRisks, Risks
 
 Matrix = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
