@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Self
 
@@ -164,6 +164,10 @@ class Rows(Shown):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def of_pair(self, teacher: str, student: str) -> Self:
+        """The same rows as one teacher and one student see them."""
+        return replace(self, teachers={teacher: self.teachers[teacher]}, students={student: self.students[student]})
 
     @property
     def weak(self) -> Array | Stored:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from typing import Any, Self
@@ -119,6 +119,11 @@ class Task(Shown):
         if self.label_noise and (classifies or self.flips):
             raise ValueError("label_noise is Gaussian, which leaves no classes: give flips instead, a share of labels")
         require_measures(self.metrics, self.coding.kind, self.has_probabilities)
+
+    def of_pair(self, teacher: str, student: str) -> Self:
+        """The same task of one teacher and one student alone."""
+        test = self.test.of_pair(teacher, student) if isinstance(self.test, Rows) else self.test
+        return replace(self, rows=self.rows.of_pair(teacher, student), test=test)
 
     @property
     def fits(self) -> tuple[str, str]:

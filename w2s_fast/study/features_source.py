@@ -14,7 +14,9 @@ from w2s_fast._devices import CPU
 from w2s_fast._workers import Workers
 from w2s_fast.gaussian.runners import Device
 from w2s_fast.gaussian.simulate import Method
-from w2s_fast.probing.data import Rows
+from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.linalg.spectral.joint import Dimensions
+from w2s_fast.probing.data import Array, Rows, Stored, part
 from w2s_fast.probing.design import Design, Points
 from w2s_fast.probing.estimators.chosen import Grid
 from w2s_fast.probing.probe import run_trials
@@ -44,6 +46,7 @@ FURTHER = {
     "noise_on_test": False,
     "weak_labels": False,
 }
+UNNAMED = {"teacher": "weak", "student": "strong"}  # what models are called that come without names
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,6 +66,8 @@ class FeaturesDescription(Description):
         Those that fits choose from, and how.
     weak_labels : bool
         Whether the teacher was given by its predictions.
+    teacher, student : str
+        Names of the models, where they have any. They are for people: other names make no other study.
     """
 
     kind: str
@@ -87,12 +92,14 @@ class FeaturesDescription(Description):
     noise_once: bool | None = None
     noise_on_test: bool | None = None
     weak_labels: bool | None = None
+    teacher: str | None = None
+    student: str | None = None
 
     told_by = ("kind", "d_weak", "d_strong", "ridge", "ceiling", "rows", "label_noise", *FURTHER)
 
     @classmethod
     def read(cls, about: Mapping[str, Any]) -> Self:
-        found = fields.of_names(dict.fromkeys((*DEFAULT_OPTIONS, "ceiling", *FURTHER)) | dict(about), cls)
+        found = fields.of_names(dict.fromkeys((*DEFAULT_OPTIONS, "ceiling", *FURTHER, *UNNAMED)) | dict(about), cls)
         if found["ceiling"] not in (None, "pseudo"):
             raise ValueError(f"ceiling must be 'pseudo' or left out, got {fields.shown(found['ceiling'])}")
         for name in ("rows", "d_weak", "d_strong"):
@@ -102,7 +109,7 @@ class FeaturesDescription(Description):
         for name in ("teacher_ridge", "confident", "flips"):
             fields.number(found[name] or 0.0, name, 0.0)
         fields.digest(found["sha256"])
-        for name, usual in (DEFAULT_OPTIONS | FURTHER).items():
+        for name, usual in (DEFAULT_OPTIONS | FURTHER | UNNAMED).items():
             if found[name] is not None and type(found[name]) is not type(usual):
                 raise ValueError(f"{name} must be of type {type(usual).__name__}, got {fields.shown(found[name])}")
         return cls(**found)
@@ -115,9 +122,9 @@ class FeaturesDescription(Description):
         return f"{type(self).__name__}({told})"
 
     @property
-    def axes(self) -> Mapping[str, float]:
-        noise = {"label_noise": self.label_noise, "flips": self.flips}
-        return {"ridge": self.ridge} | {name: value for name, value in noise.items() if value}
+    def axes(self) -> Mapping[str, Any]:
+        names = ("teacher", "student", "label_noise", "flips")
+        return {"ridge": self.ridge} | {name: value for name in names if (value := getattr(self, name))}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -135,6 +142,10 @@ class FeaturesSource(Source):
         return isinstance(given, Task)
 
     @classmethod
+    def parts(cls, given: Any) -> Sequence[Any]:
+        return [given.of_pair(teacher, student) for teacher in given.rows.teachers for student in given.rows.students]
+
+    @classmethod
     def of(cls, given: Any, method: Method, axes: Mapping[str, Any]) -> Self:
         if method not in ("auto", DEFAULT_METHOD):
             raise ValueError(f"method={method!r} is one of Gaussian models: real features have no such choice")
@@ -143,8 +154,8 @@ class FeaturesSource(Source):
             raise ValueError(f"{' and '.join(others)}: real features have no such axis, only {', '.join(AXES)}")
         task: Task = replace(given, **axes)
         task.require_sense()
-        if not (task.rows.has_one_pair and task.has_one_target):
-            raise ValueError("a study takes one teacher, one student and one label a row: run several, or use probe")
+        if not task.has_one_target:
+            raise ValueError("a study takes one label a row: run several, or use probe")
         return cls(task, _described(task, cls.kind))
 
     @classmethod
@@ -174,6 +185,11 @@ class FeaturesSource(Source):
     def is_at_hand(self) -> bool:
         return self.task is not None
 
+    def overlap(self) -> float | None:
+        if self.task is None or self.description.weak_labels:
+            return None
+        return Dimensions.of(_blocks(self.task.rows.weak), _blocks(self.task.rows.strong)).overlap
+
     def require(self, points: Points, seed: int) -> None:
         if self.task is not None:
             _design(self.task, points, seed)
@@ -195,6 +211,10 @@ class FeaturesSource(Source):
             yield [(point, trial, values[point : point + 1]) for point in range(len(points))]
 
 
+def _blocks(values: Array | Stored) -> Iterator[Array]:
+    return (part(values, rows) for rows in gathered(*values.shape))
+
+
 def _described(task: Task, kind: str) -> FeaturesDescription:
     rows, test = task.rows, task.test
     arrays = [rows.weak, rows.strong, rows.y]
@@ -214,7 +234,7 @@ def _described(task: Task, kind: str) -> FeaturesDescription:
         arrays.append(np.array(json.dumps(further)))
     ceiling = None if task.ceiling == Task.ceiling else task.ceiling
     least = min(task.ridges[1].values) if isinstance(task.ridges[1], Grid) else task.ridges[1]
-    how = options | {"ridge": least, "sha256": fingerprint(arrays), "ceiling": ceiling} | further
+    how = options | {"ridge": least, "sha256": fingerprint(arrays), "ceiling": ceiling} | further | _names(rows)
     return FeaturesDescription(kind, len(rows), *rows.widths, test, **how)
 
 
@@ -232,6 +252,12 @@ def _further(task: Task) -> dict[str, Any]:
     if teacher_ridge != ridge:
         found["teacher_ridge"] = min(teacher_ridge.values) if isinstance(teacher_ridge, Grid) else teacher_ridge
     return found
+
+
+def _names(rows: Rows) -> dict[str, str]:
+    """Names of models that were given some."""
+    found = {"teacher": "".join(rows.teachers), "student": "".join(rows.students)}
+    return {kind: name for kind, name in found.items() if name != UNNAMED[kind]}
 
 
 def _design(task: Task, points: Points, seed: int) -> Design:

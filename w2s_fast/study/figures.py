@@ -28,11 +28,11 @@ R = TypeVar("R")
 COLOURS = {"weak": "#D55E00", "baseline": "#999999", "ceiling": "#009E73", "w2s": "#0072B2"}
 RATIOS = ("#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
-CURVE_POINTS = 240
-LARGEST_ORDER = 0.1  # Equivalents whose relative error may be larger are not drawn.
+CURVE_POINTS, LARGEST_ORDER = 240, 0.1  # Equivalents whose relative error may be larger are not drawn.
 BAND_POINTS, BAND = 60, 0.9  # A band is worked out at so many sizes, and holds such a share of all trials.
 BAND_STYLE: dict[str, Any] = {"alpha": 0.12, "lw": 0.8}
 DOUBT_BAND = 0.03, 0.15  # The crosses of ratios in doubt lie between these shares of a panel's height.
+ENTRY_WIDTH, LETTER_WIDTH = 0.5, 0.075  # Inches that an entry of a legend takes, and each letter of it.
 LOWEST_PGR = -1.0  # An axis that went below it would show nothing else.
 # A fixed salt: the same study, the same file. TeX, where a user has chosen it, would read titles as its own.
 STYLE = {"svg.hashsalt": "w2s_fast", "font.size": 10, "text.usetex": False}
@@ -51,9 +51,9 @@ def draw(many: Sequence[Series], path: str | os.PathLike[str]) -> None:
     write(panels(many), path)
 
 
-def draw_comparison(many: Sequence[Series], path: str | os.PathLike[str]) -> None:
+def draw_comparison(many: Sequence[Series], path: str | os.PathLike[str], note: str = "") -> None:
     """Draw PGR above OPR, and those of measures, with all scenarios in one panel for each axis, into a file."""
-    write(comparison(many), path)
+    write(comparison(many, note), path)
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
@@ -125,7 +125,7 @@ def _ratios(series: Series, measure: str = "") -> list[str]:
 
 
 @styled
-def comparison(many: Sequence[Series]) -> Any:
+def comparison(many: Sequence[Series], note: str = "") -> Any:
     """Figure of PGR above OPR, and of those of measures, a colour a scenario, a column an axis."""
     columns: dict[str, list[Series]] = {}
     for series in many:
@@ -137,15 +137,16 @@ def comparison(many: Sequence[Series]) -> Any:
         for row, metric in enumerate(metrics):
             measured = [series for series in members if metric in series.summary]
             for level, series in enumerate(measured):
-                _draw_metric(
-                    axes[row, column], series, metric, colours[series.label], series.label, level / len(measured)
-                )
+                name, at = series.label, level / len(measured)
+                _draw_metric(axes[row, column], series, metric, colours[name], name, at)
             _finish(axes[row, column], members[0])
             axes[row, column].axhline(1.0, color="black", lw=0.8, alpha=0.5)
             axes[row, column].set_ylabel(column_name(metric))
             if metric.endswith("pgr"):
                 _keep_pgr_readable(axes[row, column], measured, metric)
         axes[0, column].set_title(members[0].title, fontsize=11)
+    if note:
+        axes[0, 0].plot([], [], " ", label=note)
     add_legend(figure, axes[0, 0], many)
     return figure
 
@@ -342,6 +343,8 @@ def add_legend(figure: Any, axes: Any, many: Sequence[Series], banded: bool = Fa
     if any(series.doubts.of(fit).any() for series in many for fit in FITS):
         handles.append(Line2D([], [], color="black", marker="o", mfc="white", ms=3.5, ls=""))
         labels.append("ill-conditioned")
-    rows = max(1, math.ceil(len(labels) / max(2, round(figure.get_figwidth() / 1.9))))
-    per_row = math.ceil(len(labels) / rows)  # rows of even length
-    figure.legend(handles, labels, frameon=False, fontsize=9, ncols=per_row, loc="outside upper center")
+    width = figure.get_figwidth()
+    longest = ENTRY_WIDTH + LETTER_WIDTH * max(map(len, labels), default=0)
+    rows = max(1, math.ceil(len(labels) / min(max(1, int(width / longest)), max(2, round(width / 1.9)))))
+    even = math.ceil(len(labels) / rows)
+    figure.legend(handles, labels, frameon=False, fontsize=9, ncols=even, loc="outside upper center")

@@ -75,7 +75,7 @@ class GaussianDescription(Description):
         return about
 
     @property
-    def axes(self) -> Mapping[str, float]:
+    def axes(self) -> Mapping[str, Any]:
         return {"d_shared": self.d_shared, "noise_variance": self.noise_variance, "ridge": self.ridge}
 
     @property
@@ -202,6 +202,9 @@ class GaussianSource(Source):
 
         ceiling = self.description.setup.ceiling
         return risk_bands(self.model, n, N, share, ceiling) if self.description.ridge == 0 else {}
+
+    def overlap(self) -> float | None:
+        return self.description.d_shared / self.description.d_weak
 
     def required_size(self, axis: Axis, fixed: int, pgr: float, certainty: float | None = None) -> int:
         required = required_pseudo_labels if axis == "N" else required_labels

@@ -34,7 +34,7 @@ ByMetric = dict[str, Matrix]
 Chunk = list[tuple[int, int, Matrix]]
 ALWAYS = (*FITS, *DIFFERENCES, "pgr", "opr")  # columns of every study; later metrics are those of later files
 COMMON_AXES = ("d_shared", "noise_variance", "ridge")  # tables have a column of each, of the others where they vary
-AXES = (*COMMON_AXES, "label_noise", "flips")
+AXES = ("teacher", "student", *COMMON_AXES, "label_noise", "flips")
 
 
 class Theory(NamedTuple):
@@ -94,8 +94,8 @@ class Description:
         raise NotImplementedError
 
     @property
-    def axes(self) -> Mapping[str, float]:
-        """Values on the further axes that this kind of source has."""
+    def axes(self) -> Mapping[str, Any]:
+        """Values on the further axes that this kind of source has: numbers, and names of models."""
         return {"ridge": self.ridge}
 
     @property
@@ -169,6 +169,11 @@ class Source(Protocol):
         """Whether what a user gave to ``Study`` is of this kind."""
 
     @classmethod
+    def parts(cls, given: Any) -> Sequence[Any]:
+        """Each pair of a teacher and a student in what a user gave, as if it were given alone."""
+        return [given]
+
+    @classmethod
     def of(cls, given: Any, method: Method, axes: Mapping[str, Any]) -> Self:
         """Make the source of what a user gave at one value of each given axis; refuse axes that it does not have.
 
@@ -215,6 +220,10 @@ class Source(Protocol):
         """
         raise NotImplementedError
 
+    def overlap(self) -> float | None:
+        """Share of the teacher's dimensions that the student shares, d_sw / d_w; None where nobody can tell."""
+        return None
+
     def points_to_time(self, points: Points) -> Points:
         """Points whose trials stand for all in an estimate of the time that a study takes."""
         return points
@@ -226,12 +235,18 @@ class Source(Protocol):
     def label(self, axes: Sequence[str]) -> str:
         """Name the scenario by its values on the given axes."""
         values = self.description.axes
-        return ", ".join(f"{axis} = {values.get(axis, 0.0):g}" for axis in axes)
+        return ", ".join(_in_words(axis, values.get(axis, 0.0)) for axis in axes)
 
     def __repr__(self) -> str:
-        told = {name: f"{value:g}" for name, value in self.description.axes.items()}
+        told = {
+            name: value if isinstance(value, str) else f"{value:g}" for name, value in self.description.axes.items()
+        }
         sizes = {name: f"{getattr(self.description, name):,}" for name in ("d_weak", "d_strong")}
         return facts(type(self).__name__, sizes | told)
+
+
+def _in_words(axis: str, value: float | str) -> str:
+    return f"{axis} {value}" if isinstance(value, str) else f"{axis} = {value:g}"
 
 
 def fingerprint(arrays: Sequence[npt.NDArray[Any] | Stored]) -> str:

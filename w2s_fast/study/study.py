@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from w2s_fast.study.base import BaseStudy, PathLike
 from w2s_fast.study.database import StudyFileError, require_no_logs
 from w2s_fast.study.gaussian_source import GONE
 from w2s_fast.study.scenarios import scenarios_of
+from w2s_fast.study.series import with_overlap
 from w2s_fast.study.spec import Spec
 from w2s_fast.study.tables import Row, described, study_rows, write_csv, write_json
 
@@ -33,7 +34,8 @@ class Study(BaseStudy):
     ----------
     source : GaussianModel, Task or callable
         What to study: the Gaussian model, real features with labels, or a function that makes models of ``d_shared``
-        and ``noise_variance``, such as ``GaussianModel.paper``.
+        and ``noise_variance``, such as ``GaussianModel.paper``. Of a Task of several teachers and students each pair is
+        a scenario, on the axes ``teacher`` and ``student``, over the same rows trial by trial.
     n, N : int or array_like of int
         Labelled and pseudo-labelled rows; they broadcast to the points of the grid, each of which is run once.
     d_shared, noise_variance, ridge, label_noise, flips : float or array_like of float, optional
@@ -260,11 +262,29 @@ class Study(BaseStudy):
 
         return shown_in_notebook(self)
 
-    def plot_comparison(self, path: PathLike) -> Self:
-        """Draw PGR and OPR of all scenarios in one panel for each axis, and return ``self``."""
+    def plot_comparison(
+        self, path: PathLike, *, bars: Literal["error", "deviation"] = "error", overlap: bool = False
+    ) -> Self:
+        """Draw PGR and OPR of all scenarios in one panel for each axis, a line each, and return ``self``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Its suffix names the format: .png, .svg, .pdf.
+        bars : {"error", "deviation"}
+            Standard errors of the means, or standard deviations of trials, as the paper's figures have them.
+        overlap : bool
+            Name each line by d_sw / d_w too, the share of the teacher's dimensions that the student shares: for real
+            features in sample space at 99 % of their energy, which reads them once.
+        """
         from w2s_fast.study.figures import draw_comparison
 
-        draw_comparison(self.series(), self._beside(path))
+        _check.choice(bars, "bars", "error", "deviation")
+        many = with_overlap(self.series()) if _check.boolean(overlap, "overlap") else self.series()
+        note = ""
+        if bars == "deviation":
+            many, note = [series.with_deviations() for series in many], "bars: standard deviation of trials"
+        draw_comparison(many, self._beside(path), note)
         return self
 
 

@@ -13,7 +13,7 @@ from w2s_fast._types import ArrayLike, Blocks, Floats, Tensor
 from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import Cutoff
 from w2s_fast.linalg.rows.products import Matrix, blas_threads
-from w2s_fast.linalg.spectral.joint import joint_gram
+from w2s_fast.linalg.spectral.joint import Dimensions
 from w2s_fast.linalg.spectral.subspace import Subspace
 
 
@@ -112,7 +112,4 @@ def correlation_dimension(A: Blocks | Subspace, B: Blocks | Subspace, *, energy:
     if energy is None:
         return float(np.sum(np.cos(_angles(A, B)) ** 2))
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
-    joint = joint_gram(A, B)
-    product = joint.between(*joint.leading(share))
-    cosines = np.minimum(np.linalg.svd(product, compute_uv=False), 1.0)  # small eigenvalues carry rounding
-    return float(np.sum(cosines**2))
+    return Dimensions.of(A, B, share).shared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from w2s_fast.linalg.rows.cutting import LONGEST_BLOCK
 from w2s_fast.linalg.rows.products import Matrix, gram_pass
 from w2s_fast.linalg.rows.sources import rows_of
 from w2s_fast.linalg.spectral.dimension import rank_for_energy, trusted_share
+
+ENERGY = 0.99  # share of a feature set that its intrinsic dimension holds, as in the paper's section 4
 
 
 class Leading(NamedTuple):
@@ -84,6 +86,36 @@ class JointGram:
         """Inner products (d_A, d_B) of the bases of R^N that these make."""
         product: Matrix = a.to_basis.T @ self.cross @ b.to_basis
         return product
+
+
+class Dimensions(NamedTuple):
+    """Of two models, and what they share, over the same rows (sample space).
+
+    Attributes
+    ----------
+    weak, strong : int
+        Leading directions that hold a share of the energy.
+    shared : float
+        Sum of the squared cosines of the principal angles between them.
+    """
+
+    weak: int
+    strong: int
+    shared: float
+
+    @classmethod
+    def of(cls, weak: Any, strong: Any, energy: float = ENERGY) -> Self:
+        """Read features (rows, d_weak) and (rows, d_strong) once."""
+        joint = joint_gram(weak, strong)
+        a, b = joint.leading(energy)
+        cosines = np.linalg.svd(joint.between(a, b), compute_uv=False)
+        shared = float(np.sum(np.minimum(cosines, 1.0) ** 2))  # small eigenvalues carry rounding
+        return cls(len(a.values), len(b.values), shared)
+
+    @property
+    def overlap(self) -> float:
+        """Share of the weak model's dimensions that the strong one has too."""
+        return self.shared / self.weak
 
 
 def joint_gram(A: Any, B: Any, y: Any = None, names: tuple[str, str] = ("A", "B")) -> JointGram:
