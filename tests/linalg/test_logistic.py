@@ -19,7 +19,7 @@ def labelled(classes=K, m=M, seed=0, spread=1.0):
     logits = spread * X @ rng.standard_normal((P + 1, classes))
     chances = np.exp(logits - logits.max(axis=1, keepdims=True))
     chances /= chances.sum(axis=1, keepdims=True)
-    return X, chances, np.array([rng.choice(classes, p=row) for row in chances])
+    return X, chances, np.argmax(np.log(chances) + rng.gumbel(size=chances.shape), axis=1)
 
 
 def loss_of(X, targets, weights, penalty, free_last):
@@ -182,6 +182,30 @@ def test_any_scale_of_features(power, classes, penalty):
     assert fit.loss == pytest.approx(plain.loss, rel=1e-12)
 
 
+def test_beyond_the_range_of_float32():
+    X, chances, _ = labelled(m=45_000)
+    plain, fit = (fit_softmax(rows, chances) for rows in (X[:, :P], X[:, :P] * 2.0**200))
+    np.testing.assert_allclose(fit.weights * 2.0**200, plain.weights, rtol=1e-6)
+
+
+def test_an_intercept_alone():
+    fit = fit_softmax(np.ones((4, 1)), [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]], free_last=True)
+    np.testing.assert_allclose(chances_of(np.ones((1, 1)), fit.weights), [[0.25, 0.25, 0.5]], atol=1e-9)
+
+
+def test_a_start_that_is_certain_of_every_row():
+    X, _, _ = labelled()
+    targets = np.eye(3)[np.digitize(X[:, 0], [-1, 1])]
+    fit = fit_softmax(X, targets, free_last=True)
+    for start in (fit, 50 * fit.weights):
+        assert fit_softmax(X, targets, free_last=True, start=start).status == "separable"
+        held = fit_softmax(X, targets, free_last=True, start=start, penalty=0.5)
+        assert held.status == "converged"
+        assert held.loss == pytest.approx(fit_softmax(X, targets, free_last=True, penalty=0.5).loss, rel=1e-9)
+    all_but_none = np.where(np.arange(M) == 0, 1.0 - 1e-18, 1.0)
+    assert np.isfinite(fit_softmax(X, np.column_stack((1e-18 + 0 * all_but_none, all_but_none))).loss)
+
+
 def test_columns_of_different_scales():
     X, chances, _ = labelled()
     scales = np.array([1e-200, 1e-3, 1.0, 1e5, 1e200, 1.0])
@@ -206,14 +230,27 @@ def test_where_a_fit_begins_and_in_which_metric_is_for_speed_alone(classes):
     targets = chances[:, 1] if classes == 2 else chances
     fit = fit_softmax(X, targets, penalty=0.5, free_last=True)
     fewer = fit_softmax(X[:200], targets[:200], penalty=0.5, free_last=True)
-    for start in (fit.weights, fewer.weights, 1e3 * random(*fit.weights.shape)):
+    for start in (fit, fewer, fewer.weights, 1e3 * random(*fit.weights.shape)):
         again = fit_softmax(X, targets, penalty=0.5, free_last=True, start=start, metric=X.T @ X)
         np.testing.assert_allclose(again.weights, fit.weights, atol=1e-6)
-    assert fit_softmax(X, targets, penalty=0.5, free_last=True, start=fit.weights).iterations <= 1
+    assert fit_softmax(X, targets, penalty=0.5, free_last=True, start=fit).iterations <= 1
+    assert repr(fit).startswith(f"SoftmaxFit(weights {fit.weights.shape}, loss=")
+
+
+def test_what_another_fit_has_learned_of_other_features_is_left():
+    X, chances, _ = labelled()
+    fit = fit_softmax(X, chances, penalty=0.5, free_last=True)
+    for rows, wanted, penalty in (
+        (X[:4], chances[:4], 0.5),
+        (X * 1e-150, chances, 0.5e-300),
+        (X, np.eye(K)[np.arange(M) % 2], 0.5),
+    ):
+        begun, plain = (fit_softmax(rows, wanted, penalty=penalty, start=start) for start in (fit, None))
+        assert begun.loss == pytest.approx(plain.loss, rel=1e-9)
 
 
 def test_many_rows_go_by_float32_first():
-    X, _, y = labelled(m=60_000)
+    X, _, y = labelled(m=45_000)
     for rows in (X, X.astype("float32")):
         fit = fit_softmax(rows, np.eye(K)[y], free_last=True)
         objective = Objective(rows.astype(float), np.eye(K)[y], np.zeros((P + 1, 1)))
@@ -221,10 +258,30 @@ def test_many_rows_go_by_float32_first():
         assert np.abs(objective.at(fit.weights).gradient).max() <= 1e-8 * len(X) * 1.1
 
 
+def test_steps_in_float32_keep_the_sum_over_classes():
+    """Nothing but the penalty, which is next to nothing, holds it."""
+    X, chances, _ = labelled(m=45_000)
+    targets = np.eye(K)[chances.argmax(axis=1)]
+    fit = fit_softmax(X, targets, penalty=1e-4, free_last=True)
+    objective = Objective(X, targets, np.where(np.arange(P + 1) < P, 1e-4, 0.0)[:, None])
+    assert fit.status == "converged"
+    assert np.abs(objective.at(fit.weights).gradient).max() <= 1e-8 * len(X) * 1.1
+    assert np.abs(fit.weights.sum(axis=1)).max() <= 1e-9 * np.abs(fit.weights).max()
+
+
+def test_more_classes_than_are_coupled():
+    rng = np.random.default_rng(0)
+    X = np.column_stack((rng.standard_normal((600, 4)), np.ones(600)))
+    targets = np.eye(250)[rng.integers(0, 250, 600)]
+    fit = fit_softmax(X, targets, penalty=0.5, free_last=True)
+    assert fit.status == "converged"
+    assert np.abs(Objective(X, targets, np.array([0.5] * 4 + [0.0])[:, None]).at(fit.weights).gradient).max() < 1e-5
+
+
 def test_the_same_bits_for_any_number_of_threads():
     from w2s_fast._threads import ordered_map
 
-    X, _, y = labelled(m=60_000)
+    X, _, y = labelled(m=45_000)
     fits = [fit_softmax(X, np.eye(K)[y], free_last=True) for _ in range(2)]
     fits += list(ordered_map(lambda _: fit_softmax(X, np.eye(K)[y], free_last=True), range(2), 2))
     assert len({fit.weights.tobytes() for fit in fits}) == 1

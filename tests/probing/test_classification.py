@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from w2s_fast import GaussianModel, Predictions, Study, Task, probe
 from w2s_fast._random import stream
 from w2s_fast.probing.coding import Coding
+from w2s_fast.probing.data import Features
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.estimators.chosen import DRAW
 from w2s_fast.probing.noise import flipped
@@ -175,6 +176,11 @@ def test_separable_classes_without_a_penalty_are_flagged():
     assert not found.separable.weak.any()
     assert not found.ill_conditioned.weak.any()
     assert np.isnan(found.summary()["opr"].mean).all()
+
+
+def test_ridgeless_students_of_themselves_stay_what_they_are():
+    first, fourth = (run(WEAK, SCORE, ridge=0.0, rounds=rounds) for rounds in (1, 4))
+    np.testing.assert_allclose(fourth.w2s, first.w2s, rtol=1e-9)
 
 
 def test_signs_are_hard_labels_of_signs():
@@ -356,6 +362,25 @@ def test_ridges_by_rows_held_out():
     assert found.w2s[0, 0] == pytest.approx(np.mean((best(STRONG[test]) - SCORE[test]) ** 2), rel=1e-6)
 
 
+def test_classifiers_choose_by_rows_held_out():
+    grid = [0.1, 1.0, 100.0]
+    found = run(WEAK, NAMES, fit="softmax", ridge=(1.0, grid), choose="held-out", trials=1)
+    alone = [run(WEAK, NAMES, fit="softmax", ridge=(1.0, ridge), trials=1) for ridge in grid]
+    for name in ("baseline", "ceiling", "w2s"):
+        ratios = np.stack([getattr(one, name) for one in alone]) / getattr(found, name)
+        np.testing.assert_allclose(np.abs(ratios - 1).min(axis=0), 0.0, atol=1e-6)
+    assert np.array_equal(found.weak, alone[0].weak)
+
+
+def test_rows_are_gathered_once_and_read_by_slices(monkeypatch):
+    gathered = []
+    taken = Features.take
+    monkeypatch.setattr(Features, "take", lambda self, index: gathered.append((self, len(index))) or taken(self, index))
+    run(WEAK, SIGNS, fit="softmax", ridge=1.0, trials=1)
+    strong = [rows for features, rows in gathered if features.values.shape[1] == STRONG.shape[1]]
+    assert sorted(strong) == [100, 110, 180, 210]  # on test rows, the ceilings of the smaller n, and all
+
+
 # What is refused, and what studies say of it
 
 
@@ -461,6 +486,7 @@ def test_noise_is_an_axis_of_studies(tmp_path):
         Study(Task.of(WEAK, STRONG, SCORE, TEST), n=30, N=80, flips=[0.1, 0.2])
 
 
+@pytest.mark.compiled
 def test_a_rank_is_named_behind_the_fit():
     found = run(WEAK, SCORE, fit=("ridge", "truncated:5"), ridge=0.0, trials=1)
     whole, least = (run(WEAK, SCORE, fit=fit, ridge=0.0, trials=1) for fit in ("truncated", "ridge"))

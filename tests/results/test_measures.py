@@ -14,8 +14,9 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
-from w2s_fast import GaussianModel, Study, Task, expected_risks, probe, simulate
+from w2s_fast import Predictions, Study, Task, probe
 from w2s_fast._random import stream
+from w2s_fast.probing import scores
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.probe import SPLITS
 from w2s_fast.results.doubts import GAP_ERRORS
@@ -260,8 +261,10 @@ def test_frames_and_copies_have_every_measure(measured):
     assert repr(measured.scores["auroc"]).startswith("<Score of auroc of shape (2, 2, 6): weak 0.")
     assert "AUROC PGR" in measured._repr_html_()
     weak, *_, w2s = measured.accuracy
+    assert weak is measured.accuracy[0]
+    assert np.stack(measured.accuracy).shape == (4, 2, 2, 6)
     np.testing.assert_array_equal(w2s, measured.scores["accuracy"].w2s)
-    assert weak.shape == w2s.shape
+    assert measured.scores["auroc"]._replace(w2s=weak).measure == "auroc"
 
 
 def test_a_study_keeps_every_measure_in_its_file(tmp_path, measured):
@@ -398,6 +401,56 @@ def test_probabilities_are_measured_as_those_of_scikit_learns_fits(classes):
             assert getattr(found.scores[name], fit)[1] == pytest.approx(expected, rel=1e-4), (name, fit)
 
 
+def test_every_pair_and_every_column_is_measured_as_alone():
+    """A student is compared with each of its teachers, of every n, and two labels are two problems."""
+    teachers, students = {"weak": WEAK, "one": WEAK[:, :1]}, {"strong": STRONG, "four": STRONG[:, :4]}
+    both = np.sign(STRONG[:, :2])
+    how = HOW | {"metrics": ("auroc", "agreement", "misfit")}
+    pairs = probe(teachers, students, both, **how)
+    alone = probe(WEAK[:, :1], STRONG[:, :4], both[:, 1], **how)
+    for name in how["metrics"]:
+        assert pairs["one", "four"].scores[name].w2s.shape == (2, 2, 2, 6)
+        for fit in FITS:
+            found = getattr(pairs["one", "four"].scores[name], fit)[:, :, 1]
+            np.testing.assert_allclose(found, getattr(alone.scores[name], fit), rtol=1e-9, atol=1e-12)
+    task = Task.of(teachers, STRONG, ONES, 60, metrics="agreement")
+    study = Study(task, n=[[12], [24]], N=[30, 60], seed=4, trials=6).run(progress=False)
+    expected = probe(teachers, STRONG, ONES, metrics="agreement", **HOW)
+    for place, teacher in enumerate(teachers):
+        mean = study.summary()["agreement_w2s"].mean.reshape(2, 4)[place]
+        np.testing.assert_allclose(mean, expected[teacher, "strong"].scores["agreement"].w2s.mean(-1).ravel())
+
+
+def test_given_teachers_have_probabilities_if_they_say_so():
+    chances = np.clip(0.5 + 0.2 * STRONG[:, 0], 0, 1)
+    how = {"n": 30, "N": 60, "trials": 2, "test": 60, "metrics": ("log_loss", "agreement"), "ridge": 1.0}
+    found = probe(Predictions(chances), STRONG, ONES, fit="softmax", **how)
+    test = Design.of(Task.of(WEAK, STRONG, ONES, 60), 30, 60, 0).test_index
+    assert found.scores["log_loss"].weak[0] == pytest.approx(sklearn_metrics.log_loss(ONES[test], chances[test]))
+    assert np.all(found.scores["agreement"].weak == 1.0)
+    for given_, fit in ((Predictions(3 * chances), "softmax"), (Predictions(chances), "ridge")):
+        with pytest.raises(ValueError, match="metrics: 'log_loss' is of probabilities"):
+            probe(given_, STRONG, ONES, fit=fit, **how)
+
+
+def test_bias_and_variance_of_classes_add_up_to_their_errors():
+    names = np.array(["a", "b", "c"])[np.digitize(STRONG[:, 0], [-0.4, 0.4])]
+    found = probe(WEAK, STRONG, names, n=30, N=[40, 60], trials=5, test=60, metrics="accuracy", decompose=True)
+    parts = found.decomposition
+    np.testing.assert_allclose(parts.w2s_bias + parts.w2s_variance, found.w2s.mean(axis=-1), rtol=1e-10)
+    np.testing.assert_allclose(parts.weak_bias + parts.weak_variance, found.weak.mean(axis=-1), rtol=1e-10)
+
+
+def test_many_predictions_are_scored_a_few_fits_at_a_time(monkeypatch, measured):
+    monkeypatch.setattr(scores, "TOGETHER", 150)  # of 60 test rows: two fits
+    found = probe(WEAK, STRONG, ONES, metrics=NAMES, **HOW)
+    for name in NAMES:
+        for fit in FITS:
+            few, all_ = getattr(found.scores[name], fit), getattr(measured.scores[name], fit)
+            np.testing.assert_allclose(few, all_, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(found.w2s, measured.w2s, rtol=1e-12)
+
+
 def test_medians_have_the_error_of_the_bootstrap(measured):
     rng = np.random.default_rng(0)
     values = rng.standard_exponential((3, 25))
@@ -431,7 +484,7 @@ def test_ratios_of_means_are_of_measures_that_have_a_side():
     assert (turned.above, turned.below, turned.apart) == ("auroc_w2s", "auroc_baseline", "auroc_outperformed")
     assert of_name("agreement_w2s").fits == ("weak", "w2s")
     assert of_name("agreement_pgr_of_means").measure == "agreement"
-    assert Score("mse", *np.ones((4, 2))).by_fit().keys() == FITS.keys()
+    assert tuple(FITS) == Score._fields
 
 
 @pytest.fixture
@@ -503,27 +556,3 @@ def test_a_study_tells_its_ceiling(tmp_path):
     for call in (lambda: Study(task, n=12, N=30, ceiling="N"), lambda: Task.of(WEAK, STRONG, ONES, ceiling="N")):
         with pytest.raises(ValueError, match="ceiling must be"):
             call()
-
-
-def test_a_study_of_a_model_has_the_ceiling_that_it_is_asked_for(tmp_path):
-    model, how = GaussianModel.paper(6, 4, 2, 0.5, d_target=9), {"n": [[12], [30]], "N": [9, 30], "trials": 30}
-    path = tmp_path / "study.sqlite"
-    study = Study(model, ceiling="pseudo", path=path, keep_trials=True, **how).run(progress=False)
-    found = simulate(model, ceiling="pseudo", **how)
-    for fit in FITS:
-        np.testing.assert_array_equal(getattr(Study.open(path).result, fit), getattr(found, fit).reshape(4, -1))
-    exact = expected_risks(model, how["n"], how["N"], ceiling="pseudo")
-    rows = {(row["n"], row["N"], row["metric"]): row for row in study.table()}
-    assert rows[30, 9, "ceiling"]["expected"] == exact.ceiling[1, 0]
-    assert rows[30, 9, "pgr_of_means"]["expected"] == pytest.approx(float(exact.pgr[1, 0]))
-    assert np.isnan(rows[30, 9, "ceiling"]["paper_bound"])
-    assert rows[30, 30, "w2s"]["paper_bound"] > 0
-    series = study.series()[0]
-    low, high = series.bands([30], 0.9)["ceiling"]
-    assert low < exact.ceiling[1, 1] < high
-    assert not study.scenarios[0].can_plan
-    with pytest.raises(ValueError, match="holds another study: not the same ceiling"):
-        Study(model, path=path, keep_trials=True, **how).run(progress=False)
-    with pytest.raises(ValueError, match='method="invariants" takes fitted teachers, the ceiling on all rows'):
-        Study(model, ceiling="pseudo", method="invariants", n=30, N=30)
-    assert "ceiling" not in Study(model, n=30, N=30).spec.scenarios[0].as_dict()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple, Protocol, Self
 
@@ -87,6 +87,8 @@ class Estimator(Protocol):
     classifies : bool
         Whether labels must be classes or their probabilities: those of numbers are refused. Its predictions are
         probabilities in units of the labels, ``coding.labels`` of them.
+    holds_rows : bool
+        Whether it holds all rows of a fit in memory: a trial then gathers them once, for all fits.
     """
 
     @property
@@ -97,6 +99,9 @@ class Estimator(Protocol):
 
     @property
     def classifies(self) -> bool: ...
+
+    @property
+    def holds_rows(self) -> bool: ...
 
     def fit(
         self,
@@ -127,6 +132,11 @@ class Learner:
     test: Features
     estimator: Estimator
     intercept: bool
+    held: tuple[Indices, Matrix] | None = None  # rows that were gathered, and which
+
+    def holding(self, index: Indices) -> Learner:
+        """Gather rows, to be read by slices of ``index``, where fits hold them anyway."""
+        return replace(self, held=(index, self.rows(index))) if self.estimator.holds_rows else self
 
     @cached_property
     def live(self) -> npt.NDArray[np.bool_]:
@@ -138,7 +148,9 @@ class Learner:
         return int(self.live.sum()) + self.intercept
 
     def rows(self, index: Indices, test: bool = False) -> Matrix:
-        """Rows (m, p) of the training or the test features."""
+        """Rows (m, p) of the training or the test features, not to be written to."""
+        if self.held is not None and not test and (place := _place_in(index, self.held[0])) is not None:
+            return self.held[1][place : place + len(index)]
         rows = (self.test if test else self.train).take(index)
         if not self.live.all():
             rows = rows[:, self.live]
@@ -190,3 +202,13 @@ class Learner:
         stacked = np.ascontiguousarray(np.moveaxis(weights, 1, 0)).reshape(p, c * k)
         for block in gathered(len(index), max(p, c * k)):
             yield block, self.estimator.predict(self.rows(index[block], test=True), stacked).reshape(-1, c, k)
+
+
+def _place_in(part: Indices, whole: Indices) -> int | None:
+    """Where a slice of an array begins in it; None of what is none."""
+    if part.base is None or part.base is not (whole if whole.base is None else whole.base) or not len(part):
+        return None
+    if part.strides != whole.strides:
+        return None
+    first = (part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // whole.itemsize
+    return first if 0 <= first <= len(whole) - len(part) else None

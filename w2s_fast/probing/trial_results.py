@@ -82,7 +82,7 @@ class Collected:
             design.seed,
             ill_conditioned=IllConditioned(*shaped(self.ill_conditioned, trials)),
             separable=Separable(*shaped(self.separable, trials)) if classify else None,
-            scores={name: Score(name, *shaped(values, *targets, trials)) for name, values in self.scores.items()},
+            scores={name: Score.of(name, *shaped(values, *targets, trials)) for name, values in self.scores.items()},
             metrics=design.task.metrics,
             decomposition=decomposition,
         )

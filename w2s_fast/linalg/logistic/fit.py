@@ -18,13 +18,15 @@ from w2s_fast.linalg.logistic.separation import separates
 from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.products import Matrix
 
+MARGIN = 0.9  # of the tolerance, to which a gradient in float32 falls before it is worked out in float64
 PATIENCE = 12  # quasi-Newton steps that are to lower the gradient by ``ENOUGH``: else rows are all but certain, whose
-ENOUGH = 1e-3  # curvature changes with each step, and Newton's steps are worth their passes
-RENEWED = 3  # Newton steps after which their metric is made anew
+ENOUGH = 0.5  # curvature changes with each step, and Newton's steps are worth their passes
+LARGEST_BLOCKS = 2**26  # numbers in the metric of Newton steps, 512 MiB
+RENEWED = 6  # Newton steps after which their metric is made anew
 MOST_STEPS = 200  # of either kind
 LITTLE = 0.01  # of the tolerance, that the loss may still be lowered by, relatively, as far as the model tells
 WORTH_ROUNDING = 2**20  # numbers in the rows and products with them, from which float32 pays
-ROUNDED = 1e-6  # relative gradient up to which float32 serves
+ROUNDED = 1e-7  # relative gradient up to which float32 serves
 
 Ended = Callable[[Point, Matrix], Any]  # by a point and the next step: how a descent has ended, if it has
 Descended = tuple[Point, int, Any]  # where it has come to, in how many steps, and how it ended, if it has
@@ -61,24 +63,26 @@ class Descent:
         exact = self.exact
         rounded = exact.rounded() if exact.rows.size * exact.targets.shape[1] >= WORTH_ROUNDING else None
         point = self.begun(rounded or exact, start)
-        if not np.isfinite(point.value.gradient).all():
+        if rounded is not None and not point.is_finite:  # beyond the range of float32
+            rounded, point = None, self.begun(exact, start)
+        if not point.is_finite:
             raise ScaleError
         features = of_features(self.problem, point.value.coupling)
-        model, steps = Model(features, point.value.coupling), 0
-        status: Status | None = None
+        known = tuple(step for step in self.problem.memory if step.move.shape == point.weights.shape)
+        model, steps = Model(features, point.value.coupling, len(exact.rows), known), 0
         if rounded is not None:
-            serves = max(ROUNDED, self.problem.tolerance)
+            serves = max(ROUNDED, MARGIN * self.problem.tolerance)
             point, steps, _ = self.by_quasi_newton(rounded, point, model, lambda end, _: self.relative(end) <= serves)
             point = Point(point.weights, exact.at(point.weights))
         ended = partial(self.status, features)
-        for descend in partial(self.by_quasi_newton, exact, model=model), self.by_newton:
-            if status is None:
-                point, more, status = descend(point=point, ended=ended)
-                steps += more
+        point, more, status = self.by_quasi_newton(exact, point, model, ended)
+        if status is None and self.affords_newton:
+            point, again, status = self.by_newton(point, ended)
+            more += again
         if status is None:
             status = "separable" if self.is_separable(point, features) else "stalled"
         weights = shortest(point.weights, features.null, self.problem.free_last)
-        return SoftmaxFit(weights, point.value.loss, self.relative(point), steps, status)
+        return SoftmaxFit(weights, point.value.loss, self.relative(point), steps + more, status, model.memory)
 
     def by_quasi_newton(self, objective: Objective, point: Point, model: Model, ended: Ended) -> Descended:
         """Steps of a model of the Hessian for as long as each dozen gains enough."""
@@ -93,10 +97,15 @@ class Descent:
             model.learn(point, end)
             point = end
             if steps % PATIENCE == PATIENCE - 1:
-                if self.relative(point) > ENOUGH * before:
+                if self.relative(point) > ENOUGH * before and self.affords_newton:
                     return point, steps + 1, None
                 before = self.relative(point)
         return point, MOST_STEPS, None
+
+    @property
+    def affords_newton(self) -> bool:
+        """Whether matrices of all classes fit in memory."""
+        return self.problem.targets.shape[1] * self.problem.rows.shape[1] ** 2 <= LARGEST_BLOCKS
 
     def by_newton(self, point: Point, ended: Ended) -> Descended:
         """Steps of the Hessian itself, which take several passes each."""

@@ -65,10 +65,11 @@ def _at_any_scale(problem: Problem, start: Matrix | None) -> SoftmaxFit:
     if not np.array_equal(penalty > 0.0, problem.penalty > 0.0) or not np.isfinite(penalty).all():
         size = "small" if powers.min() < 0 else "large"
         raise ValueError(f"X is too {size} beside the penalty of {problem.penalty.max():g}: change its units")
-    moderate = replace(problem, rows=scaled(rows, -powers), penalty=penalty, squares=NOT_KNOWN)
+    moderate = replace(problem, rows=scaled(rows, -powers), penalty=penalty, squares=NOT_KNOWN, memory=())
     first = None if start is None else scaled(start, powers[:, None])
     found = _narrow(*_squared(moderate), first)
-    return found._replace(weights=scaled_back(found.weights, -powers[:, None], np.float64, "the weights"))
+    weights = scaled_back(found.weights, -powers[:, None], np.float64, "the weights")
+    return found._replace(weights=weights, memory=())
 
 
 def _squared(problem: Problem) -> tuple[Problem, Matrix]:
@@ -102,6 +103,6 @@ def _narrow(problem: Problem, norms: Matrix, start: Matrix | None) -> SoftmaxFit
     penalty = np.full((short.shape[1], 1), problem.penalty[0, 0])
     if ones is not None:
         penalty[-1] = 0.0
-    inside = replace(problem, rows=short, penalty=penalty, squares=gram(short))
+    inside = replace(problem, rows=short, penalty=penalty, squares=gram(short), memory=())
     found = fitted(inside, None if start is None else basis.T @ start, norms, basis)
-    return found._replace(weights=basis @ found.weights)
+    return found._replace(weights=basis @ found.weights, memory=())

@@ -37,6 +37,7 @@ class Truncated:
     uses_sums: ClassVar[bool] = False  # the sketch needs the rows
     is_linear: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
+    holds_rows: ClassVar[bool] = True
 
     def fit(
         self,
