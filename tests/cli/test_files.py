@@ -54,5 +54,9 @@ def test_studies_take_an_array_of_several(run):
     status, _, err = run("sweep", "--weak=none.h5#hidden", *files[1:], "--n=12", "--N=20", "--out=other.sqlite")
     assert status == 2
     assert "'none.h5#hidden' does not exist" in err
-    status, _, _ = run("probe", "--weak=w.npy#[:,*]", "--strong=w.npy#[:,0]", *GRID, "--out=layers.sqlite")
-    assert (status, len(Study.open("layers.sqlite").scenarios)) == (0, 3)
+    status, _, err = run("probe", "--weak=w.npy#[:,*]", "--strong=w.npy#[:,0]", *GRID, "--out=layers.sqlite")
+    assert (status, err) == (0, "")
+    study = Study.open("layers.sqlite")
+    assert [series.label for series in study.series()] == [f"teacher weak[:,{i}]" for i in range(3)]
+    plain = probe(LAYERS[:, 2], LAYERS[:, 0], Y, n=12, N=20, trials=3, test=20)
+    assert study.summary()["w2s"].mean[2] == pytest.approx(plain.w2s.mean(), rel=1e-12)
