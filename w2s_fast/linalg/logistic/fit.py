@@ -68,6 +68,9 @@ class Descent:
         if not point.is_finite:
             raise ScaleError
         features = of_features(self.problem, point.value.coupling)
+        if start is not None and features.null.size:  # which no step would change
+            root = features.roots[0]
+            point = self.begun(rounded or exact, root @ np.linalg.lstsq(root, point.weights)[0])
         known = tuple(step for step in self.problem.memory if step.move.shape == point.weights.shape)
         model, steps = Model(features, point.value.coupling, len(exact.rows), known), 0
         if rounded is not None:
@@ -79,10 +82,14 @@ class Descent:
         if status is None and self.affords_newton:
             point, again, status = self.by_newton(point, ended)
             more += again
-        if status is None:
-            status = "separable" if self.is_separable(point, features) else "stalled"
-        weights = shortest(point.weights, features.null, self.problem.free_last)
-        return SoftmaxFit(weights, point.value.loss, self.relative(point), steps + more, status, model.memory)
+        if status is None and self.is_separable(point, features):
+            status = "separable"
+        elif status is None:  # a gradient this small, of which rounding hides where it points to, is as good as 0
+            status = "converged" if more < MOST_STEPS and self.relative(point) <= self.problem.tolerance else "stalled"
+        if features.null.size:
+            weights = shortest(point.weights, features.null, self.problem.free_last)
+            point = Point(weights, exact.at(weights))
+        return SoftmaxFit(point.weights, point.value.loss, self.relative(point), steps + more, status, model.memory)
 
     def by_quasi_newton(self, objective: Objective, point: Point, model: Model, ended: Ended) -> Descended:
         """Steps of a model of the Hessian for as long as each dozen gains enough."""
@@ -163,7 +170,5 @@ class Descent:
 
 def shortest(weights: Matrix, null: Matrix, free_last: bool) -> Matrix:
     """The shortest of the weights that have the same logits, but for the last ones if these are free."""
-    if not null.shape[1]:
-        return weights
     long = slice(-1) if free_last else slice(None)
     return np.asarray(weights - null @ np.linalg.lstsq(null[long], weights[long])[0])
