@@ -220,6 +220,9 @@ def test_columns_of_different_scales():
     scales = np.array([1e-200, 1e-3, 1.0, 1e5, 1e200, 1.0])
     plain, fit = (fit_softmax(features, chances, free_last=True) for features in (X, X * scales))
     np.testing.assert_allclose(fit.weights * scales[:, None], plain.weights, rtol=1e-6)
+    twins = np.hstack((1e60 * X[:, :P], X * np.array([1e-60, 1e-3, 1.0, 1e5, 1e60, 1.0])))
+    fit = fit_softmax(twins, chances, free_last=True)
+    assert (fit.status, fit.loss) == ("converged", pytest.approx(plain.loss, rel=1e-9))
 
 
 def test_weights_without_a_penalty_are_the_shortest():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -38,7 +38,26 @@ def fitted(problem: Problem, start: Matrix | None, norms: Matrix, basis: Matrix 
     return Descent(problem, sizes, basis).run(start)
 
 
-@dataclass(frozen=True, eq=False)
+class Kept(NamedTuple):
+    """Orthonormal directions (p, r) of weights in units (p, 1) in which all columns of the features are of one size."""
+
+    directions: Matrix
+    units: Matrix
+
+    @classmethod
+    def of(cls, features: Metric, problem: Problem) -> Self:
+        squares = np.diagonal(problem.squares)[:, None]
+        units = np.sqrt(np.where(squares > 0.0, squares, 1.0))
+        return cls(np.linalg.qr(units * features.roots[0])[0], units)
+
+    def of_weights(self, weights: Matrix) -> Matrix:
+        return np.asarray(self.directions @ (self.directions.T @ (self.units * weights)) / self.units)
+
+    def of_gradient(self, gradient: Matrix) -> Matrix:
+        return np.asarray(self.units * (self.directions @ (self.directions.T @ (gradient / self.units))))
+
+
+@dataclass(eq=False)
 class Descent:
     """Steps from metric to metric, in float32 as far as that goes.
 
@@ -49,11 +68,14 @@ class Descent:
         What the gradient is relative to.
     basis : (p, r) ndarray, optional
         From the weights here to those that were asked for.
+    kept : Kept, optional
+        Directions that steps have, where some are left out as rounding.
     """
 
     problem: Problem
     sizes: Matrix
     basis: Matrix | None
+    kept: Kept | None = None
 
     @cached_property
     def exact(self) -> Objective:
@@ -68,9 +90,10 @@ class Descent:
         if not point.is_finite:
             raise ScaleError
         features = of_features(self.problem, point.value.coupling)
-        if start is not None and features.null.size:  # which no step would change
-            root = features.roots[0]
-            point = self.begun(rounded or exact, root @ np.linalg.lstsq(root, point.weights)[0])
+        if features.null.size:
+            self.kept = Kept.of(features, self.problem)
+            if start is not None:  # what no step would change
+                point = self.begun(rounded or exact, self.kept.of_weights(point.weights))
         known = tuple(step for step in self.problem.memory if step.move.shape == point.weights.shape)
         model, steps = Model(features, point.value.coupling, len(exact.rows), known), 0
         if rounded is not None:
@@ -141,6 +164,8 @@ class Descent:
     def relative(self, point: Point) -> float:
         """The largest entry of the gradient, as the tolerance has it."""
         gradient = point.value.gradient
+        if self.kept is not None:
+            gradient = self.kept.of_gradient(gradient)
         whole = gradient if self.basis is None else self.basis @ gradient
         return float(np.max(np.abs(whole) / self.sizes))
 
