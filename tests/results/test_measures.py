@@ -14,7 +14,7 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
-from w2s_fast import GaussianModel, Predictions, Study, Task, expected_risks, probe, simulate
+from w2s_fast import Predictions, Study, Task, probe
 from w2s_fast._random import stream
 from w2s_fast.probing import scores
 from w2s_fast.probing.design import Design
@@ -556,27 +556,3 @@ def test_a_study_tells_its_ceiling(tmp_path):
     for call in (lambda: Study(task, n=12, N=30, ceiling="N"), lambda: Task.of(WEAK, STRONG, ONES, ceiling="N")):
         with pytest.raises(ValueError, match="ceiling must be"):
             call()
-
-
-def test_a_study_of_a_model_has_the_ceiling_that_it_is_asked_for(tmp_path):
-    model, how = GaussianModel.paper(6, 4, 2, 0.5, d_target=9), {"n": [[12], [30]], "N": [9, 30], "trials": 30}
-    path = tmp_path / "study.sqlite"
-    study = Study(model, ceiling="pseudo", path=path, keep_trials=True, **how).run(progress=False)
-    found = simulate(model, ceiling="pseudo", **how)
-    for fit in FITS:
-        np.testing.assert_array_equal(getattr(Study.open(path).result, fit), getattr(found, fit).reshape(4, -1))
-    exact = expected_risks(model, how["n"], how["N"], ceiling="pseudo")
-    rows = {(row["n"], row["N"], row["metric"]): row for row in study.table()}
-    assert rows[30, 9, "ceiling"]["expected"] == exact.ceiling[1, 0]
-    assert rows[30, 9, "pgr_of_means"]["expected"] == pytest.approx(float(exact.pgr[1, 0]))
-    assert np.isnan(rows[30, 9, "ceiling"]["paper_bound"])
-    assert rows[30, 30, "w2s"]["paper_bound"] > 0
-    series = study.series()[0]
-    low, high = series.bands([30], 0.9)["ceiling"]
-    assert low < exact.ceiling[1, 1] < high
-    assert not study.scenarios[0].can_plan
-    with pytest.raises(ValueError, match="holds another study: not the same ceiling"):
-        Study(model, path=path, keep_trials=True, **how).run(progress=False)
-    with pytest.raises(ValueError, match='method="invariants" takes fitted teachers, the ceiling on all rows'):
-        Study(model, ceiling="pseudo", method="invariants", n=30, N=30)
-    assert "ceiling" not in Study(model, n=30, N=30).spec.scenarios[0].as_dict()

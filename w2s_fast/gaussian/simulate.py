@@ -212,8 +212,8 @@ def run_spans(
         raise DeadWorkersError("; ".join(died.values()))
 
 
-def method_otherwise(method: Method, device: Device) -> Method:
-    """The method for trials that depart from the paper's."""
+def method_otherwise(method: Method, device: Device = "cpu") -> Method:
+    """The method for trials that depart from the paper's, which some do not run."""
     if method == "invariants" or device != _devices.CPU:
         raise ValueError(
             'method="invariants" takes fitted teachers, the ceiling on all rows and one noise_variance: use '

@@ -281,9 +281,12 @@ def summary_of(columns: Mapping[str, Estimate], values: Mapping[str, Matrix] | N
         name: columns[name] for name in columns if name not in ILL_CONDITIONED.values() and not is_difference(name)
     }
     found = {name: shown[name] for name in METRICS if name in shown}
-    for name, quotient in quotients_of_means(measures_in(columns)).items():
-        found[name] = _ratio_of_means(columns[quotient.above], columns[quotient.below], columns[quotient.apart])
-    found |= {name: shown[name] for name in shown if name not in found}
+    of_means = {
+        name: _ratio_of_means(columns[quotient.above], columns[quotient.below], columns[quotient.apart])
+        for name, quotient in quotients_of_means(measures_in(columns)).items()
+    }
+    found |= {name: of_means[name] for name in quotients_of_means()}
+    found |= {name: shown[name] for name in shown if name not in found} | of_means
     found |= {name + MEDIAN: median(values[name]) for name in shown if values}
     for name in found:
         metric = of_name(name)
