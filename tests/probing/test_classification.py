@@ -419,6 +419,13 @@ def test_what_makes_no_sense_is_refused(change, message):
         probe(**{"weak": WEAK, "strong": STRONG, "y": SIGNS, "n": 20, "N": 30, "trials": 1} | change)
 
 
+def test_minus_zero_is_the_class_zero():
+    rng = np.random.default_rng(0)
+    y = np.repeat([-0.0, 1.0, 2.0], 20)
+    task = Task.of(rng.standard_normal((60, 2)), rng.standard_normal((60, 3)), y, 10, 1.0, fit="softmax")
+    assert task.rows.classes == ("0", "1", "2")
+
+
 def in_study(tmp_path, name="study.sqlite", **how):
     axes = {axis: how.pop(axis) for axis in ("label_noise", "flips") if isinstance(how.get(axis), list)}
     weak, y = how.pop("weak", WEAK), how.pop("y", SIGNS)

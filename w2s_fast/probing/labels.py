@@ -117,7 +117,7 @@ def _whole_classes(labels: Matrix) -> tuple[str, ...]:
 
 
 def _as_names(whole: Matrix) -> npt.NDArray[np.str_]:
-    return np.array([f"{value:.0f}" for value in whole.tolist()], np.str_)
+    return np.array([f"{value:.0f}" for value in (whole + 0.0).tolist()], np.str_)  # -0.0 is 0
 
 
 def _shown(classes: Sequence[str]) -> str:
