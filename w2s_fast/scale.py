@@ -10,6 +10,7 @@ Of arrays a task makes the summand of one block of rows where that block is, and
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import pickle
 import time
@@ -21,7 +22,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +30,25 @@ import numpy.typing as npt
 try:
     import dask
     import dask.array
-    from distributed import Client, KilledWorker
+    from distributed import Client, KilledWorker, WorkerPlugin
     from distributed.comm import CommClosedError
+    from distributed.system import MEMORY_LIMIT
 except ImportError as error:
     raise RuntimeError(f"a cluster needs Dask ({error}): pip install 'w2s_fast[dask]'") from None
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast._workers import DeadWorkersError, Future, Pool, pickled, run_batch, run_received
+from w2s_fast._machine import Versions, versions
+from w2s_fast._workers import (
+    DeadWorkersError,
+    Future,
+    Pool,
+    mixed_allowed,
+    pickled,
+    refuse_mixture,
+    run_batch,
+    run_received,
+)
 from w2s_fast.linalg.rows.base import Progress, Rows, image
 from w2s_fast.linalg.rows.tree import leaves, merged
 
@@ -44,6 +56,7 @@ Node = TypeVar("Node")
 
 SENT_ALONG = 1 << 14  # bytes that each batch brings with it: where it depends on nothing it goes to whoever is idle
 COUNTED_EVERY = 1.0  # seconds between looks at how many threads the workers have: clusters grow and shrink
+ROOM = 0.3  # of a worker's memory: rows are held there as they were sent and as they are used, and spilled from .6 on
 LARGE = "distributed.admin.large-graph-warning-threshold"
 
 
@@ -89,11 +102,15 @@ class DaskPool(Pool):
 
     def explained(self, error: Exception) -> Exception:
         if isinstance(error, KilledWorker):
-            return DeadWorkersError(f"{error.allowed_failures + 1} workers died one after the other")
+            return DeadWorkersError(_deaths(error))
         return self._gone() if isinstance(error, CancelledError | CommClosedError) else error
 
     def _gone(self) -> ConnectionError:
         return ConnectionError(f"{self.client!r} lost its scheduler, or that its tasks: run it again on another client")
+
+
+def _deaths(error: KilledWorker) -> str:
+    return f"{error.allowed_failures + 1} workers died one after the other"
 
 
 def pool(client: Any) -> DaskPool:
@@ -113,8 +130,32 @@ def connected(address: str) -> Iterator[Client]:
         yield client
 
 
+class WarmUp(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
+    """Has each worker compile what trials call, or load it, before its first task; workers that join later, too.
+
+    Examples
+    --------
+    >>> from distributed import Client
+    >>> from w2s_fast.scale import WarmUp
+    >>> Client("tcp://node1:8786").register_plugin(WarmUp())  # doctest: +SKIP
+    """
+
+    name = "w2s_fast"
+
+    async def setup(self, worker: Any) -> None:
+        from w2s_fast.warmup import warm_up
+
+        await asyncio.to_thread(warm_up)  # or the scheduler would not hear of the worker meanwhile, and give it up
+
+
 class DaskRows(Rows):
-    """A Dask array that is cut by rows; columns that are cut are joined first."""
+    """A Dask array that is cut by rows; columns that are cut are joined first.
+
+    Attributes
+    ----------
+    known : list of dict
+        Versions and BLAS kernels of the workers that summed it, once they did; copies of it share them.
+    """
 
     def __init__(self, array: dask.array.Array, name: str) -> None:
         if array.ndim != 2:
@@ -125,6 +166,7 @@ class DaskRows(Rows):
             raise ValueError(f"{name} has chunks of unknown sizes: call its compute_chunk_sizes() first")
         self.dtype = _check.floats(np.zeros(0, array.dtype), name).dtype
         self.array, self.name, self.shape = array.rechunk({1: -1}), name, array.shape
+        self.known: list[Versions] = []
 
     def read(self, step: int) -> Iterator[Any]:
         return (block.compute() for block in self.array.blocks)
@@ -160,15 +202,52 @@ class DaskRows(Rows):
         # As a function of chunks it goes into one task with what makes them, which then are never sent.
         axes = itertools.chain.from_iterable((array, f"i{'klmn'[n]}"[: array.ndim]) for n, array in enumerate(others))
         how = {"concatenate": True, "dtype": object, "meta": np.empty(0, object), "content": held}
-        parts = dask.array.blockwise(_summand, "i", self.array, "ij", *axes, **how).to_delayed()
-        add = partial(dask.delayed(_added, pure=False), merge)
+        parts = dask.array.blockwise(_told_summand, "i", self.array, "ij", *axes, **how).to_delayed()
+        add = partial(dask.delayed(_added, pure=False), merge, mixed_allowed())
         sizes = (height * columns * self.dtype.itemsize for height in heights)
         found = leaves(zip(sizes, parts, strict=True), itemgetter(0), least)
         root = merged((reduce(add, map(itemgetter(1), leaf)) for leaf in found), add)
-        (result,) = dask.compute(root)
+        total = self._computed(root, {part.key: place for place, part in enumerate(parts)})
         if progress is not None:
             progress(rows, rows)
-        return result
+        return total.node
+
+    def _computed(self, root: Any, places: dict[Any, int]) -> _Sum:
+        """The sum, with errors that say what a scheduler cannot know; ``places`` are those of blocks by their tasks."""
+        try:
+            (found,) = dask.compute(root)
+        except KilledWorker as error:
+            place = places.get(error.task)
+            first, *_ = itertools.islice(itertools.accumulate(self.array.chunks[0], initial=0), place or 0, None)
+            what = "sums" if place is None else f"rows {first:,} to {first + self.array.chunks[0][place] - 1:,}"
+            raise DeadWorkersError(f"{what} of {self.name}, or what was beside them: {_deaths(error)}") from error
+        except (CancelledError, CommClosedError) as error:
+            raise ConnectionError(f"the scheduler is gone, or lost the sums of {self.name}: run it again") from error
+        if not mixed_allowed() and self.known:
+            refuse_mixture(self.known[0], found.versions)
+        self.known.append(found.versions)
+        return found
+
+    def cut_evenly(self, height: int) -> DaskRows:
+        """The same rows in blocks of so many."""
+        return DaskRows(self.array.rechunk({0: height}), self.name)
+
+    def take(self, index: npt.NDArray[np.int64]) -> FloatArray:
+        """Gather rows here, in the order of ``index``: of each block those that are wanted."""
+        order = np.argsort(index, kind="stable")
+        ends = np.cumsum(self.array.chunks[0])
+        bounds = np.searchsorted(index[order], (0, *ends))
+        parts = [
+            dask.delayed(_taken, pure=False)(block, index[order[first:stop]] - (end - height))
+            for block, first, stop, end, height in zip(
+                self.array.to_delayed().ravel(), bounds, bounds[1:], ends, self.array.chunks[0], strict=False
+            )
+            if first < stop
+        ]
+        found = np.empty((len(index), self.array.shape[1]), self.dtype)
+        if parts:
+            found[order] = np.concatenate(dask.compute(*parts))
+        return found
 
     def _cut(self, other: Any, heights: tuple[int, ...]) -> dask.array.Array:
         """Another array, cut as this one."""
@@ -212,14 +291,53 @@ def _itself(content: bytes) -> bytes:
     return content
 
 
+class _Sum(NamedTuple):
+    """A node of the tree of sums, and what the bits of it depend on."""
+
+    node: Any
+    versions: Versions
+
+
 def _summand(*blocks: Any, content: bytes) -> Any:
     _, (result,), _ = run_batch(pickle.loads(content), [blocks])
     return result
 
 
-def _added(merge: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+def _told_summand(*blocks: Any, content: bytes) -> _Sum:
+    return _Sum(_summand(*blocks, content=content), versions())
+
+
+def _added(merge: Callable[[Any, Any], Any], mixed: bool, a: _Sum, b: _Sum) -> _Sum:
     """Merge copies: what other tasks may be given stays as it is."""
+    if not mixed:
+        for found in (b.versions, versions()):
+            refuse_mixture(a.versions, found)
+    _, (result,), _ = run_batch(_merged_copies, [(merge, a.node, b.node)])
+    return _Sum(result, a.versions)
+
+
+def _merged_copies(given: tuple[Callable[[Any, Any], Any], Any, Any]) -> Any:
+    merge, a, b = given
     return merge(deepcopy(a), deepcopy(b))
+
+
+def _taken(block: Any, index: npt.NDArray[np.int64]) -> Any:
+    return _check.floats(block, "a block", ndim=2, finite=False)[index]
+
+
+def gathered(X: Any) -> Any:
+    """A Dask array as one of this process; anything else as it is."""
+    return X.compute() if isinstance(X, dask.array.Array) else X
+
+
+def room() -> int:
+    """Bytes of rows that the smallest worker can hold, or this machine where there is no client."""
+    try:
+        client = Client.current()
+    except ValueError:
+        return int(ROOM * MEMORY_LIMIT)
+    workers = client.run(lambda dask_worker: dask_worker.memory_manager.memory_limit or MEMORY_LIMIT)
+    return int(ROOM * min(workers.values(), default=MEMORY_LIMIT))
 
 
 def rows(X: Any, name: str) -> DaskRows | None:
