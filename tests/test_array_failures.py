@@ -24,12 +24,36 @@ if not COMPILED:
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dask's own, while workers die
 
 
-@pytest.fixture
-def client(request):
-    """A client of workers of its own, with settings of Dask and of the cluster as a parameter."""
-    settings, how = getattr(request, "param", ({}, {}))
-    with dask.config.set(settings), local_cluster(**how) as cluster, distributed.Client(cluster) as client:
+@pytest.fixture(scope="module")
+def client():
+    """A client of workers that come again when they were killed."""
+    with local_cluster() as cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client
+
+
+@pytest.fixture
+def set_up(request):
+    """A client of workers of its own, with settings of Dask and of the cluster as a parameter."""
+    settings, how = request.param
+    with (
+        dask.config.set(settings),
+        local_cluster(**how) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+        client.as_current(),
+    ):
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def current(request):
+    """Dask arrays are worked out where the client of the test says."""
+    if "client" not in request.fixturenames:
+        yield
+        return
+    client = request.getfixturevalue("client")
+    client.wait_for_workers(2, timeout=60)
+    with client.as_current():
+        yield
 
 
 def lazily(function, *arguments, heights=HEIGHTS):
@@ -52,14 +76,14 @@ def kill_once(block, flags):
 
 
 def kill_others_once(block, folder):
-    """Kill all others that have worked here, in the last block but one, when they hold sums of what came before."""
+    """Kill the other worker in the last block but one, when it holds sums of what came before."""
     (folder / str(os.getpid())).touch()
-    others = [int(path.name) for path in folder.glob("[0-9]*") if path.name != str(os.getpid())]
-    if len(block) == 250 and others and not (folder / "done").exists():
+    soon(lambda: len(list(folder.glob("[0-9]*"))) > 1, 60)
+    if len(block) == 250 and not (folder / "done").exists():
         (folder / "done").touch()
-        for pid in others:
-            kill(pid)
-    time.sleep(0.05)  # for both workers to have some
+        for path in folder.glob("[0-9]*"):
+            if path.name != str(os.getpid()):
+                kill(int(path.name))
     return block
 
 
@@ -93,25 +117,6 @@ def test_sums_that_are_lost_with_their_holder_are_made_anew(client, tmp_path):
     assert np.array_equal(found.xty, Gram().update(Here(X, heights), Y).xty)
 
 
-def test_chaos(client):
-    over = threading.Event()
-
-    def chaos():
-        while not over.wait(2):
-            kill(next(iter(client.run(os.getpid).values())))
-
-    thread = threading.Thread(target=chaos)
-    heights = (35,) * 20
-    expected = Subspace.fit(Here(X, heights), rank=3).basis
-    thread.start()
-    try:
-        for _ in range(2):
-            assert np.array_equal(Subspace.fit(lazily(slowly, heights=heights), rank=3).basis, expected)
-    finally:
-        over.set()
-        thread.join()
-
-
 SPILLING = {
     "distributed.worker.memory.target": 0.002,
     "distributed.worker.memory.spill": False,
@@ -120,8 +125,8 @@ SPILLING = {
 }
 
 
-@pytest.mark.parametrize("client", [(SPILLING, {"memory_limit": "1 GB"})], indirect=True)
-def test_sums_beyond_the_memory_of_workers_go_to_disk(client, monkeypatch):
+@pytest.mark.parametrize("set_up", [(SPILLING, {"memory_limit": "1 GB"})], indirect=True)
+def test_sums_beyond_the_memory_of_workers_go_to_disk(set_up, monkeypatch):
     """Each of 16 sums has 0.72 MB, of 2 MB that a worker keeps in memory."""
     monkeypatch.setattr(tree, "LEAF_BYTES", 1)  # none are added before all are there
     wide = np.random.default_rng(0).standard_normal((160, 300))
@@ -129,16 +134,16 @@ def test_sums_beyond_the_memory_of_workers_go_to_disk(client, monkeypatch):
     lazy = da.from_array(wide, chunks=(heights, -1))
     found = Gram().update(lazy).xtx
     assert np.array_equal(found, Gram().update(Here(wide, heights)).xtx)
-    written = client.run(lambda dask_worker: dask_worker.data.cumulative_metrics["disk-write", "count"])
+    written = set_up.run(lambda dask_worker: dask_worker.data.cumulative_metrics["disk-write", "count"])
     assert sum(written.values()) > 0
 
 
-@pytest.mark.parametrize("client", [({"distributed.scheduler.allowed-failures": 1}, {})], indirect=True)
-def test_blocks_that_kill_are_named(client):
+@pytest.mark.parametrize("set_up", [({"distributed.scheduler.allowed-failures": 1}, {})], indirect=True)
+def test_blocks_that_kill_are_named(set_up):
     named = r"rows [\d,]+ to [\d,]+ of X, or what was beside them: 2 workers died one after the other"
     with pytest.raises(DeadWorkersError, match=named):
         Gram().update(lazily(kill_always))
-    soon(lambda: client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)) == 0)
+    soon(lambda: set_up.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)) == 0)
 
 
 def test_what_is_not_finite_is_named_and_read_no_more_than_twice(client, tmp_path):
@@ -149,3 +154,25 @@ def test_what_is_not_finite_is_named_and_read_no_more_than_twice(client, tmp_pat
         with pytest.raises(ValueError, match=r"X holds 1 NaN or infinite value\(s\), the first at index \(347, 5\)"):
             call(rows)
         assert len((tmp_path / "249").read_text()) == 2 * times  # one pass to sum, one to name
+
+
+@pytest.mark.parametrize("set_up", [({"distributed.scheduler.allowed-failures": 9}, {})], indirect=True)
+def test_chaos(set_up):
+    """A worker is killed every two seconds, three times."""
+    over, killed = threading.Event(), []
+
+    def chaos():
+        while not over.wait(2) and len(killed) < 3:
+            killed.append(next(iter(set_up.run(os.getpid).values())))
+            kill(killed[-1])
+
+    thread = threading.Thread(target=chaos)
+    heights = (35,) * 20
+    expected = Subspace.fit(Here(X, heights), rank=3).basis
+    thread.start()
+    try:
+        while len(killed) < 2:
+            assert np.array_equal(Subspace.fit(lazily(slowly, heights=heights), rank=3).basis, expected)
+    finally:
+        over.set()
+        thread.join()

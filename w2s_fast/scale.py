@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import pickle
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial, reduce
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +35,7 @@ except ImportError as error:
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast._machine import Versions, versions
+from w2s_fast._machine import Versions
 from w2s_fast._workers import (
     DeadWorkersError,
     Future,
@@ -46,10 +43,10 @@ from w2s_fast._workers import (
     mixed_allowed,
     pickled,
     refuse_mixture,
-    run_batch,
     run_received,
 )
 from w2s_fast.linalg.rows.base import Progress, Rows, image
+from w2s_fast.linalg.rows.tasks import OfBlocks, Sum, added, itself, summand, taken, told_summand
 from w2s_fast.linalg.rows.tree import leaves, merged
 
 Node = TypeVar("Node")
@@ -81,7 +78,7 @@ class DaskPool(Pool):
         if len(content) <= SENT_ALONG:
             return content
         with dask.config.set({LARGE: f"{len(content) + 2**24} B"}):  # it is meant to hold what is large
-            return self._submitted("shared", _itself, content)
+            return self._submitted("shared", itself, content)
 
     def start(self, held: Any, batch: list[Any]) -> Future:
         return self._submitted("batch", run_received, self._name, held, batch)
@@ -177,9 +174,9 @@ class DaskRows(Rows):
     def images(self, V: FloatArray) -> dask.array.Array:
         """X V, worked out where and when it is needed."""
         product = partial(image, V)
-        held = dask.delayed(_itself, pure=False)(pickled(_OfBlocks(product, [(self.name, self.exponent)])))
+        held = dask.delayed(itself, pure=False)(pickled(OfBlocks(product, [(self.name, self.exponent)])))
         how = {"chunks": (self.array.chunks[0], (V.shape[1],)), "dtype": V.dtype, "meta": np.empty((0, 0), V.dtype)}
-        return self.array.map_blocks(_summand, **how, content=held)
+        return self.array.map_blocks(summand, **how, content=held)
 
     def labels(self, Y: Any, floats: Callable[[Any, str], Any]) -> Any:
         return Y if isinstance(Y, dask.array.Array) else floats(Y, "Y")
@@ -198,12 +195,12 @@ class DaskRows(Rows):
         heights, (rows, columns) = self.array.chunks[0], self.array.shape
         others = [self._cut(other, heights) for other in beside]
         kinds = [(given.name, given.exponent) if isinstance(given, DaskRows) else None for given in (self, *beside)]
-        held = dask.delayed(_itself, pure=False)(pickled(_OfBlocks(part, kinds)))
-        # As a function of chunks it goes into one task with what makes them, which then are never sent.
+        held = dask.delayed(itself, pure=False)(pickled(OfBlocks(part, kinds)))
+        # As a function of chunks, of as many axes, it goes into one task with what makes them: these are never sent.
         axes = itertools.chain.from_iterable((array, f"i{'klmn'[n]}"[: array.ndim]) for n, array in enumerate(others))
-        how = {"concatenate": True, "dtype": object, "meta": np.empty(0, object), "content": held}
-        parts = dask.array.blockwise(_told_summand, "i", self.array, "ij", *axes, **how).to_delayed()
-        add = partial(dask.delayed(_added, pure=False), merge, mixed_allowed())
+        how = {"concatenate": True, "dtype": object, "meta": np.empty((0, 0), object), "content": held}
+        parts = dask.array.blockwise(told_summand, "ij", self.array, "ij", *axes, **how).to_delayed().ravel()
+        add = partial(dask.delayed(added, pure=False), merge, mixed_allowed())
         sizes = (height * columns * self.dtype.itemsize for height in heights)
         found = leaves(zip(sizes, parts, strict=True), itemgetter(0), least)
         root = merged((reduce(add, map(itemgetter(1), leaf)) for leaf in found), add)
@@ -212,14 +209,14 @@ class DaskRows(Rows):
             progress(rows, rows)
         return total.node
 
-    def _computed(self, root: Any, places: dict[Any, int]) -> _Sum:
+    def _computed(self, root: Any, places: dict[Any, int]) -> Sum:
         """The sum, with errors that say what a scheduler cannot know; ``places`` are those of blocks by their tasks."""
         try:
             (found,) = dask.compute(root)
         except KilledWorker as error:
-            place = places.get(error.task)
-            first, *_ = itertools.islice(itertools.accumulate(self.array.chunks[0], initial=0), place or 0, None)
-            what = "sums" if place is None else f"rows {first:,} to {first + self.array.chunks[0][place] - 1:,}"
+            place = _depending(root.__dask_graph__().get_all_dependencies(), places, error.task)
+            bounds = (0, *itertools.accumulate(self.array.chunks[0]))
+            what = "sums" if place is None else f"rows {bounds[place]:,} to {bounds[place + 1] - 1:,}"
             raise DeadWorkersError(f"{what} of {self.name}, or what was beside them: {_deaths(error)}") from error
         except (CancelledError, CommClosedError) as error:
             raise ConnectionError(f"the scheduler is gone, or lost the sums of {self.name}: run it again") from error
@@ -238,7 +235,7 @@ class DaskRows(Rows):
         ends = np.cumsum(self.array.chunks[0])
         bounds = np.searchsorted(index[order], (0, *ends))
         parts = [
-            dask.delayed(_taken, pure=False)(block, index[order[first:stop]] - (end - height))
+            dask.delayed(taken, pure=False)(block, index[order[first:stop]] - (end - height))
             for block, first, stop, end, height in zip(
                 self.array.to_delayed().ravel(), bounds, bounds[1:], ends, self.array.chunks[0], strict=False
             )
@@ -263,66 +260,15 @@ class DaskRows(Rows):
         return dask.array.from_array(whole, (heights, -1) if whole.ndim > 1 else (heights,))
 
 
-@dataclass(frozen=True)
-class _OfBlocks:
-    """Makes the summand of a block and of what lies beside it: which of them are rows, of what name and exponent."""
-
-    part: Callable[..., Any]
-    rows: list[tuple[str, int] | None]
-
-    def __call__(self, blocks: tuple[Any, ...]) -> Any:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self.part(*map(_as_rows, blocks, self.rows))
-
-
-def _as_rows(block: Any, of: tuple[str, int] | None) -> Any:
-    if of is None:
-        return block
-    name, exponent = of
-    rows: FloatArray = _check.floats(block, f"a block of {name}", ndim=2, finite=False)
-    return rows if exponent == 0 else np.ldexp(rows, -exponent)
-
-
-def _itself(content: bytes) -> bytes:
-    """What many tasks share, in one of its own: each worker is sent it once.
-
-    It is bytes, since arrays that are sent come at any address, and NumPy keeps them from BLAS.
-    """
-    return content
-
-
-class _Sum(NamedTuple):
-    """A node of the tree of sums, and what the bits of it depend on."""
-
-    node: Any
-    versions: Versions
-
-
-def _summand(*blocks: Any, content: bytes) -> Any:
-    _, (result,), _ = run_batch(pickle.loads(content), [blocks])
-    return result
-
-
-def _told_summand(*blocks: Any, content: bytes) -> _Sum:
-    return _Sum(_summand(*blocks, content=content), versions())
-
-
-def _added(merge: Callable[[Any, Any], Any], mixed: bool, a: _Sum, b: _Sum) -> _Sum:
-    """Merge copies: what other tasks may be given stays as it is."""
-    if not mixed:
-        for found in (b.versions, versions()):
-            refuse_mixture(a.versions, found)
-    _, (result,), _ = run_batch(_merged_copies, [(merge, a.node, b.node)])
-    return _Sum(result, a.versions)
-
-
-def _merged_copies(given: tuple[Callable[[Any, Any], Any], Any, Any]) -> Any:
-    merge, a, b = given
-    return merge(deepcopy(a), deepcopy(b))
-
-
-def _taken(block: Any, index: npt.NDArray[np.int64]) -> Any:
-    return _check.floats(block, "a block", ndim=2, finite=False)[index]
+def _depending(needs: Mapping[Any, set[Any]], places: dict[Any, int], task: Any) -> int | None:
+    """Place of the first block whose task needs another, or is it."""
+    for key, place in places.items():
+        left = [key]
+        while left:
+            if (one := left.pop()) == task:
+                return place
+            left += needs[one]
+    return None
 
 
 def gathered(X: Any) -> Any:

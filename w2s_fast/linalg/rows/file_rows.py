@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -170,7 +171,7 @@ class FileRows(Rows):
                 first, stop, _ = result.item
                 raise DeadWorkersError(f"rows {first:,} to {stop - 1:,} of {self.name}: {result.reason}")
             stop, node = result
-            yield node
+            yield deepcopy(node)  # arrays that were sent come at any address, at which kernels would be compiled anew
             if progress is not None:
                 progress(stop, self.shape[0])
 
