@@ -83,7 +83,7 @@ class Files:
     def __getitem__(self, rows: slice) -> FloatArray:
         found = [*self.blocks(rows, max(rows.stop - rows.start, 1))]
         joined = np.concatenate(found) if len(found) > 1 else found[0]
-        return joined.reshape(-1, *self.shape[1:])
+        return joined.reshape(len(joined), *self.shape[1:])
 
 
 @dataclass(eq=False)
