@@ -16,6 +16,7 @@ from w2s_fast import (
     intrinsic_dimension,
     lstsq,
     min_norm,
+    predict_gap,
     principal_angles,
     projected_correlation_dimension,
 )
@@ -80,6 +81,7 @@ CALLS: dict[str, Callable[[Any, Any, dict[str, Any]], Any]] = {
     "min_norm": lambda X, Y, how: (min_norm(X, Y, **how), min_norm(X, Y[:, 0], **how)),
     "min_norm, ridge": lambda X, Y, how: min_norm(X, Y, ridge=3.0, **how),
     "lstsq": lambda X, Y, how: lstsq(X, Y, **how),
+    "predict_gap": lambda X, Y, how: predict_gap(X, X, Y, ridge=(3.0, 0.5), **how),
     "projected": lambda X, Y, how: projected_correlation_dimension(X, X, energy=0.9, random_state=0, **how),
 }
 

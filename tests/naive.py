@@ -118,19 +118,27 @@ def layouts(array):
 # Studies
 
 
-def trial(model, n, N, rng, ridge=0.0):
-    """Excess risks of weak, baseline, ceiling, w2s: draw every row, solve, measure the distance to the target."""
+def fits(model, n, N, rng, ridge=0.0, ceiling="all", pseudo_noise_variance=None, teacher=None):
+    """Latent rows, and latent weights of weak, baseline, ceiling and w2s: draw every row and solve."""
     z = rng.standard_normal((n + N, len(model.target)))
-    y = z @ model.target + np.sqrt(model.noise_variance) * rng.standard_normal(n + N)
+    other = model.noise_variance if pseudo_noise_variance is None else pseudo_noise_variance
+    variances = np.r_[np.full(n, model.noise_variance), np.full(N, other)]
+    y = z @ model.target + np.sqrt(variances) * rng.standard_normal(n + N)
     weak, strong = z @ model.weak, z @ model.strong
-    teacher = min_norm(weak[:n], y[:n], ridge=ridge)
-    fits = [
-        model.weak @ teacher,
+    if teacher is None:
+        teacher = model.weak @ min_norm(weak[:n], y[:n], ridge=ridge)
+    first = n if ceiling == "pseudo" else 0
+    return z, [
+        teacher,
         model.strong @ min_norm(strong[:n], y[:n], ridge=ridge),
-        model.strong @ min_norm(strong, y, ridge=ridge),
-        model.strong @ min_norm(strong[n:], weak[n:] @ teacher, ridge=ridge),
+        model.strong @ min_norm(strong[first:], y[first:], ridge=ridge),
+        model.strong @ min_norm(strong[n:], z[n:] @ teacher, ridge=ridge),
     ]
-    return [float(np.sum((fit - model.target) ** 2)) for fit in fits]
+
+
+def trial(model, n, N, rng, ridge=0.0, **setup):
+    """Excess risks of weak, baseline, ceiling, w2s: the distance of fits to the target."""
+    return [float(np.sum((fit - model.target) ** 2)) for fit in fits(model, n, N, rng, ridge, **setup)[1]]
 
 
 def probe_errors(weak, strong, y, labelled, pseudo, test, ridge, rcond=0.0, intercept=False, stored=0.0):

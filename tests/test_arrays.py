@@ -20,6 +20,7 @@ from w2s_fast import (
     intrinsic_dimension,
     lstsq,
     min_norm,
+    predict_gap,
     principal_angles,
     probe,
     randomized_svd,
@@ -104,6 +105,7 @@ CALLS = {
     "of subspaces": lambda X, Y: principal_angles(Subspace.fit(X, rank=3), Subspace.fit(X, rank=2)),
     "correlation_dimension": lambda X, Y: (correlation_dimension(X, X), correlation_dimension(X, X, energy=0.9)),
     "intrinsic_dimension": lambda X, Y: intrinsic_dimension(X, 0.9),
+    "predict_gap": lambda X, Y: predict_gap(X, X, Y, ridge=0.5),
     "probe": lambda X, Y: probe(X, X, Y, n=20, N=28, trials=2).w2s,
 }
 

@@ -36,7 +36,8 @@ def shards(folder, suffixes, dtype=np.float64, heights=HEIGHTS):
 def small_blocks(monkeypatch):
     """Several blocks a file, and two of these a leaf."""
     monkeypatch.setattr(cutting, "LONGEST_BLOCK", 60)
-    monkeypatch.setattr("w2s_fast.linalg.spectral.angles.LONGEST_BLOCK", 60)
+    for module in ("angles", "joint"):
+        monkeypatch.setattr(f"w2s_fast.linalg.spectral.{module}.LONGEST_BLOCK", 60)
     monkeypatch.setattr(tree, "LEAF_BYTES", 100 * 8 * COLUMNS)
     monkeypatch.setattr(tree, "FANOUT", 3)
 

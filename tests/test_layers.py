@@ -34,6 +34,7 @@ LAYERS = [
     ("linalg.files",),
     ("linalg.rows",),
     ("linalg.leastsq",),
+    ("linalg.logistic",),
     ("linalg.accumulate",),
     ("linalg.spectral",),
     ("results",),

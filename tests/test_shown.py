@@ -20,6 +20,7 @@ from w2s_fast import (
     Gram,
     MinNorm,
     Moments,
+    Predictions,
     Risks,
     Study,
     Subspace,
@@ -28,6 +29,7 @@ from w2s_fast import (
     best_ridge,
     expected_risks,
     paper_bounds,
+    predict_gap,
     probe,
     risk_distribution,
     simulate,
@@ -67,6 +69,7 @@ def results():
     yield from probe(named, strong, features(3)[2], n=10, N=[15, 40], trials=3, decompose=True).values()
     yield from (Task.of(weak, strong, y, intercept=True, label_noise=0.1), Task.of(named, strong, y, test=5))
     yield Task.of(weak, strong, y, (weak, strong, y), nested=False)
+    yield Predictions(y)
     yield from (Study(family, d_shared=[0, 1], **grid), Study(family, d_shared=[0, 1], **grid).run(progress=False))
     yield Study(Task.of(weak, strong, y), n=10, N=[15, 40], trials=3, title=HOSTILE).run(progress=False)
     yield from (
@@ -79,6 +82,7 @@ def results():
         yield from (kind(), kind().update(strong), kind().update(strong[:1]), kind().update(strong[:0]))
     yield from (Moments().update([1.0, 2.0]), Moments().update([[np.nan, 1.0]], finite=False))
     yield from (MinNorm(strong), MinNorm(strong * 0.0), MinNorm(np.zeros((0, 3))), MinNorm(strong, ridge=0.1))
+    yield from (predict_gap(weak, strong, labels) for labels in (None, y, np.column_stack((y, y))))
     yield from (Subspace.fit(strong), Subspace.fit(strong * 0.0), Subspace.fit(strong, rank=1))
     yield from (Risks(*4 * [infinite]), ExpectedRisks(*4 * [np.zeros((0, 3))]), BestRidge(1.0, 2, np.nan, -np.inf))
     yield from (Risks(*np.zeros((4, 3, 10**6))), Estimate(np.nan, np.nan), Summary())

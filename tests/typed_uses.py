@@ -11,14 +11,17 @@ from w2s_fast import (
     GaussianModel,
     Gram,
     Moments,
+    PredictedGap,
     Study,
     Subspace,
     Trials,
     correlation_dimension,
+    expected_misfit,
     expected_risks,
     intrinsic_dimension,
     lstsq,
     min_norm,
+    predict_gap,
     principal_angles,
     probe,
     randomized_svd,
@@ -52,7 +55,9 @@ def uses(X: Matrix, y: Matrix, tensor: Tensor) -> None:
     moments = Moments().update(tensor, skip_nan=True)
     assert_type(moments.count, int)
     model = GaussianModel.paper(d_weak=20, d_strong=10, d_shared=2)
-    assert_type(expected_risks(model, 100, [200, 300]).w2s, Matrix)
+    assert_type(expected_risks(model, 100, [200, 300], ceiling="pseudo", teacher=y).w2s, Matrix)
+    assert_type(expected_misfit(model, 100, [200, 300], population=False), Matrix)
+    assert_type(predict_gap(tensor, "features.pt#hidden", y, ridge=(0.1, 0.2)), PredictedGap)
     assert_type(simulate(model, 100, [200, 300], trials=3), Trials)
     assert_type(probe(X, tensor, y, n=10, N=[20, 30], trials=3), Trials)
     assert_type(probe(X, X, ["yes", "no"], trials=1, labelled=[1, 2], test=(X, X, y)), Trials)

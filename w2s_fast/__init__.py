@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from w2s_fast.gaussian.distribution import risk_distribution
+    from w2s_fast.gaussian.misfit import expected_misfit
     from w2s_fast.gaussian.model import GaussianModel
     from w2s_fast.gaussian.planning import best_labels, required_labels, required_pseudo_labels
     from w2s_fast.gaussian.simulate import simulate
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from w2s_fast.linalg.accumulate.moments import Moments
     from w2s_fast.linalg.leastsq.lstsq import lstsq
     from w2s_fast.linalg.leastsq.min_norm import MinNorm, min_norm
-    from w2s_fast.linalg.spectral.angles import correlation_dimension, principal_angles, projected_correlation_dimension
+    from w2s_fast.linalg.spectral.angles import correlation_dimension, principal_angles
+    from w2s_fast.linalg.spectral.gap import PredictedGap, predict_gap
+    from w2s_fast.linalg.spectral.published import padded_correlation_dimension, projected_correlation_dimension
     from w2s_fast.linalg.spectral.randomized import randomized_svd
     from w2s_fast.linalg.spectral.subspace import Subspace, intrinsic_dimension
     from w2s_fast.patched import patched
+    from w2s_fast.probing.given import Predictions
     from w2s_fast.probing.probe import probe
     from w2s_fast.probing.task import Task
     from w2s_fast.results.risks import ExpectedRisks, Risks
@@ -42,6 +46,8 @@ _HOME = {
     "Gram": "linalg.accumulate.gram",
     "MinNorm": "linalg.leastsq.min_norm",
     "Moments": "linalg.accumulate.moments",
+    "PredictedGap": "linalg.spectral.gap",
+    "Predictions": "probing.given",
     "Risks": "results.risks",
     "Study": "study.study",
     "Subspace": "linalg.spectral.subspace",
@@ -50,16 +56,19 @@ _HOME = {
     "best_labels": "gaussian.planning",
     "best_ridge": "gaussian.tuning",
     "correlation_dimension": "linalg.spectral.angles",
+    "expected_misfit": "gaussian.misfit",
     "expected_risks": "gaussian.theory",
     "intrinsic_dimension": "linalg.spectral.subspace",
     "lstsq": "linalg.leastsq.lstsq",
     "min_norm": "linalg.leastsq.min_norm",
+    "padded_correlation_dimension": "linalg.spectral.published",
     "paper_bounds": "gaussian.theory",
     "paper_ratio_bounds": "gaussian.theory",
     "patched": "patched",
+    "predict_gap": "linalg.spectral.gap",
     "principal_angles": "linalg.spectral.angles",
     "probe": "probing.probe",
-    "projected_correlation_dimension": "linalg.spectral.angles",
+    "projected_correlation_dimension": "linalg.spectral.published",
     "randomized_svd": "linalg.spectral.randomized",
     "required_labels": "gaussian.planning",
     "required_pseudo_labels": "gaussian.planning",
@@ -76,6 +85,8 @@ __all__ = [
     "Gram",
     "MinNorm",
     "Moments",
+    "PredictedGap",
+    "Predictions",
     "Risks",
     "Study",
     "Subspace",
@@ -84,13 +95,16 @@ __all__ = [
     "best_labels",
     "best_ridge",
     "correlation_dimension",
+    "expected_misfit",
     "expected_risks",
     "intrinsic_dimension",
     "lstsq",
     "min_norm",
+    "padded_correlation_dimension",
     "paper_bounds",
     "paper_ratio_bounds",
     "patched",
+    "predict_gap",
     "principal_angles",
     "probe",
     "projected_correlation_dimension",

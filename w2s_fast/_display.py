@@ -147,9 +147,9 @@ def fields_of(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in names}
 
 
-def record(found: Any) -> str:
+def record(found: Any, name: str = "") -> str:
     """Write a named tuple or a dataclass: with all digits where its fields are numbers, else arrays in brief."""
-    name, fields = type(found).__name__, fields_of(found)
+    name, fields = name or type(found).__name__, fields_of(found)
     shapes = {np.shape(value) if isinstance(value, np.ndarray) else () for value in fields.values()}
     if shapes <= {()}:
         text = f"{name}({', '.join(f'{field}={in_brief(value)}' for field, value in fields.items())})"

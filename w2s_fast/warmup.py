@@ -28,7 +28,7 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
         Called with (steps done, steps).
     """
     simulations = _simulation, _wishart_simulation, _simulation_of_few_rows, _ridge_simulation
-    steps = (_moments, _record, _least_squares, _stacks, _factors, _sketch, *simulations)
+    steps = (_moments, _record, _few, _least_squares, _stacks, _factors, _sketch, *simulations)
     for done, step in enumerate(steps):
         if progress is not None:
             progress(done, len(steps))
@@ -76,17 +76,30 @@ def _record() -> None:
     Measured(1, list("abcde"), keep_trials=False).add(0, [(0, 0, np.ones((2, 5)))])
 
 
+def _few() -> None:
+    from w2s_fast.linalg.accumulate.gram import Gram
+    from w2s_fast.linalg.leastsq import few
+
+    for dtype in (np.float32, np.float64):
+        few.min_norm(_rows(dtype), np.ones(60, dtype))
+        few.lstsq(_rows(dtype), np.ones(60, dtype))
+        Gram().update(_rows(dtype), np.ones(60, dtype)).update(_rows(dtype), np.ones(60, dtype))
+
+
 def _least_squares() -> None:
     from w2s_fast.linalg.leastsq.min_norm import min_norm
 
-    min_norm(_rows(), np.arange(60.0))
+    min_norm(_rows(), _rows()[:, :2])
 
 
 def _stacks() -> None:
     from w2s_fast.linalg.leastsq.by_stack import LEAST_STACK
+    from w2s_fast.linalg.leastsq.lstsq import lstsq
     from w2s_fast.linalg.leastsq.min_norm import min_norm
 
-    min_norm(np.ones((LEAST_STACK, 3, 2)), np.ones((LEAST_STACK, 3)))  # of rank 1, which takes singular values
+    X, y = np.ones((LEAST_STACK, 3, 2)), np.ones((LEAST_STACK, 3))  # of rank 1, which takes singular values
+    min_norm(X, y)
+    lstsq(X, y)
 
 
 def _factors() -> None:

@@ -43,6 +43,7 @@ def test_the_main_job_prints_a_table_and_leaves_its_files(capsys, monkeypatch, t
         "far",
         "double_descent",
         "dimensions",
+        "bounds",
     }
     page = (out_folder / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == len(figures)

@@ -156,6 +156,13 @@ def test_labels_that_would_overflow_beside_columns_that_do_not():
 # Stacks
 
 
+def assert_near(mine, theirs):
+    """Of two stable algorithms, for problems that are far from singular."""
+    np.testing.assert_allclose(
+        mine, theirs, rtol=1e3 * np.finfo(theirs.dtype).eps, atol=1e2 * np.finfo(theirs.dtype).eps
+    )
+
+
 @pytest.mark.parametrize(("m", "n"), [*SHAPES, (0, 2), (2, 0)])
 @pytest.mark.parametrize("labels", [(), (2,), (0,)])
 @pytest.mark.parametrize("lead", [(0,), (1,), (3,), (2, 3)])
@@ -169,14 +176,14 @@ def test_a_stack_of_problems_is_each_problem(m, n, labels, lead, dtype):
     assert s.shape == (*lead, min(m, n))
     for i in np.ndindex(lead):
         x_i, residuals_i, rank_i, s_i = np.linalg.lstsq(a[i], b[i])
-        assert np.array_equal(x[i], x_i)
-        assert np.array_equal(s[i], s_i)
+        assert_near(x[i], x_i)
+        assert_near(s[i], s_i)
         assert x.dtype == x_i.dtype
         assert s.dtype == s_i.dtype
         assert residuals.dtype == residuals_i.dtype
         assert rank[i] == rank_i
         if m > n and rank_i == n:
-            assert np.array_equal(residuals[i], residuals_i)
+            assert_near(residuals[i], residuals_i)
 
 
 @pytest.mark.parametrize("labels", [(), (2,)])
@@ -189,7 +196,7 @@ def test_one_deficient_problem_leaves_the_others_their_residuals(labels, dtype):
     assert residuals.dtype == np.finfo(dtype).dtype
     assert np.isnan(residuals[1]).all()
     for good in (0, 2):
-        np.testing.assert_array_equal(residuals[good], np.linalg.lstsq(a[good], b[good])[1])
+        assert_near(residuals[good], np.linalg.lstsq(a[good], b[good])[1])
 
 
 def test_a_stack_without_a_problem_of_full_rank_keeps_its_shape():
@@ -235,8 +242,8 @@ def test_labels_are_broadcast(features, labels, vectors, lead):
     assert s.shape == (*lead, 2)
     for i in np.ndindex(lead):
         expected = np.linalg.lstsq(A[i], B[i])
-        assert np.array_equal(x[i], expected[0][:, 0] if vectors else expected[0])
-        assert np.array_equal(residuals[i], expected[1])
+        assert_near(x[i], expected[0][:, 0] if vectors else expected[0])
+        assert_near(residuals[i], expected[1])
 
 
 def test_each_problem_may_have_its_own_cutoff():

@@ -8,6 +8,7 @@ import pytest
 
 from w2s_fast import Study, probe
 from w2s_fast._random import stream
+from w2s_fast.probing.coding import Coding
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.estimators.registry import ESTIMATORS
 from w2s_fast.probing.estimators.ridge import Ridge
@@ -23,15 +24,17 @@ class Median:
     """Says the median label of the rows that it was shown, whatever their features: a pass over labels, no sums."""
 
     penalty: float
+    coding: Coding
 
     uses_sums: ClassVar[bool] = False
     is_linear: ClassVar[bool] = False
+    classifies: ClassVar[bool] = False
 
-    def fit(self, learner, index, labels, sums):
+    def fit(self, learner, index, labels, sums, start=None):
         assert sums is None
         weights = np.zeros((learner.columns, labels().shape[1]))
         weights[-1] = np.median(labels(), axis=0)
-        return Fit(weights, False)
+        return Fit(weights)
 
     def predict(self, rows, weights):
         return rows @ weights
@@ -42,13 +45,15 @@ class Slopes:
     """Fits each column by itself and says the mean of what they say: by sums alone."""
 
     penalty: float
+    coding: Coding
 
     uses_sums: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
+    classifies: ClassVar[bool] = False
 
-    def fit(self, learner, index, labels, sums):
+    def fit(self, learner, index, labels, sums, start=None):
         assert sums.n_rows == len(index)
-        return Fit(sums.moments / np.diagonal(sums.gram)[:, None] / learner.columns, False)
+        return Fit(sums.moments / np.diagonal(sums.gram)[:, None] / learner.columns)
 
     def predict(self, rows, weights):
         return rows @ weights

@@ -16,7 +16,7 @@ from w2s_fast import CoMoments, GaussianModel, Study, Task, expected_risks, pape
 from w2s_fast._display import with_error
 from w2s_fast.probing.probe import probe_task
 from w2s_fast.results.metrics import FITS, METRICS
-from w2s_fast.study import figures, page, tables
+from w2s_fast.study import figures, page, tables, wide_figures
 from w2s_fast.study.gaussian_source import PARTS
 from w2s_fast.tasks import paper
 
@@ -266,8 +266,8 @@ def test_titles_are_words_whatever_they_hold(title, usetex, model, tmp_path):
         text = (tmp_path / f"a.{suffix}").read_text(encoding="utf-8")
         assert all(char.isprintable() or char in "\n\r" for char in text)
     panel = {"PGR": {"$a$ $": (0.5, 0.1), r"$\x$": (0.6, 0.1)}}
-    drawn = [figures.Panel("PGR $ $", panel["PGR"])]
-    figures.draw_against({"$a$ $": 1.0, r"$\x$": 2.0}, r"$\over$", drawn, tmp_path / "c.png")
+    drawn = [wide_figures.Panel("PGR $ $", panel["PGR"])]
+    wide_figures.draw_against({"$a$ $": 1.0, r"$\x$": 2.0}, r"$\over$", drawn, tmp_path / "c.png")
 
 
 def test_a_wide_sweep_gets_a_logarithmic_axis(model, tmp_path):

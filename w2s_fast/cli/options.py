@@ -29,6 +29,11 @@ def numbers(text: str) -> list[float]:
         raise click.BadParameter(f"{text!r} is not a list of numbers such as 0.01,0.1") from None
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names divided by commas."""
+    return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
 def sizes(text: str) -> list[int]:
     """Whole numbers divided by commas; ``lin:400:4000:20`` and ``log:1e3:1e12:10`` stand for several.
 
@@ -123,6 +128,28 @@ def source_options(command: Command) -> Command:
     )
 
 
+def measure_options(command: Command) -> Command:
+    """--metrics and --ceiling."""
+    return _applied(
+        command,
+        [
+            click.option(
+                "--metrics",
+                type=names,
+                default="",
+                help="What else to measure, with its PGR and OPR, such as accuracy,auroc: see docs/metrics.md.",
+            ),
+            click.option(
+                "--ceiling",
+                type=click.Choice(["all", "pseudo"]),
+                default="all",
+                show_default=True,
+                help="Rows of the ceiling: all n + N, or the N pseudo-labelled ones alone.",
+            ),
+        ],
+    )
+
+
 def job_options(quick: str) -> Callable[[Command], Command]:
     """Options of a whole job, from --out to --quiet; ``quick`` says what --quick leaves out."""
     folder = click.Path(file_okay=False, path_type=Path)
@@ -210,6 +237,8 @@ def source_of(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     if options["task"] is None and not any(files.values()):
         if options["test"] is not None:
             raise click.UsageError("--test needs real features: --weak, --strong and --labels, or --task")
+        if options.get("metrics"):
+            raise click.UsageError("--metrics needs real features: --weak, --strong and --labels")
         return _model(options, axes)
     given = [f"--{name.replace('_', '-')}" for name in MODEL if options[name] is not None]
     if given:
@@ -217,6 +246,8 @@ def source_of(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     if options["task"] is not None:
         if any(files.values()):
             raise click.UsageError("--task and files of features exclude one another")
+        if options.get("metrics"):
+            raise click.UsageError("--metrics needs files of features")
         from w2s_fast.tasks import valence
 
         return valence.load(**test_of(options["test"])), axes
@@ -225,7 +256,7 @@ def source_of(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         raise click.UsageError(f"real features need {', '.join(missing)} too")
     from w2s_fast.probing.task import Task
 
-    return Task.of(*files.values(), **test_of(options["test"])), axes
+    return Task.of(*files.values(), **test_of(options["test"]), metrics=options.get("metrics", ())), axes
 
 
 def _model(options: dict[str, Any], axes: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

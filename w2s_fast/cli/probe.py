@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from w2s_fast.cli.fit_options import fit_options, fits_of, noise_options
 from w2s_fast.cli.options import (
     crossed,
     json_option,
+    measure_options,
     print_json,
     quiet_option,
     seed_option,
@@ -21,7 +23,8 @@ from w2s_fast.cli.options import (
 
 
 @click.command()
-@click.option("--weak", multiple=True, required=True, help="A teacher's features, (rows, d); several may be given.")
+@click.option("--weak", multiple=True, help="A teacher's features, (rows, d); several may be given.")
+@click.option("--weak-labels", multiple=True, help="What a teacher predicts, (rows,) or (rows, k), not its features.")
 @click.option("--strong", multiple=True, required=True, help="A student's features, likewise; all pairs are run.")
 @click.option("--labels", required=True, help="Labels, (rows,) or (rows, k).")
 @click.option("--n", type=sizes, help="Labelled rows, such as 400,1e3 or lin:400:4000:20.")
@@ -30,10 +33,12 @@ from w2s_fast.cli.options import (
 @click.option("--labelled-rows", help="File of the numbers or a mask of rows to label; without --n, all of them.")
 @click.option("--pseudo-labelled-rows", help="Likewise, to have pseudo-labelled.")
 @click.option("--test-rows", help="Likewise, to test on.")
-@click.option("--ridge", type=float, default=1e-6, show_default=True, help="0 for ridgeless, minimum-norm fits.")
+@fit_options
 @click.option("--intercept", is_flag=True, help="Give every fit an intercept. Without, centre the labels first.")
 @click.option("--independent", is_flag=True, help="Draw the rows of every point anew, not nested along N.")
-@click.option("--label-noise", type=float, default=0.0, help="Standard deviation of noise added to training labels.")
+@noise_options
+@measure_options
+@click.option("--medians", is_flag=True, help="Medians over trials beside means; in the table in their place.")
 @click.option("--decompose", is_flag=True, help="Bias and variance too; inherited and reduced variance.")
 @click.option(
     "--out",
@@ -58,23 +63,31 @@ def probe(**options: Any) -> None:
       w2s-fast probe --weak f.npz#clip --weak f.npz#resnet --strong f.npz#dino --labels f.npz#age --n 500 --N 4e3
       w2s-fast probe --weak small.pt#hidden[:,*] --strong large.parquet --labels y.csv#label --n 500 --N 4e3
       w2s-fast probe --weak w.npy --strong s.npy --labels y.npy --n 500 --N 1e3,4e3 --out study.sqlite
+      w2s-fast probe --weak w.npy --strong s.npy --labels y.npy --n 500 --N 4e3 --pseudo-labels hard --confident 0.5
+      w2s-fast probe --weak-labels said.npy --strong s.npy --labels y.npy --n 500 --N 4e3
     """  # noqa: D301  click wants the character
     from w2s_fast.probing.design import Design
     from w2s_fast.probing.probe import run_design
     from w2s_fast.probing.task import Task
     from w2s_fast.study.progress import progress_bar
 
-    single = len(options["weak"]) == len(options["strong"]) == 1
-    weak, strong = (options[kind][0] if single else _by_name(options[kind]) for kind in ("weak", "strong"))
+    given = _predictions(options["weak_labels"])
+    if not (options["weak"] or given):
+        raise click.UsageError("a teacher is missing: --weak for its features, or --weak-labels for what it predicts")
+    weak, strong = {**_by_name(options["weak"]), **given}, _by_name(options["strong"])
+    if len(weak) < len(options["weak"]) + len(given):
+        raise click.UsageError(f"--weak and --weak-labels name files alike: {', '.join(given)}")
+    single = len(weak) == len(strong) == 1
     task = Task.of(
-        weak,
-        strong,
+        next(iter(weak.values())) if single else weak,
+        next(iter(strong.values())) if single else strong,
         options["labels"],
         **_rows_apart(options),
-        ridge=options["ridge"],
+        **fits_of(options),
         intercept=options["intercept"],
         nested=not options["independent"],
-        label_noise=options["label_noise"],
+        metrics=options["metrics"],
+        ceiling=options["ceiling"],
     )
     if options["out"] is not None:
         missing = [f"--{name}" for name in ("n", "N") if options[name] is None]
@@ -82,6 +95,8 @@ def probe(**options: Any) -> None:
             raise click.UsageError(f"--out needs {' and '.join(missing)}")
         if options["decompose"]:
             raise click.UsageError("--decompose and --out exclude one another: study files hold no single predictions")
+        if options["medians"]:
+            raise click.UsageError("--medians and --out exclude one another: study files hold means of trials")
         from w2s_fast.cli.sweep import run_study
 
         run_study(options, task, {})
@@ -95,11 +110,13 @@ def probe(**options: Any) -> None:
     if options["as_json"]:
         from w2s_fast.study.tables import probe_rows
 
-        print_json([row for (weak, strong), trials in found.items() for row in probe_rows(trials, weak, strong)])
+        medians = options["medians"]
+        tables = (probe_rows(trials, weak, strong, medians) for (weak, strong), trials in found.items())
+        print_json([row for table in tables for row in table])
     elif not options["quiet"]:
         from w2s_fast.cli.table import print_trials
 
-        print_trials(found)
+        print_trials(found, options["medians"])
 
 
 def _rows_apart(options: dict[str, Any]) -> dict[str, Any]:
@@ -109,6 +126,13 @@ def _rows_apart(options: dict[str, Any]) -> dict[str, Any]:
     named = {"labelled": "labelled_rows", "pseudo_labelled": "pseudo_labelled_rows", "test": "test_rows"}
     apart = {argument: options[name] for argument, name in named.items() if options[name] is not None}
     return test_of(options["test"]) | apart
+
+
+def _predictions(paths: tuple[str, ...]) -> dict[str, Any]:
+    """Teachers that are given by files of what they predict."""
+    from w2s_fast.probing.given import Predictions
+
+    return {name: Predictions(path) for name, path in _by_name(paths).items()}
 
 
 def _by_name(paths: tuple[str, ...]) -> dict[str, str]:

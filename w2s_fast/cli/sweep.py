@@ -11,6 +11,7 @@ from w2s_fast.cli.options import (
     crossed,
     grid_options,
     json_option,
+    measure_options,
     print_json,
     quiet_option,
     seed_option,
@@ -26,6 +27,7 @@ from w2s_fast.cli.output import say
 @click.command()
 @grid_options
 @source_options
+@measure_options
 @trials_option
 @seed_option
 @workers_option
@@ -72,6 +74,7 @@ def run_study(options: dict[str, Any], source: Any, axes: dict[str, Any]) -> Non
         source,
         **crossed(options["n"], options["N"]),
         **axes,
+        ceiling=options["ceiling"] if options.get("ceiling") != "all" else None,
         method=options.get("method") or "auto",
         trials=options["trials"],
         seed=options["seed"],

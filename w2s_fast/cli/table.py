@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from w2s_fast._display import number, whole, with_error
 from w2s_fast.cli.layout import Column, print_columns, print_line, print_rows
-from w2s_fast.results.metrics import ACCURACIES, METRICS, OF_MEANS, column_name
+from w2s_fast.results.metrics import MEDIAN, METRICS, OF_MEANS, column_name, of_name, table_columns
 from w2s_fast.results.trials import Decomposition, Trials
 from w2s_fast.study.series import Series
 from w2s_fast.study.tables import EQUIVALENT, NO_GAP, Row, cells, probe_rows, scale_of, shown_metrics
@@ -46,12 +46,13 @@ def _series_rows(series: Series, metrics: Sequence[str], doubtful: bool) -> tupl
     return rows, kinds
 
 
-def print_trials(found: Mapping[tuple[str, str], Trials]) -> None:
-    """Print every point of every pair: test errors, ratios of mean errors, and which points are in doubt."""
-    print_line("test errors and ratios of their means: mean±standard error", "bold")
+def print_trials(found: Mapping[tuple[str, str], Trials], medians: bool = False) -> None:
+    """Print every point of every pair: test errors, ratios of means, or medians, and which points are in doubt."""
+    how = "test errors and ratios: median" if medians else "test errors and ratios of their means: mean"
+    print_line(f"{how}±standard error", "bold")
     for (weak, strong), trials in found.items():
         print_line(f"teacher {weak}, student {strong}")
-        rows = probe_rows(trials, weak, strong)
+        rows = probe_rows(trials, weak, strong, medians)
         leading = ["n", "N", *(["column"] if "column" in rows[0] else [])]
         written = [_trial_cells(row, leading) for row in rows]
         print_columns(_columns(tuple(written[0]), [list(row.values()) for row in written]), len(leading))
@@ -60,8 +61,8 @@ def print_trials(found: Mapping[tuple[str, str], Trials]) -> None:
 
 def _trial_cells(row: Row, leading: Sequence[str]) -> dict[str, str]:
     """One point in words, by the names of the columns."""
-    of_means = [f"{name}{OF_MEANS}" if metric.quotient else name for name, metric in METRICS.items()]
-    metrics = [name for name in (*of_means, *ACCURACIES) if name in row]
+    metrics = [name for name in map(_shown, table_columns()) if name in row]
+    metrics = [name + MEDIAN for name in table_columns() if name + MEDIAN in row] or metrics
     parts = [name for name in (*Decomposition._fields, "reduced", "discrepant") if name in row]
     return {
         **{name: str(row[name]) for name in leading},
@@ -69,6 +70,12 @@ def _trial_cells(row: Row, leading: Sequence[str]) -> dict[str, str]:
         **{column_name(name): number(row[name]) for name in parts},
         "in doubt": row["in_doubt"],
     }
+
+
+def _shown(name: str) -> str:
+    """Name of the column that people are shown of a metric: ratios of means have no heavy tails."""
+    metric = of_name(name)
+    return name + OF_MEANS if metric is not None and metric.quotient else name
 
 
 def print_cells(head: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:

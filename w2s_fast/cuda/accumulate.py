@@ -48,7 +48,7 @@ class Moments(moments.Moments):
     _samples = staticmethod(arrays.floats)
 
     @staticmethod
-    def _add(rows: FloatArray, count: int, state: Matrix) -> None:
+    def _add(rows: FloatArray, count: int, state: Matrix) -> bool:
         xp = array_library()
         step, parts = parts_of(len(rows), PART_ROWS, MOST_PARTS)
         blocks = -(-rows.shape[1] // THREADS)
@@ -56,6 +56,7 @@ class Moments(moments.Moments):
             states = xp.empty((parts, 4, rows.shape[1]))
             kernels.part_moments[(blocks, parts), THREADS](xp.ascontiguousarray(rows), step, states)
             kernels.merge_parts[blocks, THREADS](len(rows), step, states, count, state)
+        return False  # nothing is known of sums that have not come to the host
 
     @staticmethod
     def _merge(count: int, state: Matrix, more: int, other: Matrix) -> None:

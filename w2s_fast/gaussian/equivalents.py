@@ -101,7 +101,7 @@ class Stage(NamedTuple):
     def at(self, points: npt.NDArray[np.intp]) -> Stage:
         return Stage(*(part[points] for part in self))
 
-    def risk(self, energies: Matrix, noise: float) -> Matrix:
+    def risk(self, energies: Matrix, noise: Matrix | float) -> Matrix:
         """Expected squared error (k,) where the target has ``energies`` (groups,) and labels have ``noise``."""
         return self.bias @ energies + times(self.variance, noise)
 

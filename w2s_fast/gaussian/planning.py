@@ -17,7 +17,8 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast.gaussian.certainty import TRIALS, Reach
 from w2s_fast.gaussian.model import GaussianModel
-from w2s_fast.gaussian.theory import expected_risks, split_target
+from w2s_fast.gaussian.target import split_target
+from w2s_fast.gaussian.theory import expected_risks
 
 Matrix = npt.NDArray[np.float64]
 GRID = 512  # sizes at which a maximum is looked for, before it is closed in on

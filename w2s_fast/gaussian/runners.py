@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -13,8 +13,9 @@ from w2s_fast import _devices
 from w2s_fast._random import key, stream
 from w2s_fast.gaussian.coordinates import canonical
 from w2s_fast.gaussian.model import GaussianModel
+from w2s_fast.gaussian.setup import Setup
 from w2s_fast.kernels.invariants.setting import Setting
-from w2s_fast.kernels.trials import VALUES, Canonical
+from w2s_fast.kernels.trials import VALUES, Canonical, Variant
 
 Matrix = npt.NDArray[np.float64]
 Device = Literal["cpu", "cuda"]
@@ -68,6 +69,7 @@ class WishartTrials:
         None where there are plenty of rows for every fit, or there is a ridge.
     at_scale, hiding : Canonical
         The model for teachers of fewer rows than features, which depend on the scale of these, and for others.
+    variant : Variant
     """
 
     seed: int
@@ -76,16 +78,21 @@ class WishartTrials:
     few: bool | None
     at_scale: Canonical
     hiding: Canonical
+    variant: Variant
 
     @classmethod
-    def of(cls, model: GaussianModel, spans: Sequence[Span], seed: int, ridge: float) -> Self:
+    def of(
+        cls, model: GaussianModel, spans: Sequence[Span], seed: int, ridge: float, setup: Setup | None = None
+    ) -> Self:
+        """Find coordinates of a model, which a given teacher's :meth:`Setup.taught` has made."""
         from w2s_fast.kernels.wishart import GRAM_ASPECT
 
         fewest_n, fewest_N = min(span.n for span in spans), min(span.N for span in spans)
         many = fewest_n >= model.d_weak and min(fewest_n, fewest_N) >= GRAM_ASPECT * model.d_strong
         few = None if many or ridge > 0 else True
         at_scale = canonical(model, ridge > 0 or fewest_n < model.d_weak)
-        return cls(seed, ridge, model.d_weak, few, at_scale, canonical(model, ridge > 0))
+        variant = (setup or Setup()).variant(model)
+        return cls(seed, ridge, model.d_weak, few, at_scale, canonical(model, ridge > 0), variant)
 
     def __call__(self, span: Span) -> Matrix:
         from w2s_fast.kernels.generator import fields_of
@@ -96,7 +103,7 @@ class WishartTrials:
         out = np.empty((stop - start, VALUES))
         for trial, values in zip(range(start, stop), out, strict=True):
             rng = stream(self.seed, (n, N), trial)
-            run_trial(fields_of(rng), n, N, self.ridge or None, self.few, coordinates, values)
+            run_trial(fields_of(rng), n, N, self.ridge or None, self.few, coordinates, self.variant, values)
         return out
 
 
@@ -121,14 +128,15 @@ class DirectTrials:
     model: GaussianModel
     seed: int
     ridge: float
+    setup: Setup = field(default_factory=Setup)
 
     def __call__(self, span: Span) -> Matrix:
         n, N, start, stop = span
         return np.stack([self._trial(stream(self.seed, (n, N), trial), n, N) for trial in range(start, stop)])
 
-    def _draw(self, rng: np.random.Generator, rows: int) -> tuple[Matrix, Matrix, Matrix]:
+    def _draw(self, rng: np.random.Generator, rows: int, noise_variance: float) -> tuple[Matrix, Matrix, Matrix]:
         z = rng.standard_normal((rows, self.model.target.size))
-        return z, z @ self.model.target, np.sqrt(self.model.noise_variance) * rng.standard_normal(rows)
+        return z, z @ self.model.target, np.sqrt(noise_variance) * rng.standard_normal(rows)
 
     def _fit(self, feature_map: Matrix, z: Matrix, labels: Matrix) -> Matrix:
         """Latent weights; several label columns at once."""
@@ -137,13 +145,19 @@ class DirectTrials:
         return feature_map @ min_norm(z @ feature_map, labels, ridge=self.ridge)
 
     def _trial(self, rng: np.random.Generator, n: int, N: int) -> Matrix:
-        model = self.model
-        z, truth, noise = self._draw(rng, n)
-        z_new, truth_new, noise_new = self._draw(rng, N)
-        teachers = self._fit(model.weak, z, np.column_stack((truth + noise, noise)))
+        model, setup = self.model, self.setup
+        other_noise = model.noise_variance if setup.pseudo_noise is None else setup.pseudo_noise
+        z, truth, noise = self._draw(rng, n, model.noise_variance)
+        z_new, truth_new, noise_new = self._draw(rng, N, other_noise)
+        if setup.teacher is None:
+            teachers = self._fit(model.weak, z, np.column_stack((truth + noise, noise)))
+        else:
+            teachers = np.column_stack((setup.teacher, np.zeros_like(setup.teacher)))
         students = self._fit(model.strong, z_new, z_new @ teachers)
-        everything = np.vstack((z, z_new)), np.concatenate((truth + noise, truth_new + noise_new))
-        baseline, ceiling = self._fit(model.strong, z, truth + noise), self._fit(model.strong, *everything)
+        seen = z_new, truth_new + noise_new
+        if setup.ceiling == "all":
+            seen = np.vstack((z, z_new)), np.concatenate((truth + noise, truth_new + noise_new))
+        baseline, ceiling = self._fit(model.strong, z, truth + noise), self._fit(model.strong, *seen)
         fits = teachers[:, 0], baseline, ceiling, students[:, 0]
         floors = (model.rho_weak, *(model.rho_strong,) * 3)
         risks = [np.sum((fitted - model.target) ** 2) - floor for fitted, floor in zip(fits, floors, strict=True)]

@@ -23,6 +23,7 @@ from w2s_fast.gaussian.runners import (
     WishartTrials,
     rows_for_every_fit,
 )
+from w2s_fast.gaussian.setup import Ceiling, Setup
 from w2s_fast.kernels.trials import RISKS, VARIANCE_PARTS
 from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.results.summary import Estimate
@@ -52,6 +53,9 @@ def simulate(
     device: Device = "cpu",
     workers: Workers = None,
     progress: Callable[[int, int], None] | None = None,
+    ceiling: Ceiling = "all",
+    pseudo_noise_variance: float | None = None,
+    teacher: npt.ArrayLike | None = None,
 ) -> Trials:
     """Draw trials of the four fits and return their excess risks.
 
@@ -85,6 +89,14 @@ def simulate(
         the same. A GPU is fed by this process.
     progress : callable, optional
         Called with (trials done, trials in all) as they come in.
+    ceiling : {"all", "pseudo"}
+        Whether the ceiling is fitted on all n + N rows, as in the paper, or on the N rows alone, as in much of the
+        field.
+    pseudo_noise_variance : float, optional
+        Variance of the noise of the N rows' true labels, which the ceiling alone sees; by default the model's.
+    teacher : (r,) array_like, optional
+        Latent weights of a teacher that is given and not fitted, as :func:`expected_risks` has it. This and what stands
+        above run by ``"wishart"`` and ``"direct"``.
 
     Returns
     -------
@@ -120,18 +132,20 @@ def simulate(
     _check.choice(method, "method", "auto", "invariants", "wishart", "direct")
     _check.choice(device, "device", _devices.CPU, *_devices.TRIALS)
     ridge = _check.real(ridge, "ridge")
+    setup = Setup.of(model, ceiling, pseudo_noise_variance, teacher)
     spans = [Span(n, N, 0, trials) for n, N in zip(labelled.ravel().tolist(), pseudo.ravel().tolist(), strict=True)]
     risks = np.empty((len(spans), trials, 4))
     parts = [Moments() for _ in spans]
     how: dict[str, Any] = {"seed": seed, "method": method, "ridge": ridge, "device": device, "workers": workers}
+    how["setup"] = setup
     for point, start, block in run_spans(model, spans, **how):
         risks[point, start : start + len(block)] = block[:, RISKS]
         parts[point].merge(Moments.of_few(block[:, VARIANCE_PARTS]))
         if progress is not None:
             progress(point * trials + start + len(block), len(spans) * trials)
-    weak, baseline, ceiling, w2s = np.moveaxis(risks.reshape(*labelled.shape, trials, 4), -1, 0).copy()
+    weak, baseline, strong, w2s = np.moveaxis(risks.reshape(*labelled.shape, trials, 4), -1, 0).copy()
     variance = _student_variance(parts, labelled.shape)
-    return Trials(labelled.copy(), pseudo.copy(), weak, baseline, ceiling, w2s, seed, variance)
+    return Trials(labelled.copy(), pseudo.copy(), weak, baseline, strong, w2s, seed, variance)
 
 
 def run_spans(
@@ -143,19 +157,24 @@ def run_spans(
     ridge: float = 0.0,
     device: Device = "cpu",
     workers: Workers = None,
+    setup: Setup | None = None,
 ) -> Iterator[tuple[int, int, Matrix]]:
     """Run spans in order, a chunk of trials at a time; yield (index of the span, first trial, values).
 
     Values are (trials, 8), as :mod:`w2s_fast.kernels.trials` names them. A trial is the same in whatever span it is
     run.
     """
+    setup = setup or Setup()
+    model = setup.taught(model)
     require_local(workers, device)
     require_device(method, device)
     require_method(model, spans, method, ridge, device)
+    if not setup.is_papers:
+        method = _otherwise(method, device)
     methods = [method_at(model, span.n, span.N, method=method, ridge=ridge) for span in spans]
     if device != _devices.CPU and set(methods) != {"invariants"}:
         raise ValueError(f'device={device!r} runs method="invariants" alone: ask for it, since "auto" is not that here')
-    run_span = _runner(model, spans, methods, seed, ridge, device)
+    run_span = _runner(model, spans, methods, seed, ridge, device, setup)
     steps = {name: _step(model, name, device) for name in set(methods)}
     chunks = [
         (index, span._replace(start=start, stop=min(start + steps[name], span.stop)))
@@ -192,6 +211,16 @@ def run_spans(
         raise DeadWorkersError("; ".join(died.values()))
 
 
+def _otherwise(method: Method, device: Device) -> Method:
+    """The method for trials that depart from the paper's."""
+    if method == "invariants" or device != _devices.CPU:
+        raise ValueError(
+            'method="invariants" takes fitted teachers, the ceiling on all rows and one noise_variance: use '
+            'method="wishart" on the CPU'
+        )
+    return "wishart" if method == "auto" else method
+
+
 def _said(span: Span) -> str:
     return f"trials {span.start:,} to {span.stop - 1:,} at n = {span.n:,} and N = {span.N:,}"
 
@@ -214,14 +243,20 @@ def _step(model: GaussianModel, method: Method, device: Device) -> int:
 
 
 def _runner(
-    model: GaussianModel, spans: Sequence[Span], methods: Sequence[Method], seed: int, ridge: float, device: Device
+    model: GaussianModel,
+    spans: Sequence[Span],
+    methods: Sequence[Method],
+    seed: int,
+    ridge: float,
+    device: Device,
+    setup: Setup,
 ) -> Callable[[Span], Matrix]:
     """What returns the values of a span's trials, a row each, by the method that the span is to have."""
     if "direct" in methods:
-        return DirectTrials(model, seed, ridge)
+        return DirectTrials(model, seed, ridge, setup)
     invariants = InvariantTrials(seed, device, setting(geometry(model))) if "invariants" in methods else None
     left = [span for span, name in zip(spans, methods, strict=True) if name == "wishart"]
-    wishart = WishartTrials.of(model, left, seed, ridge) if left else None
+    wishart = WishartTrials.of(model, left, seed, ridge, setup) if left else None
     if invariants is None or wishart is None:
         return invariants or wishart  # type: ignore[return-value]  # one of them is there
     return MixedTrials(model.d_weak, model.d_strong, invariants, wishart)

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from w2s_fast.gaussian.equivalents import Spectrum, Stage, stage, times
 from w2s_fast.gaussian.model import ROUNDING, GaussianModel
+from w2s_fast.gaussian.setup import Setup
+from w2s_fast.gaussian.target import split_target, teacher_risk
 from w2s_fast.results.risks import Risks
 
 Matrix = npt.NDArray[np.float64]
@@ -30,8 +32,8 @@ class Spaces:
     weak, strong : Spectrum
     target_weak, target_strong : ndarray
         Energies (g,) of the target in V_w; its coordinates (d_strong,) in V_s.
-    noise_weak, noise_strong : float
-        Variance of the label outside V_w, and outside V_s, noise included.
+    noise_weak : float
+        Variance of the label outside V_w, noise included.
     inside : (g, d_strong) ndarray
         What the parts of the target in each group of V_w have in V_s.
     outside : (g, g) ndarray
@@ -47,7 +49,6 @@ class Spaces:
     target_weak: Matrix
     target_strong: Matrix
     noise_weak: float
-    noise_strong: float
     inside: Matrix
     outside: Matrix
     overlaps: Matrix
@@ -83,7 +84,6 @@ class Spaces:
             target_weak=weak.summed(along**2),
             target_strong=V_s.T @ model.target,
             noise_weak=model.noise_variance + model.rho_weak,
-            noise_strong=model.noise_variance + model.rho_strong,
             inside=parts @ V_s,
             outside=outside,
             overlaps=cosines,
@@ -101,9 +101,19 @@ class Spaces:
         """Expected squared error (k,) within V_w."""
         return teacher.risk(self.target_weak, self.noise_weak)
 
-    def labelled_risk(self, fit: Stage) -> Matrix:
-        """Expected squared error (k,) within V_s of a fit to true labels."""
-        return fit.risk(self.strong.summed(self.target_strong**2), self.noise_strong)
+    def labelled_risk(self, fit: Stage, noise: Matrix | float) -> Matrix:
+        """Expected squared error (k,) within V_s of a fit to true labels, of which V_s leaves ``noise`` unexplained."""
+        return fit.risk(self.strong.summed(self.target_strong**2), noise)
+
+    def taught_risk(self, said: Matrix, outside: float, student: Stage) -> Matrix:
+        """Expected squared error (k,) within V_s of a fit to a given teacher's labels.
+
+        It has coordinates ``said`` (d_strong,) in V_s, and what it says outside has the squared length ``outside``.
+        """
+        learnt = (1 - student.lost)[:, self.strong.groups]
+        scatter = (student.bias - student.lost**2)[:, self.strong.groups]
+        error = (learnt * said - self.target_strong) ** 2 + scatter * said**2
+        return error.sum(axis=1) + times(student.variance, outside)
 
     def student_risk(self, teacher: Stage, student: Stage) -> Matrix:
         """Expected squared error (k,) within V_s of a fit to the teacher's labels."""
@@ -125,18 +135,26 @@ class Spaces:
         return np.maximum(spilt, 0.0) + times(teacher.variance, self.noise_weak)
 
 
-def risks_by_stages(model: GaussianModel, n: Matrix, N: Matrix, ridge: Matrix) -> tuple[Risks, Risks]:
+def risks_by_stages(model: GaussianModel, n: Matrix, N: Matrix, ridge: Matrix, setup: Setup) -> tuple[Risks, Risks]:
     """Expected risks at points (k,), and the order of their relative errors: 0 where exact."""
-    spaces = Spaces.of(model)
-    teacher, student = spaces.teacher(n, ridge), spaces.student(N, ridge)
-    baseline, ceiling = spaces.student(n, ridge), spaces.student(n + N, ridge)
+    spaces, rho, noise = Spaces.of(model), model.rho_strong, model.noise_variance
+    student, baseline = spaces.student(N, ridge), spaces.student(n, ridge)
+    ceiling = spaces.student(setup.ceiling_rows(n, N), ridge)
+    if setup.teacher is None:
+        teacher = spaces.teacher(n, ridge)
+        weak, w2s = model.rho_weak + spaces.teacher_risk(teacher), rho + spaces.student_risk(teacher, student)
+        weak_order = teacher.order
+    else:
+        weak, weak_order = np.full(n.shape, teacher_risk(model, setup.teacher)), np.zeros(n.shape)
+        said = model.strong_features.basis.T @ setup.teacher
+        w2s = rho + spaces.taught_risk(said, split_target(model, setup.teacher).unseen, student)
     risks = Risks(
-        weak=model.rho_weak + spaces.teacher_risk(teacher),
-        baseline=model.rho_strong + spaces.labelled_risk(baseline),
-        ceiling=model.rho_strong + spaces.labelled_risk(ceiling),
-        w2s=model.rho_strong + spaces.student_risk(teacher, student),
+        weak=weak,
+        baseline=rho + spaces.labelled_risk(baseline, rho + noise),
+        ceiling=rho + spaces.labelled_risk(ceiling, rho + setup.ceiling_noise(noise, n, N)),
+        w2s=w2s,
     )
-    return risks, Risks(teacher.order, baseline.order, ceiling.order, teacher.order + student.order)
+    return risks, Risks(weak_order, baseline.order, ceiling.order, weak_order + student.order)
 
 
 def _form(gram: Matrix, vectors: Matrix) -> Matrix:

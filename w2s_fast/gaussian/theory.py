@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,20 +10,22 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._types import Sizes
 from w2s_fast.gaussian.model import GaussianModel
+from w2s_fast.gaussian.setup import Ceiling, Setup
 from w2s_fast.gaussian.stages import risks_by_stages
+from w2s_fast.gaussian.target import split_target, teacher_risk
 from w2s_fast.results.risks import ExpectedRisks, Risks
 
 Matrix = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
-def _sizes(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Matrix]:
+def sizes_of(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Matrix]:
     _check.instance(model, GaussianModel, "model")
     labelled, pseudo = _check.broadcast(n=_check.sizes_or_limit(n, "n"), N=_check.sizes_or_limit(N, "N"))
     return labelled, pseudo
 
 
-def _noise_energy(variance: Matrix | float, rank: float, rows: Matrix, fitted: int) -> Matrix:
+def noise_energy(variance: Matrix | float, rank: float, rows: Matrix, fitted: int) -> Matrix:
     """``variance * rank / (rows - fitted - 1)``: what fitting noise costs out of sample.
 
     Infinite at ``rows`` = ``fitted`` and ``fitted`` + 1, where the inverse Wishart has no mean; NaN below, where the
@@ -37,31 +39,16 @@ def _noise_energy(variance: Matrix | float, rank: float, rows: Matrix, fitted: i
     return np.where((scale == 0) & (freedom >= -1), 0.0, energy)
 
 
-class SplitTarget(NamedTuple):
-    """Squared norms of what the target loses on its way through the teacher to the student.
-
-    ``mislearned``: |P_s (P_w target - target)|^2, what the student comes to believe wrongly; ``unseen``:
-    |(I - P_s) P_w target|^2, what the teacher knows and the student cannot represent.
-    """
-
-    mislearned: float
-    unseen: float
-
-
-def split_target(model: GaussianModel) -> SplitTarget:
-    """Split the target for the student's expected risk."""
-    if model.blocks is not None:
-        blocks = model.blocks
-        w = blocks.cos * blocks.target_s + blocks.sin * blocks.target_q
-        mislearned = blocks.target_strong**2 + float(np.sum((blocks.cos * w - blocks.target_s) ** 2))
-        return SplitTarget(mislearned, blocks.target_weak**2 + float(np.sum((blocks.sin * w) ** 2)))
-    strong = model.strong_features
-    learnable = model.target - model.weak_features.outside(model.target)  # P_w target
-    believed = strong.basis.T @ (learnable - model.target)
-    return SplitTarget(model.energy(believed), model.energy(strong.outside(learnable)))
-
-
-def expected_risks(model: GaussianModel, n: Sizes, N: Sizes, ridge: npt.ArrayLike = 0.0) -> ExpectedRisks:
+def expected_risks(
+    model: GaussianModel,
+    n: Sizes,
+    N: Sizes,
+    ridge: npt.ArrayLike = 0.0,
+    *,
+    ceiling: Ceiling = "all",
+    pseudo_noise_variance: float | None = None,
+    teacher: npt.ArrayLike | None = None,
+) -> ExpectedRisks:
     """Expected excess risks of the four fits, for any angles and feature scales, any ridge, any numbers of rows.
 
     Parameters
@@ -71,6 +58,16 @@ def expected_risks(model: GaussianModel, n: Sizes, N: Sizes, ridge: npt.ArrayLik
         Labelled and pseudo-labelled rows; they broadcast. ``numpy.inf`` gives the limit.
     ridge : float or array_like of float
         Added to every fit, in squared units of the features as given, as ``simulate`` has it; it broadcasts too.
+    ceiling : {"all", "pseudo"}
+        Whether the ceiling is fitted on all n + N rows, as in the paper, or on the N rows alone, as in much of the
+        field (docs/real_tasks.md says by whom).
+    pseudo_noise_variance : float, optional
+        Variance of the noise of the N rows' true labels, which the ceiling alone sees; by default the model's
+        ``noise_variance``, which the n labelled rows have in any case. Noise that differs between rows counts by its
+        mean over the rows of a fit, exactly, at any ridge.
+    teacher : (r,) array_like, optional
+        A teacher that is given, <teacher, z>, instead of one that is fitted to the n rows: latent weights, as the
+        model's ``target`` has them. Weights on the weak features are ``model.weak @ weights``.
 
     Returns
     -------
@@ -91,6 +88,8 @@ def expected_risks(model: GaussianModel, n: Sizes, N: Sizes, ridge: npt.ArrayLik
         w2s      = rho_strong + |P_s (P_w target - target)|^2 + v d_shared
                    + (|(I - P_s) P_w target|^2 + v (d_weak - d_shared)) d_strong / (N - d_strong - 1)
 
+    With a given teacher v is 0 and ``teacher`` stands for P_w target: weak = |teacher - target|^2, whatever n is.
+
     Elsewhere deterministic equivalents with the correction of the next order, ``docs/ridge_theory.md``: their relative
     error is of order 1 / (rows - df2)^2 with df2 the degrees of freedom of a fit's variance, which is large near the
     interpolation peak alone (Dobriban and Wager 2018; Hastie, Montanari, Rosset and Tibshirani 2022; Ildiz et al. 2024
@@ -106,10 +105,17 @@ def expected_risks(model: GaussianModel, n: Sizes, N: Sizes, ridge: npt.ArrayLik
     >>> few = expected_risks(model, n=2000, N=50, ridge=[0.0, 100.0])
     >>> few.w2s.round(5), few.order.w2s.round(5)
     (array([0.0015 , 0.00043]), array([0.     , 0.00049]))
+    >>> expected_risks(model, n=2000, N=[4000, float("inf")], ceiling="pseudo").pgr.round(2)
+    array([0.92, 0.77])
+    >>> given = expected_risks(model, n=2000, N=4000, teacher=0.5 * model.target)
+    >>> f"{given.weak:.2e} {given.w2s:.2e}"  # the student cannot see all that this teacher says
+    '7.85e-05 1.20e-04'
     """
-    labelled, pseudo = _sizes(model, n, N)
+    labelled, pseudo = sizes_of(model, n, N)
+    setup = Setup.of(model, ceiling, pseudo_noise_variance, teacher)
     labelled, pseudo, added = _check.broadcast(n=labelled, N=pseudo, ridge=_ridges(ridge))
-    closed, elsewhere = _closed_forms(model, labelled, pseudo), _elsewhere(model, labelled, pseudo, added > 0)
+    closed = _closed_forms(model, labelled, pseudo, setup)
+    elsewhere = _elsewhere(model, labelled, pseudo, added > 0, setup)
     order = {name: np.zeros(labelled.shape) for name in Risks._fields}
     wanted = np.logical_or.reduce(list(elsewhere.values()))
     if model.blocks is not None and not np.any(added > 0):  # a model without maps has closed forms alone
@@ -117,7 +123,7 @@ def expected_risks(model: GaussianModel, n: Sizes, N: Sizes, ridge: npt.ArrayLik
     if not wanted.any():
         return ExpectedRisks(*closed, order=Risks(**order))
     risks = {name: np.array(risk) for name, risk in closed._asdict().items()}
-    found, found_order = risks_by_stages(model, labelled[wanted], pseudo[wanted], added[wanted])
+    found, found_order = risks_by_stages(model, labelled[wanted], pseudo[wanted], added[wanted], setup)
     for name, mask in elsewhere.items():
         here = mask[wanted]
         risks[name][mask], order[name][mask] = getattr(found, name)[here], getattr(found_order, name)[here]
@@ -132,29 +138,43 @@ def _ridges(ridge: Any) -> Matrix:
     return found
 
 
-def _elsewhere(model: GaussianModel, n: Matrix, N: Matrix, ridged: Mask) -> dict[str, Mask]:
+def _elsewhere(model: GaussianModel, n: Matrix, N: Matrix, ridged: Mask, setup: Setup) -> dict[str, Mask]:
     """For each fit, where the closed forms do not hold."""
+    given = setup.teacher is not None
+    weak = np.zeros_like(ridged) if given else ridged | (n < model.d_weak)
     return {
-        "weak": ridged | (n < model.d_weak),
+        "weak": weak,
         "baseline": ridged | (n < model.d_strong),
-        "ceiling": ridged | (n + N < model.d_strong),
-        "w2s": ridged | (n < model.d_weak) | (N < model.d_strong),
+        "ceiling": ridged | (setup.ceiling_rows(n, N) < model.d_strong),
+        "w2s": ridged | weak | (N < model.d_strong),
     }
 
 
-def _closed_forms(model: GaussianModel, labelled: Matrix, pseudo: Matrix) -> Risks:
+def _closed_forms(model: GaussianModel, labelled: Matrix, pseudo: Matrix, setup: Setup) -> Risks:
     """Exact expectations of ridgeless fits to at least as many rows as directions; NaN below."""
-    d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
+    d_weak, d_strong = model.d_weak, model.d_strong
     rho_weak, rho_strong, noise = model.rho_weak, model.rho_strong, model.noise_variance
-    mislearned, unseen = split_target(model)
-    inherited = _noise_energy(noise + rho_weak, d_shared, labelled, d_weak)
-    discrepant = _noise_energy(noise + rho_weak, d_weak - d_shared, labelled, d_weak)
+    mislearned, unseen = split_target(model, setup.teacher)
+    if setup.teacher is None:
+        inherited, discrepant = teacher_variance(model, labelled, noise + rho_weak)
+        weak = rho_weak + noise_energy(noise + rho_weak, d_weak, labelled, d_weak)
+    else:
+        inherited = discrepant = np.zeros(labelled.shape)
+        weak = np.full(labelled.shape, teacher_risk(model, setup.teacher))
+    of_ceiling = setup.ceiling_noise(noise, labelled, pseudo) + rho_strong
     return Risks(
-        weak=rho_weak + _noise_energy(noise + rho_weak, d_weak, labelled, d_weak),
-        baseline=rho_strong + _noise_energy(noise + rho_strong, d_strong, labelled, d_strong),
-        ceiling=rho_strong + _noise_energy(noise + rho_strong, d_strong, labelled + pseudo, d_strong),
-        w2s=rho_strong + mislearned + inherited + _noise_energy(unseen + discrepant, d_strong, pseudo, d_strong),
+        weak=weak,
+        baseline=rho_strong + noise_energy(noise + rho_strong, d_strong, labelled, d_strong),
+        ceiling=rho_strong + noise_energy(of_ceiling, d_strong, setup.ceiling_rows(labelled, pseudo), d_strong),
+        w2s=rho_strong + mislearned + inherited + noise_energy(unseen + discrepant, d_strong, pseudo, d_strong),
     )
+
+
+def teacher_variance(model: GaussianModel, labelled: Matrix, variance: float) -> tuple[Matrix, Matrix]:
+    """Variance of a fitted teacher inside V_s and outside it, where labels vary by so much about what it learns."""
+    d_weak, d_shared = model.d_weak, model.d_shared
+    inside = noise_energy(variance, d_shared, labelled, d_weak)
+    return inside, noise_energy(variance, d_weak - d_shared, labelled, d_weak)
 
 
 def w2s_variance(model: GaussianModel, n: Sizes, N: Sizes, *, population: bool = False) -> tuple[Matrix, Matrix]:
@@ -183,12 +203,11 @@ def w2s_variance(model: GaussianModel, n: Sizes, N: Sizes, *, population: bool =
     >>> (reduced / inherited).round(3)
     array([4.75 , 0.475, 0.048])
     """
-    labelled, pseudo = _sizes(model, n, N)
-    d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
-    inherited = _noise_energy(model.noise_variance, d_shared, labelled, d_weak)
-    discrepant = _noise_energy(model.noise_variance, d_weak - d_shared, labelled, d_weak)
+    labelled, pseudo = sizes_of(model, n, N)
+    d_strong = model.d_strong
+    inherited, discrepant = teacher_variance(model, labelled, model.noise_variance)
     if _check.boolean(population, "population"):
-        return inherited, _noise_energy(discrepant, d_strong, pseudo, d_strong)
+        return inherited, noise_energy(discrepant, d_strong, pseudo, d_strong)
     with np.errstate(invalid="ignore"):
         reduced = np.where(np.isinf(discrepant), np.inf, discrepant * d_strong / pseudo)
     return inherited, np.where(pseudo >= d_strong, reduced, np.nan)
@@ -217,7 +236,7 @@ def paper_bounds(model: GaussianModel, n: Sizes, N: Sizes) -> Risks:
     >>> f"{bounds.weak:.3e} {bounds.w2s:.3e}"
     '1.256e-03 3.926e-04'
     """
-    labelled, pseudo = _sizes(model, n, N)
+    labelled, pseudo = sizes_of(model, n, N)
     d_weak, d_strong, noise = model.d_weak, model.d_strong, model.noise_variance
     inherited, reduced = w2s_variance(model, n, N)
     return Risks(
@@ -254,7 +273,7 @@ def paper_ratio_bounds(model: GaussianModel, n: Sizes, N: Sizes) -> tuple[Matrix
     >>> pgr.round(3), opr.round(3)
     (array([0.528, 0.607]), array([1.06 , 1.274]))
     """
-    labelled, pseudo = _sizes(model, n, N)
+    labelled, pseudo = sizes_of(model, n, N)
     d_weak, d_strong, d_shared = model.d_weak, model.d_strong, model.d_shared
     rho = model.rho_weak + model.rho_strong
     effective = d_shared + (d_weak - d_shared) * d_strong / pseudo

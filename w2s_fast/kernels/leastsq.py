@@ -6,13 +6,12 @@ import scipy.linalg.cython_blas
 import scipy.linalg.cython_lapack  # noqa: F401  Numba would import both within a kernel, where Ctrl-C ends the process
 
 from w2s_fast._jit import Matrix, Vector, calling_kernel, kernel
+from w2s_fast.kernels.small import LARGEST_SQUARE, SMALLEST_SQUARE
 
 Stack = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 GOLDEN_RATIO = (1 + 5**0.5) / 2
-SMALLEST_SQUARE = 1e-200  # of the length of a column: of shorter ones products lose digits to denormal numbers,
-LARGEST_SQUARE = 1e200  # and of longer ones they overflow, with labels between the roots of both
 
 
 @calling_kernel

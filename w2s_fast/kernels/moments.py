@@ -13,7 +13,7 @@ left of it, second moment, what rounding left of it.
 import numpy as np
 
 from w2s_fast._check import FloatArray
-from w2s_fast._jit import Matrix, kernel, part
+from w2s_fast._jit import Matrix, Vector, kernel, part
 
 ROWS_OF_STATE = 4
 TILE_ROWS = 64
@@ -54,6 +54,15 @@ def merged(
     m2, left_too = two_sum(m2, delta * delta * (count * weight))
     m2, m2_rest = two_sum(m2, (left + left_too) + (m2_rest + its_m2_rest))
     return mean, mean_rest, m2, m2_rest
+
+
+@kernel
+def are_squares(m2: Vector, least: float) -> bool:
+    """Whether all sums of squares are finite, and none below the least."""
+    are = True
+    for j in range(m2.size):
+        are &= least <= m2[j] < np.inf
+    return are
 
 
 @kernel

@@ -7,6 +7,9 @@ import math
 
 from w2s_fast._jit import Matrix, Vector, small_kernel
 
+SMALLEST_SQUARE = 1e-200  # of the length of a column: of shorter ones products lose digits to denormal numbers,
+LARGEST_SQUARE = 1e200  # and of longer ones they overflow, with labels between the roots of both
+
 
 @small_kernel
 def triangle(M: Matrix, rows: int, columns: int) -> int:

@@ -133,3 +133,21 @@ class Canonical(NamedTuple):
         missed[directions:-2] = 0.0
         missed[directions : directions + self.touching - self.inside] = (self.cos * self.target_outside)[tilted]
         return missed
+
+
+class Variant(NamedTuple):
+    """How trials may depart from the paper's.
+
+    Attributes
+    ----------
+    weights : (w,) ndarray
+        Of a teacher that is given, on the w_i; empty for one that is fitted.
+    noise : float
+        Standard deviation of the noise of the pseudo-labelled rows' true labels.
+    ceiling_apart : bool
+        Whether the ceiling sees the pseudo-labelled rows alone.
+    """
+
+    weights: Vector
+    noise: float
+    ceiling_apart: bool

@@ -37,6 +37,7 @@ from w2s_fast.kernels.trials import (
     W2S,
     WEAK,
     Canonical,
+    Variant,
 )
 
 GRAM_ASPECT = 2  # with this many rows a column, Gaussian rows have condition ~6: their Gram matrix is safe
@@ -232,6 +233,7 @@ def run_trial(
     ridge: float | None,
     few: bool | None,
     model: Canonical,
+    variant: Variant,
     out: Vector,
 ) -> None:
     """Draw one trial; fill ``out`` with the risks of weak, baseline, ceiling and w2s, and the parts of w2s's variance.
@@ -252,6 +254,9 @@ def run_trial(
     labels = np.dot(X[:, :kept].copy(), target)
     weights, hidden_energy = teacher_fit(X, labels, own_rows, hidden_rows, chi2, weak_root, ridge, few)
     noise_weights, noise_hidden = teacher_fit(X, noise, own_rows, hidden_rows, chi2, weak_root, ridge, few)
+    if variant.weights.size > 0:  # a teacher that is given, and has no noise
+        weights, hidden_energy = variant.weights.copy(), 0.0
+        noise_weights, noise_hidden = 0.0 * weights, 0.0
     out[WEAK] = squared_norm(weights - target[:directions]) + hidden_energy
 
     S = strong_features(X, cos, sin, inside, touching, kept, strong)
@@ -264,11 +269,14 @@ def run_trial(
     said = said_inside(weights, cos, touching, strong)
     outside = np.sqrt(squared_norm(sin * weights) + hidden_energy)
     along = np.dot(sin * weights, target_outside) / outside if outside > 0.0 else 0.0
-    beyond = squared_norm(target_outside) - along * along + target[kept - 2] ** 2 + target[kept - 1] ** 2
+    beyond = squared_norm(target_outside) - along * along + target[kept - 2] ** 2 + variant.noise**2
     truth_outside = along * h + np.sqrt(max(beyond, 0.0)) * g
     gram_pseudo = np.dot(T.T, T)
-    rows, rows_unexplained = stack(S, unexplained, T, truth_outside)
-    ceiling = fit_error(rows, rows_unexplained, gram + gram_pseudo, n + N, target_strong, strong_root, ridge, few)
+    if variant.ceiling_apart:
+        ceiling = fit_error(T, truth_outside, gram_pseudo, N, target_strong, strong_root, ridge, few)
+    else:
+        rows, rows_unexplained = stack(S, unexplained, T, truth_outside)
+        ceiling = fit_error(rows, rows_unexplained, gram + gram_pseudo, n + N, target_strong, strong_root, ridge, few)
     out[CEILING] = squared_norm(ceiling)
 
     noise_said = said_inside(noise_weights, cos, touching, strong)

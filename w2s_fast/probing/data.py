@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from w2s_fast.linalg.files.plain import ALL, PlainMatrix
 from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.linalg.rows.sparse import SparseMatrix, is_sparse
 from w2s_fast.probing.gathering import Elsewhere, Kept
+from w2s_fast.probing.given import Predictions
 from w2s_fast.probing.labels import Labels
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.stacked import Stacked
@@ -80,6 +81,14 @@ class Features:
     low: Array
     high: Array
     mean: Matrix
+    are_predictions: bool = False  # of a teacher, in place of its features: NaN where there are none
+
+    @classmethod
+    def of_predictions(cls, values: Matrix) -> Self:
+        """Take what a teacher says for its features."""
+        known = values[~np.isnan(values).any(axis=1)]
+        low, high = known.min(axis=0, initial=np.inf), known.max(axis=0, initial=-np.inf)  # of none: those of others
+        return cls(values, low, high, np.zeros(values.shape[1]), True)
 
     @classmethod
     def of(cls, X: Any, name: str) -> Self:
@@ -109,7 +118,7 @@ class Features:
         rows, more = len(self.values), len(other.values)
         low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
         mean = np.where(low == high, low, (rows * self.mean + more * other.mean) / (rows + more))
-        return Features(Stacked((self.values, other.values)), low, high, mean)
+        return Features(Stacked((self.values, other.values)), low, high, mean, self.are_predictions)
 
     def take(self, index: Indices) -> Array:
         """Copy rows."""
@@ -166,17 +175,30 @@ class Rows(Shown):
     classes: tuple[str, ...] = ()  # where labels are names
 
     @classmethod
-    def checked(cls, weak: Any, strong: Any, y: Any, whose: str = "", classes: tuple[str, ...] | None = None) -> Self:
-        """Check and name the arrays in messages ``weak``, ``strong`` and ``y``, with ``whose`` behind."""
-        lengths: dict[str, Any] = {}
-        models: dict[str, dict[str, Features]] = {"weak": {}, "strong": {}}
-        for kind, given in (("weak", weak), ("strong", strong)):
-            for name, called, X in _named(given, kind):
-                models[kind][name] = Features.of(X, called + whose)
-                lengths[called + whose] = models[kind][name].values
-        labels = Labels.of(_devices.gathered(y), f"y{whose}", classes)
+    def checked(
+        cls,
+        weak: Any,
+        strong: Any,
+        y: Any,
+        whose: str = "",
+        classes: tuple[str, ...] | None = None,
+        whole: bool = False,
+    ) -> Self:
+        """Check and name the arrays in messages ``weak``, ``strong`` and ``y``, with ``whose`` behind.
+
+        ``whole`` takes whole numbers for classes, as :meth:`Labels.of` does.
+        """
+        teachers, students = (
+            {name: (called + whose, _features(X, called + whose)) for name, called, X in _named(given, kind)}
+            for given, kind in ((weak, "weak"), (strong, "strong"))
+        )
+        labels = Labels.of(_devices.gathered(y), f"y{whose}", classes, whole)
+        said = {name: _said(found, called, labels) for name, (called, found) in teachers.items()}
+        fitted = {name: _fitted(found, called) for name, (called, found) in students.items()}
+        lengths: dict[str, Any] = {teachers[name][0]: found.values for name, found in said.items()}
+        lengths |= {students[name][0]: found.values for name, found in fitted.items()}
         _check.same_rows(**lengths, **{f"y{whose}": labels.values})
-        return cls(models["weak"], models["strong"], *labels)
+        return cls(said, fitted, *labels)
 
     def above(self, other: Rows) -> Rows:
         """These rows with ``other``, of the same models, below them."""
@@ -189,6 +211,10 @@ class Rows(Shown):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def of_pair(self, teacher: str, student: str) -> Self:
+        """The same rows as one teacher and one student see them."""
+        return replace(self, teachers={teacher: self.teachers[teacher]}, students={student: self.students[student]})
 
     @property
     def weak(self) -> Array | Stored:
@@ -222,9 +248,14 @@ class Rows(Shown):
         return told | {"labels": f"{self.labels.shape[1]:,} a row" if self.has_columns else ""}
 
     @property
+    def has_one_pair(self) -> bool:
+        """One teacher and one student."""
+        return len(self.teachers) == len(self.students) == 1
+
+    @property
     def is_single(self) -> bool:
         """One teacher, one student, one label a row."""
-        return len(self.teachers) == len(self.students) == 1 and not self.has_columns
+        return self.has_one_pair and not self.has_columns
 
     @property
     def has_signs(self) -> bool:
@@ -239,7 +270,7 @@ class Rows(Shown):
         """Refuse features and labels that nothing can be learned from or about."""
         for kind, models in (("weak", self.teachers), ("strong", self.students)):
             for name, features in models.items():
-                if features.is_constant:
+                if features.is_constant and not features.are_predictions:
                     called = kind if name == kind else f"{kind}[{name!r}]"
                     raise ValueError(f"{called} is constant: all {len(self):,} rows are the same")
         if np.abs(self.labels).max() > LARGEST_LABEL:
@@ -251,6 +282,21 @@ class Rows(Shown):
         if same.size:
             where = f" in column {same[0]}" if self.has_columns else ""
             raise ValueError(f"y has one value{where}, {self.labels[0, same[0]]:g}, in every row: nothing to learn")
+
+
+def _features(X: Any, name: str) -> Features | Predictions:
+    return X if isinstance(X, Predictions) else Features.of(X, name)
+
+
+def _said(found: Features | Predictions, name: str, labels: Labels) -> Features:
+    """Features of a teacher, or its predictions in their place, which take the labels to be read."""
+    return Features.of_predictions(found.columns(name, labels)) if isinstance(found, Predictions) else found
+
+
+def _fitted(found: Features | Predictions, name: str) -> Features:
+    if isinstance(found, Predictions):
+        raise TypeError(f"{name} must be features: students are fitted, only teachers may be given by Predictions")
+    return found
 
 
 def names_models(given: Any) -> bool:

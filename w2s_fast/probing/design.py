@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from w2s_fast import _check
+from w2s_fast._cached import cached_property
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.rows.cutting import gathered
-from w2s_fast.probing.data import Matrix, Rows
-from w2s_fast.probing.estimators.registry import ESTIMATORS
-from w2s_fast.probing.fits import Learner, Sums
+from w2s_fast.probing.data import Features, Matrix, Rows
+from w2s_fast.probing.estimators.given import Given
+from w2s_fast.probing.fits import Estimator, Learner, Sums
 from w2s_fast.probing.gathering import gathered_rows
+from w2s_fast.probing.scores import Scoring, require_both
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.task import Task
 
@@ -60,15 +62,21 @@ class Design:
         pools, test, index = task.split(seed)
         n, N = (_all_rows(pools, kind, size) for kind, size in (("n", n), ("N", N)))
         labelled, pseudo = _check.broadcast(n=_check.sizes(n, "n"), N=_check.sizes(N, "N"))
-        estimator = ESTIMATORS[task.fit](task.ridge)
-        if decompose and not estimator.is_linear:
-            raise ValueError(f"decompose takes fits that are linear in their labels, got {task.fit!r}")
-        teachers, students = (
-            {name: Learner(mine[name], theirs[name], estimator, task.intercept) for name in mine}
-            for mine, theirs in ((task.rows.teachers, test.teachers), (task.rows.students, test.students))
-        )
+        require_both(task.metrics, test.labels[index])
+        teaching, learning = task.estimators
+        teachers = {
+            name: _teacher(features, test.teachers[name], teaching, task)
+            for name, features in task.rows.teachers.items()
+        }
+        students = {
+            name: Learner(features, test.students[name], learning, task.intercept)
+            for name, features in task.rows.students.items()
+        }
         found = cls(task, labelled.copy(), pseudo.copy(), seed, pools, test, index, teachers, students, None)
         found._require_enough_rows()
+        found._require_predictions()
+        if decompose:
+            found._require_linear()
         if not decompose:
             return found
         every = np.concatenate(pools) if len(pools) > 1 else pools[0]
@@ -87,6 +95,41 @@ class Design:
                 f"n + N asks for up to {n + N:,} rows a trial ({n:,} + {N:,}), but {left:,} are left beside the test "
                 "rows: lower n, N or test"
             )
+
+    def _require_predictions(self) -> None:
+        """Refuse rows to be pseudo-labelled or tested on of which a teacher that is given says nothing."""
+        kinds = {"to be pseudo-labelled": (self.task.rows, self.pools[-1]), "to test on": (self.test, self.test_index)}
+        for kind, (rows, index) in kinds.items():
+            for name, features in rows.teachers.items():
+                if not features.are_predictions:
+                    continue
+                missing = index[np.isnan(features.take(index)).any(axis=1)]
+                if missing.size:
+                    raise ValueError(
+                        f"weak[{name!r}] has no predictions for {missing.size:,} of the rows {kind}, the first is row "
+                        f"{missing[0]}: set the rows that it has apart with pseudo_labelled and test"
+                    )
+
+    def _require_linear(self) -> None:
+        """Refuse to decompose what is not linear in the labels, or has test labels that change."""
+        task = self.task
+        for name, estimator in zip(task.fits, task.estimators, strict=True):
+            if not estimator.is_linear:
+                raise ValueError(f"decompose takes fits that are linear in their labels, got {name!r}")
+        if task.pseudo_labels != "soft" or task.confident < 1.0 or task.rounds > 1:
+            raise ValueError("decompose takes pseudo-labels as the teacher says them: soft, all of them, in one round")
+        if not task.noise.is_fixed_on_test:
+            raise ValueError("decompose takes test labels that stay: noise_on_test goes with noise_once=True alone")
+
+    def labels_of(self, trial: int) -> tuple[Matrix, Matrix]:
+        """Labels of all rows, and of the test rows, with the noise of a trial."""
+        task, noise = self.task, self.task.noise
+        labels = noise.of_training(task.rows.labels, task.coding, self.seed, trial) if noise else task.rows.labels
+        if not (noise and noise.on_test):
+            return labels, self.test.labels[self.test_index]
+        if self.test is task.rows:
+            return labels, labels[self.test_index]
+        return labels, noise.of_test(self.test.labels, task.coding, self.seed, trial)[self.test_index]
 
     def drawn(self, rng: np.random.Generator, points: Points) -> Indices:
         """Rows in the order of a trial: those that may be labelled, and behind the last of them the pseudo-labelled."""
@@ -125,10 +168,24 @@ class Design:
     def pairs(self) -> list[Pair]:
         return [(teacher, student) for teacher in self.teachers for student in self.students]
 
+    @cached_property
+    def scoring(self) -> Scoring:
+        return self.task.scoring
+
+    @property
+    def targets(self) -> int:
+        """How many problems the columns of labels are."""
+        return self.task.rows.labels.shape[1] // self.scoring.columns
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether results have an axis of them."""
+        return not self.task.has_one_target
+
     @property
     def test_labels(self) -> Matrix:
-        """Labels (m, k) of the test rows."""
-        return self.test.labels[self.test_index]
+        """Labels (m, k) of the test rows, of the first trial where their noise changes."""
+        return self.labels_of(0)[1]
 
 
 def _all_rows(pools: tuple[Indices, ...], name: str, size: Any) -> Any:
@@ -138,6 +195,13 @@ def _all_rows(pools: tuple[Indices, ...], name: str, size: Any) -> Any:
     if len(pools) < 2:
         raise ValueError(f"{name} may be left out where labelled or pseudo_labelled rows are given, else say how many")
     return len(pools["nN".index(name)])
+
+
+def _teacher(features: Features, test: Features, estimator: Estimator, task: Task) -> Learner:
+    """A teacher that is fitted, or one that is given."""
+    if features.are_predictions:
+        return Learner(features, test, Given(task.coding), False)
+    return Learner(features, test, estimator, task.intercept)
 
 
 def _projection(teacher: Learner, student: Learner, pool: Indices) -> Matrix:

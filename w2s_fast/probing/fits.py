@@ -1,11 +1,11 @@
-"""What fits have in common: the rows of one model as they see them, sums over these, and errors on test rows."""
+"""What fits have in common: the rows of one model as they see them, sums over these, and predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -38,23 +38,41 @@ class Sums(NamedTuple):
         return self._replace(moments=self.moments[:, columns])
 
 
+FLAWS = ("", "ill-conditioned", "separable", "stalled")  # what a fit may have, the worst last
+
+
 class Fit(NamedTuple):
-    """Weights (p, c), and whether they hang on rounding."""
+    """Weights, and why they are not to be trusted.
+
+    Attributes
+    ----------
+    weights : (p, c) ndarray
+    flaw : str or tuple of str
+        One of ``FLAWS`` for all targets together, or for each: nothing, or that the weights hang on rounding, that no
+        finite ones are best since classes are separable, or that the iteration ended short of the best.
+    """
 
     weights: Matrix
-    ill_conditioned: bool
+    flaw: str | tuple[str, ...] = ""
 
+    def flaws(self, targets: int) -> tuple[str, ...]:
+        """The flaw of each of so many targets."""
+        return (self.flaw,) * targets if isinstance(self.flaw, str) else self.flaw
 
-class Scores(NamedTuple):
-    """Of c fits to each of k labels, on test rows."""
-
-    errors: Matrix  # mean squares (c, k)
-    hits: Matrix  # shares of rows whose label is on the prediction's side of the threshold (c, k)
-    predictions: Matrix | None  # (c, k, rows), where asked for
+    def split(self, count: int) -> list[Fit]:
+        """Fits of as many equal groups of targets, each with its worst flaw."""
+        weights = np.split(self.weights, count, axis=1)
+        if isinstance(self.flaw, str):
+            return [Fit(part, self.flaw) for part in weights]
+        size = len(self.flaw) // count
+        groups = (self.flaw[first : first + size] for first in range(0, len(self.flaw), size))
+        return [Fit(part, max(group, key=FLAWS.index)) for part, group in zip(weights, groups, strict=True)]
 
 
 class Estimator(Protocol):
-    """A kind of fit.
+    """A kind of fit; the registry makes one of its penalty and of what labels stand for, a :class:`Coding`.
+
+    It fits several targets side by side: a target is one column of labels, or, of classes, ``coding.columns`` of them.
 
     Attributes
     ----------
@@ -62,13 +80,32 @@ class Estimator(Protocol):
         Whether sums over the rows serve, where rows are as many as columns: they are then made once for all subsets.
     is_linear : bool
         Whether weights, and with them predictions, are linear in the labels, as decompositions need.
+    classifies : bool
+        Whether labels must be classes or their probabilities: those of numbers are refused. Its predictions are
+        probabilities in units of the labels, ``coding.labels`` of them.
     """
 
-    uses_sums: ClassVar[bool]
-    is_linear: ClassVar[bool]
+    @property
+    def uses_sums(self) -> bool: ...
 
-    def fit(self, learner: Learner, index: Indices, labels: Callable[[], Matrix], sums: Sums | None) -> Fit:
-        """Fit the labels (m, c) of the rows of ``index``; where their sums are known and safe, neither need be read."""
+    @property
+    def is_linear(self) -> bool: ...
+
+    @property
+    def classifies(self) -> bool: ...
+
+    def fit(
+        self,
+        learner: Learner,
+        index: Indices,
+        labels: Callable[[], Matrix],
+        sums: Sums | None,
+        start: Matrix | None = None,
+    ) -> Fit:
+        """Fit the labels (m, c) of the rows of ``index``; where their sums are known and safe, neither need be read.
+
+        ``start`` has weights (p, c) to begin from, of the same targets and fewer rows, for fits that iterate.
+        """
 
     def predict(self, rows: Matrix, weights: Matrix) -> Matrix:
         """Predictions (m, c) of weights (p, c) for rows (m, p)."""
@@ -113,6 +150,17 @@ class Learner:
             total = total.plus(Sums.of(self.rows(index[block]), labels[block]))
         return total
 
+    def sums_of(self, index: Indices, labels: Matrix) -> Sums | None:
+        """Sums over rows on their own, where they serve."""
+        return self.sums(index, labels) if self.estimator.uses_sums and len(index) >= self.columns else None
+
+    def moments(self, index: Indices, labels: Matrix) -> Matrix:
+        """Sums over rows x with labels l of x l' (p, c) alone."""
+        total = np.zeros((self.columns, labels.shape[1]))
+        for block in gathered(len(index), self.columns):
+            total += self.rows(index[block]).T @ labels[block]
+        return total
+
     def prefix_sums(self, index: Indices, labels: Matrix, sizes: Sequence[int]) -> list[Sums]:
         """Sums over the first ``size`` rows for each of the rising sizes, in one pass."""
         found = [self.sums(index[: sizes[0]], labels[: sizes[0]])]
@@ -120,9 +168,9 @@ class Learner:
             found.append(found[-1].plus(self.sums(index[start:stop], labels[start:stop])))
         return found
 
-    def fit(self, index: Indices, labels: Callable[[], Matrix], sums: Sums | None) -> Fit:
-        """Fit the labels (m, c) of the rows of ``index``, of which sums may be known."""
-        return self.estimator.fit(self, index, labels, sums)
+    def fit(self, index: Indices, labels: Callable[[], Matrix], sums: Sums | None, start: Matrix | None = None) -> Fit:
+        """Fit the labels (m, c) of the rows of ``index``, of which sums may be known, and weights to begin from."""
+        return self.estimator.fit(self, index, labels, sums, start)
 
     def predict(self, index: Indices, weights: Matrix) -> Matrix:
         """Predictions (m, c) of weights (p, c) for training rows."""
@@ -131,21 +179,9 @@ class Learner:
             predicted[block] = self.estimator.predict(self.rows(index[block]), weights)
         return predicted
 
-    def scores(self, weights: Matrix, index: Indices, labels: Matrix, keep: bool, threshold: float) -> Scores:
-        """Errors of weights (c, p, k) on test rows with labels (m, k), from residuals: sums would cancel small ones.
-
-        A hit is a prediction on the label's side of the threshold.
-        """
+    def test_predictions(self, weights: Matrix, index: Indices) -> Iterator[tuple[slice, Matrix]]:
+        """Predictions (m, c, k) of weights (c, p, k) for the test rows of ``index``, block by block."""
         c, p, k = weights.shape
         stacked = np.ascontiguousarray(np.moveaxis(weights, 1, 0)).reshape(p, c * k)
-        squares, hits = np.zeros((c, k)), np.zeros((c, k))
-        predictions = np.empty((c, k, len(index))) if keep else None
         for block in gathered(len(index), max(p, c * k)):
-            predicted = self.estimator.predict(self.rows(index[block], test=True), stacked).reshape(-1, c, k)
-            truth = labels[block, None, :]
-            if predictions is not None:
-                predictions[:, :, block] = np.moveaxis(predicted, 0, -1)
-            hits += np.sum((predicted - threshold) * (truth - threshold) > 0, axis=0)
-            predicted -= truth
-            squares += np.einsum("mck,mck->ck", predicted, predicted)
-        return Scores(squares / len(index), hits / len(index), predictions)
+            yield block, self.estimator.predict(self.rows(index[block], test=True), stacked).reshape(-1, c, k)

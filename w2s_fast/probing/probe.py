@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Required, TypeAlias, TypedDict, Unpack, overload
+from typing import Any, Literal, Required, TypeAlias, TypedDict, Unpack, overload
+
+import numpy as np
+import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._random import stream
@@ -17,18 +20,25 @@ from w2s_fast._types import ArrayLike, Features, Sizes
 from w2s_fast._workers import DeadWorkersError, Lost, Workers, ordered_map
 from w2s_fast.probing.data import names_models
 from w2s_fast.probing.design import Design, Pair, Points
+from w2s_fast.probing.given import Predictions
+from w2s_fast.probing.options import PseudoLabels
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.task import Task
 from w2s_fast.probing.trial import NestedFits
 from w2s_fast.probing.trial_results import Collected, TrialResult, joined
+from w2s_fast.results.risks import Ceiling
 from w2s_fast.results.trials import Trials
 
-SPLITS, NOISE = (0,), (2,)  # coordinates of the random streams: a permutation a trial, and its label noise
+SPLITS = (0,)  # coordinate of the random stream: a permutation a trial
 
-
+Teacher: TypeAlias = Features | Predictions
+Teachers: TypeAlias = Teacher | Mapping[str, Teacher]
 Models: TypeAlias = Features | Mapping[str, Features]
+Ridges: TypeAlias = float | Sequence[float] | npt.NDArray[np.floating[Any]]  # one, or those to choose from
 Labels: TypeAlias = ArrayLike | os.PathLike[str]
-Rows: TypeAlias = ArrayLike | os.PathLike[str] | tuple[Models, Models, Labels]  # which of them, or rows of their own
+Rows: TypeAlias = (
+    ArrayLike | os.PathLike[str] | tuple[Teacher | Mapping[str, Teacher], Models, Labels]
+)  # which of them, or rows of their own
 
 
 class Options(TypedDict, total=False):
@@ -40,26 +50,36 @@ class Options(TypedDict, total=False):
     test: Rows | float
     labelled: ArrayLike | os.PathLike[str] | None
     pseudo_labelled: Rows | None
-    ridge: float
+    fit: str | tuple[str, str]
+    ridge: Ridges | tuple[Ridges, Ridges]
+    choose: Literal["leave-one-out", "held-out"]
+    pseudo_labels: PseudoLabels
+    confident: float
+    rounds: int
     intercept: bool
     nested: bool
     label_noise: float
+    flips: float
+    noise_once: bool
+    noise_on_test: bool
     decompose: bool
+    metrics: str | Sequence[str]
+    ceiling: Ceiling
     seed: int
     workers: Workers
     progress: Callable[[int, int], None] | None
 
 
 @overload
-def probe(weak: Mapping[str, Features], strong: Models, y: Labels, **how: Unpack[Options]) -> dict[Pair, Trials]: ...
+def probe(weak: Mapping[str, Teacher], strong: Models, y: Labels, **how: Unpack[Options]) -> dict[Pair, Trials]: ...
 
 
 @overload
-def probe(weak: Features, strong: Mapping[str, Features], y: Labels, **how: Unpack[Options]) -> dict[Pair, Trials]: ...
+def probe(weak: Teacher, strong: Mapping[str, Features], y: Labels, **how: Unpack[Options]) -> dict[Pair, Trials]: ...
 
 
 @overload
-def probe(weak: Features, strong: Features, y: Labels, **how: Unpack[Options]) -> Trials: ...
+def probe(weak: Teacher, strong: Features, y: Labels, **how: Unpack[Options]) -> Trials: ...
 
 
 def probe(
@@ -73,11 +93,21 @@ def probe(
     test: Any = 0.2,
     labelled: Any = None,
     pseudo_labelled: Any = None,
-    ridge: float = 1e-6,
+    fit: str | tuple[str, str] = "ridge",
+    ridge: Ridges | tuple[Ridges, Ridges] = 1e-6,
+    choose: Literal["leave-one-out", "held-out"] = "leave-one-out",
+    pseudo_labels: PseudoLabels = "soft",
+    confident: float = 1.0,
+    rounds: int = 1,
     intercept: bool = False,
     nested: bool = True,
     label_noise: float = 0.0,
+    flips: float = 0.0,
+    noise_once: bool = False,
+    noise_on_test: bool = False,
     decompose: bool = False,
+    metrics: str | Sequence[str] = (),
+    ceiling: Ceiling = "all",
     seed: int = 0,
     workers: Workers = None,
     progress: Callable[[int, int], None] | None = None,
@@ -97,10 +127,11 @@ def probe(
         or, as text, ``file#array`` where it holds several, ``file#array[:,12]`` for a part of it, and
         ``file#array[:,*]`` for a model of each layer. Files that need no decoding (.npy, .safetensors and .pt on this
         machine, but bfloat16 and truth values) are read where rows are asked for, and may be larger than memory; they
-        must not change meanwhile.
+        must not change meanwhile. A teacher may be given by :class:`Predictions` instead: weak labels of rows.
     y : (rows,) or (rows, k) array_like, or path
         Labels. Columns are problems of their own, with errors of their own, that share all work on the features. Names
-        of two classes become -1 and +1 in alphabetical order, of more a column each with 1 in its own.
+        of two classes become -1 and +1 in alphabetical order, of more a column each with 1 in its own. So do whole
+        numbers other than -1 and +1, or 0 and 1, where options need classes.
     n, N : int or array_like of int, optional
         Labelled and pseudo-labelled rows; they broadcast. Where rows are set apart by ``labelled`` or
         ``pseudo_labelled``, all of these by default.
@@ -113,8 +144,22 @@ def probe(
         Rows set apart, by their numbers or a mask, or a file of either: a trial then draws n of the former and N of the
         latter; of what is left out, from the rows that nothing else has. Rows to be pseudo-labelled may come as (weak,
         strong, y) of their own, too; their labels serve the ceiling alone.
-    ridge : float
-        Absolute, as scikit-learn's ``Ridge(alpha)``; 0 for ridgeless, minimum-norm fits.
+    fit : str, or pair of str
+        Kind of fit, of all, or (the teacher's, the student's): baseline and ceiling are of the student's.
+        ``"ridge"`` is linear regression; docs/classification.md has the others, and what each option here means.
+    ridge : float or list of float, or pair of either
+        Absolute, as scikit-learn's ``Ridge(alpha)``; 0 for ridgeless, minimum-norm fits. From a list or an array every
+        fit chooses one. A tuple of two is (the teacher's, the student's).
+    choose : {"leave-one-out", "held-out"}
+        How it does: by squared errors of leaving each of its rows out, of ridge regression alone, or on a fifth of
+        its rows, held out meanwhile.
+    pseudo_labels : {"soft", "hard", "sign"}
+        What the student is given: what the teacher predicts, as it is, or the class that it predicts. ``"sign"`` is
+        hard, of labels -1 and +1.
+    confident : float
+        Share of the N rows that the student learns from: those of which its teacher is surest.
+    rounds : int
+        The student of a round labels the same rows for a student of the next; the last one is tested.
     intercept : bool
         Give every fit an unpenalised intercept, by centring features and labels on its own training rows. Without,
         centre the labels first.
@@ -123,8 +168,20 @@ def probe(
     label_noise : float
         Standard deviation of Gaussian noise added to the training labels, drawn anew in every trial; test labels
         stay clean.
+    flips : float
+        Noise of classes instead: the share of labels that become another class, each other one as likely.
+    noise_once, noise_on_test : bool
+        Noise is drawn once for a seed, not in every trial; test labels are noisy, too.
     decompose : bool
         Also measure bias and variance: see ``Trials.decomposition``.
+    metrics : str or sequence of str
+        What else to measure on the test rows, with PGR and OPR of it: ``"accuracy"``, ``"balanced_accuracy"``,
+        ``"auroc"``, ``"mse"``, ``"brier"``, ``"log_loss"``, ``"ece"``, ``"agreement"`` with the teacher, ``"misfit"``;
+        docs/metrics.md defines them. See ``Trials.scores``. Columns of several classes are then one target, whose
+        errors are Brier scores, all columns added up, and results have no axis of k.
+    ceiling : {"all", "pseudo"}
+        Whether the ceiling is fitted to the n + N rows of the paper, or to the N pseudo-labelled ones alone, as in
+        much of the field; with their true labels either way.
     seed : int
         The same seed gives the same splits, noise and results at any number of workers.
     workers : int or pool, optional
@@ -167,11 +224,21 @@ def probe(
         y,
         test,
         ridge,
+        fit=fit,
+        choose=choose,
+        pseudo_labels=pseudo_labels,
+        confident=confident,
+        rounds=rounds,
         intercept=intercept,
         nested=nested,
         label_noise=label_noise,
+        flips=flips,
+        noise_once=noise_once,
+        noise_on_test=noise_on_test,
         labelled=labelled,
         pseudo_labelled=pseudo_labelled,
+        metrics=metrics,
+        ceiling=ceiling,
     )
     design = Design.of(task, n, N, seed, decompose)
     found = run_design(design, trials, workers=workers, progress=progress)
@@ -228,11 +295,9 @@ class ProbeTrials:
 
     def __call__(self, trial: int) -> tuple[int, dict[Pair, TrialResult]]:
         design = self.design
-        labels = design.task.rows.labels
-        if design.task.label_noise:
-            labels = labels + design.task.label_noise * stream(design.seed, NOISE, trial).standard_normal(labels.shape)
+        labels = design.labels_of(trial)
         parts = [
-            NestedFits(design, points, self._order(trial, points), labels).results() for points in design.nested_points
+            NestedFits(design, points, self._order(trial, points), *labels).results() for points in design.nested_points
         ]
         return trial, {pair: joined([results[pair] for results in parts]) for pair in design.pairs}
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from typing import Any, Self
 
 import numpy as np
 
 from w2s_fast import _check
+from w2s_fast._cached import cached_property
 from w2s_fast._display import Shown
 from w2s_fast._random import stream
-from w2s_fast.probing.data import LARGEST_LABEL, Rows
+from w2s_fast.probing.coding import NUMBERS, Coding
+from w2s_fast.probing.data import LARGEST_LABEL, Matrix, Rows
+from w2s_fast.probing.estimators.registry import ESTIMATORS, estimator_of
+from w2s_fast.probing.fits import Estimator
+from w2s_fast.probing.noise import Noise
+from w2s_fast.probing.options import PseudoLabels, Ridge, fit_name, in_words, one_or_two, ridge_of
+from w2s_fast.probing.scores import Scoring, are_of_classes, measure_names, require_measures
 from w2s_fast.probing.splits import DRAWN, Indices, Splits
+from w2s_fast.results.measures import MEASURES
+from w2s_fast.results.risks import CEILINGS, Ceiling
 
 TEST = (1,)  # coordinate of the random stream that splits off the test rows
 
@@ -23,12 +34,20 @@ class Task(Shown):
 
     rows: Rows
     test: Rows | float | int
-    ridge: float
+    ridge: Ridge | tuple[Ridge, Ridge]  # of every fit, or the teacher's and the student's
     intercept: bool = False
     nested: bool = True
     label_noise: float = 0.0
-    fit: str = "ridge"  # by its name among the estimators
+    fit: str | tuple[str, str] = "ridge"  # by its name among the estimators, likewise
     splits: Splits = DRAWN
+    pseudo_labels: PseudoLabels = "soft"
+    confident: float = 1.0  # share of pseudo-labelled rows that students see
+    rounds: int = 1
+    flips: float = 0.0
+    noise_once: bool = False
+    noise_on_test: bool = False
+    metrics: tuple[str, ...] = ()  # asked for, by their names among the measures
+    ceiling: Ceiling = "all"
 
     @classmethod
     def of(
@@ -37,26 +56,112 @@ class Task(Shown):
         strong: Any,
         y: Any,
         test: Any = 0.2,
-        ridge: float = 1e-6,
+        ridge: Any = 1e-6,
         *,
+        fit: str | tuple[str, str] = "ridge",
+        choose: str = "leave-one-out",
+        pseudo_labels: PseudoLabels = "soft",
+        confident: float = 1.0,
+        rounds: int = 1,
         intercept: bool = False,
         nested: bool = True,
         label_noise: float = 0.0,
+        flips: float = 0.0,
+        noise_once: bool = False,
+        noise_on_test: bool = False,
         labelled: Any = None,
         pseudo_labelled: Any = None,
+        metrics: str | Sequence[str] = (),
+        ceiling: Ceiling = "all",
     ) -> Self:
-        """Check the arguments of :func:`w2s_fast.probe` that describe the data."""
-        rows = Rows.checked(weak, strong, y)
+        """Check the arguments of :func:`w2s_fast.probe` that describe the data and the fits."""
+        _check.choice(pseudo_labels, "pseudo_labels", "soft", "hard", "sign")
+        _check.choice(choose, "choose", "leave-one-out", "held-out")
+        how: dict[str, Any] = {
+            "ridge": one_or_two(ridge, "ridge", partial(ridge_of, choose=choose)),
+            "fit": one_or_two(fit, "fit", fit_name),
+            "pseudo_labels": pseudo_labels,
+            "confident": _check.real(confident, "confident", maximum=1.0, open_left=True),
+            "rounds": _check.integer(rounds, "rounds", minimum=1),
+            "label_noise": _check.real(label_noise, "label_noise", maximum=LARGEST_LABEL),
+            "flips": _check.real(flips, "flips", maximum=1.0),
+        }
+        flags = {"nested": nested, "intercept": intercept, "noise_once": noise_once, "noise_on_test": noise_on_test}
+        how |= {name: _check.boolean(flag, name) for name, flag in flags.items()}
+        _check.choice(ceiling, "ceiling", *CEILINGS)
+        how |= {"ceiling": ceiling, "metrics": measure_names(metrics)}
+        whole = _need_classes(how["fit"], pseudo_labels, how["confident"], how["flips"])
+        whole |= are_of_classes(how["metrics"])
+        rows = Rows.checked(weak, strong, y, whole=whole)
         if isinstance(pseudo_labelled, tuple | list) and not _is_index(pseudo_labelled):
-            above, rows = len(rows), rows.above(_more_rows(pseudo_labelled, rows, "pseudo_labelled"))
+            above, rows = len(rows), rows.above(_more_rows(pseudo_labelled, rows, "pseudo_labelled", whole))
             labelled = np.arange(above) if labelled is None else labelled
             pseudo_labelled = np.arange(above, len(rows))
         rows.refuse_constant()
-        intercept, nested = _check.boolean(intercept, "intercept"), _check.boolean(nested, "nested")
-        ridge, label_noise = _check.real(ridge, "ridge"), _check.real(label_noise, "label_noise", maximum=LARGEST_LABEL)
         splits = Splits.of(labelled, pseudo_labelled, test if _is_index(test) else None, len(rows))
-        held = len(splits.test) if splits.test is not None else _checked_test(test, rows)
-        return cls(rows, held, ridge, intercept, nested, label_noise, splits=splits)
+        held = len(splits.test) if splits.test is not None else _checked_test(test, rows, whole)
+        task = cls(rows, held, splits=splits, **how)
+        task.require_sense()
+        return task
+
+    def require_sense(self) -> None:
+        """Refuse fits, pseudo-labels and metrics that these labels do not go with."""
+        _ = self.estimators  # which refuse labels that they cannot take
+        classifies = any(estimator.classifies for estimator in self.estimators)
+        if self.pseudo_labels == "sign" and self.coding.kind != "signs":
+            raise ValueError("pseudo_labels='sign' needs labels -1 and +1, or names of two classes: use 'hard'")
+        if self.pseudo_labels == "hard":
+            self.coding.require_classes("pseudo_labels='hard'", "'soft'")
+        if self.confident < 1.0:
+            self.coding.require_classes("confident", "confident=1, which leaves no row out")
+        if self.flips:
+            self.coding.require_classes("flips", "label_noise")
+        if self.label_noise and (classifies or self.flips):
+            raise ValueError("label_noise is Gaussian, which leaves no classes: give flips instead, a share of labels")
+        require_measures(self.metrics, self.coding.kind, self.has_probabilities)
+
+    def of_pair(self, teacher: str, student: str) -> Self:
+        """The same task of one teacher and one student alone."""
+        test = self.test.of_pair(teacher, student) if isinstance(self.test, Rows) else self.test
+        return replace(self, rows=self.rows.of_pair(teacher, student), test=test)
+
+    @property
+    def fits(self) -> tuple[str, str]:
+        """Names of the teacher's and the student's kind of fit."""
+        return self.fit if isinstance(self.fit, tuple) else (self.fit, self.fit)
+
+    @property
+    def ridges(self) -> tuple[Ridge, Ridge]:
+        """The teacher's and the student's."""
+        return self.ridge if isinstance(self.ridge, tuple) else (self.ridge, self.ridge)
+
+    @property
+    def noise(self) -> Noise:
+        """How labels are made noisy."""
+        return Noise(self.label_noise, self.flips, self.noise_once, self.noise_on_test)
+
+    @cached_property
+    def coding(self) -> Coding:
+        """What labels stand for."""
+        return Coding.of([self.rows.labels, *([self.test.labels] if isinstance(self.test, Rows) else [])])
+
+    @property
+    def estimators(self) -> tuple[Estimator, Estimator]:
+        """The teacher's and the student's."""
+        coding = self.coding
+        teacher, student = map(partial(estimator_of, coding=coding), self.fits, self.ridges)
+        return teacher, student
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether every fit predicts probabilities, and every teacher that is given says nothing else."""
+        (teacher, student), low = self.estimators, self.scoring.low
+        own, held = self.rows.teachers.values(), self.test.teachers.values() if isinstance(self.test, Rows) else ()
+        teach = all(
+            np.min(one.low) >= low and np.max(one.high) <= 1.0 if one.are_predictions else teacher.classifies
+            for one in (*own, *held)
+        )
+        return student.classifies and teach
 
     @property
     def has_signs(self) -> bool:
@@ -70,9 +175,30 @@ class Task(Shown):
         return self.has_signs or (self.rows.has_zeros_and_ones and held.has_zeros_and_ones)
 
     @property
-    def threshold(self) -> float:
-        """Between the two values of labels."""
-        return 0.5 if self.rows.has_zeros_and_ones else 0.0
+    def has_one_target(self) -> bool:
+        """Whether all columns of labels are one target, and not problems of their own."""
+        return not self.rows.has_columns or self.are_classes_joint
+
+    @property
+    def are_classes_joint(self) -> bool:
+        """Whether columns of classes are one target: where metrics are asked for, or options need classes."""
+        asked = bool(self.metrics) or _need_classes(self.fit, self.pseudo_labels, self.confident, self.flips)
+        return asked and self.coding.kind == "classes"
+
+    @property
+    def scoring(self) -> Scoring:
+        """What fits are measured by, beside their errors: the accuracy where labels are of classes, and what was asked.
+
+        Signs have -1 for their lower value.
+        """
+        coding, joint = self.coding, self.are_classes_joint
+        always = ("accuracy",) if self.has_two_values or joint else ()
+        measures = tuple(name for name in MEASURES if name in (*always, *self.metrics))
+        return Scoring(coding.columns if joint else 1, -1.0 if coding.kind == "signs" else 0.0, measures)
+
+    def pseudo_labels_of(self, predictions: Matrix) -> Matrix:
+        """What students get of a teacher's predictions (m, c)."""
+        return predictions if self.pseudo_labels == "soft" else self.coding.hard(predictions)
 
     def split(self, seed: int) -> tuple[tuple[Indices, ...], Rows, Indices]:
         """Rows that trials may draw from (one pool, or labelled and pseudo-labelled ones), and the test rows.
@@ -98,12 +224,22 @@ class Task(Shown):
     def told(self) -> dict[str, str]:
         count = len(self.test) if isinstance(self.test, Rows) else self.test
         test = f"{count:g} of the rows" if isinstance(count, float) else f"{count:,} rows"
-        noise = f"{self.label_noise:g}" if self.label_noise else ""
         flags = {"intercept": self.intercept, "drawn anew at each point": not self.nested}
         apart = {"labelled": self.splits.labelled, "pseudo-labelled": self.splits.pseudo_labelled}
         told = {f"{kind} from": f"{len(index):,} rows" for kind, index in apart.items() if index is not None}
-        told |= {"test": test, "fit": f"{self.fit} {self.ridge:g}", "label noise": noise}
+        fits = dict.fromkeys(f"{name} {in_words(ridge)}" for name, ridge in zip(self.fits, self.ridges, strict=True))
+        told |= {"test": test, "fit": ", ".join(fits), "label noise": str(self.noise)}
+        surest = f"the surest {self.confident:g}" if self.confident < 1.0 else ""
+        kind = self.pseudo_labels if self.pseudo_labels != "soft" or surest else ""
+        told |= {"pseudo-labels": f"{kind} {surest}".strip(), "rounds": f"{self.rounds}" if self.rounds > 1 else ""}
         return self.rows.told() | told | {name: "yes" for name, flag in flags.items() if flag}
+
+
+def _need_classes(fit: str | tuple[str, str], pseudo_labels: str, confident: float, flips: float) -> bool:
+    """Whether something takes labels of classes alone."""
+    names = fit if isinstance(fit, tuple) else (fit,)
+    classify = any(ESTIMATORS[name](1.0, NUMBERS).classifies for name in names)
+    return classify or pseudo_labels != "soft" or confident < 1.0 or flips > 0.0
 
 
 def _is_index(given: Any) -> bool:
@@ -113,9 +249,9 @@ def _is_index(given: Any) -> bool:
     return isinstance(given, str | PathLike) or (given is not None and np.ndim(given) == 1)
 
 
-def _checked_test(test: Any, rows: Rows) -> Rows | float | int:
+def _checked_test(test: Any, rows: Rows, whole: bool) -> Rows | float | int:
     if isinstance(test, tuple | list):
-        return _more_rows(test, rows, "test")
+        return _more_rows(test, rows, "test", whole)
     if isinstance(test, float | np.floating):
         return _check.real(test, "test", maximum=1.0, open_left=True)
     if isinstance(test, int | np.integer):
@@ -123,12 +259,12 @@ def _checked_test(test: Any, rows: Rows) -> Rows | float | int:
     raise TypeError(f"test must be row numbers, (weak, strong, y), a share or a number of rows, got {test!r}")
 
 
-def _more_rows(given: Any, rows: Rows, name: str) -> Rows:
+def _more_rows(given: Any, rows: Rows, name: str, whole: bool) -> Rows:
     """Rows of their own, (weak, strong, y), of the same models."""
     if len(given) != 3:
         raise ValueError(f"{name} must be (weak, strong, y), got {len(given)} items")
     weak, strong, y = given
-    held = Rows.checked(weak, strong, y, f" of {name}", rows.classes)
+    held = Rows.checked(weak, strong, y, f" of {name}", rows.classes, whole)
     mine, theirs = (
         [
             {name: features.values.shape[1] for name, features in models.items()}

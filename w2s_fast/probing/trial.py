@@ -11,7 +11,8 @@ import numpy as np
 
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.design import Design, Pair, Points
-from w2s_fast.probing.fits import Fit, Learner, Scores, Sums
+from w2s_fast.probing.fits import Fit, Learner, Sums
+from w2s_fast.probing.scores import Predicted, Scores, Taught, score
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.trial_results import TrialResult
 
@@ -21,8 +22,8 @@ Tops = Iterable[Sums | None]  # sums over the first rows, for each of several si
 class NestedFits:
     """One order of the rows: the first ones are labelled, those behind them pseudo-labelled."""
 
-    def __init__(self, design: Design, points: Points, order: Indices, labels: Matrix) -> None:
-        self.design, self.points = design, points
+    def __init__(self, design: Design, points: Points, order: Indices, labels: Matrix, test_labels: Matrix) -> None:
+        self.design, self.task, self.points, self.test_labels = design, design.task, points, test_labels
         self.ns, self.Ns = (sorted(set(sizes)) for sizes in zip(*points, strict=True))
         most = self.ns[-1], self.Ns[-1]
         self.labelled = _in_file_order(order[: most[0]], self.ns)
@@ -36,14 +37,16 @@ class NestedFits:
             name: self._labelled_fits(learner, self._labelled_sums(learner, self.ns[-1]))
             for name, learner in self.design.teachers.items()
         }
-        pseudo_labels = [self._pseudo_labels(learner, taught[name]) for name, learner in self.design.teachers.items()]
-        labels = np.hstack([self.hidden, *pseudo_labels])
-        tested = {name: self._test(learner, taught[name]) for name, learner in self.design.teachers.items()}
+        self.said = [self._predictions(learner, taught[name]) for name, learner in self.design.teachers.items()]
+        labels = np.hstack([self.hidden, *map(self.task.pseudo_labels_of, self.said)])
+        compared = self.design.scoring.needs_teacher
+        tested = {name: self._test(teacher, taught[name], compared) for name, teacher in self.design.teachers.items()}
+        teachers = self._taught(list(tested.values())) if compared else None
         found = {}
         for name, learner in self.design.students.items():
             fits = self._student_fits(learner, labels)
             inherited = self._inherited(name, taught)
-            scores = self._test(learner, fits + inherited)
+            scores = self._test(learner, fits + inherited, taught=teachers)
             for place, teacher in enumerate(self.design.teachers):
                 found[teacher, name] = self._result(place, taught[teacher], tested[teacher], fits, scores)
         return found
@@ -55,14 +58,15 @@ class NestedFits:
         return learner.prefix_sums(self.labelled, self.known, self.ns)
 
     def _labelled_fits(self, learner: Learner, tops: Tops) -> list[Fit]:
-        """Fits to the labelled rows of every n."""
-        return [
-            learner.fit(self.labelled[:n], partial(self.known.__getitem__, slice(n)), sums)
-            for n, sums in zip(self.ns, tops, strict=True)
-        ]
+        """Fits to the labelled rows of every n, each begun from the last."""
+        found: list[Fit] = []
+        for n, sums in zip(self.ns, tops, strict=True):
+            start = found[-1].weights if found else None
+            found.append(learner.fit(self.labelled[:n], partial(self.known.__getitem__, slice(n)), sums, start))
+        return found
 
-    def _pseudo_labels(self, teacher: Learner, fits: Sequence[Fit]) -> Matrix:
-        """Pseudo-labels (N, n times k) of the teacher of every n."""
+    def _predictions(self, teacher: Learner, fits: Sequence[Fit]) -> Matrix:
+        """What the teacher of every n says of the pseudo-labelled rows, (N, n times k)."""
         return teacher.predict(self.pseudo, np.hstack([fit.weights for fit in fits]))
 
     def _student_fits(self, student: Learner, labels: Matrix) -> list[Fit]:
@@ -71,31 +75,81 @@ class NestedFits:
         many: Tops = repeat(None) if few[0] is None else student.prefix_sums(self.pseudo, labels, self.Ns)
         ceilings: dict[tuple[int, int], Fit] = {}
         w2s: dict[tuple[int, tuple[int, int]], Fit] = {}
+        so_far: dict[tuple[int, int], Matrix] = {}  # weights of every teacher and n at the last N
         for N, sums in zip(self.Ns, many, strict=False):
             points = [(n, N) for n in self.ns if (n, N) in self.points]
             for n, _ in points:
-                ceilings[n, N] = self._ceiling(student, few[self.ns.index(n)], sums, n, N)
+                begun = [ceilings[n, smaller] for smaller in self.Ns if (n, smaller) in ceilings]
+                ceilings[n, N] = self._ceiling(student, few[self.ns.index(n)], sums, (n, N), begun)
             places = [(t, point) for t in range(len(self.design.teachers)) for point in points]
-            columns = np.concatenate([self._columns_of_teacher(t, n) for t, (n, _) in places])
-            fit = student.fit(
-                self.pseudo[:N],
-                partial(labels.__getitem__, (slice(N), columns)),
-                None if sums is None else sums.of_labels(columns),
-            )
-            for place, weights in zip(places, np.split(fit.weights, len(places), axis=1), strict=True):
-                w2s[place] = fit._replace(weights=weights)
+            start = _joined([so_far.get((t, n)) for t, (n, _) in places])
+            fit = self._fit_to_teachers(student, labels[:N], sums, [(t, n) for t, (n, _) in places], start)
+            for _ in range(1, self.task.rounds):
+                fit = self._fit_to_students(student, sums, N, fit.weights)
+            for (t, point), part in zip(places, fit.split(len(places)), strict=True):
+                w2s[t, point], so_far[t, point[0]] = part, part.weights
         teachers = range(len(self.design.teachers))
         baselines = self._labelled_fits(student, few)
         return baselines + [ceilings[p] for p in self.points] + [w2s[t, p] for t in teachers for p in self.points]
+
+    def _fit_to_teachers(
+        self, student: Learner, labels: Matrix, sums: Sums | None, teachers: list[tuple[int, int]], start: Matrix | None
+    ) -> Fit:
+        """Fit what teachers of some n said of the first rows, side by side; all ``labels`` of these are known."""
+        N = len(labels)
+        if self.task.confident < 1.0:
+            said = [self.said[t][:N, self._columns_of_n(n)] for t, n in teachers]
+            return self._fit_to_surest(student, np.hstack(said), start)
+        columns = np.concatenate([self._columns_of_teacher(t, n) for t, n in teachers])
+        told = None if sums is None else sums.of_labels(columns)
+        return student.fit(self.pseudo[:N], lambda: labels[:, columns], told, start)
+
+    def _fit_to_students(self, student: Learner, sums: Sums | None, N: int, weights: Matrix) -> Fit:
+        """Fit what students of these weights say of the first N rows."""
+        index = self.pseudo[:N]
+        said = student.predict(index, weights)
+        if self.task.confident < 1.0:
+            return self._fit_to_surest(student, said, weights)
+        labels = self.task.pseudo_labels_of(said)
+        told = None if sums is None else sums._replace(moments=student.moments(index, labels))
+        return student.fit(index, lambda: labels, told, weights)
+
+    def _fit_to_surest(self, student: Learner, said: Matrix, start: Matrix | None) -> Fit:
+        """Fit each target, of predictions side by side, on the rows that these are surest of."""
+        labels, coding = self.task.pseudo_labels_of(said), self.task.coding
+        fits = []
+        for target, confidence in enumerate(coding.confidence(said).T):
+            own = slice(target * coding.columns, (target + 1) * coding.columns)
+            kept = _surest(confidence, self.task.confident)
+            index, shown = self.pseudo[kept], labels[kept, own]
+            begun = None if start is None else start[:, own]
+            fits.append(student.fit(index, partial(np.asarray, shown), student.sums_of(index, shown), begun))
+        flaws = tuple(flaw for fit in fits for flaw in fit.flaws(1))
+        return Fit(np.hstack([fit.weights for fit in fits]), flaws)
+
+    def _columns_of_n(self, n: int) -> slice:
+        """Columns of what a teacher said, of all n."""
+        place = self.k * self.ns.index(n)
+        return slice(place, place + self.k)
 
     def _columns_of_teacher(self, teacher: int, n: int) -> Indices:
         """Columns of [hidden | those of the first teacher for every n | ...]."""
         return self.k * (1 + teacher * len(self.ns) + self.ns.index(n)) + np.arange(self.k)
 
-    def _ceiling(self, student: Learner, few: Sums | None, many: Sums | None, n: int, N: int) -> Fit:
-        sums = None if few is None or many is None else few.plus(many.of_labels(np.arange(self.k)))
+    def _ceiling(
+        self, student: Learner, few: Sums | None, many: Sums | None, point: tuple[int, int], smaller: list[Fit]
+    ) -> Fit:
+        """The ceiling of a point, begun from those of the same n and smaller N."""
+        n, N = point
+        start = smaller[-1].weights if smaller else None
+        if many is not None:
+            many = many.of_labels(np.arange(self.k))
+        if self.task.ceiling == "pseudo":
+            return student.fit(self.pseudo[:N], lambda: self.hidden[:N], many, start)
+        sums = None if few is None or many is None else few.plus(many)
         index = np.concatenate((self.labelled[:n], self.pseudo[:N]))
-        return student.fit(index, lambda: np.vstack((self.known[:n], self.hidden[:N])), sums)
+        start = smaller[-1].weights if smaller else None
+        return student.fit(index, lambda: np.vstack((self.known[:n], self.hidden[:N])), sums, start)
 
     def _inherited(self, student: str, taught: Mapping[str, list[Fit]]) -> list[Fit]:
         """What the student can say of every teacher of every n, if asked for."""
@@ -107,11 +161,26 @@ class NestedFits:
             for fit in fits
         ]
 
-    def _test(self, learner: Learner, fits: Sequence[Fit]) -> Scores:
+    def _test(
+        self, learner: Learner, fits: Sequence[Fit], compared: bool = False, taught: Taught | None = None
+    ) -> Scores:
+        """Score fits, and keep their predictions where others are ``compared`` with them."""
+        design = self.design
         weights = np.stack([fit.weights for fit in fits])
-        keep = self.design.projections is not None
-        task = self.design.task
-        return learner.scores(weights, self.design.test_index, self.design.test_labels, keep, task.threshold)
+
+        def predicted(some: slice) -> Predicted:
+            return learner.test_predictions(weights[some], design.test_index)
+
+        keep = compared or design.projections is not None
+        return score(predicted, len(fits), self.test_labels, design.scoring, keep=keep, taught=taught)
+
+    def _taught(self, tested: Sequence[Scores]) -> Taught:
+        """What every teacher predicts, and by which of the n each of a student's fits was taught."""
+        own = list(range(len(self.ns)))
+        of_point = [self.ns.index(n) for n, _ in self.points]
+        teachers = len(tested)
+        of_fit = own + of_point * (1 + teachers) + own * teachers
+        return Taught(np.stack([scores.predictions for scores in tested if scores.predictions is not None]), of_fit)
 
     def _result(
         self, teacher: int, taught: Sequence[Fit], tested: Scores, fits: Sequence[Fit], scores: Scores
@@ -126,13 +195,29 @@ class NestedFits:
             return np.stack((teachers[weak], students[weak], students[ceiling], students[w2s]), axis=1)
 
         predictions = None
-        if tested.predictions is not None and scores.predictions is not None:
+        if self.design.projections is not None and tested.predictions is not None and scores.predictions is not None:
             inherited = first + len(self.points) * (1 + teachers) + first * teacher + weak
             kept = tested.predictions[weak], scores.predictions[w2s], scores.predictions[inherited]
             predictions = np.stack(kept, axis=1)
-        flags = of(*(np.array([fit.ill_conditioned for fit in found]) for found in (taught, fits)))
+        flags = of(*(np.array([bool(fit.split(1)[0].flaw) for fit in found]) for found in (taught, fits)))
         flags[:, 3] |= flags[:, 0]  # labels that hang on rounding make a student that does
-        return TrialResult(of(tested.errors, scores.errors), of(tested.hits, scores.hits), flags, predictions)
+        measured = {
+            name: of(tested.values[name][0], values[teacher if len(values) > 1 else 0])
+            for name, values in scores.values.items()
+        }
+        return TrialResult(of(tested.errors, scores.errors), measured, flags, predictions)
+
+
+def _surest(confidence: Matrix, share: float) -> Indices:
+    """Places of the share of predictions that are surest, at least one, in order; of equal ones the first."""
+    kept = max(1, round(share * len(confidence)))
+    return np.sort(np.argsort(-confidence, kind="stable")[:kept])
+
+
+def _joined(weights: Sequence[Matrix | None]) -> Matrix | None:
+    """Weights side by side, where all are known."""
+    known = [each for each in weights if each is not None]
+    return np.hstack(known) if len(known) == len(weights) else None
 
 
 def _in_file_order(index: Indices, sizes: Sequence[int]) -> Indices:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,23 +10,29 @@ import numpy as np
 from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.design import Design
-from w2s_fast.results.trials import Accuracy, Decomposition, Flags, IllConditioned, Trials
+from w2s_fast.results.doubts import Flags
+from w2s_fast.results.scores import Score
+from w2s_fast.results.trials import Decomposition, IllConditioned, Trials
 
 
 class TrialResult(NamedTuple):
-    """One trial of one pair at every point; fits are weak, baseline, ceiling, w2s."""
+    """One trial of one pair at every point, of t targets; fits are weak, baseline, ceiling, w2s."""
 
-    errors: Matrix  # (points, 4, k)
-    hits: Matrix  # (points, 4, k)
+    errors: Matrix  # (points, 4, t)
+    scores: Mapping[str, Matrix]  # of each measure (points, 4, t)
     ill_conditioned: Flags  # (points, 4)
     predictions: Matrix | None  # (points, 3, k, test rows): teacher, student, and what the student inherits
 
 
 def joined(results: Sequence[TrialResult]) -> TrialResult:
     """Join results along points."""
-    fields: Iterator[Any] = zip(*results, strict=True)
-    found: list[Any] = [None if parts[0] is None else np.concatenate(parts) for parts in fields]
-    return TrialResult(*found)
+    kept: list[Any] = [result.predictions for result in results]
+    return TrialResult(
+        np.concatenate([result.errors for result in results]),
+        {name: np.concatenate([result.scores[name] for result in results]) for name in results[0].scores},
+        np.concatenate([result.ill_conditioned for result in results]),
+        None if kept[0] is None else np.concatenate(kept),
+    )
 
 
 class Collected:
@@ -34,21 +40,24 @@ class Collected:
 
     def __init__(self, design: Design, trials: int) -> None:
         self.design = design
-        shape = design.n.size, 4, design.task.rows.labels.shape[1], trials
-        self.errors, self.hits = np.empty(shape), np.empty(shape)
+        shape = design.n.size, 4, design.targets, trials
+        self.errors = np.empty(shape)
+        self.scores = {name: np.empty(shape) for name in design.scoring.measures}
         self.ill_conditioned = np.empty((design.n.size, 4, trials), np.bool_)
         self.predictions = Moments() if design.projections is not None else None
 
     def add(self, trial: int, result: TrialResult) -> None:
-        self.errors[..., trial], self.hits[..., trial] = result.errors, result.hits
+        self.errors[..., trial] = result.errors
+        for name, values in result.scores.items():
+            self.scores[name][..., trial] = values
         self.ill_conditioned[..., trial] = result.ill_conditioned
         if self.predictions is not None and result.predictions is not None:
             self.predictions.update(result.predictions[None])
 
     def trials(self) -> Trials:
-        """Results in the shape of the points, without the axis of label columns where the labels had none."""
-        design, rows = self.design, self.design.task.rows
-        k = (rows.labels.shape[1],) * rows.has_columns
+        """Results in the shape of the points, without the axis of targets where the labels had none."""
+        design = self.design
+        targets = (design.targets,) * design.has_targets
         trials = self.errors.shape[-1]
 
         def shaped(values: Any, *rest: int) -> Iterator[Any]:
@@ -57,8 +66,9 @@ class Collected:
         decomposition = None
         if self.predictions is not None:
             parts = _decomposed(self.predictions, design.test_labels.T)
-            decomposition = Decomposition(*(part.reshape((*design.n.shape, *k)) for part in parts))
-        weak, baseline, ceiling, w2s = shaped(self.errors, *k, trials)
+            by_target = (part.reshape(len(part), design.targets, -1).sum(axis=2) for part in parts)
+            decomposition = Decomposition(*(part.reshape((*design.n.shape, *targets)) for part in by_target))
+        weak, baseline, ceiling, w2s = shaped(self.errors, *targets, trials)
         return Trials(
             design.n,
             design.N,
@@ -68,7 +78,8 @@ class Collected:
             w2s,
             design.seed,
             ill_conditioned=IllConditioned(*shaped(self.ill_conditioned, trials)),
-            accuracy=Accuracy(*shaped(self.hits, *k, trials)) if design.task.has_two_values else None,
+            scores={name: Score(name, *shaped(values, *targets, trials)) for name, values in self.scores.items()},
+            metrics=design.task.metrics,
             decomposition=decomposition,
         )
 

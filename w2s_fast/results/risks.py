@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,16 @@ from w2s_fast._display import html_record, number, record
 from w2s_fast.results.metrics import ratios, value_of
 
 Matrix = npt.NDArray[np.float64]
+Ceiling = Literal["all", "pseudo"]
+CEILINGS: tuple[Ceiling, ...] = ("all", "pseudo")  # which rows it is fitted to: n + N, or the N alone
 
 
 class Risks(NamedTuple):
     """Excess risks of the four fits, in squared units of the label.
 
     ``weak``: the teacher, on n labelled rows; ``baseline``: the strong model on the same rows; ``ceiling``: the
-    strong model on all n + N rows with true labels; ``w2s``: the strong model on N rows that the teacher labelled.
+    strong model on all n + N rows with true labels, or on the N alone where that is asked for; ``w2s``: the strong
+    model on N rows that the teacher labelled.
     """
 
     weak: Matrix

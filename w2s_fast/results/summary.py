@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._display import Cell, facts, html_points, html_record, record, spread, with_error
-from w2s_fast.results.metrics import DIFFERENCES, column_name
+from w2s_fast.results.metrics import column_name, is_difference
 
 Matrix = npt.NDArray[np.float64]
 Sizes = npt.NDArray[np.int64]
@@ -75,4 +75,4 @@ def trial_columns(n: Sizes, N: Sizes, values: Mapping[str, Matrix]) -> dict[str,
     if len(extra) > 1:
         columns["column"] = np.arange(shape[-2])[:, None]
     found = {name: np.broadcast_to(column, shape).ravel() for name, column in columns.items()}
-    return found | {name: column.ravel() for name, column in values.items() if name not in DIFFERENCES}
+    return found | {name: column.ravel() for name, column in values.items() if not is_difference(name)}

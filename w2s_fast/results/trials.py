@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,68 +12,25 @@ import numpy.typing as npt
 from w2s_fast._display import GLANCE, Cell, facts, html_facts, html_record, record, spread, whole
 from w2s_fast._frames import Library, data_frame
 from w2s_fast.linalg.accumulate.moments import Moments
+from w2s_fast.results.doubts import ILL_CONDITIONED, Doubts, Flags, doubts_of
 from w2s_fast.results.metrics import (
-    ACCURACIES,
-    DIFFERENCES,
     FITS,
+    MEDIAN,
     METRICS,
     columns_of,
+    is_difference,
+    measured_columns,
+    measures_in,
     of_name,
     quotients_of_means,
     ratios,
+    table_columns,
     value_of,
 )
+from w2s_fast.results.scores import Score
 from w2s_fast.results.summary import Estimate, Summary, estimates, html_estimates, in_brief, trial_columns
 
 Matrix = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-GAP_ERRORS = 3.0  # standard errors that a gap must keep from zero for a share of it to mean something
-ILL_CONDITIONED = {fit: f"ill_conditioned_{fit}" for fit in FITS}  # columns of 0 or 1, of probes
-
-
-class Doubts(NamedTuple):
-    """Points that mean nothing, and why.
-
-    Attributes
-    ----------
-    no_gap : ndarray of bool, shape points
-        The ceiling is not better than the teacher by three standard errors: a share of that gap is noise.
-    ill_conditioned : mapping of str to ndarray, shape points
-        For each fit the share of trials in which its weights hang on rounding; empty for simulated trials.
-    """
-
-    no_gap: Flags
-    ill_conditioned: Mapping[str, Matrix]
-
-    def of(self, metric: str) -> Flags:
-        """Points where a metric is in doubt: for PGR no gap, for all an ill-conditioned fit that they stand on."""
-        found = of_name(metric)
-        needs_gap = found is not None and found.needs_gap
-        flags = self.no_gap if needs_gap else np.zeros(self.no_gap.shape, np.bool_)
-        for fit in found.fits if found is not None else ():
-            if fit in self.ill_conditioned:
-                flags = flags | (self.ill_conditioned[fit] > 0)
-        return flags
-
-    def at(self, places: Any) -> Doubts:
-        """Doubts at some of the points."""
-        return Doubts(self.no_gap[places], {fit: share[places] for fit, share in self.ill_conditioned.items()})
-
-    def in_words(self, place: Any) -> str:
-        """Say what is in doubt at one point; nothing if nothing is.
-
-        >>> Doubts(np.array([True]), {"weak": np.array([0.25]), "w2s": np.array([1.0])}).in_words(0)
-        'no gap, weak ill-conditioned in 25 % of trials, w2s ill-conditioned'
-        """
-        words = ["no gap"] if self.no_gap[place] else []
-        for fit, shares in self.ill_conditioned.items():
-            share = shares[place]
-            if share > 0:
-                words.append(f"{fit} ill-conditioned" + (f" in {100 * share:.2g} % of trials" if share < 1 else ""))
-        return ", ".join(words)
-
-    def __repr__(self) -> str:
-        return record(self)
 
 
 class VarianceParts(NamedTuple):
@@ -114,23 +71,6 @@ class IllConditioned(NamedTuple):
     baseline: Flags
     ceiling: Flags
     w2s: Flags
-
-    def __repr__(self) -> str:
-        return record(self)
-
-
-class Accuracy(NamedTuple):
-    """Shares of test rows whose label, one of two, is on the prediction's side of their middle, shaped as the risks."""
-
-    weak: Matrix
-    baseline: Matrix
-    ceiling: Matrix
-    w2s: Matrix
-
-    @property
-    def pgr(self) -> Matrix:
-        """Performance gap recovery in accuracy, (w2s - weak) / (ceiling - weak)."""
-        return value_of("pgr", self._asdict())
 
     def __repr__(self) -> str:
         return record(self)
@@ -193,12 +133,15 @@ class Trials:
         Measured parts of the student's variance at each point, in squared units of the label; ``simulate`` only.
     ill_conditioned : IllConditioned or None
         Which fits of which trials are not to be trusted to six digits; ``probe`` only.
-    accuracy : Accuracy or None
-        For labels all +1 or -1, or 1 or 0; ``probe`` only.
+    scores : mapping of str to Score
+        What else fits are measured by on test rows, of ``probe`` only: the accuracy, for labels all +1 or -1, or 1 or
+        0, and the ``metrics`` that were asked for; ``trials.scores["brier"].w2s``, ``.pgr``, ``.opr``.
+    metrics : tuple of str
+        Those that were asked for, of which summaries and frames have PGR and OPR too.
     decomposition : Decomposition or None
         Bias and variance, where ``probe`` was asked for them.
 
-    Risks and accuracies of ``probe`` with labels (rows, k) have an axis of k before that of trials.
+    Risks and scores of ``probe`` with labels (rows, k) have an axis of k before that of trials.
     """
 
     n: npt.NDArray[np.int64]
@@ -210,7 +153,8 @@ class Trials:
     seed: int
     variance: StudentVariance | None = None
     ill_conditioned: IllConditioned | None = None
-    accuracy: Accuracy | None = None
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
     decomposition: Decomposition | None = None
 
     def __getattr__(self, name: str) -> Matrix:
@@ -230,6 +174,11 @@ class Trials:
         return value_of("opr", self._risks)
 
     @property
+    def accuracy(self) -> Score | None:
+        """Shares of test rows whose class is the predicted one, where labels are of classes."""
+        return self.scores.get("accuracy")
+
+    @property
     def _risks(self) -> dict[str, Matrix]:
         return {fit: getattr(self, fit) for fit in FITS}
 
@@ -246,8 +195,8 @@ class Trials:
             for name, flags in zip(ILL_CONDITIONED.values(), self.ill_conditioned, strict=True):
                 each = flags.reshape(*flags.shape[:-1], *(1,) * extra, flags.shape[-1])
                 columns[name] = np.broadcast_to(each, self.weak.shape).astype(np.float64)
-        if self.accuracy is not None:
-            columns |= zip(ACCURACIES, self.accuracy, strict=True)
+        for name, score in self.scores.items():
+            columns |= measured_columns(name, score.by_fit(), name in self.metrics)
         return columns
 
     @property
@@ -255,15 +204,18 @@ class Trials:
         """Points where ratios mean nothing: no gap to recover, or an ill-conditioned fit."""
         return doubts_of(self._estimates())
 
-    def summary(self) -> Summary:
+    def summary(self, medians: bool = False) -> Summary:
         """Mean and standard error of each metric at each point.
 
         ``pgr`` and ``opr`` are means of the trials' ratios; ``pgr_of_means`` and ``opr_of_means`` ratios of mean
         risks, with errors by the delta method, which have no heavy tails. All four are NaN where :attr:`doubts` has
-        them, and the first two where a trial's ratio is undefined. With ``accuracy`` there is ``accuracy_weak`` and
-        so on.
+        them, and the first two where a trial's ratio is undefined. Of each of :attr:`scores` there is
+        ``accuracy_weak`` and so on, and of those in :attr:`metrics` ``brier_pgr``, ``brier_pgr_of_means`` and the same
+        of OPR. With ``medians`` there are also medians over trials, ``pgr_median`` and so on, each with its standard
+        error by the exact bootstrap (Efron 1979).
         """
-        return summary_of(self._estimates())
+        values = self.columns
+        return summary_of({name: estimate(each) for name, each in values.items()}, values if medians else {})
 
     def to_frame(self, library: Library = "pandas") -> Any:
         """Every trial in a row of a DataFrame of pandas or of polars, which must be installed.
@@ -285,7 +237,7 @@ class Trials:
     def _glance(self) -> Mapping[str, Estimate]:
         """Summarise what takes no time to read; nothing of more."""
         summary = self.summary() if 0 < self.weak.size <= GLANCE else {}
-        return {name: summary[name] for name in (*METRICS, *ACCURACIES) if name in summary}
+        return {name: summary[name] for name in table_columns() if name in summary}
 
     def __repr__(self) -> str:
         where = f"at each of points {self.n.shape}" if self.n.ndim else "at one point"
@@ -303,23 +255,22 @@ class Trials:
         return html_estimates(title, found, {"n": size(self.n), "N": size(self.N)}, by_label=True)
 
 
-def doubts_of(columns: Mapping[str, Estimate]) -> Doubts:
-    """Find doubts from means over trials."""
-    mean, stderr = columns["gap"]
-    shares = {fit: columns[name].mean for fit, name in ILL_CONDITIONED.items() if name in columns}
-    return Doubts(np.asarray(mean <= GAP_ERRORS * np.nan_to_num(stderr)), shares)
-
-
-def summary_of(columns: Mapping[str, Estimate]) -> Summary:
-    """Metrics and ratios of means from means over trials; ratios in doubt are NaN."""
+def summary_of(columns: Mapping[str, Estimate], values: Mapping[str, Matrix] | None = None) -> Summary:
+    """Metrics and ratios of means from means over trials, and medians of values (..., trials); NaN if in doubt."""
     doubts = doubts_of(columns)
-    found = {name: columns[name] for name in METRICS if name in columns}
-    for name, quotient in quotients_of_means().items():
+    shown = {
+        name: columns[name] for name in columns if name not in ILL_CONDITIONED.values() and not is_difference(name)
+    }
+    found = {name: shown[name] for name in METRICS if name in shown}
+    for name, quotient in quotients_of_means(measures_in(columns)).items():
         found[name] = _ratio_of_means(columns[quotient.above], columns[quotient.below], columns[quotient.apart])
-    for name in found.keys() & {*ratios(), *quotients_of_means()}:
-        found[name] = Estimate(*(np.where(doubts.of(name), np.nan, part) for part in found[name]))
-    kept = {name: columns[name] for name in columns if name not in (*DIFFERENCES, *ILL_CONDITIONED.values())}
-    return Summary(found | {name: kept[name] for name in kept if name not in found})
+    found |= {name: shown[name] for name in shown if name not in found}
+    found |= {name + MEDIAN: median(values[name]) for name in shown if values}
+    for name in found:
+        metric = of_name(name)
+        if metric is not None and metric.value is not None:
+            found[name] = Estimate(*(np.where(doubts.of(name), np.nan, part) for part in found[name]))
+    return Summary(found)
 
 
 def _ratio_of_means(above: Estimate, below: Estimate, difference: Estimate) -> Estimate:
@@ -340,3 +291,20 @@ def estimate(values: Matrix) -> Estimate:
 def estimate_of(moments: Moments) -> Estimate:
     """Mean and standard error of streamed moments."""
     return Estimate(moments.mean, np.sqrt(moments.variance(ddof=1) / moments.count))
+
+
+def median(values: Matrix) -> Estimate:
+    """Median over the last axis, and its standard error by the exact bootstrap; NaN of a single trial.
+
+    A resampled median is the i-th smallest value with a probability that is a difference of beta distributions (Maritz
+    and Jarrett 1978); for an even number of values, whose median is between two, as Harrell and Davis 1982 have them.
+    """
+    from scipy.special import betainc
+
+    m = values.shape[-1]
+    half, ordered = (m + 1) / 2, np.sort(values, axis=-1)
+    shares = np.diff(betainc(half, half, np.arange(m + 1) / m))
+    with np.errstate(invalid="ignore"):  # of infinite values
+        centre = ordered @ shares
+        error = np.sqrt(np.square(ordered - centre[..., None]) @ shares) if m > 1 else np.full(centre.shape, np.nan)
+    return Estimate(np.median(values, axis=-1), error)

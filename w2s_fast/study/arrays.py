@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._frames import data_set
-from w2s_fast.results.metrics import DIFFERENCES
+from w2s_fast.results.metrics import is_difference
 from w2s_fast.study.base import BaseStudy
 
 Values = npt.NDArray[Any]
@@ -41,7 +41,7 @@ def data_set_of(study: BaseStudy) -> Any:
     kept = study.measured.kept
     if kept is not None and study.is_complete:
         columns = zip(study.measured.columns, np.moveaxis(study.measured.trials(), -1, 0), strict=True)
-        variables |= {f"{name}_by_trial": laid_out(a, "trial") for name, a in columns if name not in DIFFERENCES}
+        variables |= {f"{name}_by_trial": laid_out(a, "trial") for name, a in columns if not is_difference(name)}
         seeds = [np.full(study.measured.done(seed)[0], seed) for seed in sorted(kept)]
         coordinates["seed"] = ("trial", np.concatenate(seeds))
     return data_set(variables, coordinates, {"title": study.title})
@@ -76,7 +76,7 @@ def _points(study: BaseStudy) -> Layout:
 def _scenarios(study: BaseStudy) -> Layout:
     """Along the axes that the study varies where these are crossed; else one after the other."""
     found, order = [scenario.description.axes for scenario in study.scenarios], np.arange(len(study.scenarios))
-    along = {axis: [values.get(axis, np.nan) for values in found] for axis in study.axes}
+    along = {axis: [values.get(axis, 0.0) for values in found] for axis in study.axes}
     distinct = {axis: list(dict.fromkeys(values)) for axis, values in along.items()}
     fixed = {axis: value for axis, value in found[0].items() if axis not in along}
     if list(itertools.product(*distinct.values())) == list(zip(*along.values(), strict=True)) or not along:

@@ -11,9 +11,12 @@ import numpy.typing as npt
 
 from w2s_fast._display import facts, shortened, spread
 from w2s_fast._text import printable
-from w2s_fast.results.metrics import ACCURACIES, FITS, METRICS
+from w2s_fast.results.doubts import ILL_CONDITIONED, Doubts, doubts_of
+from w2s_fast.results.measures import MEASURES
+from w2s_fast.results.metrics import FITS, METRICS, fit_columns, measures_in
+from w2s_fast.results.scores import Score
 from w2s_fast.results.summary import Estimate, Summary, in_brief
-from w2s_fast.results.trials import ILL_CONDITIONED, Accuracy, Doubts, IllConditioned, Trials, doubts_of, summary_of
+from w2s_fast.results.trials import IllConditioned, Trials, summary_of
 from w2s_fast.study.measured import Measured
 from w2s_fast.study.scenarios import varied_axes
 from w2s_fast.study.series import Series, series_of
@@ -88,12 +91,15 @@ class BaseStudy:
         """How long the runs took together."""
         return sum(run["seconds"] for run in self.runs)
 
-    def summary(self) -> Summary:
+    def summary(self, medians: bool = False) -> Summary:
         """Mean and standard error of each metric, arrays over scenarios, then points.
 
-        As ``Trials.summary``; NaN where nothing was run, and ratios where :attr:`doubts` has them.
+        As ``Trials.summary``; NaN where nothing was run, and ratios where :attr:`doubts` has them. Medians are of
+        studies that are finished and keep their trials.
         """
-        return summary_of(self._estimates())
+        estimates = self._estimates()
+        trials = np.moveaxis(self.measured.trials(), -1, 0) if medians else ()
+        return summary_of(estimates, dict(zip(self.measured.columns, trials, strict=medians)))
 
     @property
     def doubts(self) -> Doubts:
@@ -113,14 +119,15 @@ class BaseStudy:
         values = {name: column.reshape(shape) for name, column in zip(self.measured.columns, columns, strict=True)}
         n, N = (np.broadcast_to(sizes, shape[:-1]).copy() for sizes in (self.n, self.N))
         flags = [values[name] > 0 for name in ILL_CONDITIONED.values() if name in values]
-        hits = [values[name] for name in ACCURACIES if name in values]
+        measures = {name: fit_columns(name) for name in MEASURES if fit_columns(name)[0] in values}
         return Trials(
             n,
             N,
             **{name: values[name] for name in FITS},
             seed=self.seed,
             ill_conditioned=IllConditioned(*flags) if flags else None,
-            accuracy=Accuracy(*hits) if hits else None,
+            scores={name: Score(name, *(values[column] for column in found)) for name, found in measures.items()},
+            metrics=tuple(measures_in(values)),
         )
 
     def lines(self) -> list[Series]:

@@ -8,17 +8,17 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import wraps
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._files import whole_file
-from w2s_fast.results.metrics import FITS, METRICS, ratios
-from w2s_fast.results.summary import Estimate
+from w2s_fast.results.measures import MEASURES
+from w2s_fast.results.metrics import FITS, column_name, measures_in, of_name, ratio_columns, ratios
 from w2s_fast.study.series import Series
 from w2s_fast.study.source import Theory
 
@@ -28,11 +28,11 @@ R = TypeVar("R")
 COLOURS = {"weak": "#D55E00", "baseline": "#999999", "ceiling": "#009E73", "w2s": "#0072B2"}
 RATIOS = ("#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LABELS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
-CURVE_POINTS = 240
-LARGEST_ORDER = 0.1  # Equivalents whose relative error may be larger are not drawn.
+CURVE_POINTS, LARGEST_ORDER = 240, 0.1  # Equivalents whose relative error may be larger are not drawn.
 BAND_POINTS, BAND = 60, 0.9  # A band is worked out at so many sizes, and holds such a share of all trials.
 BAND_STYLE: dict[str, Any] = {"alpha": 0.12, "lw": 0.8}
 DOUBT_BAND = 0.03, 0.15  # The crosses of ratios in doubt lie between these shares of a panel's height.
+ENTRY_WIDTH, LETTER_WIDTH = 0.5, 0.075  # Inches that an entry of a legend takes, and each letter of it.
 LOWEST_PGR = -1.0  # An axis that went below it would show nothing else.
 # A fixed salt: the same study, the same file. TeX, where a user has chosen it, would read titles as its own.
 STYLE = {"svg.hashsalt": "w2s_fast", "font.size": 10, "text.usetex": False}
@@ -47,13 +47,13 @@ def require_matplotlib() -> None:
 
 
 def draw(many: Sequence[Series], path: str | os.PathLike[str]) -> None:
-    """Draw a column of panels a series, risks above ratios, into a PNG, SVG or PDF file."""
+    """Draw a column of panels a series, risks above ratios, and measures likewise, into a PNG, SVG or PDF file."""
     write(panels(many), path)
 
 
-def draw_comparison(many: Sequence[Series], path: str | os.PathLike[str]) -> None:
-    """Draw PGR above OPR with all scenarios in one panel for each axis, into a PNG, SVG or PDF file."""
-    write(comparison(many), path)
+def draw_comparison(many: Sequence[Series], path: str | os.PathLike[str], note: str = "") -> None:
+    """Draw PGR above OPR, and those of measures, with all scenarios in one panel for each axis, into a file."""
+    write(comparison(many, note), path)
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
@@ -86,69 +86,67 @@ def _matplotlib() -> Any:
     return mpl
 
 
-class Panel(NamedTuple):
-    """A quantity of several names, to be drawn against another; with a value that theory expects of each."""
-
-    title: str
-    found: Mapping[str, Estimate]
-    expected: Mapping[str, float] | None = None
-
-
-@styled
-def draw_against(x: Mapping[str, float], label: str, panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
-    """Draw panels side by side, a point a name, into a PNG, SVG or PDF file; what theory expects as a line."""
-    figure, axes = new_figure((5.0 * len(panels), 4.4), 1, len(panels))
-    for drawn, panel in zip(axes[0], panels, strict=True):
-        if panel.expected is not None:
-            names = sorted(x, key=x.__getitem__)
-            expected = [panel.expected[name] for name in names]
-            drawn.plot([x[name] for name in names], expected, color="black", lw=1.0, label="theorem")
-        for name, colour in zip(panel.found, LABELS * len(x), strict=False):
-            mean, stderr = panel.found[name]
-            drawn.errorbar(x[name], mean, yerr=stderr, color=colour, fmt="o", ms=6, capsize=3, label=name)
-        drawn.set(xlabel=label, ylabel=panel.title)
-        drawn.grid(alpha=0.25, lw=0.6)
-        drawn.spines[["top", "right"]].set_visible(False)
-    add_legend(figure, axes[0, 0], [])
-    write(figure, path)
-
-
 @styled
 def panels(many: Sequence[Series]) -> Any:
-    """Figure with a column of panels a series, risks above ratios."""
+    """Figure with a column of panels a series, risks above ratios, and below them each measure above its ratios."""
     columns = len(many) if len(many) <= 3 else 2
     bands = math.ceil(len(many) / columns)
-    figure, axes = new_figure((5.4 * columns, 6.6 * bands), 2 * bands, columns, height_ratios=(3, 2) * bands)
+    drawn = _panels(many)
+    heights, rows = [height for height, _, _ in drawn] * bands, len(drawn)
+    figure, axes = new_figure((5.4 * columns, 6.6 * sum(heights) / 5), rows * bands, columns, height_ratios=heights)
     for index, series in enumerate(many):
         band, column = divmod(index, columns)
-        _draw_risks(axes[2 * band, column], series)
-        _draw_ratios(axes[2 * band + 1, column], series)
+        for row, (_, draw_panel, measure) in enumerate(drawn):
+            draw_panel(axes[rows * band + row, column], series, measure)
     for index in range(len(many), bands * columns):
-        for row in (-2, -1):
-            axes[row, index % columns].set_visible(False)
+        for row in range(rows):
+            axes[-1 - row, index % columns].set_visible(False)
     add_legend(figure, axes[0, 0], many, banded=True)
     return figure
 
 
+def _panels(many: Sequence[Series]) -> list[tuple[int, Callable[[Any, Series, str], None], str]]:
+    """What is drawn of each series, from above: how high, by which function, and of which measure; none for risks."""
+    found: list[tuple[int, Callable[[Any, Series, str], None], str]] = []
+    for measure in ("", *_measures(many)):
+        found.append((3, _draw_fits, measure))
+        if not measure or ratio_columns(measure):
+            found.append((2, _draw_ratios, measure))
+    return found
+
+
+def _measures(many: Sequence[Series]) -> list[str]:
+    return measures_in(name for series in many for name in series.summary)
+
+
+def _ratios(series: Series, measure: str = "") -> list[str]:
+    """Names of the ratios of risks, or of a measure, that a series has."""
+    return [name for name in (f"{measure}_{ratio}".lstrip("_") for ratio in ratios()) if name in series.summary]
+
+
 @styled
-def comparison(many: Sequence[Series]) -> Any:
-    """Figure of PGR above OPR, a colour a scenario, a column an axis."""
+def comparison(many: Sequence[Series], note: str = "") -> Any:
+    """Figure of PGR above OPR, and of those of measures, a colour a scenario, a column an axis."""
     columns: dict[str, list[Series]] = {}
     for series in many:
         columns.setdefault(axis_label(series), []).append(series)
-    figure, axes = new_figure((5.4 * len(columns), 3.1 * len(ratios())), len(ratios()), len(columns))
+    metrics = list(dict.fromkeys(name for _, name in _all_ratios(many)))
+    figure, axes = new_figure((5.4 * len(columns), 3.1 * len(metrics)), len(metrics), len(columns))
     colours = dict(zip(dict.fromkeys(series.label for series in many), LABELS * len(many), strict=False))
     for column, members in enumerate(columns.values()):
-        for row, metric in enumerate(ratios()):
-            for level, series in enumerate(members):
-                _draw_metric(
-                    axes[row, column], series, metric, colours[series.label], series.label, level / len(members)
-                )
+        for row, metric in enumerate(metrics):
+            measured = [series for series in members if metric in series.summary]
+            for level, series in enumerate(measured):
+                name, at = series.label, level / len(measured)
+                _draw_metric(axes[row, column], series, metric, colours[name], name, at)
             _finish(axes[row, column], members[0])
             axes[row, column].axhline(1.0, color="black", lw=0.8, alpha=0.5)
-            axes[row, column].set_ylabel(METRICS[metric].label)
-        _keep_pgr_readable(axes[0, column], members)
+            axes[row, column].set_ylabel(column_name(metric))
+            if metric.endswith("pgr"):
+                _keep_pgr_readable(axes[row, column], measured, metric)
         axes[0, column].set_title(members[0].title, fontsize=11)
+    if note:
+        axes[0, 0].plot([], [], " ", label=note)
     add_legend(figure, axes[0, 0], many)
     return figure
 
@@ -218,7 +216,8 @@ def _draw_metric(axes: Any, series: Series, metric: str, colour: str, name: str,
     mean, stderr = series.summary[metric]
     axes.errorbar(series.sizes, mean, yerr=stderr, color=colour, fmt="o", ms=3.5, lw=1.2, capsize=2, label=name)
     doubtful = series.doubts.of(metric)
-    if metric in FITS:
+    found = of_name(metric)
+    if found is not None and found.value is None:  # of a fit, not a ratio
         axes.plot(series.sizes[doubtful], mean[doubtful], "o", color=colour, mfc="white", ms=3.5, zorder=3)
     else:  # there is no value to draw
         low = DOUBT_BAND[0] + level * (DOUBT_BAND[1] - DOUBT_BAND[0])
@@ -259,6 +258,21 @@ def _finish(axes: Any, series: Series) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def _draw_fits(axes: Any, series: Series, measure: str) -> None:
+    """A measure of the four fits with its standard errors; nothing where a series does not have it."""
+    if not measure:
+        _draw_risks(axes, series)
+        return
+    if f"{measure}_w2s" not in series.summary:
+        axes.set_visible(False)
+        return
+    for fit, name in FITS.items():
+        if fit != "weak" or not MEASURES[measure].needs_teacher:  # no teacher differs from itself
+            _draw_metric(axes, series, f"{measure}_{fit}", COLOURS[fit], name)
+    _finish(axes, series)
+    axes.set_ylabel(MEASURES[measure].label)
+
+
 def _draw_risks(axes: Any, series: Series) -> None:
     """Risks with their standard errors, over the bands that hold most trials where the laws are known."""
     sizes = curve_sizes(series.sizes)
@@ -274,22 +288,32 @@ def _draw_risks(axes: Any, series: Series) -> None:
         axes.set_yscale("log")
 
 
-def _draw_ratios(axes: Any, series: Series) -> None:
-    drawn = [name for name in ratios() if name in series.summary]
+def _draw_ratios(axes: Any, series: Series, measure: str) -> None:
+    drawn = _ratios(series, measure)
+    if not drawn:
+        axes.set_visible(False)
+        return
     for level, (name, colour) in enumerate(zip(drawn, RATIOS * len(drawn), strict=False)):
-        _draw_metric(axes, series, name, colour, METRICS[name].label, level / len(drawn))
+        _draw_metric(axes, series, name, colour, column_name(name), level / len(drawn))
     _finish(axes, series)
     axes.axhline(1.0, color="black", lw=0.8, alpha=0.5)
-    axes.set_ylabel(", ".join(METRICS[name].label for name in drawn))
-    _keep_pgr_readable(axes, [series])
+    axes.set_ylabel(", ".join(map(column_name, drawn)))
+    _keep_pgr_readable(axes, [series], f"{measure}_pgr".lstrip("_"))
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="best")
 
 
-def _keep_pgr_readable(axes: Any, many: Iterable[Series]) -> None:
+def _keep_pgr_readable(axes: Any, many: Iterable[Series], metric: str) -> None:
     """Cut the axis a little below the lowest mean: bounds and error bars may fall without end."""
-    means = np.concatenate([series.summary["pgr"].mean for series in many])
+    means = np.concatenate([np.zeros(0), *(series.summary[metric].mean for series in many)])
     low = float(np.min(means[np.isfinite(means)], initial=0.0))
     axes.set_ylim(bottom=max(low - 0.1, LOWEST_PGR))
+
+
+def _all_ratios(many: Iterable[Series]) -> Iterator[tuple[Series, str]]:
+    """Every series with each of its ratios, those of measures too."""
+    for series in many:
+        for measure in ("", *_measures([series])):
+            yield from ((series, name) for name in _ratios(series, measure))
 
 
 def add_legend(figure: Any, axes: Any, many: Sequence[Series], banded: bool = False, risks_alone: bool = False) -> None:
@@ -313,12 +337,14 @@ def add_legend(figure: Any, axes: Any, many: Sequence[Series], banded: bool = Fa
         if shown:
             handles.append(Line2D([], [], color="black", lw=1.3, ls=style))
             labels.append(name)
-    if not risks_alone and any(series.doubts.of(metric).any() for series in many for metric in ratios()):
+    if not risks_alone and any(series.doubts.of(metric).any() for series, metric in _all_ratios(many)):
         handles.append(Line2D([], [], color="black", marker="x", ms=5, ls=""))
         labels.append("ratio in doubt")
     if any(series.doubts.of(fit).any() for series in many for fit in FITS):
         handles.append(Line2D([], [], color="black", marker="o", mfc="white", ms=3.5, ls=""))
         labels.append("ill-conditioned")
-    rows = math.ceil(len(labels) / max(2, round(figure.get_figwidth() / 1.9)))
-    per_row = math.ceil(len(labels) / rows)  # rows of even length
-    figure.legend(handles, labels, frameon=False, fontsize=9, ncols=per_row, loc="outside upper center")
+    width = figure.get_figwidth()
+    longest = ENTRY_WIDTH + LETTER_WIDTH * max(map(len, labels), default=0)
+    rows = max(1, math.ceil(len(labels) / min(max(1, int(width / longest)), max(2, round(width / 1.9)))))
+    even = math.ceil(len(labels) / rows)
+    figure.legend(handles, labels, frameon=False, fontsize=9, ncols=even, loc="outside upper center")

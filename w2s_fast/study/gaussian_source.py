@@ -69,7 +69,7 @@ class GaussianDescription(Description):
         return about
 
     @property
-    def axes(self) -> Mapping[str, float]:
+    def axes(self) -> Mapping[str, Any]:
         return {"d_shared": self.d_shared, "noise_variance": self.noise_variance, "ridge": self.ridge}
 
     @property
@@ -98,7 +98,11 @@ class GaussianSource(Source):
     @classmethod
     def of(cls, given: Any, method: Method, axes: Mapping[str, Any]) -> Self:
         """Make the source of a model, or of what a function makes of the axes."""
-        varied = {name: value for name, value in axes.items() if name != "ridge"}
+        if others := axes.keys() - {"d_shared", "noise_variance", "ridge", "ceiling"}:
+            raise ValueError(f"{' and '.join(sorted(others))}: Gaussian models have no such axis, but noise_variance")
+        if axes.get("ceiling", "all") != "all":
+            raise ValueError(f"ceiling={axes['ceiling']!r} is of studies of real features alone, as yet")
+        varied = {name: value for name, value in axes.items() if name not in ("ridge", "ceiling")}
         if isinstance(given, GaussianModel):
             if "d_shared" in varied:
                 raise ValueError(
@@ -174,6 +178,9 @@ class GaussianSource(Source):
         from w2s_fast.gaussian.bands import risk_bands
 
         return risk_bands(self.model, n, N, share) if self.can_plan else {}
+
+    def overlap(self) -> float | None:
+        return self.description.d_shared / self.description.d_weak
 
     def required_size(self, axis: Axis, fixed: int, pgr: float, certainty: float | None = None) -> int:
         required = required_pseudo_labels if axis == "N" else required_labels

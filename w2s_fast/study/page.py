@@ -140,7 +140,7 @@ def series_table(series: Series, state: str = "") -> str:
             scaled = [theory.expected[x][index] * scale_of(series, x) for x in METRICS]
             rows.append(html_row([theory.kind(index), "", *map(number, scaled)], "exact"))
     units = series.scenario.risk_note
-    units += NO_GAP * bool(series.doubts.no_gap.any())
+    units += NO_GAP * series.doubts.has_gapless
     units += EQUIVALENT * any(order.any() for order in theory.order.values())
     head = html_row([series.axis, "trials", *map(column_name, metrics), *["in doubt"] * doubtful], tag="th")
     about = ", ".join(filter(None, (series.label, f"along {series.axis}", series.where)))

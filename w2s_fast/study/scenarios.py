@@ -10,6 +10,7 @@ import numpy as np
 
 from w2s_fast import _check
 from w2s_fast.gaussian.simulate import Method
+from w2s_fast.results.risks import CEILINGS, Ceiling
 from w2s_fast.study.features_source import FeaturesSource
 from w2s_fast.study.gaussian_source import GaussianSource
 from w2s_fast.study.source import AXES, Source
@@ -19,12 +20,15 @@ from w2s_fast.study.source import AXES, Source
 KINDS: dict[str, type[Source]] = {kind.kind: kind for kind in (GaussianSource, FeaturesSource)}
 
 
-def scenarios_of(given: Any, method: Method, **axes: Any) -> list[Source]:
-    """Cross the given axes; those that are None stay as the source has them."""
+def scenarios_of(given: Any, method: Method, ceiling: Ceiling | None = None, **axes: Any) -> list[Source]:
+    """Cross the given axes, and pairs of models; those that are None stay as the source has them, as the ceiling."""
+    if ceiling is not None:
+        _check.choice(ceiling, "ceiling", *CEILINGS)
+    fixed = {} if ceiling is None else {"ceiling": ceiling}
     values = {name: _values(value, name) for name, value in axes.items() if value is not None}
     kind = _kind_of(given)
-    combinations = itertools.product(*values.values())
-    return [kind.of(given, method, dict(zip(values, chosen, strict=True))) for chosen in combinations]
+    combinations = itertools.product(kind.parts(given), *values.values())
+    return [kind.of(part, method, dict(zip(values, chosen, strict=True)) | fixed) for part, *chosen in combinations]
 
 
 def _kind_of(given: Any) -> type[Source]:

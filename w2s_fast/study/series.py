@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from w2s_fast._display import facts, shortened, spread
 from w2s_fast.probing.design import Points
+from w2s_fast.results.doubts import Doubts
 from w2s_fast.results.metrics import METRICS
 from w2s_fast.results.summary import Estimate, in_brief
-from w2s_fast.results.trials import Doubts
 from w2s_fast.study.source import Axis, Source, Theory
 
 Matrix = npt.NDArray[np.float64]
@@ -57,13 +57,18 @@ class Series:
         """Ends of the interval that holds a share of all trials at any sizes along the axis, where it is known."""
         return self.scenario.bands(*self._rows(sizes), share)
 
+    def with_deviations(self) -> Series:
+        """The same with standard deviations of trials where standard errors of means are."""
+        found = {name: Estimate(mean, error * np.sqrt(self.trials)) for name, (mean, error) in self.summary.items()}
+        return replace(self, summary=found)
+
     def _rows(self, sizes: Any) -> tuple[Any, Any]:
         return (sizes, self.fixed) if self.axis == "n" else (self.fixed, sizes)
 
     @property
     def doubtful(self) -> npt.NDArray[np.bool_]:
         """Sizes at which some metric is in doubt."""
-        return np.logical_or.reduce([self.doubts.of(metric) for metric in METRICS])
+        return np.logical_or.reduce([self.doubts.of(metric) for metric in (*METRICS, *self.summary)])
 
     @property
     def where(self) -> str:
@@ -74,6 +79,18 @@ class Series:
         told = {self.axis: spread(self.sizes), "at": self.where, "trials": spread(self.trials)}
         shown = {name: in_brief(self.summary[name]) for name in METRICS if name in self.summary}
         return facts(f"{type(self).__name__} '{shortened(self.label or self.title)}'", told | shown)
+
+
+def with_overlap(many: Sequence[Series]) -> list[Series]:
+    """Add to the labels of series what teacher and student share, where their scenario can tell."""
+    shares = {id(scenario): scenario.overlap() for scenario in dict.fromkeys(series.scenario for series in many)}
+
+    def named(series: Series) -> Series:
+        share = shares[id(series.scenario)]
+        words = "" if share is None else f"d_sw / d_w = {share:.2f}"
+        return replace(series, label=", ".join(filter(None, (series.label, words))))
+
+    return [named(series) for series in many]
 
 
 def split(points: Points) -> Iterator[tuple[Axis, int, list[int]]]:

@@ -8,6 +8,7 @@ description is what a study file and a page say of it. A further kind of study i
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.probing.data import Stored
 from w2s_fast.probing.design import Points
 from w2s_fast.probing.gathering import Elsewhere
-from w2s_fast.results.metrics import DIFFERENCES, FITS, METRICS
+from w2s_fast.results.metrics import DIFFERENCES, FITS, METRICS, measure_and_part
 
 Matrix = npt.NDArray[np.float64]
 Axis = Literal["n", "N"]
@@ -33,7 +34,8 @@ ByMetric = dict[str, Matrix]
 # Values of some trials at some points, that belong together: (point, first trial, (trials, columns)).
 Chunk = list[tuple[int, int, Matrix]]
 ALWAYS = (*FITS, *DIFFERENCES, "pgr", "opr")  # columns of every study; later metrics are those of later files
-AXES = ("d_shared", "noise_variance", "ridge")
+COMMON_AXES = ("d_shared", "noise_variance", "ridge")  # tables have a column of each, of the others where they vary
+AXES = ("teacher", "student", *COMMON_AXES, "label_noise", "flips")
 
 
 class Theory(NamedTuple):
@@ -93,8 +95,8 @@ class Description:
         raise NotImplementedError
 
     @property
-    def axes(self) -> Mapping[str, float]:
-        """Values on the further axes that this kind of source has."""
+    def axes(self) -> Mapping[str, Any]:
+        """Values on the further axes that this kind of source has: numbers, and names of models."""
         return {"ridge": self.ridge}
 
     @property
@@ -112,8 +114,6 @@ class Source(Protocol):
         Names the kind in study files.
     own_columns : tuple of str
         Names of the values that each trial has beside metrics and differences of risks.
-    optional_columns : tuple of str
-        Those that some studies of this kind have too, all of them or none.
     risk_name : str
         What the risks are, on the axis of a figure.
     risk_scale : float
@@ -132,7 +132,6 @@ class Source(Protocol):
 
     kind: ClassVar[str]
     own_columns: ClassVar[tuple[str, ...]] = ()
-    optional_columns: ClassVar[tuple[str, ...]] = ()
     risk_name: ClassVar[str] = "test mean squared error"
     risk_scale: ClassVar[float] = 1.0
     risk_note: ClassVar[str] = "Risks are test mean squared errors."
@@ -145,11 +144,17 @@ class Source(Protocol):
         return (*METRICS, *DIFFERENCES, *self.own_columns)
 
     @classmethod
+    def optional_columns(cls) -> Sequence[Sequence[str]]:
+        """Groups of columns that some studies of this kind have too, in order, each of them whole or not at all."""
+        return ()
+
+    @classmethod
     def has_columns(cls, columns: Sequence[Any]) -> bool:
         """Whether a study of this kind may have these columns, in this order; a file may be older than a metric."""
-        optional = cls.optional_columns if any(name in columns for name in cls.optional_columns) else ()
+        there = [group for group in cls.optional_columns() if any(name in columns for name in group)]
+        optional = list(itertools.chain(*there))
         possible = (*METRICS, *DIFFERENCES, *cls.own_columns, *optional)
-        needed = {*ALWAYS, *cls.own_columns, *optional}
+        needed = {*ALWAYS, *cls.own_columns, *(name for name in optional if measure_and_part(name)[1] in ALWAYS)}
         return list(columns) == [name for name in possible if name in columns] and needed <= set(columns)
 
     @property
@@ -165,8 +170,16 @@ class Source(Protocol):
         """Whether what a user gave to ``Study`` is of this kind."""
 
     @classmethod
+    def parts(cls, given: Any) -> Sequence[Any]:
+        """Each pair of a teacher and a student in what a user gave, as if it were given alone."""
+        return [given]
+
+    @classmethod
     def of(cls, given: Any, method: Method, axes: Mapping[str, Any]) -> Self:
-        """Make the source of what a user gave at one value of each given axis; refuse axes that it does not have."""
+        """Make the source of what a user gave at one value of each given axis; refuse axes that it does not have.
+
+        ``axes`` names the ``ceiling`` too, where that is given.
+        """
 
     @classmethod
     def described(cls, about: Mapping[str, Any]) -> Description:
@@ -208,6 +221,10 @@ class Source(Protocol):
         """
         raise NotImplementedError
 
+    def overlap(self) -> float | None:
+        """Share of the teacher's dimensions that the student shares, d_sw / d_w; None where nobody can tell."""
+        return None
+
     def points_to_time(self, points: Points) -> Points:
         """Points whose trials stand for all in an estimate of the time that a study takes."""
         return points
@@ -219,12 +236,18 @@ class Source(Protocol):
     def label(self, axes: Sequence[str]) -> str:
         """Name the scenario by its values on the given axes."""
         values = self.description.axes
-        return ", ".join(f"{axis} = {values[axis]:g}" for axis in axes if axis in values)
+        return ", ".join(_in_words(axis, values.get(axis, 0.0)) for axis in axes)
 
     def __repr__(self) -> str:
-        told = {name: f"{value:g}" for name, value in self.description.axes.items()}
+        told = {
+            name: value if isinstance(value, str) else f"{value:g}" for name, value in self.description.axes.items()
+        }
         sizes = {name: f"{getattr(self.description, name):,}" for name in ("d_weak", "d_strong")}
         return facts(type(self).__name__, sizes | told)
+
+
+def _in_words(axis: str, value: float | str) -> str:
+    return f"{axis} {value}" if isinstance(value, str) else f"{axis} = {value:g}"
 
 
 def fingerprint(arrays: Sequence[npt.NDArray[Any] | Stored]) -> str:

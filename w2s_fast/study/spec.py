@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from w2s_fast._display import record
+from w2s_fast.results.metrics import measures_in
 from w2s_fast.study import fields
 from w2s_fast.study.scenarios import KINDS
 from w2s_fast.study.source import Description
@@ -73,6 +74,8 @@ class Spec:
     def differences(self, other: Spec) -> list[str]:
         """Name what makes another study of ``other``; titles do not, nor rounding in what is derived from data."""
         found = [name for name in ("n", "N", "keep_trials") if getattr(self, name) != getattr(other, name)]
+        if measures_in(self.columns) != measures_in(other.columns):
+            found.append("metrics")
         mine, theirs = ([scenario.identity for scenario in spec.scenarios] for spec in (self, other))
         if mine != theirs:
             names = dict.fromkeys(name for spec in (self, other) for name in spec.scenarios[0].told_by)

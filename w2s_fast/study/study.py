@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 
@@ -15,12 +15,14 @@ from w2s_fast._frames import Library, data_frame
 from w2s_fast._workers import Workers
 from w2s_fast.gaussian.runners import Device
 from w2s_fast.gaussian.simulate import Method
+from w2s_fast.results.risks import Ceiling
 from w2s_fast.study import runner, store
 from w2s_fast.study.arrays import data_set_of
 from w2s_fast.study.base import BaseStudy, PathLike
 from w2s_fast.study.database import StudyFileError, require_no_logs
 from w2s_fast.study.gaussian_source import GONE
 from w2s_fast.study.scenarios import scenarios_of
+from w2s_fast.study.series import with_overlap
 from w2s_fast.study.spec import Spec
 from w2s_fast.study.tables import Row, described, study_rows, write_csv, write_json
 
@@ -32,12 +34,15 @@ class Study(BaseStudy):
     ----------
     source : GaussianModel, Task or callable
         What to study: the Gaussian model, real features with labels, or a function that makes models of ``d_shared``
-        and ``noise_variance``, such as ``GaussianModel.paper``.
+        and ``noise_variance``, such as ``GaussianModel.paper``. Of a Task of several teachers and students each pair is
+        a scenario, on the axes ``teacher`` and ``student``, over the same rows trial by trial.
     n, N : int or array_like of int
         Labelled and pseudo-labelled rows; they broadcast to the points of the grid, each of which is run once.
-    d_shared, noise_variance, ridge : float or array_like of float, optional
-        Further axes, crossed with one another and the grid. Real features have only ``ridge``; ``d_shared`` needs a
-        function for a source.
+    d_shared, noise_variance, ridge, label_noise, flips : float or array_like of float, optional
+        Further axes, crossed with one another and the grid. Gaussian models have the first three, of which ``d_shared``
+        needs a function for a source, real features the last three: every fit's ridge, and the noise of labels.
+    ceiling : {"all", "pseudo"}, optional
+        Whether the ceiling is fitted to all n + N rows or to the N alone; by default as a Task has it, else ``"all"``.
     method : {"auto", "invariants", "wishart", "direct"}
         How trials of Gaussian models are drawn, as :func:`w2s_fast.simulate` does; GPUs run ``"invariants"``. A file
         that is there goes on as it began where this is ``"auto"``.
@@ -80,6 +85,9 @@ class Study(BaseStudy):
         d_shared: Any = None,
         noise_variance: Any = None,
         ridge: Any = None,
+        label_noise: Any = None,
+        flips: Any = None,
+        ceiling: Ceiling | None = None,
         method: Method = "auto",
         trials: int = 40,
         seed: int = 0,
@@ -90,7 +98,9 @@ class Study(BaseStudy):
         _check.choice(method, "method", "auto", "invariants", "wishart", "direct")
         if method == "auto" and path is not None and os.path.exists(path):
             method = _method_in(path)
-        scenarios = scenarios_of(source, method, d_shared=d_shared, noise_variance=noise_variance, ridge=ridge)
+        axes = {"d_shared": d_shared, "noise_variance": noise_variance, "ridge": ridge}
+        axes |= {"label_noise": label_noise, "flips": flips}
+        scenarios = scenarios_of(source, method, ceiling, **axes)
         grid = _check.broadcast(n=np.atleast_1d(_check.sizes(n, "n")), N=_check.sizes(N, "N"))
         points = dict.fromkeys(zip(*(sizes.ravel().tolist() for sizes in grid), strict=True))  # each once
         seeds = {_check.integer(seed, "seed"): _check.integer(trials, "trials", minimum=1)}
@@ -175,13 +185,14 @@ class Study(BaseStudy):
         runner.merge(self, other)
         return self
 
-    def table(self) -> list[Row]:
+    def table(self, medians: bool = False) -> list[Row]:
         """Tidy rows: one a scenario, point and metric, with mean, standard error, expectation, paper's bound.
 
         ``expected_order`` is 0 where the expectation is exact, else the order of its relative error. ``in_doubt`` says
-        why a metric means nothing, or is empty.
+        why a metric means nothing, or is empty. With ``medians`` there are also those, named ``..._median``: see
+        :meth:`summary`.
         """
-        return study_rows(self)
+        return study_rows(self, medians)
 
     def describe(self) -> dict[str, Any]:
         """Everything needed to run the study again and to trust it, fit for JSON: spec, seeds, runs, table."""
@@ -193,9 +204,9 @@ class Study(BaseStudy):
             raise ValueError(f"{os.fsdecode(path)} is the study file: name another")
         return path
 
-    def to_frame(self, library: Library = "pandas") -> Any:
+    def to_frame(self, library: Library = "pandas", medians: bool = False) -> Any:
         """:meth:`table` as a DataFrame of pandas or of polars, which must be installed."""
-        rows = self.table()
+        rows = self.table(medians)
         return data_frame({name: [row[name] for row in rows] for name in rows[0]}, library)
 
     def to_xarray(self) -> Any:
@@ -219,9 +230,9 @@ class Study(BaseStudy):
         """
         return data_set_of(self)
 
-    def to_csv(self, path: PathLike) -> Self:
+    def to_csv(self, path: PathLike, medians: bool = False) -> Self:
         """Write :meth:`table` and return ``self``; the file appears whole or not at all."""
-        write_csv(self.table(), self._beside(path))
+        write_csv(self.table(medians), self._beside(path))
         return self
 
     def to_json(self, path: PathLike) -> Self:
@@ -251,11 +262,29 @@ class Study(BaseStudy):
 
         return shown_in_notebook(self)
 
-    def plot_comparison(self, path: PathLike) -> Self:
-        """Draw PGR and OPR of all scenarios in one panel for each axis, and return ``self``."""
+    def plot_comparison(
+        self, path: PathLike, *, bars: Literal["error", "deviation"] = "error", overlap: bool = False
+    ) -> Self:
+        """Draw PGR and OPR of all scenarios in one panel for each axis, a line each, and return ``self``.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Its suffix names the format: .png, .svg, .pdf.
+        bars : {"error", "deviation"}
+            Standard errors of the means, or standard deviations of trials, as the paper's figures have them.
+        overlap : bool
+            Name each line by d_sw / d_w too, the share of the teacher's dimensions that the student shares: for real
+            features in sample space at 99 % of their energy, which reads them once.
+        """
         from w2s_fast.study.figures import draw_comparison
 
-        draw_comparison(self.series(), self._beside(path))
+        _check.choice(bars, "bars", "error", "deviation")
+        many = with_overlap(self.series()) if _check.boolean(overlap, "overlap") else self.series()
+        note = ""
+        if bars == "deviation":
+            many, note = [series.with_deviations() for series in many], "bars: standard deviation of trials"
+        draw_comparison(many, self._beside(path), note)
         return self
 
 

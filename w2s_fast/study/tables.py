@@ -14,11 +14,11 @@ import numpy as np
 
 from w2s_fast._display import with_error
 from w2s_fast._files import whole_file
-from w2s_fast.results.metrics import ACCURACIES, METRICS, of_name
+from w2s_fast.results.metrics import of_name, table_columns
 from w2s_fast.results.trials import Trials
 from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.series import Series
-from w2s_fast.study.source import AXES
+from w2s_fast.study.source import COMMON_AXES
 
 Row = dict[str, Any]
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # begin one
@@ -41,15 +41,17 @@ def _as_text(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
-def study_rows(study: BaseStudy) -> list[Row]:
-    """Tidy rows of a study: one a scenario, point and metric."""
-    summary, doubts, counts = study.summary(), study.doubts, study.counts.tolist()
+def study_rows(study: BaseStudy, medians: bool = False) -> list[Row]:
+    """Tidy rows of a study: one a scenario, point and metric, medians among them if asked for."""
+    summary, doubts, counts = study.summary(medians), study.doubts, study.counts.tolist()
     doubtful = {metric: doubts.of(metric) for metric in summary}
     rows = []
+    further = [axis for axis in study.axes if axis not in COMMON_AXES]
     for index, scenario in enumerate(study.scenarios):
         theory = scenario.theory(study.n, study.N)
         told = {"expected": theory.expected, "expected_order": theory.order, "paper_bound": theory.bounds}
-        axes = {axis: scenario.description.axes.get(axis) for axis in AXES}
+        axes = {axis: scenario.description.axes.get(axis) for axis in COMMON_AXES}
+        axes |= {axis: scenario.description.axes.get(axis, 0.0) for axis in further}
         for point, (n, N) in enumerate(study.points):
             place = index * len(study.points) + point
             for metric, (mean, stderr) in summary.items():
@@ -76,9 +78,9 @@ def described(study: BaseStudy) -> dict[str, Any]:
     }
 
 
-def probe_rows(trials: Trials, weak: str, strong: str) -> list[Row]:
+def probe_rows(trials: Trials, weak: str, strong: str, medians: bool = False) -> list[Row]:
     """Tidy rows of one pair of models: one a point and label column, with every metric, its error, and doubts."""
-    summary, doubts, rows = trials.summary(), trials.doubts, []
+    summary, doubts, rows = trials.summary(medians), trials.doubts, []
     parts = trials.decomposition
     for place in np.ndindex(trials.weak.shape[:-1]):
         point = place[: trials.n.ndim]
@@ -117,7 +119,7 @@ def scale_of(series: Series, metric: str) -> float:
 
 def shown_metrics(many: Sequence[Series]) -> list[str]:
     """Columns of tables for people: the metrics that some series has."""
-    return [name for name in (*METRICS, *ACCURACIES) if any(name in series.summary for series in many)]
+    return [name for name in table_columns() if any(name in series.summary for series in many)]
 
 
 def cells(series: Series, index: int, metrics: Sequence[str]) -> list[str]:

@@ -1,14 +1,15 @@
-"""Figures across what no single series holds: growing dimensions, and interpolation peaks."""
+"""Figures across what no single series holds: bounds alone, growing dimensions, and interpolation peaks."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from w2s_fast.results.metrics import FITS, METRICS, metric_of
+from w2s_fast.results.summary import Estimate
 from w2s_fast.study.figures import (
     COLOURS,
     LABELS,
@@ -28,6 +29,65 @@ from w2s_fast.study.tables import Row
 POINTS = "points"  # marks the lines that hold simulated points
 BAND_STYLE: dict[str, Any] = {"alpha": 0.15, "lw": 0}
 MARGIN = 0.6, 2.5  # of the axis of risks, below the lowest point and above the highest
+
+
+class Panel(NamedTuple):
+    """A quantity of several names, to be drawn against another; with a value that theory expects of each."""
+
+    title: str
+    found: Mapping[str, Estimate]
+    expected: Mapping[str, float] | None = None
+
+
+@styled
+def draw_against(x: Mapping[str, float], label: str, panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
+    """Draw panels side by side, a point a name, into a PNG, SVG or PDF file; what theory expects as a line."""
+    figure, axes = new_figure((5.0 * len(panels), 4.4), 1, len(panels))
+    for drawn, panel in zip(axes[0], panels, strict=True):
+        if panel.expected is not None:
+            names = sorted(x, key=x.__getitem__)
+            expected = [panel.expected[name] for name in names]
+            drawn.plot([x[name] for name in names], expected, color="black", lw=1.0, label="theorem")
+        for name, colour in zip(panel.found, LABELS * len(x), strict=False):
+            mean, stderr = panel.found[name]
+            drawn.errorbar(x[name], mean, yerr=stderr, color=colour, fmt="o", ms=6, capsize=3, label=name)
+        drawn.set(xlabel=label, ylabel=panel.title)
+        drawn.grid(alpha=0.25, lw=0.6)
+        drawn.spines[["top", "right"]].set_visible(False)
+    add_legend(figure, axes[0, 0], [])
+    write(figure, path)
+
+
+@styled
+def draw_bounds(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
+    """Draw bounds of ratios and what is exact along n and N, into a PNG, SVG or PDF file.
+
+    ``rows`` as :func:`w2s_fast.tasks.bounds.rows` has them: a colour for each part of the target that nobody sees.
+    """
+    metrics, along = (list(dict.fromkeys(row[name] for row in rows)) for name in ("metric", "axis"))
+    figure, axes = new_figure((5.4 * len(along), 3.1 * len(metrics) + 0.4), len(metrics), len(along), sharey="row")
+    for place, axis in enumerate(along):
+        other = "N" if axis == "n" else "n"
+        for panel, metric in zip(axes[:, place], metrics, strict=True):
+            members = [row for row in rows if (row["axis"], row["metric"]) == (axis, metric)]
+            _draw_bounds(panel, members, axis)
+            panel.set(xscale="log", ylabel=METRICS[metric].label, xlabel=f"{axis}   ({other} = {members[0][other]:,})")
+            panel.axhline(1.0, color="black", lw=0.8, alpha=0.5)
+            if metric == "pgr":
+                panel.set_ylim(LOWEST_PGR, 1.1)
+            _tidy(panel)
+    axes[0, 0].plot([], [], color="black", lw=1.3, ls=":", label="bound of the paper")
+    axes[0, 0].plot([], [], color="black", lw=1.3, label="ratio of exact expectations")
+    add_legend(figure, axes[0, 0], [])
+    write(figure, path)
+
+
+def _draw_bounds(axes: Any, rows: Sequence[Row], axis: str) -> None:
+    for unseen, colour in zip(dict.fromkeys(row["unseen"] for row in rows), LABELS, strict=False):
+        members = [row for row in rows if row["unseen"] == unseen]
+        sizes, bound, expected = (np.array([row[name] for row in members]) for name in (axis, "bound", "expected"))
+        axes.plot(sizes, bound, color=colour, lw=1.3, ls=":")
+        axes.plot(sizes, expected, color=colour, lw=1.3, label=f"rho_weak = rho_strong = {unseen:g}")
 
 
 @styled

@@ -11,19 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._random import stream
-from w2s_fast.linalg.spectral.angles import correlation_dimension
-from w2s_fast.linalg.spectral.subspace import intrinsic_dimension
+from w2s_fast.linalg.spectral.joint import Dimensions
 from w2s_fast.probing.task import Task
+from w2s_fast.results.doubts import Doubts
 from w2s_fast.results.metrics import quotients_of_means, ratios
 from w2s_fast.results.summary import Estimate
-from w2s_fast.results.trials import Doubts
 from w2s_fast.study.features_source import FeaturesSource
 from w2s_fast.study.series import Series, series_of
 from w2s_fast.study.study import Study
 from w2s_fast.tasks.cache import Extractor, Features, ShowProgress
 
 Labels = npt.NDArray[np.float64]
-ENERGY = 0.99  # share of a feature set that its intrinsic dimension holds, as in the paper's section 4
 GAP = 0.1  # of the ceiling's error: a teacher closer to the ceiling than this leaves no gap to recover
 HELD_OUT = (2,)  # coordinate of the random stream that draws the test rows
 
@@ -84,19 +82,6 @@ class RealTask:
         return replace(self, pairs=self.pairs[:3], noisy=self.pairs[:1], n=n, N=N)
 
 
-class Dimensions(NamedTuple):
-    """Of teacher, student and what they share, over the rows of the data (sample space)."""
-
-    weak: int
-    strong: int
-    shared: float
-
-    @property
-    def overlap(self) -> float:
-        """Share of the teacher's dimensions that the student has too."""
-        return self.shared / self.weak
-
-
 class Run(NamedTuple):
     """A pair at one level of label noise."""
 
@@ -139,7 +124,7 @@ def plan(task: RealTask, features: Mapping[str, Features], *, trials: int, seed:
     order = stream(seed, HELD_OUT, 0).permutation(len(clean))
     test, pool = np.sort(order[: task.test]), np.sort(order[task.test :])
     parts = {name: (features[name][pool], features[name][test]) for pair in task.pairs for name in pair[:2]}
-    dimensions = {pair: _dimensions(features[pair.teacher], features[pair.student]) for pair in task.pairs}
+    dimensions = {pair: Dimensions.of(features[pair.teacher], features[pair.student]) for pair in task.pairs}
     centre = clean[pool].mean()
     n = np.array([*task.n, *[task.fixed[0]] * len(task.N)])
     N = np.array([*[task.fixed[1]] * len(task.n), *task.N])
@@ -154,11 +139,6 @@ def plan(task: RealTask, features: Mapping[str, Features], *, trials: int, seed:
             study = Study(source, n=n, N=N, trials=trials, seed=seed, title=title)
             runs.append(Run(pair, noise, dimensions[pair], study))
     return runs
-
-
-def _dimensions(weak: Features, strong: Features) -> Dimensions:
-    shared = correlation_dimension(weak, strong, energy=ENERGY)
-    return Dimensions(intrinsic_dimension(weak, ENERGY), intrinsic_dimension(strong, ENERGY), shared)
 
 
 def run(runs: Sequence[Run], show_progress: ShowProgress, workers: int | None = None) -> None:

@@ -11,10 +11,11 @@ from w2s_fast._display import with_error
 from w2s_fast._machine import versions
 from w2s_fast.results.summary import Estimate
 from w2s_fast.results.trials import estimate
-from w2s_fast.study.figures import Panel, draw, draw_against, draw_comparison
+from w2s_fast.study.figures import draw, draw_comparison
 from w2s_fast.study.page import image, table, write_html
 from w2s_fast.study.series import Series
 from w2s_fast.study.tables import Row, write_csv, write_json
+from w2s_fast.study.wide_figures import Panel, draw_against
 from w2s_fast.tasks.claims import SURE, Claim
 from w2s_fast.tasks.real import GAP, RealTask, Run, comparable
 from w2s_fast.tasks.variance import Shed

@@ -17,13 +17,17 @@ from w2s_fast.study.page import image, write_html
 from w2s_fast.study.series import Series
 from w2s_fast.study.study import Study
 from w2s_fast.study.tables import Row, write_csv, write_json
-from w2s_fast.study.wide_figures import draw_descent, draw_growth
-from w2s_fast.tasks import beyond, paper, valence
+from w2s_fast.study.wide_figures import draw_bounds, draw_descent, draw_growth
+from w2s_fast.tasks import beyond, bounds, paper, valence
 from w2s_fast.tasks.beyond import Growth
 
 Draw = Callable[[Sequence[Series], Path], None]
-DESCENT, GROWTH = "double_descent.png", "dimensions.png"
-TABLES = ("valence.csv", "synthetic.csv", "double_descent.csv", "dimensions.csv")
+DESCENT, GROWTH, BOUNDS = "double_descent.png", "dimensions.png", "bounds.png"
+TABLES = ("valence.csv", "synthetic.csv", "double_descent.csv", "dimensions.csv", "bounds.csv")
+BOUNDS_NOTE = (
+    f"The paper's bounds at d_weak = {bounds.D_WEAK}, d_strong = {bounds.D_STRONG}, d_shared = {bounds.D_SHARED} and "
+    f"noise variance {bounds.NOISE:g}, where nothing is simulated, beside the ratios of exact expectations."
+)
 GROWTH_TRIALS = 10  # times as many as of studies: a trial takes microseconds in any dimension
 GROWTH_NOTE = (
     "All dimensions and sample sizes grow together, so that expectations have limits. What a single trial finds comes "
@@ -98,10 +102,13 @@ def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
     yield folder / DESCENT
     draw_growth(work.growth.rows, folder / GROWTH)
     yield folder / GROWTH
+    draw_bounds(bounds.rows(), folder / BOUNDS)
+    yield folder / BOUNDS
     for name, rows in tables(work):
         write_csv(rows, folder / name)
         yield folder / name
-    afterword = f"<h2>{work.growth.title}</h2><p>{GROWTH_NOTE}</p>{image(folder / GROWTH)}"
+    further = ((work.growth.title, GROWTH_NOTE, GROWTH), (bounds.TITLE, BOUNDS_NOTE, BOUNDS))
+    afterword = "".join(f"<h2>{title}</h2><p>{note}</p>{image(folder / name)}" for title, note, name in further)
     heading = "Weak-to-strong generalization: the paper and beyond"
     write_html(work.studies, folder / "report.html", heading, drawn, afterword=afterword)
     yield folder / "report.html"
@@ -118,13 +125,13 @@ def write(work: Job, folder: Path, started: float) -> Iterator[Path]:
 def files(work: Job) -> list[str]:
     """Names of all files that :func:`write` leaves."""
     drawn = [f"{name}.png" for study in work.studies for name, *_ in figures(work, study)]
-    return [*drawn, DESCENT, GROWTH, *TABLES, "report.html", "reproduce.json"]
+    return [*drawn, DESCENT, GROWTH, BOUNDS, *TABLES, "report.html", "reproduce.json"]
 
 
 def tables(work: Job) -> Iterator[tuple[str, list[Row]]]:
     """Names of the CSV files with their rows."""
     synthetic = [row for study in work.ridgeless for row in study.table()]
-    rows = (work.real.table(), synthetic, beyond.descent_rows(work.descent), work.growth.rows)
+    rows = (work.real.table(), synthetic, beyond.descent_rows(work.descent), work.growth.rows, bounds.rows())
     return zip(TABLES, rows, strict=True)
 
 

@@ -70,7 +70,7 @@ class CoMoments(Streaming):
         """
         skip_nan = _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(block, "block", workers)) is not None:
-            return self.merge(summed(lazy, type(self), CoMoments.merge, (), weights, skip_nan=skip_nan))
+            return self.merge(summed(lazy, type(self), (), weights, skip_nan=skip_nan))
         rows = _check.floats(block, "block", ndim=2, finite=False)
         self._expect(rows.shape[1:], "block")
         counted = Counted.of((rows,), weights, skip_nan) if weights is not None or skip_nan else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Self
 
@@ -48,8 +48,7 @@ class Gram(Shown):
     weight : float
         The sum of their weights, ``n_rows`` where none were given.
     xtx : (d, d) ndarray
-    xty : (d,) or (d, k) ndarray, or None
-        None where no Y was given.
+    xty : (d,) or (d, k) ndarray, or None where no Y was given
     yty : () or (k, k) ndarray, or None
     x_mean, y_mean : (d,) ndarray; () or (k,) ndarray, or None
         Means of the rows seen; zeros unless centred.
@@ -84,10 +83,8 @@ class Gram(Shown):
 
     @property
     def yty(self) -> Any:
-        shape = self._label_shape
-        return (
-            None if shape is None else self._home.give(self._joint[self._columns :, self._columns :].reshape(2 * shape))
-        )
+        shape, d = self._label_shape, self._columns
+        return None if shape is None else self._home.give(self._joint[d:, d:].reshape(2 * shape))
 
     @property
     def x_mean(self) -> Any:
@@ -112,18 +109,12 @@ class Gram(Shown):
     _place = "the host"
     _home_of = staticmethod(Home.of)
     _floats = staticmethod(_check.floats)
-
-    @staticmethod
-    def _scatter(*arrays: FloatArray) -> tuple[Matrix, Matrix]:
-        return scatter(*arrays)
+    _scatter: Callable[..., tuple[Matrix, Matrix]] = staticmethod(scatter)
+    _solve: Callable[..., Matrix] = staticmethod(solve_gram)
 
     @staticmethod
     def _products(rows: FloatArray, *labels: FloatArray) -> Matrix:
         return joint_gram(rows, *labels) if labels else gram(rows)
-
-    @staticmethod
-    def _solve(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix) -> Matrix:
-        return solve_gram(xtx, xty, ridge, peak)
 
     @classmethod
     def _labels(cls, Y: Any, rows: FloatArray) -> tuple[FloatArray, tuple[int, ...]]:
@@ -152,8 +143,7 @@ class Gram(Shown):
         ----------
         X : (m, d) array_like, Rows, Dask array, path or list of paths
             Rows that are read by blocks are added block by block, and all of them or none.
-        Y : (m,) or (m, k) array_like, or, beside paths, path or list of paths
-            Their labels, if the first block had some.
+        Y : (m,) or (m, k) array_like, or, beside paths, path or list of paths, if the first block had labels
         weights : (m,) array_like, optional
             A row of weight w counts as w equal ones; w may be a fraction, or 0.
         skip_nan : bool
@@ -161,18 +151,28 @@ class Gram(Shown):
         workers : Dask client or pool, optional
             Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
         """
+        if weights is None and skip_nan is False and self._is_updated(X, Y):
+            return self
         skip_nan = _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(X, "X", workers)) is not None:
             labels = () if Y is None else (lazy.labels(Y, partial(self._floats, finite=False)),)
-            new, merge = partial(type(self), centred=self.centred), type(self).merge
-            return self.merge(summed(lazy, new, merge, labels, weights, skip_nan=skip_nan))
+            new = partial(type(self), centred=self.centred)
+            return self.merge(summed(lazy, new, labels, weights, skip_nan=skip_nan))
         rows = self._floats(X, "X", ndim=2, finite=False)
         beside, label_shape = (None, None) if Y is None else self._labels(Y, rows)
-        shape = rows.shape[1], label_shape
-        self._expect(*shape)
+        self._expect(rows.shape[1], label_shape)
         added = self._added((rows,) if beside is None else (rows, beside), weights, skip_nan)
-        self._join(added, shape, self._home_of(X, Y))
+        self._join(added, (rows.shape[1], label_shape), self._home_of(X, Y))
         return self
+
+    def _is_updated(self, X: Any, Y: Any) -> bool:
+        """Add a few plain rows in one call, if their labels are numbers as those before."""
+        before, plain = self._joint, self._label_shape == () and not self.centred and self._place == Gram._place
+        found = self._sums.with_few(X, Y) if plain else None
+        if found is None or self._joint is not before:  # another thread has joined rows meanwhile
+            return False
+        self._take(found)
+        return True
 
     def _added(self, arrays: tuple[FloatArray, ...], weights: Any, skip_nan: bool) -> Sums:
         """Sums over rows that are new; refuse NaN and infinity, and squares that overflow or vanish."""
@@ -309,8 +309,6 @@ class Gram(Shown):
         """
         before = self._joint
         found = (added.empty() if self._columns is None else self._sums).joined(added, sign, self.centred)
-        if isinstance(found.joint, np.ndarray):
-            found.joint.flags.writeable = False  # views of it are handed out
         if self._joint is not before:  # another thread has joined rows meanwhile
             return self._join(added, shape, home, sign)
         if self._columns is None:
@@ -319,6 +317,8 @@ class Gram(Shown):
         self._take(found)
 
     def _take(self, sums: Sums) -> None:
+        if isinstance(sums.joint, np.ndarray):
+            sums.joint.flags.writeable = False  # views of it are handed out
         self._joint, self._mean, self._peak, self.n_rows, self.weight = sums
 
     def _expect(self, columns: int, label_shape: tuple[int, ...] | None) -> None:
@@ -328,8 +328,8 @@ class Gram(Shown):
         if columns != self._columns:
             raise ValueError(f"X has {columns:,} columns, the rows before have {self._columns:,}")
         if label_shape != self._label_shape:
-            shapes = (label_shape, self._label_shape)
-            came, expected = ("no Y" if shape is None else f"Y of shape {('rows', *shape)}" for shape in shapes)
+            both = label_shape, self._label_shape
+            came, expected = ("no Y" if shape is None else f"Y of shape {('rows', *shape)}" for shape in both)
             raise ValueError(f"these rows have {came}, the ones before {expected}")
 
     def _shape_of(self, other: Gram) -> Shape | None:
@@ -345,6 +345,6 @@ class Gram(Shown):
         centred, place = ("deviations from the mean" * self.centred, f"on {self._place}" * (self._place != "the host"))
         if self._columns is None:
             return {"rows": "none yet", "sums of": centred, "kept": place}
-        labels = "" if self._label_shape is None else f"{(*self._label_shape, 1)[0]:,}"
-        told = {"rows": f"{self.n_rows:,}", "columns": f"{self._columns:,}", "labels": labels}
-        return told | {"sums of": centred, "kept": place}
+        labels = "" if self._label_shape is None else f"{int(np.prod(self._label_shape)):,}"
+        told = {"rows": f"{self.n_rows:,}", "columns": f"{self._columns:,}", "labels": labels, "sums of": centred}
+        return told | {"kept": place}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING
+from w2s_fast.linalg.rows.few import is_few
 from w2s_fast.linalg.rows.scatter import merge_scatter
 
 Matrix = npt.NDArray[np.float64]
@@ -36,6 +38,15 @@ class Sums(NamedTuple):
         """Sums of the same shape over no rows."""
         return Sums(np.zeros_like(self.joint), np.zeros_like(self.mean), np.zeros_like(self.peak), 0, 0.0)
 
+    def with_few(self, X: Any, y: Any) -> Sums | None:
+        """With a few plain rows and their labels, in one compiled call; None where these are more, or not safe so."""
+        if not (is_few(X, y) and len(self.peak) == X.shape[1] + 1):
+            return None
+        joint, peak = np.empty_like(self.joint), np.empty_like(self.peak)
+        if not _add_few()(X, y, self.joint, self.peak, joint, peak):
+            return None
+        return Sums(joint, self.mean, peak, self.n_rows + len(X), self.weight + len(X))
+
     def joined(self, other: Sums, sign: int, centred: bool) -> Sums:
         """Both together (``sign`` 1), or these without the other's rows (-1)."""
         rows, weight = self.n_rows + sign * other.n_rows, self.weight + sign * other.weight
@@ -58,3 +69,10 @@ class Sums(NamedTuple):
         if np.any(np.diagonal(joint) < -DOWNDATE_ROUNDING * peak):
             raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
         return Sums(joint, mean, peak, rows, weight)
+
+
+@cache
+def _add_few() -> Any:
+    from w2s_fast.kernels.few import add_gram_few
+
+    return add_gram_few

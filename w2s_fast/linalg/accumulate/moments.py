@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -99,14 +101,14 @@ class Moments(Streaming):
     _samples = staticmethod(_check.floats)
 
     @staticmethod
-    def _add(rows: FloatArray, count: int, state: Matrix) -> None:
+    def _add(rows: FloatArray, count: int, state: Matrix) -> bool:
+        """Merge rows into a state; return whether its sums are known to be finite, and large enough to have digits."""
         _add_rows(rows, count, state)
+        return bool(_kernels().are_squares(state[2], SMALLEST_SUM))
 
     @staticmethod
     def _merge(count: int, state: Matrix, more: int, other: Matrix) -> None:
-        from w2s_fast.kernels.moments import merge_moments
-
-        merge_moments(count, state, 0, state.shape[1], more, other)
+        _kernels().merge_moments(count, state, 0, state.shape[1], more, other)
 
     def _copied(self, shape: tuple[int, ...], like: FloatArray) -> Matrix:
         """A state to add samples of a shape to; zeros before the first."""
@@ -178,7 +180,7 @@ class Moments(Streaming):
         """
         finite, skip_nan = _check.boolean(finite, "finite"), _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(block, "block", workers)) is not None:
-            return self.merge(summed(lazy, type(self), Moments.merge, (), weights, skip_nan=skip_nan, finite=finite))
+            return self.merge(summed(lazy, type(self), (), weights, skip_nan=skip_nan, finite=finite))
         samples = self._samples(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")
@@ -193,8 +195,8 @@ class Moments(Streaming):
         rows = samples.reshape(len(samples), state.shape[1])
         if rows.size:
             with np.errstate(over="ignore", invalid="ignore"):
-                self._add(rows, self.count, state)
-            if finite:
+                is_sound = self._add(rows, self.count, state)
+            if finite and not is_sound:
                 self._refuse_untold(rows, state)
         if self._state is not before:  # another thread has added samples meanwhile
             return self.update(block, finite=finite)
@@ -274,20 +276,23 @@ class Moments(Streaming):
 
 def _add_rows(rows: FloatArray, count: int, state: Matrix) -> None:
     """Merge rows (k, d) into the state of ``count`` samples: tile by tile over threads, in an order of its own."""
-    from w2s_fast.kernels.moments import add_rows, merge_moments
-
     if rows.size <= cutting.MOMENTS_SIZE:
-        add_rows(np.ascontiguousarray(rows), count, state)
+        _kernels().add_rows(np.ascontiguousarray(rows), count, state)
         return
     tiles = cutting.moments_tiles(*rows.shape)
     for (tops, lefts), found in zip(tiles, ordered_map(_state_of, (rows[tile] for tile in tiles)), strict=True):
         more = min(tops.stop, len(rows)) - tops.start
-        merge_moments(count + tops.start, state, lefts.start, found.shape[1], more, found)
+        _kernels().merge_moments(count + tops.start, state, lefts.start, found.shape[1], more, found)
 
 
 def _state_of(tile: FloatArray) -> Matrix:
-    from w2s_fast.kernels.moments import add_rows
-
     found = np.zeros((4, tile.shape[1]))
-    add_rows(np.ascontiguousarray(tile), 0, found)
+    _kernels().add_rows(np.ascontiguousarray(tile), 0, found)
     return found
+
+
+@cache
+def _kernels() -> Any:
+    from w2s_fast.kernels.moments import add_rows, are_squares, merge_moments
+
+    return SimpleNamespace(add_rows=add_rows, are_squares=are_squares, merge_moments=merge_moments)

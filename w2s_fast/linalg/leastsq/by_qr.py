@@ -199,9 +199,8 @@ def triangle(a: Held, b: FloatArray) -> FloatArray:
 
 
 def _triangle_of_rows(parts: tuple[Held, FloatArray]) -> FloatArray:
-    return np.asarray(
-        np.linalg.qr(np.concatenate([part.astype(np.float64, copy=False) for part in parts], axis=1), mode="r")
-    )
+    arrays = [part if isinstance(part, np.ndarray) else part.astype(np.float64) for part in parts]
+    return np.asarray(np.linalg.qr(np.concatenate(arrays, axis=1, dtype=np.float64), mode="r"))
 
 
 class _Reflections:

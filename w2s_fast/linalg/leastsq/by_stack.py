@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
+from w2s_fast.linalg.leastsq import few
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, GRAM_RCOND, Cutoff
 from w2s_fast.linalg.rows.products import serial_blas
 from w2s_fast.linalg.rows.scale import scaled_back
@@ -30,10 +31,16 @@ def solve(A: FloatArray, B: FloatArray, ridge: float, cut: Cutoff, coef: FloatAr
     if 0 in A.shape[1:]:
         return []
     solved, work = np.zeros(len(A), np.bool_), gram_work(A.shape[1], A.shape[2])
-    _over_stack(partial(_by_gram_matrices, ridge, cut), work, A, B, coef, solved)
+    by_gram = partial(few.min_norm_of_stack, cut) if _are_few(A, B, ridge) else partial(_by_gram_matrices, ridge, cut)
+    _over_stack(by_gram, work, A, B, coef, solved)
     if np.count_nonzero(~solved) >= LEAST_STACK:
         _over_stack(partial(_by_singular_values, ridge, cut), SVD_CALL + SVD_WORK * work, A, B, coef, solved)
     return np.flatnonzero(~solved).tolist()
+
+
+def _are_few(A: FloatArray, B: FloatArray, ridge: float) -> bool:
+    """Whether a problem is one of a few rows and columns and a vector of labels, as alone."""
+    return ridge == 0.0 and B.shape[2] == 1 and few.are_few(*A.shape[1:])
 
 
 def _by_gram_matrices(ridge: float, cut: Cutoff, X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:

@@ -12,7 +12,7 @@ from w2s_fast._arrays import Home
 from w2s_fast._threads import ordered_map
 from w2s_fast._types import ArrayLike, Tensor
 from w2s_fast._workers import Workers
-from w2s_fast.linalg.leastsq import by_qr
+from w2s_fast.linalg.leastsq import by_qr, few
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.sources import elsewhere
 
@@ -79,6 +79,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None, *, workers: Workers = None) -> Any:
     >>> x.round(12), int(rank)
     (array([1., 2.]), 2)
     """
+    if rcond is None and (found := few.lstsq(a, b)) is not None:
+        return found
     if (rows := elsewhere(a, "a", workers)) is not None:
         return _of_rows(rows, b, rcond)
     A, labels = _array(a, "a"), _array(b, "b")
@@ -86,8 +88,11 @@ def lstsq(a: Any, b: Any, rcond: Any = None, *, workers: Workers = None) -> Any:
     _check_finite(A, labels)
     cut = _cutoff(rcond, max(A.shape[-2:]))
     single = A.ndim == B.ndim == 2 and cut.ndim == 0
-    x, residuals, rank, s = by_qr.lstsq(A, B, float(cut)) if single else _stack(A, B, cut)
-    x = x[..., 0] if vector else x
+    solved = few.lstsq(*few.in_order(A, labels)) if single and rcond is None else None
+    if solved is None:
+        x, residuals, rank, s = by_qr.lstsq(A, B, float(cut)) if single else _stack(A, B, cut)
+        solved = x[..., 0] if vector else x, residuals, rank, s
+    x, residuals, rank, s = solved
     if single and isinstance(b, np.ndarray) and type(b) is not np.ndarray:  # np.matrix in, np.matrix out
         x, residuals = b.__array_wrap__(x), b.__array_wrap__(residuals)
     return Home.of(a, b).give((x, residuals, rank, s))
@@ -163,7 +168,9 @@ def _stack(a: Array, b: Array, cut: npt.NDArray[np.float64]) -> Solution:
     real = np.finfo(dtype).dtype
     x, s = np.zeros((*lead, n, k), dtype), np.zeros((*lead, min(m, n)), real)
     residuals, rank = np.full((*lead, k), np.nan, real), np.zeros(lead, np.intc)
-    places = list(np.ndindex(lead))
+    solved = few.lstsq_of_stack(A, B, cuts, (x, residuals, s))
+    rank[solved] = n
+    places = list(zip(*np.nonzero(~solved), strict=True))
     problems = ((A[place], B[place], float(cuts[place])) for place in places)
     solve_all = ordered_map if len(places) > 1 and m * n * min(m, n) >= CALL_WORK else map
     for place, (weights, squares, rank[place], s[place]) in zip(places, solve_all(_solve, problems), strict=True):

@@ -28,9 +28,7 @@ def rows_of(X: Any, name: str, workers: Workers = None) -> Rows:
     if _is_array(X):
         return ArrayRows(_check.floats(X, name, ndim=2, finite=False), name)
     if not isinstance(X, Iterable) or isinstance(X, bytes | dict):
-        raise TypeError(
-            f"{name} must be a 2-D array, a path or an iterable of row blocks, got {type(X).__name__}"
-        )
+        raise TypeError(f"{name} must be a 2-D array, a path or an iterable of row blocks, got {type(X).__name__}")
     return StreamRows(X, name)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, overload
 
@@ -12,18 +11,16 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._arrays import Home
 from w2s_fast._check import FloatArray
-from w2s_fast._random import key64
-from w2s_fast._threads import single_threaded_blas
 from w2s_fast._types import Blocks, Floats, Tensor
 from w2s_fast._workers import Workers
 from w2s_fast.linalg.leastsq import by_qr, by_svd
-from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff, blur
-from w2s_fast.linalg.rows.base import Rows, ScaleError
+from w2s_fast.linalg.leastsq.policy import Cutoff
+from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.cutting import LONGEST_BLOCK
 from w2s_fast.linalg.rows.file_rows import is_path
-from w2s_fast.linalg.rows.products import Matrix, blas_threads, gram_pass
-from w2s_fast.linalg.rows.sources import elsewhere, rows_of
-from w2s_fast.linalg.spectral.dimension import rank_for_energy, trusted_share
+from w2s_fast.linalg.rows.products import Matrix, blas_threads
+from w2s_fast.linalg.rows.sources import elsewhere
+from w2s_fast.linalg.spectral.joint import Dimensions
 from w2s_fast.linalg.spectral.subspace import Subspace
 
 
@@ -181,111 +178,4 @@ def correlation_dimension(
     if energy is None:
         return float(np.sum(np.cos(_angles(A, B, workers)) ** 2))
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
-    joint = _joint_gram(A, B, workers)
-    (a, vectors_a), (b, vectors_b) = joint.leading(share)
-    product = (vectors_a / np.sqrt(a)).T @ joint.cross @ (vectors_b / np.sqrt(b))
-    cosines = np.minimum(np.linalg.svd(product, compute_uv=False), 1.0)  # small eigenvalues carry rounding
-    return float(np.sum(cosines**2))
-
-
-def projected_correlation_dimension(
-    A: Blocks, B: Blocks, *, energy: float = 0.99, random_state: Any = None, workers: Workers = None
-) -> float:
-    """Correlation dimension after a random projection to one width, as the paper's code takes it. Says little.
-
-    The wider features are multiplied by a Gaussian matrix to the width D of the narrower ones, and the leading
-    directions of both are compared as if the D coordinates were the same. They are not: independent subspaces of
-    dimensions d_w and d_s of R^D have an expected correlation dimension of d_w d_s / D, and the values published for
-    features of unequal widths equal that to 0.3. Offered to reproduce them; :func:`correlation_dimension` with
-    ``energy`` compares what the features have in common.
-
-    Parameters
-    ----------
-    A, B : (N, D_w) and (N, D_s) array_like, memmap, Rows, Dask array, path, list of paths, or iterable of row blocks
-        Features over the same rows, of any widths.
-    energy : float
-        In (0, 1]. The dimensions are those of the features before projection, at most D.
-    random_state : int, RandomState, Generator, np.random or None
-    workers : Dask client or pool, optional
-        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from w2s_fast import projected_correlation_dimension
-    >>> rows = np.random.default_rng(0).standard_normal((200, 30))
-    >>> value = projected_correlation_dimension(rows[:, :10], rows, random_state=0)
-    >>> 8 < value <= 10  # 10 of 10 dimensions: the whole of R^10 whatever the projection
-    True
-    """
-    share = _check.real(energy, "energy", maximum=1.0, open_left=True)
-    rng = np.random.default_rng(key64(random_state))
-    joint = _joint_gram(A, B, workers)
-    narrowest = min(len(part) for part in joint.corners)
-    bases = []
-    for part, (values, _) in zip(joint.corners, joint.leading(share), strict=True):
-        rank = len(values)
-        projection = rng.standard_normal((len(part), narrowest)) if len(part) > narrowest else np.eye(narrowest)
-        bases.append(np.linalg.eigh(projection.T @ part @ projection)[1][:, ::-1][:, :rank])
-    cosines = bases[0].T @ bases[1]
-    return float(min(np.sum(cosines**2), *cosines.shape))  # rounding may go beyond
-
-
-@dataclass(frozen=True, eq=False)
-class _JointGram:
-    """[A | B]'[A | B] in float64 of rows that came in two precisions, each times a power of two."""
-
-    squares: Matrix
-    width: int  # of A
-    dtypes: tuple[npt.DTypeLike, npt.DTypeLike]
-
-    @property
-    def corners(self) -> tuple[Matrix, Matrix]:
-        """A'A and B'B."""
-        return self.squares[: self.width, : self.width], self.squares[self.width :, self.width :]
-
-    @property
-    def cross(self) -> Matrix:
-        return self.squares[: self.width, self.width :]
-
-    def leading(self, share: float) -> list[tuple[Matrix, Matrix]]:
-        """Leading eigenpairs of A'A and of B'B that hold a share of their energy."""
-        return [_leading(part, share, dtype) for part, dtype in zip(self.corners, self.dtypes, strict=True)]
-
-
-def _joint_gram(A: Any, B: Any, workers: Workers) -> _JointGram:
-    """Read both once, and once more at scales of their own where squares of either overflow or vanish."""
-    a, b = rows_of(A, "A", workers), rows_of(B, "B", workers)
-    if a.shape is not None and b.shape is not None and a.shape[0] != b.shape[0]:
-        raise ValueError(f"these must have the same number of rows: A has {a.shape[0]:,}, B has {b.shape[0]:,}")
-    try:
-        return _one_pass(a, b)
-    except ScaleError:
-        if a.once or b.once:
-            raise
-        return _one_pass(a.rescaled(), b.rescaled())
-
-
-def _one_pass(a: Rows, b: Rows) -> _JointGram:
-    (width, a_dtype, a), (b_width, b_dtype, b) = a.opened(), b.opened()
-    with single_threaded_blas():
-        sums = gram_pass(a, width + b_width, b, step=LONGEST_BLOCK)
-    found = _JointGram(sums.product, width, (a_dtype, b_dtype))
-    for rows, nonzero, corner in zip((a, b), sums.nonzero, found.corners, strict=True):
-        rows.refuse_not_finite(corner)
-        rows.refuse_vanishing(float(np.trace(corner)), nonzero)
-    return found
-
-
-def _leading(squares: Matrix, share: float, dtype: npt.DTypeLike) -> tuple[Matrix, Matrix]:
-    """Leading eigenpairs that hold ``share`` of the trace, without directions that are rounding.
-
-    Of the arithmetic of the squares, beside the first, or of rows that came in ``dtype``.
-    """
-    values, vectors = np.linalg.eigh(squares)
-    values, vectors = values[::-1], vectors[:, ::-1]
-    stored = Cutoff.of(dtype, squares.shape, None).stored
-    least = len(values) * EPS64 * max(values[:1].max(initial=0.0), 0.0)
-    told = values > np.maximum(least, (stored * blur(vectors, np.sqrt(np.diagonal(squares)))) ** 2)
-    held = np.arange(len(values)) < rank_for_energy(np.maximum(values, 0.0), trusted_share(share, dtype))
-    return values[told & held], vectors[:, told & held]
+    return Dimensions.of(A, B, share, workers=workers).shared

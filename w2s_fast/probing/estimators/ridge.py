@@ -12,6 +12,7 @@ from w2s_fast.linalg.leastsq.gram_solve import solve_gram
 from w2s_fast.linalg.leastsq.min_norm import MinNorm
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff
 from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.probing.coding import NUMBERS, Coding
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.fits import Fit, Learner, Sums
 from w2s_fast.probing.splits import Indices
@@ -25,14 +26,23 @@ class Ridge:
     """Minimises |X w - Y|^2 + ridge |w|^2; of many weights that do, the shortest."""
 
     ridge: float
+    coding: Coding = NUMBERS
 
     uses_sums: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
+    classifies: ClassVar[bool] = False
 
-    def fit(self, learner: Learner, index: Indices, labels: Callable[[], Matrix], sums: Sums | None) -> Fit:
+    def fit(
+        self,
+        learner: Learner,
+        index: Indices,
+        labels: Callable[[], Matrix],
+        sums: Sums | None,
+        start: Matrix | None = None,
+    ) -> Fit:
         if sums is not None and sums.n_rows >= learner.columns:
             try:
-                return Fit(self._by_sums(sums, learner.intercept), False)
+                return Fit(self._by_sums(sums, learner.intercept))
             except np.linalg.LinAlgError:
                 pass  # the rows themselves can still be trusted
         return self._by_rows(learner, *_short(learner, index, labels()))
@@ -68,8 +78,8 @@ class Ridge:
         sizes, as_stored, left = (np.linalg.norm(X, axis=0) for X in (rows, came, centred))
         centred[:, left <= np.maximum(CONSTANT * EPS64 * sizes, stored * as_stored)] = 0.0
         factor = MinNorm.of_stored(centred, self.ridge, dtype, came)
-        weights, ill_conditioned = _solved(factor, labels - np.outer(ones, label_mean))
-        return Fit(np.vstack((weights, label_mean - mean @ weights)), ill_conditioned)
+        weights, flaw = _solved(factor, labels - np.outer(ones, label_mean))
+        return Fit(np.vstack((weights, label_mean - mean @ weights)), flaw)
 
 
 def _short(learner: Learner, index: Indices, labels: Matrix) -> tuple[Matrix, Matrix]:
@@ -84,7 +94,8 @@ def _short(learner: Learner, index: Indices, labels: Matrix) -> tuple[Matrix, Ma
 
 
 def _solved(factor: MinNorm, labels: Matrix) -> Fit:
-    return Fit(np.asarray(factor.solve(labels), np.float64), not factor.condition <= WORST_CONDITION)
+    flaw = "" if factor.condition <= WORST_CONDITION else "ill-conditioned"
+    return Fit(np.asarray(factor.solve(labels), np.float64), flaw)
 
 
 def _rounding(rows: int) -> float:

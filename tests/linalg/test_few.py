@@ -1,0 +1,182 @@
+"""A few rows in one compiled call: right where it answers, and silent where the general routes are to."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.matrices import spectrum
+from w2s_fast import Gram, lstsq, min_norm
+from w2s_fast.linalg.accumulate.gram_sums import Sums
+from w2s_fast.linalg.leastsq import few
+
+EPS = 2.0**-52
+SHAPES = [(1, 1), (3, 1), (5, 5), (20, 5), (64, 16), (200, 5)]
+ODD = {
+    "Fortran": np.asfortranarray,
+    "strided": lambda X: np.repeat(X, 2, axis=0)[::2],
+    "of another byte order": lambda X: X.astype(">f8"),
+    "integers": lambda X: X.astype(np.int64),
+    "with NaN": lambda X: np.where(X == X[3, 2], np.nan, X),
+    "with infinity": lambda X: np.where(X == X[3, 2], np.inf, X),
+    "tiny": lambda X: X * 1e-120,
+    "huge": lambda X: X * 1e120,
+    "of lower rank": lambda X: X @ np.diag([1.0, 1.0, 0.0, 1.0, 1.0]),
+    "with equal columns": lambda X: X[:, [0, 1, 2, 3, 3]],
+    "wide": lambda X: X.T.copy(),
+    "large": lambda X: np.tile(X, (20, 1)),
+}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_both_solve_what_numpy_solves(rng, shape, dtype):
+    X, y = rng.standard_normal(shape).astype(dtype), rng.standard_normal(shape[0]).astype(dtype)
+    weights, residuals, rank, s = np.linalg.lstsq(X.astype(np.float64), y.astype(np.float64), rcond=None)
+    eps = float(np.finfo(dtype).eps)
+    tolerance = 100 * eps * float(s[0] / s[-1])
+    found = few.lstsq(X, y)
+    assert found is not None
+    assert found[0] == pytest.approx(weights, rel=tolerance, abs=tolerance * np.abs(weights).max())
+    assert found[1] == pytest.approx(residuals, rel=tolerance)
+    assert found[2] == rank
+    assert found[3] == pytest.approx(s, rel=100 * eps)
+    assert all(part.dtype == dtype for part in (found[0], found[1], found[3]))
+    alone = few.min_norm(X, y)
+    assert alone is not None
+    assert alone.dtype == dtype
+    assert alone == pytest.approx(weights, rel=tolerance, abs=tolerance * np.abs(weights).max())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 60),
+    columns=st.integers(1, 16),
+    digits=st.floats(0.0, 13.0),
+    scale=st.integers(-200, 200),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_what_is_solved_has_a_small_backward_error(rows, columns, digits, scale, seed):
+    rng = np.random.default_rng(seed)
+    rows = max(rows, columns)
+    values = np.geomspace(1.0, 10.0**-digits, columns)
+    X = np.ascontiguousarray(spectrum(values, rows, columns, seed) * 2.0**scale)
+    y = rng.standard_normal(rows)
+    size = float(np.linalg.norm(X, 2))
+    for found in (few.min_norm(X, y), (few.lstsq(X, y) or [None])[0]):
+        if found is not None:
+            left = y - X @ found
+            grain = 50 * rows * EPS * size
+            assert np.linalg.norm(X.T @ left) <= grain * (np.linalg.norm(left) + size * np.linalg.norm(found))
+    if (solved := few.lstsq(X, y)) is not None:
+        assert np.abs(solved[3] - np.linalg.svd(X, compute_uv=False)).max() <= 50 * rows * EPS * size
+
+
+def test_gram_matrices_serve_up_to_their_condition_and_triangles_beyond(rng):
+    y = rng.standard_normal(30)
+    for condition, by_gram, by_triangle in ((1e2, True, True), (1e7, False, True), (1e17, False, False)):
+        X = np.ascontiguousarray(spectrum(np.geomspace(1.0, 1.0 / condition, 6), 30, 6))
+        assert (few.min_norm(X, y) is not None) == by_gram
+        assert (few.lstsq(X, y) is not None) == by_triangle
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_everything_else_goes_the_general_way(rng, kind):
+    X = ODD[kind](rng.standard_normal((24, 5)) * 10)
+    y = np.ones(len(X))
+    if kind != "of lower rank":
+        assert few.lstsq(X, y) is None
+    assert few.min_norm(X, y) is None
+    if "with" not in kind or "equal" in kind:
+        assert min_norm(X, y) == pytest.approx(np.linalg.pinv(np.asarray(X, np.float64)) @ y, rel=1e-6)
+        assert lstsq(X, y)[0] == pytest.approx(np.linalg.lstsq(X, y, rcond=None)[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["Fortran", "strided"])
+def test_the_same_numbers_have_one_solution(rng, kind):
+    X, y = rng.standard_normal((24, 5)), rng.standard_normal(24)
+    assert np.array_equal(min_norm(ODD[kind](X), y), min_norm(X, y))
+    assert np.array_equal(lstsq(ODD[kind](X), y.tolist())[0], lstsq(X.tolist(), y)[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_problems_of_a_stack_are_solved_as_alone(rng, dtype):
+    A, b = rng.standard_normal((3, 50, 12, 4)).astype(dtype), rng.standard_normal((3, 50, 12)).astype(dtype)
+    A[1, 7, :, 2] = A[1, 7, :, 1]
+    A[2, 3] = 0.0
+    A[2, 4] *= 1e-30
+    A[0, 5] = spectrum([1.0, 1e-2, 1e-4, 1e-6], 12, 4)
+    weights, (x, residuals, rank, s) = min_norm(A, b), lstsq(A, b)
+    assert (rank[1, 7], rank[2, 3], rank[0, 0]) == (3 + (dtype == np.float32 and rank[1, 7] == 4), 0, 4)
+    for place in [(0, 0), (0, 5), (1, 7), (2, 3), (2, 4), (2, 49)]:
+        assert np.array_equal(weights[place], min_norm(A[place], b[place]))
+        alone = lstsq(A[place], b[place])
+        assert np.array_equal(x[place], alone[0])
+        assert np.array_equal(s[place], alone[3])
+        assert rank[place] == alone[2]
+        assert np.array_equal(residuals[place], alone[1] if alone[1].size else [np.nan], equal_nan=True)
+
+
+def test_stacks_are_broadcast_and_cut_each_by_its_own(rng):
+    A, b = rng.standard_normal((12, 4)), rng.standard_normal((40, 12))
+    x, residuals, _, s = lstsq(np.broadcast_to(A, (40, 12, 4)), b)
+    assert x.T == pytest.approx(np.linalg.lstsq(A, b.T, rcond=None)[0], rel=1e-12)
+    assert residuals[:, 0] == pytest.approx(np.linalg.lstsq(A, b.T, rcond=None)[1], rel=1e-12)
+    assert np.array_equal(s, np.broadcast_to(s[0], s.shape))
+    cuts = np.array([-1.0, 1e-3, 0.999, 2.0])
+    rank = lstsq(np.broadcast_to(A, (4, 12, 4)), b[:4], cuts)[2]
+    assert rank.tolist() == [int(np.linalg.lstsq(A, b[0], cut)[2]) for cut in cuts] == [4, 4, 1, 4]
+
+
+def test_labels_that_are_wrong_are_told_by_the_general_way(rng):
+    X, y = rng.standard_normal((24, 5)), rng.standard_normal(24)
+    y[7] = np.nan
+    for solve in (min_norm, lstsq):
+        with pytest.raises(ValueError, match=r"[bY] holds 1 NaN or infinite value\(s\), the first at index \(7,\)"):
+            solve(X, y)
+        with pytest.raises(ValueError, match="Incompatible dimensions"):
+            solve(X, np.ones(23))
+    assert few.min_norm(X, y * 1e150) is None
+    assert few.min_norm(X, np.zeros(24)).tolist() == [0.0] * 5
+    X.flags.writeable = False
+    assert few.min_norm(X, np.zeros(24)) is None
+
+
+def test_few_rows_are_added_as_many_are(rng):
+    X, y = rng.standard_normal((70, 5)), rng.standard_normal(70)
+    gram, joint = Gram().update(X[:10], y[:10]), np.column_stack((X, y))
+    handed_out = gram.xtx
+    for start in range(10, 70, 20):
+        gram.update(X[start : start + 20], y[start : start + 20])
+    assert gram._joint == pytest.approx(joint.T @ joint, rel=1e-12, abs=1e-12)
+    assert (gram.n_rows, gram.weight) == (70, 70.0)
+    assert handed_out == pytest.approx(X[:10].T @ X[:10], rel=1e-13, abs=1e-13)
+    with pytest.raises(ValueError, match="read-only"):
+        gram.xtx[0, 0] = 1.0
+    assert np.array_equal(gram._peak, np.diagonal(gram._joint))
+    peak = gram._peak
+    gram.downdate(Gram().update(X[:10], y[:10])).update(X[:10], y[:10])
+    assert np.all(gram._peak >= peak)
+
+
+def test_sums_over_few_rows_that_are_not_surely_right_are_not_made(rng):
+    X, y = rng.standard_normal((20, 5)), rng.standard_normal(20)
+    sums = Gram().update(X, y)._sums
+    assert isinstance(sums.with_few(X, y), Sums)
+    for other in (
+        X * 1e-140,
+        X * 1e140,
+        np.where(X == X[3, 2], np.nan, X),
+        X * [1.0, 0.0, 1.0, 1.0, 1.0],
+        X[:, :4].copy(),
+    ):
+        assert sums.with_few(other, y) is None
+    with pytest.raises(ValueError, match="X has 4 columns, the rows before have 5"):
+        Gram().update(X, y).update(X[:, :4].copy(), y)
+    centred = Gram(centred=True).update(X, y).update(X, y)
+    assert centred.xtx == pytest.approx(2 * (len(X) - 1) * np.cov(X.T), rel=1e-12)

@@ -1,0 +1,86 @@
+"""What a logistic regression is given, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from w2s_fast._check import FloatArray
+from w2s_fast.linalg.rows.products import Matrix
+
+SAMPLE = 10  # rows a column that make a metric: with as many its condition is 4, which costs less than all rows would
+Status = Literal["converged", "separable", "stalled"]
+
+
+class SoftmaxFit(NamedTuple):
+    """Weights, and how the descent ended.
+
+    Attributes
+    ----------
+    weights : (p, K) or (p,) ndarray
+    loss : float
+        Of the objective.
+    gradient : float
+        Its largest entry, relative to |x_j| sqrt(m), the most that column j can have without a penalty.
+    iterations : int
+        Steps taken.
+    status : {"converged", "separable", "stalled"}
+    """
+
+    weights: Matrix
+    loss: float
+    gradient: float
+    iterations: int
+    status: Status
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Checked arguments.
+
+    Attributes
+    ----------
+    rows : (m, p) ndarray
+    targets : (m, K) ndarray
+        Of K >= 2 classes.
+    penalty : (p, 1) ndarray
+    free_last : bool
+    tolerance : float
+    squares : (p, p) ndarray
+        X'X, or about that, from some of the rows.
+    """
+
+    rows: FloatArray
+    targets: Matrix
+    penalty: Matrix
+    free_last: bool
+    tolerance: float
+    squares: Matrix
+
+    @property
+    def sample(self) -> int:
+        """How many rows a metric is made of."""
+        return SAMPLE * self.rows.shape[1]
+
+    @property
+    def shares(self) -> Matrix:
+        """Of the classes (K,), or of the second of two (1,), as far as an intercept alone can tell them."""
+        if self.free_last:
+            return np.asarray(self.targets.mean(axis=0))
+        classes = self.targets.shape[1]
+        return np.full(classes, 1.0 / max(classes, 2))
+
+    def first(self) -> Matrix:
+        """Weights to begin with: 0, but for free intercepts of the classes' shares."""
+        weights, logs = np.zeros((self.rows.shape[1], self.targets.shape[1])), np.log(self.shares)
+        if self.free_last:
+            weights[-1] = logs - np.log1p(-self.shares) if len(logs) == 1 else logs - logs.mean()
+        return weights
+
+    def first_loss(self) -> float:
+        """The loss of these."""
+        shares, wanted = self.shares, self.targets.sum(axis=0)
+        loss = -float(wanted @ np.log(shares))
+        return loss if len(shares) > 1 else loss - float((len(self.targets) - wanted) @ np.log1p(-shares))

@@ -1,0 +1,100 @@
+"""A problem brought to where the descent is well-posed: classes that occur, moderate scales, few columns."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+
+from w2s_fast import _check
+from w2s_fast.linalg.leastsq.policy import column_norms
+from w2s_fast.linalg.logistic.fit import fitted
+from w2s_fast.linalg.logistic.problem import Problem, SoftmaxFit
+from w2s_fast.linalg.rows.base import ScaleError
+from w2s_fast.linalg.rows.products import Matrix, gram
+from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
+
+NOT_KNOWN = np.empty((0, 0))
+SMALLEST, LARGEST = 1e-130, 1e130  # norms of columns of which products neither vanish nor overflow
+ABSENT = 1e3  # by which the intercept of a class that no row has is below the others: its chance is 0 in float64
+
+
+def solve(problem: Problem, start: Matrix | None) -> SoftmaxFit:
+    """Fit weights (p, K)."""
+    present = problem.targets.max(axis=0) > 0.0
+    if not problem.free_last or present.all():
+        return _of_classes(problem, start)
+    weights = np.zeros((problem.rows.shape[1], len(present)))
+    found = _of_classes(
+        replace(problem, targets=problem.targets[:, present]), None if start is None else start[:, present]
+    )
+    weights[:, present] = found.weights
+    weights[-1, ~present] = found.weights[-1].min() - ABSENT
+    return found._replace(weights=weights)
+
+
+def _of_classes(problem: Problem, start: Matrix | None) -> SoftmaxFit:
+    """Fit classes each of which some row has, two of them by the difference of their weights."""
+    classes = problem.targets.shape[1]
+    if classes == 1:
+        return SoftmaxFit(np.zeros((problem.rows.shape[1], 1)), 0.0, 0.0, 0, "converged")
+    if classes > 2:
+        begin = None if start is None else start - start.mean(axis=1, keepdims=True)
+        return _at_any_scale(problem, begin)
+    halved = replace(problem, targets=problem.targets[:, 1:], penalty=problem.penalty / 2)
+    found = _at_any_scale(halved, None if start is None else start[:, 1:] - start[:, :1])
+    return found._replace(weights=found.weights * np.array([-0.5, 0.5]))
+
+
+def _at_any_scale(problem: Problem, start: Matrix | None) -> SoftmaxFit:
+    """Fit, of features whose squares overflow or vanish after a change of their units."""
+    rows = problem.rows
+    known, norms = _squared(problem)
+    if np.all((norms > SMALLEST) & (norms < LARGEST)):
+        with suppress(ScaleError):
+            return _narrow(known, norms, start)
+    _check.all_finite(rows, "X")
+    penalised = bool(problem.penalty.any())
+    powers = np.broadcast_to(exponents(rows) if penalised else exponents(rows, axis=0), rows.shape[1:]).copy()
+    if problem.free_last:
+        powers[-1] = 0
+    with np.errstate(over="ignore", under="ignore"):
+        penalty = np.ldexp(problem.penalty, -2 * powers[:, None])
+    if not np.array_equal(penalty > 0.0, problem.penalty > 0.0) or not np.isfinite(penalty).all():
+        size = "small" if powers.min() < 0 else "large"
+        raise ValueError(f"X is too {size} beside the penalty of {problem.penalty.max():g}: change its units")
+    moderate = replace(problem, rows=scaled(rows, -powers), penalty=penalty, squares=NOT_KNOWN)
+    first = None if start is None else scaled(start, powers[:, None])
+    found = _narrow(*_squared(moderate), first)
+    return found._replace(weights=scaled_back(found.weights, -powers[:, None], np.float64, "the weights"))
+
+
+def _squared(problem: Problem) -> tuple[Problem, Matrix]:
+    """The problem with X'X, or about that where there are many rows, and the norms of the columns."""
+    rows, squares = problem.rows, problem.squares
+    if len(rows) < rows.shape[1]:
+        return problem, column_norms(rows)
+    if not squares.size:
+        some = rows[:: max(len(rows) // problem.sample, 1)]
+        squares = gram(some) * (len(rows) / len(some))
+    norms = np.sqrt(np.diagonal(squares))
+    return replace(problem, squares=squares), norms if norms.all() else column_norms(rows)
+
+
+def _narrow(problem: Problem, norms: Matrix, start: Matrix | None) -> SoftmaxFit:
+    """Fit in the span of the rows where these are fewer than the columns that share a penalty."""
+    rows, ones = (problem.rows[:, :-1], problem.rows[:, -1:]) if problem.free_last else (problem.rows, None)
+    m, p = rows.shape
+    if problem.squares.size:
+        return fitted(problem, start, norms)
+    basis, short = np.linalg.qr(rows.T.astype(np.float64, copy=False))
+    if ones is not None:
+        basis = np.block([[basis, np.zeros((p, 1))], [np.zeros((1, m)), np.ones((1, 1))]])
+    short = short.T if ones is None else np.hstack((short.T, ones))
+    penalty = np.full((short.shape[1], 1), problem.penalty[0, 0])
+    if ones is not None:
+        penalty[-1] = 0.0
+    inside = replace(problem, rows=short, penalty=penalty, squares=gram(short))
+    found = fitted(inside, None if start is None else basis.T @ start, norms, basis)
+    return found._replace(weights=basis @ found.weights)

@@ -1,0 +1,26 @@
+"""A few rows, which compiled loops take in one call: the checks of general routes would take longer than the work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+MOST_NUMBERS, MOST_COLUMNS = 1_024, 16  # beyond, library calls are as fast, or faster
+DTYPES = np.dtype(np.float64), np.dtype(np.float32)
+
+
+def is_few(X: Any, y: Any) -> bool:
+    """Whether X (m, n) and y (m,) are plain arrays of one kind of numbers, a few, in order in memory."""
+    return (
+        type(X) is type(y) is np.ndarray
+        and X.dtype is y.dtype
+        and X.size <= MOST_NUMBERS
+        and X.ndim == 2
+        and y.ndim == 1
+        and 0 < X.shape[1] <= MOST_COLUMNS
+        and y.size == X.shape[0] > 0
+        and X.dtype in DTYPES
+        and X.flags.carray
+        and y.flags.carray
+    )
