@@ -16,6 +16,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -117,11 +118,11 @@ def overheads(path: Path, rows: int, trials: int, rounds: int) -> None:
             print(f"largest of {workers} worker(s): {peak(client):.2f} GB", flush=True)
 
 
-def compressed(array: Any) -> Any:
+def compressed(iterations: int, array: Any) -> Any:
     import dask
     from dask.array.linalg import svd_compressed
 
-    _, s, vt = svd_compressed(array, RANK, n_power_iter=2, compute=True)
+    _, s, vt = svd_compressed(array, RANK, n_power_iter=iterations, compute=True)
     return dask.compute(s, vt)[1].T
 
 
@@ -153,7 +154,7 @@ def peers(path: Path, rows: int, rounds: int) -> None:
     least = float(np.trace(squares) - np.linalg.eigvalsh(squares)[-RANK:].sum())
     calls: dict[str, Callable[[Any], Any]] = {
         "Subspace.fit": lambda array: Subspace.fit(array, rank=RANK).basis,
-        "svd_compressed": compressed,
+        **{f"svd_compressed, {count} iterations,": partial(compressed, count) for count in (2, 8)},
         "tsqr": tsqr,
     }
     if importlib.util.find_spec("dask_ml") is None:

@@ -27,6 +27,12 @@ def local_cluster(workers: int = 2, **more: Any) -> Iterator[Any]:
         os.environ.update(before)
 
 
+def pids(client: Any) -> list[int]:
+    """Of the workers of a local cluster that are up, without asking them: some may be going."""
+    processes = [nanny.process for nanny in client.cluster.workers.values()]
+    return [found.pid for found in processes if found is not None and found.status.name == "running"]
+
+
 def soon(holds: Callable[[], bool], seconds: float = 10) -> None:
     """Wait until something holds, for so long at most."""
     end = time.monotonic() + seconds

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.array_calls import HEIGHTS, Here, X, Y
-from tests.clusters import local_cluster, soon
+from tests.clusters import local_cluster, pids, soon
 from tests.conftest import COMPILED
 from w2s_fast import Gram, Subspace, intrinsic_dimension
 from w2s_fast._workers import DeadWorkersError
@@ -163,7 +163,7 @@ def test_chaos(set_up):
 
     def chaos():
         while not over.wait(2) and len(killed) < 3:
-            for pid in [*set_up.run(os.getpid, on_error="ignore").values()][:1]:
+            for pid in pids(set_up)[:1]:
                 killed.append(pid)
                 kill(pid)
 

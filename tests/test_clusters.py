@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.clusters import Processes, local_cluster, soon
+from tests.clusters import Processes, local_cluster, pids, soon
 from tests.conftest import COMPILED
 from w2s_fast import GaussianModel, Gram, Study, Subspace, _workers, probe, simulate
 
@@ -59,10 +59,6 @@ def expected():
 def short_batches(monkeypatch):
     """Batches of a tenth of a second, lest a study of a second be one of them."""
     monkeypatch.setattr(_workers, "TASK_SECONDS", 0.1)
-
-
-def pids(client):
-    return list(client.run(os.getpid, on_error="ignore").values())  # of workers that are going, too
 
 
 def tasks_of(client):
