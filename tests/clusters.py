@@ -1,15 +1,23 @@
-"""A Dask cluster of two processes on this machine, for tests of trials and of arrays."""
+"""Dask clusters on this machine, for tests of trials and of arrays."""
+
+from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 
 @contextmanager
-def local_cluster(workers=2):
-    """Yield the cluster; Dask sets OMP_NUM_THREADS in this process for its workers, and leaves it so."""
+def local_cluster(workers: int = 2, **more: Any) -> Iterator[Any]:
+    """Yield a cluster of processes; Dask sets OMP_NUM_THREADS in this one for its workers, and leaves it so."""
     from distributed import LocalCluster
 
-    how = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0", "silence_logs": 60}
+    how = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0", "silence_logs": 60} | more
     before = dict(os.environ)
     try:
         with LocalCluster(n_workers=workers, **how) as cluster:
@@ -17,3 +25,49 @@ def local_cluster(workers=2):
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def pids(client: Any) -> list[int]:
+    """Of the workers of a local cluster that are up, without asking them: some may be going."""
+    processes = [nanny.process for nanny in client.cluster.workers.values()]
+    return [found.pid for found in processes if found is not None and found.status.name == "running"]
+
+
+def soon(holds: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until something holds, for so long at most."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+class Processes:
+    """A scheduler and workers as processes of their own, of which each may be told another BLAS kernel."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = folder / "scheduler.json"
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments, "--scheduler-file", str(self.address)],
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.started.append(process)
+        return process
+
+    def client(self, workers: int) -> Any:
+        """A client that so many workers have joined."""
+        from distributed import Client
+
+        soon(self.address.exists, 30)
+        client = Client(scheduler_file=str(self.address), set_as_default=False)
+        client.wait_for_workers(workers, timeout=60)
+        return client
+
+    def end(self) -> None:
+        for process in reversed(self.started):
+            process.kill()
+            process.wait()

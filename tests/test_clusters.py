@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.clusters import local_cluster
+from tests.clusters import Processes, local_cluster, pids, soon
 from tests.conftest import COMPILED
-from w2s_fast import GaussianModel, Study, _workers, probe, simulate
+from w2s_fast import GaussianModel, Gram, Study, Subspace, _workers, probe, simulate
 
 dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 from w2s_fast import scale  # noqa: E402  needs Dask
+from w2s_fast.linalg.rows import cutting, tree  # noqa: E402
 
 if not COMPILED:
     pytest.skip("workers take seconds to start kernels as Python", allow_module_level=True)
@@ -59,19 +61,8 @@ def short_batches(monkeypatch):
     monkeypatch.setattr(_workers, "TASK_SECONDS", 0.1)
 
 
-def pids(client):
-    return list(client.run(os.getpid).values())
-
-
 def tasks_of(client):
     return client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
-
-
-def soon(holds, seconds=10):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("method", ["wishart", "invariants"])
@@ -92,6 +83,26 @@ def test_trials_of_features_are_those_of_threads(client, tmp_path):
             for workers in (client, 1)
         )
         assert np.array_equal(there.w2s, here.w2s)
+
+
+def test_files_are_read_by_workers(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(cutting, "LONGEST_BLOCK", 20)
+    monkeypatch.setattr(tree, "LEAF_BYTES", 50 * 10 * 8)
+    for place, part in enumerate(np.split(X, 3)):
+        np.save(tmp_path / f"{place}.npy", part)
+    paths = [tmp_path / f"{place}.npy" for place in range(3)]
+    there, here = (Subspace.fit(paths, rank=3, workers=workers).basis for workers in (client, None))
+    assert np.array_equal(there, here)
+    there, here = (Gram().update(paths, X[:, 0], workers=workers).xty for workers in (client, None))
+    assert np.array_equal(there, here)
+    soon(lambda: tasks_of(client) == 0)
+
+
+def test_workers_that_join_are_warm(client):
+    client.register_plugin(scale.WarmUp())
+    assert all(client.run(lambda dask_worker: "w2s_fast" in dask_worker.plugins).values())
+    loaded = client.run(lambda: "w2s_fast.kernels.invariants.trial" in sys.modules)
+    assert all(loaded.values())
 
 
 def test_a_study_says_on_what_it_ran(client, tmp_path, expected):
@@ -151,8 +162,11 @@ def test_chaos(doomed, expected, monkeypatch):
     over = threading.Event()
 
     def kill():
-        while not over.wait(2):
-            os.kill(pids(doomed)[0], signal.SIGKILL)
+        for _ in range(5):  # no more, or a machine that takes seconds to start a worker would never come to an end
+            if over.wait(2):
+                return
+            for pid in pids(doomed)[:1]:
+                os.kill(pid, signal.SIGKILL)
 
     chaos = threading.Thread(target=kill)
     chaos.start()
@@ -227,38 +241,17 @@ def test_a_study_goes_on_without_the_trials_that_kill(doomed, tmp_path, monkeypa
 
 @pytest.fixture
 def processes(tmp_path):
-    """What starts a scheduler and workers as processes of their own, in which one may be told another BLAS kernel."""
-    started = []
-
-    def start(*arguments, **environment):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments, "--scheduler-file", str(tmp_path / "scheduler.json")],
-            env=os.environ | environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in reversed(started):
-        process.kill()
-        process.wait()
-
-
-def client_of(tmp_path, workers):
-    path = tmp_path / "scheduler.json"
-    soon(path.exists, 30)
-    client = distributed.Client(scheduler_file=str(path), set_as_default=False)
-    client.wait_for_workers(workers, timeout=60)
-    return client
+    """A scheduler and workers as processes of their own."""
+    found = Processes(tmp_path)
+    yield found
+    found.end()
 
 
 def test_a_scheduler_that_dies_is_told_at_once(processes, tmp_path, expected):
-    scheduler = processes("scheduler", "--port", "0", "--no-dashboard")
-    processes("worker", "--nthreads", "1", "--no-dashboard")
+    scheduler = processes.start("scheduler", "--port", "0", "--no-dashboard")
+    processes.start("worker", "--nthreads", "1", "--no-dashboard")
     path = tmp_path / "study.sqlite"
-    client = client_of(tmp_path, 1)
+    client = processes.client(1)
     killed = []
 
     def kill(done, total):
@@ -287,16 +280,20 @@ class BesideAnother:
 
 
 def test_workers_that_differ_are_refused(processes, tmp_path, monkeypatch):
-    processes("scheduler", "--port", "0", "--no-dashboard")
+    processes.start("scheduler", "--port", "0", "--no-dashboard")
     for kernel in ("Nehalem", "Prescott"):
-        processes("worker", "--nthreads", "1", "--no-dashboard", OPENBLAS_CORETYPE=kernel)
-    with client_of(tmp_path, 2) as client:
+        processes.start("worker", "--nthreads", "1", "--no-dashboard", OPENBLAS_CORETYPE=kernel)
+    with processes.client(2) as client, client.as_current():
         work = BesideAnother(tmp_path / "at_work")
         work.folder.mkdir()
         with pytest.raises(RuntimeError, match=r"workers differ in blas .*W2S_FAST_MIXED_WORKERS=1"):
             list(_workers.ordered_map(work, range(20), client))
+        blocks = da.from_array(X, chunks=(150, -1)).map_blocks(work, dtype=X.dtype, meta=X[:0])
+        with pytest.raises(RuntimeError, match=r"workers differ in blas .*W2S_FAST_MIXED_WORKERS=1"):
+            Gram().update(blocks)
         monkeypatch.setenv("W2S_FAST_MIXED_WORKERS", "1")
         assert list(_workers.ordered_map(work, range(20), client)) == list(range(20))
+        assert Gram().update(blocks).n_rows == len(X)
 
 
 PROGRAM = """

@@ -1,13 +1,12 @@
 """Sums and spectra of Dask arrays have the bits of one machine that reads the same blocks."""
 
-import os
-import signal
 import threading
 
 import numpy as np
 import pytest
 import scipy.sparse
 
+from tests.array_calls import CALLS, COLUMNS, HEIGHTS, ROWS, Here, X, Y, differ
 from tests.clusters import local_cluster
 from tests.conftest import COMPILED
 from w2s_fast import (
@@ -20,54 +19,18 @@ from w2s_fast import (
     intrinsic_dimension,
     lstsq,
     min_norm,
-    predict_gap,
-    projected_correlation_dimension,
+    principal_angles,
     randomized_svd,
 )
 from w2s_fast.linalg.rows import tree
-from w2s_fast.linalg.rows.base import Rows
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 pytest.importorskip("distributed")
 
-ROWS, COLUMNS = 700, 24
-X = np.random.default_rng(0).standard_normal((ROWS, COLUMNS)) * np.linspace(2.0, 0.1, COLUMNS)
-Y = np.random.default_rng(1).standard_normal((ROWS, 2))
-HEIGHTS = (100, 1, 249, 250, 100)
-
-
-class Here(Rows):
-    """The same blocks, read on one machine."""
-
-    def __init__(self, array, heights=HEIGHTS):
-        self.array, self.heights, self.shape = array, heights, array.shape
-
-    def read(self, step):
-        return iter(np.split(self.array, np.cumsum(self.heights)[:-1]))
-
 
 def there(array, heights=HEIGHTS, columns=-1):
     return da.from_array(array, chunks=(heights, columns) if array.ndim == 2 else (heights,))
-
-
-CALLS = {
-    "Gram": lambda X, Y: (Gram().update(X, Y).xtx, Gram().update(X, Y).xty, Gram().update(X, Y).solve()),
-    "Gram, one label": lambda X, Y: Gram().update(X, Y[:, 0]).xty,
-    "Gram centred": lambda X, Y: (Gram(centred=True).update(X, Y).xtx, Gram(centred=True).update(X).x_mean),
-    "Gram, more rows": lambda X, Y: Gram().update(X).update(X).xtx,
-    "Moments": lambda X, Y: (Moments().update(X).mean, Moments().update(X).variance()),
-    "CoMoments": lambda X, Y: (CoMoments().update(X).mean, CoMoments().update(X).covariance()),
-    "Subspace, rank": lambda X, Y: (Subspace.fit(X, rank=3).basis, Subspace.fit(X, rank=3).eigenvalues),
-    "Subspace, energy": lambda X, Y: Subspace.fit(X, energy=0.9).basis,
-    "intrinsic_dimension": lambda X, Y: intrinsic_dimension(X, 0.9),
-    "correlation_dimension": lambda X, Y: correlation_dimension(X, X, energy=0.9),
-    "min_norm": lambda X, Y: (min_norm(X, Y), min_norm(X, Y[:, 0])),
-    "min_norm, ridge": lambda X, Y: min_norm(X, Y, ridge=3.0),
-    "lstsq": lstsq,
-    "predict_gap": lambda X, Y: predict_gap(X, X, Y, ridge=(3.0, 0.5)),
-    "projected": lambda X, Y: projected_correlation_dimension(X, X, energy=0.9, random_state=0),
-}
 
 
 @pytest.fixture(params=["threads", "synchronous", "cluster"], scope="module")
@@ -84,9 +47,7 @@ def scheduler(request):
 
 
 def same(name, X, Y, here, labels):
-    found, expected = CALLS[name](X, Y), CALLS[name](here, labels)
-    pairs = zip(*(x if isinstance(x, tuple) else (x,) for x in (found, expected)), strict=True)
-    return all(np.array_equal(a, b) and np.asarray(a).dtype == np.asarray(b).dtype for a, b in pairs)
+    return not differ(CALLS[name](X, Y, {}), CALLS[name](here, labels, {}))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -108,6 +69,26 @@ def test_bits_are_the_same_where_sums_have_leaves(monkeypatch):
             assert same(name, there(X, heights), Y, Here(X, heights), Y), name
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_angles_are_those_of_arrays(dtype):
+    weak, strong = X[:, :5].astype(dtype), X @ np.random.default_rng(2).standard_normal((COLUMNS, 7))
+    wide = np.hstack((strong, strong[:, :2])).astype(dtype)  # two columns depend on others
+    expected = principal_angles(weak, wide)
+    assert len(expected) == 5
+    for a, b in ((there(weak), there(wide)), (there(weak), wide), (weak, there(wide))):
+        np.testing.assert_allclose(principal_angles(a, b), expected, atol=1e3 * np.finfo(dtype).eps)
+    assert np.array_equal(principal_angles(weak, there(wide)), principal_angles(weak, Here(wide)))
+    assert correlation_dimension(there(weak), there(wide)) == pytest.approx(np.sum(np.cos(expected) ** 2))
+
+
+@pytest.fixture
+def here():
+    """The scheduler that sees what is patched."""
+    with dask.config.set(scheduler="synchronous"):
+        yield
+
+
+@pytest.mark.usefixtures("here")
 def test_passes_over_wide_arrays(monkeypatch):
     for limit in ("LARGEST_GRAM", "CERTIFIED_FROM"):
         monkeypatch.setattr(f"w2s_fast.linalg.spectral.subspace.{limit}", 4)
@@ -208,25 +189,6 @@ def test_each_pass_reads_every_block_once():
     with dask.config.set(scheduler="threads"):  # of this process, whatever cluster is there
         Gram().update(counted)
     assert sorted(reads) == sorted(HEIGHTS)
-
-
-def kill_once(block, flags):
-    """Kill the worker at the first block, and at one in the middle, once each."""
-    flag = flags / str(len(block))
-    if len(block) in (100, 249) and not flag.exists():
-        flag.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return block
-
-
-@pytest.mark.skipif(not COMPILED, reason="workers take seconds to start kernels as Python")
-@pytest.mark.filterwarnings("ignore")
-def test_sums_outlive_workers(tmp_path):
-    distributed = pytest.importorskip("distributed")
-    with local_cluster() as cluster, distributed.Client(cluster):
-        deadly = there(X).map_blocks(kill_once, tmp_path, dtype=X.dtype, meta=np.zeros((0, 0)))
-        assert np.array_equal(Gram().update(deadly, Y).xty, Gram().update(Here(X), Y).xty)
-    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_progress_hears_of_the_end():

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import w2s_fast.cli
 import w2s_fast.linalg.spectral.randomized
 import w2s_fast.study.study  # noqa: F401  names that maps are run by
+from tests.pools import Here as Pool
 from w2s_fast import (
     GaussianModel,
     Gram,
@@ -36,6 +38,14 @@ def normal(*shape):
 
 LONG, WIDE = normal(30_000, 40), normal(700, 2_100)
 STACK, SMALL_STACK, LARGE_STACK = normal(12, 100, 80), normal(4_000, 12, 5), normal(3, 300, 200)
+
+
+def of_file():
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(f"{folder}/X.npy", LONG)
+        return Gram().update(f"{folder}/X.npy", LONG[:, 0], workers=Pool()).xty
+
+
 CALLS = {
     "trials of the Gaussian model": lambda: [
         simulate(MODEL, 9, [8, 40], trials=5, method=method).w2s for method in ("direct", "wishart", "invariants")
@@ -50,10 +60,12 @@ CALLS = {
     "stacks with intercepts": lambda: min_norm(SMALL_STACK[:9], SMALL_STACK[:9, :, 0], intercept=True)[0],
     "singular stacks": lambda: min_norm(SMALL_STACK[..., [0, 1, 1]], SMALL_STACK[..., 0]),
     "lstsq": lambda: [*lstsq(LARGE_STACK, LARGE_STACK[..., :2])[:2], lstsq(LONG, LONG[:, 0])[0]],
+    "lstsq of small stacks": lambda: lstsq(SMALL_STACK, SMALL_STACK[..., 0])[0],
     "QR": lambda: [MinNorm(LONG * 10.0 ** -np.linspace(0, 10, 40)).solve(LONG[:, 0])],
     "wide QR": lambda: [MinNorm((LONG * 10.0 ** -np.linspace(0, 10, 40)).T).solve(LONG[0])],
     "SVD": lambda: randomized_svd(LONG, 5, random_state=0),
     "SVD at another scale": lambda: randomized_svd(np.ldexp(LONG, 900), 5, random_state=0),
+    "files": of_file,
     "subspaces": lambda: [Subspace.fit(X, rank=3).eigenvalues for X in (WIDE, list(np.split(LONG, 6)))],
 }
 
@@ -75,7 +87,8 @@ def send(monkeypatch):
 
         def mapped(function, items, workers=None, needed=None, who=module.__name__):
             senders.add(who)
-            return ordered_map(pickle.loads(pickle.dumps(function)), items, workers)
+            threads = workers if isinstance(workers, int | None) else None
+            return ordered_map(pickle.loads(pickle.dumps(function)), items, threads)
 
         monkeypatch.setattr(module, "ordered_map", mapped)
     return senders

@@ -4,13 +4,14 @@ import multiprocessing
 import os
 import pickle
 import threading
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
 
 from tests.conftest import COMPILED
+from tests.pools import Here
 from w2s_fast import GaussianModel, Study, _workers, probe, simulate
 from w2s_fast._blas import _libraries
 from w2s_fast._threads import default_workers
@@ -18,37 +19,6 @@ from w2s_fast._threads import default_workers
 MODEL = GaussianModel.paper(d_weak=4, d_strong=3, d_shared=1, d_target=5, ambient=20)
 X = np.random.default_rng(0).standard_normal((300, 10))
 processes = pytest.mark.skipif(not COMPILED, reason="a process takes seconds to start kernels as Python")
-
-
-class Here:
-    """Runs what is submitted at once, after a pickle, and counts."""
-
-    def __init__(self, workers=3):
-        self._max_workers = workers
-        self.batches, self.cancelled, self.waiting, self.most = [], 0, 0, 0
-
-    def submit(self, function, *arguments):
-        pool = self
-
-        class Counted(Future):
-            def result(self, timeout=None):
-                pool.waiting -= 1
-                return super().result(timeout)
-
-            def cancel(self):
-                pool.cancelled += 1
-                return super().cancel()
-
-        future = Counted()
-        function, arguments = pickle.loads(pickle.dumps((function, arguments)))
-        self.batches.append(len(arguments[-1]))
-        self.waiting += 1
-        self.most = max(self.most, self.waiting)
-        try:
-            future.set_result(function(*arguments))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 @pytest.fixture(scope="module", params=["spawn", "threads", "here"])

@@ -45,6 +45,17 @@ def cluster_rows(X: Any, name: str) -> Any:
     return None if module is None else module.rows(X, name)
 
 
+def gathered(X: Any) -> Any:
+    """An array that is in a cluster as one of this process; anything else as it is."""
+    module = _cluster_of(X)
+    return X if module is None else module.gathered(X)
+
+
+def room_in_cluster() -> int:
+    """Bytes of rows that the smallest worker of a cluster can hold."""
+    return int(importlib.import_module(CLUSTERS["dask"]).room())
+
+
 def _cluster_of(value: Any) -> Any:
     module = CLUSTERS.get(type(value).__module__.partition(".")[0])
     return None if module is None else importlib.import_module(module)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from w2s_fast import _devices, _threads
+from w2s_fast import _check, _devices, _threads
 from w2s_fast._machine import Versions, versions
 
 Item = TypeVar("Item")
@@ -81,16 +81,26 @@ class Pool(ABC):
         return error
 
     def agree(self, found: Versions) -> None:
-        """Refuse workers on which the same trial may have other bits."""
+        """Refuse workers on which the same work may have other bits."""
         if self.versions is None:
             self.versions = found
-        if found != self.versions and os.environ.get(MIXED) != "1":
-            differ = [name for name in sorted(found | self.versions) if found.get(name) != self.versions.get(name)]
-            said = "; ".join(f"{name} {self.versions.get(name)} and {found.get(name)}" for name in differ)
-            raise RuntimeError(
-                f"workers differ in {said}: the same trial may have other last bits on each. Make them alike (of "
-                f"OpenBLAS by OPENBLAS_CORETYPE), or set {MIXED}=1 to take both"
-            )
+        if not mixed_allowed():
+            refuse_mixture(self.versions, found)
+
+
+def mixed_allowed() -> bool:
+    return os.environ.get(MIXED) == "1"
+
+
+def refuse_mixture(known: Versions, found: Versions) -> None:
+    """Refuse versions and BLAS kernels that are not those of other workers."""
+    if found != known:
+        differ = [name for name in sorted(found | known) if found.get(name) != known.get(name)]
+        said = "; ".join(f"{name} {known.get(name)} and {found.get(name)}" for name in differ)
+        raise RuntimeError(
+            f"workers differ in {said}: the same work may have other last bits on each. Make them alike (of OpenBLAS "
+            f"by OPENBLAS_CORETYPE), or set {MIXED}=1 to take both"
+        )
 
 
 class ExecutorPool(Pool):
@@ -136,6 +146,17 @@ def pool_of(workers: Workers) -> int | Pool | None:
     if workers is None or isinstance(workers, int | Pool):
         return workers
     return _devices.cluster(workers) or ExecutorPool(workers)
+
+
+def pool_of_processes(workers: Workers) -> Pool | None:
+    """A pool that reads files by itself; threads are not asked for by number there."""
+    found = pool_of(_check.workers(workers))
+    if isinstance(found, int):
+        raise TypeError(
+            f"workers must be a Dask client or a pool here, got {workers!r}: W2S_FAST_NUM_THREADS sets how many "
+            "threads read"
+        )
+    return found
 
 
 def require_local(workers: Workers, device: str) -> None:

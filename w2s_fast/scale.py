@@ -10,15 +10,13 @@ Of arrays a task makes the summand of one block of rows where that block is, and
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-import pickle
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial, reduce
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -29,21 +27,33 @@ import numpy.typing as npt
 try:
     import dask
     import dask.array
-    from distributed import Client, KilledWorker
+    from distributed import Client, KilledWorker, WorkerPlugin
     from distributed.comm import CommClosedError
+    from distributed.system import MEMORY_LIMIT
 except ImportError as error:
     raise RuntimeError(f"a cluster needs Dask ({error}): pip install 'w2s_fast[dask]'") from None
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast._workers import DeadWorkersError, Future, Pool, pickled, run_batch, run_received
+from w2s_fast._machine import Versions
+from w2s_fast._workers import (
+    DeadWorkersError,
+    Future,
+    Pool,
+    mixed_allowed,
+    pickled,
+    refuse_mixture,
+    run_received,
+)
 from w2s_fast.linalg.rows.base import Progress, Rows, image
+from w2s_fast.linalg.rows.tasks import OfBlocks, Sum, added, itself, summand, taken, told_summand
 from w2s_fast.linalg.rows.tree import leaves, merged
 
 Node = TypeVar("Node")
 
 SENT_ALONG = 1 << 14  # bytes that each batch brings with it: where it depends on nothing it goes to whoever is idle
 COUNTED_EVERY = 1.0  # seconds between looks at how many threads the workers have: clusters grow and shrink
+ROOM = 0.3  # of a worker's memory: rows are held there as they were sent and as they are used, and spilled from .6 on
 LARGE = "distributed.admin.large-graph-warning-threshold"
 
 
@@ -68,7 +78,7 @@ class DaskPool(Pool):
         if len(content) <= SENT_ALONG:
             return content
         with dask.config.set({LARGE: f"{len(content) + 2**24} B"}):  # it is meant to hold what is large
-            return self._submitted("shared", _itself, content)
+            return self._submitted("shared", itself, content)
 
     def start(self, held: Any, batch: list[Any]) -> Future:
         return self._submitted("batch", run_received, self._name, held, batch)
@@ -89,11 +99,15 @@ class DaskPool(Pool):
 
     def explained(self, error: Exception) -> Exception:
         if isinstance(error, KilledWorker):
-            return DeadWorkersError(f"{error.allowed_failures + 1} workers died one after the other")
+            return DeadWorkersError(_deaths(error))
         return self._gone() if isinstance(error, CancelledError | CommClosedError) else error
 
     def _gone(self) -> ConnectionError:
         return ConnectionError(f"{self.client!r} lost its scheduler, or that its tasks: run it again on another client")
+
+
+def _deaths(error: KilledWorker) -> str:
+    return f"{error.allowed_failures + 1} workers died one after the other"
 
 
 def pool(client: Any) -> DaskPool:
@@ -113,8 +127,32 @@ def connected(address: str) -> Iterator[Client]:
         yield client
 
 
+class WarmUp(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
+    """Has each worker compile what trials call, or load it, before its first task; workers that join later, too.
+
+    Examples
+    --------
+    >>> from distributed import Client
+    >>> from w2s_fast.scale import WarmUp
+    >>> Client("tcp://node1:8786").register_plugin(WarmUp())  # doctest: +SKIP
+    """
+
+    name = "w2s_fast"
+
+    async def setup(self, worker: Any) -> None:
+        from w2s_fast.warmup import warm_up
+
+        await asyncio.to_thread(warm_up)  # or the scheduler would not hear of the worker meanwhile, and give it up
+
+
 class DaskRows(Rows):
-    """A Dask array that is cut by rows; columns that are cut are joined first."""
+    """A Dask array that is cut by rows; columns that are cut are joined first.
+
+    Attributes
+    ----------
+    known : list of dict
+        Versions and BLAS kernels of the workers that summed it, once they did; copies of it share them.
+    """
 
     def __init__(self, array: dask.array.Array, name: str) -> None:
         if array.ndim != 2:
@@ -125,6 +163,7 @@ class DaskRows(Rows):
             raise ValueError(f"{name} has chunks of unknown sizes: call its compute_chunk_sizes() first")
         self.dtype = _check.floats(np.zeros(0, array.dtype), name).dtype
         self.array, self.name, self.shape = array.rechunk({1: -1}), name, array.shape
+        self.known: list[Versions] = []
 
     def read(self, step: int) -> Iterator[Any]:
         return (block.compute() for block in self.array.blocks)
@@ -135,9 +174,9 @@ class DaskRows(Rows):
     def images(self, V: FloatArray) -> dask.array.Array:
         """X V, worked out where and when it is needed."""
         product = partial(image, V)
-        held = dask.delayed(_itself, pure=False)(pickled(_OfBlocks(product, [(self.name, self.exponent)])))
+        held = dask.delayed(itself, pure=False)(pickled(OfBlocks(product, [(self.name, self.exponent)])))
         how = {"chunks": (self.array.chunks[0], (V.shape[1],)), "dtype": V.dtype, "meta": np.empty((0, 0), V.dtype)}
-        return self.array.map_blocks(_summand, **how, content=held)
+        return self.array.map_blocks(summand, **how, content=held)
 
     def labels(self, Y: Any, floats: Callable[[Any, str], Any]) -> Any:
         return Y if isinstance(Y, dask.array.Array) else floats(Y, "Y")
@@ -156,19 +195,56 @@ class DaskRows(Rows):
         heights, (rows, columns) = self.array.chunks[0], self.array.shape
         others = [self._cut(other, heights) for other in beside]
         kinds = [(given.name, given.exponent) if isinstance(given, DaskRows) else None for given in (self, *beside)]
-        held = dask.delayed(_itself, pure=False)(pickled(_OfBlocks(part, kinds)))
-        # As a function of chunks it goes into one task with what makes them, which then are never sent.
+        held = dask.delayed(itself, pure=False)(pickled(OfBlocks(part, kinds)))
+        # As a function of chunks, of as many axes, it goes into one task with what makes them: these are never sent.
         axes = itertools.chain.from_iterable((array, f"i{'klmn'[n]}"[: array.ndim]) for n, array in enumerate(others))
-        how = {"concatenate": True, "dtype": object, "meta": np.empty(0, object), "content": held}
-        parts = dask.array.blockwise(_summand, "i", self.array, "ij", *axes, **how).to_delayed()
-        add = partial(dask.delayed(_added, pure=False), merge)
+        how = {"concatenate": True, "dtype": object, "meta": np.empty((0, 0), object), "content": held}
+        parts = dask.array.blockwise(told_summand, "ij", self.array, "ij", *axes, **how).to_delayed().ravel()
+        add = partial(dask.delayed(added, pure=False), merge, mixed_allowed())
         sizes = (height * columns * self.dtype.itemsize for height in heights)
         found = leaves(zip(sizes, parts, strict=True), itemgetter(0), least)
         root = merged((reduce(add, map(itemgetter(1), leaf)) for leaf in found), add)
-        (result,) = dask.compute(root)
+        total = self._computed(root, {part.key: place for place, part in enumerate(parts)})
         if progress is not None:
             progress(rows, rows)
-        return result
+        return total.node
+
+    def _computed(self, root: Any, places: dict[Any, int]) -> Sum:
+        """The sum, with errors that say what a scheduler cannot know; ``places`` are those of blocks by their tasks."""
+        try:
+            (found,) = dask.compute(root)
+        except KilledWorker as error:
+            place = _depending(root.__dask_graph__().get_all_dependencies(), places, error.task)
+            bounds = (0, *itertools.accumulate(self.array.chunks[0]))
+            what = "sums" if place is None else f"rows {bounds[place]:,} to {bounds[place + 1] - 1:,}"
+            raise DeadWorkersError(f"{what} of {self.name}, or what was beside them: {_deaths(error)}") from error
+        except (CancelledError, CommClosedError) as error:
+            raise ConnectionError(f"the scheduler is gone, or lost the sums of {self.name}: run it again") from error
+        if not mixed_allowed() and self.known:
+            refuse_mixture(self.known[0], found.versions)
+        self.known.append(found.versions)
+        return found
+
+    def cut_evenly(self, height: int) -> DaskRows:
+        """The same rows in blocks of so many."""
+        return DaskRows(self.array.rechunk({0: height}), self.name)
+
+    def take(self, index: npt.NDArray[np.int64]) -> FloatArray:
+        """Gather rows here, in the order of ``index``: of each block those that are wanted."""
+        order = np.argsort(index, kind="stable")
+        ends = np.cumsum(self.array.chunks[0])
+        bounds = np.searchsorted(index[order], (0, *ends))
+        parts = [
+            dask.delayed(taken, pure=False)(block, index[order[first:stop]] - (end - height))
+            for block, first, stop, end, height in zip(
+                self.array.to_delayed().ravel(), bounds, bounds[1:], ends, self.array.chunks[0], strict=False
+            )
+            if first < stop
+        ]
+        found = np.empty((len(index), self.array.shape[1]), self.dtype)
+        if parts:
+            found[order] = np.concatenate(dask.compute(*parts))
+        return found
 
     def _cut(self, other: Any, heights: tuple[int, ...]) -> dask.array.Array:
         """Another array, cut as this one."""
@@ -184,42 +260,30 @@ class DaskRows(Rows):
         return dask.array.from_array(whole, (heights, -1) if whole.ndim > 1 else (heights,))
 
 
-@dataclass(frozen=True)
-class _OfBlocks:
-    """Makes the summand of a block and of what lies beside it: which of them are rows, of what name and exponent."""
-
-    part: Callable[..., Any]
-    rows: list[tuple[str, int] | None]
-
-    def __call__(self, blocks: tuple[Any, ...]) -> Any:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self.part(*map(_as_rows, blocks, self.rows))
-
-
-def _as_rows(block: Any, of: tuple[str, int] | None) -> Any:
-    if of is None:
-        return block
-    name, exponent = of
-    rows: FloatArray = _check.floats(block, f"a block of {name}", ndim=2, finite=False)
-    return rows if exponent == 0 else np.ldexp(rows, -exponent)
+def _depending(needs: Mapping[Any, set[Any]], places: dict[Any, int], task: Any) -> int | None:
+    """Place of the first block whose task needs another, or is it."""
+    for key, place in places.items():
+        left = [key]
+        while left:
+            if (one := left.pop()) == task:
+                return place
+            left += needs[one]
+    return None
 
 
-def _itself(content: bytes) -> bytes:
-    """What many tasks share, in one of its own: each worker is sent it once.
-
-    It is bytes, since arrays that are sent come at any address, and NumPy keeps them from BLAS.
-    """
-    return content
+def gathered(X: Any) -> Any:
+    """A Dask array as one of this process; anything else as it is."""
+    return X.compute() if isinstance(X, dask.array.Array) else X
 
 
-def _summand(*blocks: Any, content: bytes) -> Any:
-    _, (result,), _ = run_batch(pickle.loads(content), [blocks])
-    return result
-
-
-def _added(merge: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-    """Merge copies: what other tasks may be given stays as it is."""
-    return merge(deepcopy(a), deepcopy(b))
+def room() -> int:
+    """Bytes of rows that the smallest worker can hold, or this machine where there is no client."""
+    try:
+        client = Client.current()
+    except ValueError:
+        return int(ROOM * MEMORY_LIMIT)
+    workers = client.run(lambda dask_worker: dask_worker.memory_manager.memory_limit or MEMORY_LIMIT)
+    return int(ROOM * min(workers.values(), default=MEMORY_LIMIT))
 
 
 def rows(X: Any, name: str) -> DaskRows | None:

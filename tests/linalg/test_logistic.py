@@ -1,9 +1,11 @@
 """Logistic regression: the loss of scikit-learn's, what no weights are best for, and any scale."""
 
+import itertools
 import warnings
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 from tests.matrices import random
 from w2s_fast.linalg.logistic import fit_softmax
@@ -193,6 +195,13 @@ def test_an_intercept_alone():
     np.testing.assert_allclose(chances_of(np.ones((1, 1)), fit.weights), [[0.25, 0.25, 0.5]], atol=1e-9)
 
 
+def test_losses_that_are_next_to_nothing():
+    """Of one row, which is all but certain: no step is worth its rounding."""
+    fit = fit_softmax(1e4 * random(1, 22), [[1.0, 0.0]], penalty=1e-8)
+    assert fit.status == "converged"
+    assert 0.0 < fit.loss < 1e-10
+
+
 def test_a_start_that_is_certain_of_every_row():
     X, _, _ = labelled()
     targets = np.eye(3)[np.digitize(X[:, 0], [-1, 1])]
@@ -211,6 +220,9 @@ def test_columns_of_different_scales():
     scales = np.array([1e-200, 1e-3, 1.0, 1e5, 1e200, 1.0])
     plain, fit = (fit_softmax(features, chances, free_last=True) for features in (X, X * scales))
     np.testing.assert_allclose(fit.weights * scales[:, None], plain.weights, rtol=1e-6)
+    twins = np.hstack((1e60 * X[:, :P], X * np.array([1e-60, 1e-3, 1.0, 1e5, 1e60, 1.0])))
+    fit = fit_softmax(twins, chances, free_last=True)
+    assert (fit.status, fit.loss) == ("converged", pytest.approx(plain.loss, rel=1e-9))
 
 
 def test_weights_without_a_penalty_are_the_shortest():
@@ -305,6 +317,65 @@ def test_groups_of_classes_that_are_separated():
     assert fit_softmax(X, np.eye(K)[groups], free_last=True).status == "separable"
     assert fit_softmax(X, np.eye(3)[np.where(X[:, 0] > 0.2, 2, y % 2)], free_last=True).status == "separable"
     assert fit_softmax(X, np.eye(K)[y], free_last=True).status == "converged"
+
+
+def can_be_separated(X, targets):
+    """By a linear program: a direction along which no target falls behind another class, and one gets ahead of one."""
+    p, ahead = X.shape[1], []
+    for x, wanted in zip(X, targets, strict=True):
+        for k, other in itertools.product(np.flatnonzero(wanted), range(targets.shape[1])):
+            row = np.zeros((p, targets.shape[1]))
+            row[:, k] += x
+            row[:, other] -= x
+            ahead.append(row.ravel())
+    A = np.array(ahead)
+    bounds = np.concatenate((np.zeros(len(A)), np.ones(len(A))))
+    found = scipy.optimize.linprog(-A.sum(axis=0), np.vstack((-A, A)), bounds, bounds=(None, None))
+    return -found.fun > 1e-6
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_separable_is_what_a_linear_program_says(seed):
+    rng = np.random.default_rng(seed)
+    m, p, classes = rng.integers(4, 40), rng.integers(1, 8), rng.integers(2, 5)
+    X = rng.standard_normal((m, p))
+    if seed % 3 == 0:
+        X = np.round(X)
+    free_last = seed % 2 == 0
+    if free_last:
+        X = np.column_stack((X, np.ones(m)))
+    logits = X @ rng.standard_normal((X.shape[1], classes))
+    half = classes // 2
+    y = (
+        rng.integers(0, classes, m),
+        logits.argmax(axis=1),
+        (3 * logits + rng.gumbel(size=(m, classes))).argmax(axis=1),
+        np.where(X[:, 0] > 0, rng.integers(0, half, m), rng.integers(half, classes, m)),
+    )[seed // 2 % 4]
+    targets = np.eye(classes)[y]
+    fit = fit_softmax(X, targets, free_last=free_last)
+    present = targets[:, targets.any(axis=0)] if free_last else targets
+    separable = present.shape[1] > 1 and can_be_separated(X, present)
+    assert fit.status == ("separable" if separable else "converged")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_fits_from_anywhere_come_to_the_same_loss(seed):
+    rng = np.random.default_rng(seed)
+    m, p, classes = rng.integers(1, 60), rng.integers(1, 25), rng.integers(2, 6)
+    X = rng.standard_normal((m, p)) * 10.0 ** rng.uniform(-4, 4, p)
+    if seed % 2:  # in float32 so little may be left of columns that their rank is a matter of taste
+        X += 10.0 ** rng.uniform(-4, 4)
+    if seed % 3 == 0:
+        X = X[:, rng.integers(0, p, p)]
+    targets = rng.dirichlet(np.full(classes, (0.05, 1.0, 10.0)[seed % 3]), m)
+    penalty, dtype = (0.0, 1e-8, 1e-2, 1.0, 1e6)[seed % 5], ("float32", "float64")[seed % 2]
+    X = np.column_stack((X, np.ones(m))).astype(dtype)
+    first = fit_softmax(X, targets, penalty=penalty, free_last=True)
+    start = rng.standard_normal(first.weights.shape)
+    again = fit_softmax(X, targets, penalty=penalty, free_last=True, start=start, tolerance=1e-9)
+    assert first.status == again.status == "converged"
+    assert first.loss == pytest.approx(again.loss, rel=1e-7, abs=1e-10)
 
 
 def test_soft_targets_near_certainty_are_not_separable():

@@ -12,6 +12,9 @@ from w2s_fast.probing.estimators.ridge import Ridge
 from w2s_fast.probing.estimators.truncated import Truncated
 from w2s_fast.probing.fits import Learner
 
+# The sketch's hashes wrap around on purpose; only as plain Python, without the compiler, do they warn of it.
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")
+
 
 def fitted(estimator, X, Y, intercept=False, by_sums=True):
     """Weights, by sums where the estimator takes them."""

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast import _check
+from w2s_fast import _check, _devices
 from w2s_fast._display import Shown, shortened
 from w2s_fast.linalg.files.index import split_index
 from w2s_fast.linalg.files.layers import layers
@@ -19,6 +19,7 @@ from w2s_fast.linalg.files.place import split_name
 from w2s_fast.linalg.files.plain import ALL, PlainMatrix
 from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.linalg.rows.sparse import SparseMatrix, is_sparse
+from w2s_fast.probing.gathering import Elsewhere, Kept
 from w2s_fast.probing.given import Predictions
 from w2s_fast.probing.labels import Labels
 from w2s_fast.probing.splits import Indices
@@ -26,7 +27,48 @@ from w2s_fast.probing.stacked import Stacked
 
 Array = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]
-Stored = PlainMatrix | SparseMatrix | Stacked  # of which parts are read when they are asked for
+
+
+@dataclass(frozen=True, eq=False)
+class ReadFile:
+    """A file that has to be decoded, read into memory; whoever it is sent to reads the file, too."""
+
+    file: MatrixFile
+    values: Array
+
+    @classmethod
+    def of(cls, file: MatrixFile) -> Self:
+        return cls(file, file.array())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ReadFile.of, (self.file,)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        rows, columns = self.values.shape
+        return rows, columns
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.values.dtype
+
+    @property
+    def has_columns_together(self) -> bool:
+        return self.values.flags.f_contiguous and not self.values.flags.c_contiguous
+
+    def read(self, rows: slice = ALL, columns: slice = ALL) -> Array:
+        """A part of it."""
+        return self.values[rows, columns]
+
+    def take(self, index: Indices) -> Array:
+        """Rows of it."""
+        return self.values.take(index, axis=0)
+
+
+Stored = PlainMatrix | SparseMatrix | Stacked | ReadFile | Elsewhere | Kept  # read by parts
 LARGEST_LABEL = 1e70  # and label noise: mean squared errors of it still have standard errors in float64
 SMALLEST_LABEL = 1e-70  # range of labels, likewise
 
@@ -54,6 +96,9 @@ class Features:
         values = _opened(X, name)
         if 0 in values.shape:
             raise ValueError(f"{name} must not be empty, got shape {values.shape}")
+        if isinstance(values, Elsewhere):
+            low, high, total, _ = values.ranges()
+            return cls(values, low, high, np.where(low == high, low, total / len(values)))
         low, high = np.empty((2, values.shape[1]), values.dtype)
         total = np.zeros(values.shape[1])
         for rows, columns in _slabs(values):
@@ -105,14 +150,16 @@ def _slabs(values: Array | Stored) -> Iterator[tuple[slice, slice]]:
 
 
 def _opened(X: Any, name: str) -> Array | Stored:
-    """A matrix in memory, or where it lies in a file, which a path names or the caller has mapped."""
+    """A matrix in memory, or where it lies: in a cluster, or a file, which a path names or the caller has mapped."""
     if isinstance(X, Stored):
         return X
     if is_sparse(X):
         return SparseMatrix.of(X, name)
     if isinstance(X, str | PathLike):
         file = MatrixFile.open(X, name)
-        return file.array() if file.plain is None else file.plain
+        return ReadFile.of(file) if file.plain is None else file.plain
+    if (rows := _devices.cluster_rows(X, name)) is not None:
+        return Elsewhere(rows)
     values = _check.numbers(X, name, ndim=2)
     return PlainMatrix.of_map(values) or values
 
@@ -145,7 +192,7 @@ class Rows(Shown):
             {name: (called + whose, _features(X, called + whose)) for name, called, X in _named(given, kind)}
             for given, kind in ((weak, "weak"), (strong, "strong"))
         )
-        labels = Labels.of(y, f"y{whose}", classes, whole)
+        labels = Labels.of(_devices.gathered(y), f"y{whose}", classes, whole)
         said = {name: _said(found, called, labels) for name, (called, found) in teachers.items()}
         fitted = {name: _fitted(found, called) for name, (called, found) in students.items()}
         lengths: dict[str, Any] = {teachers[name][0]: found.values for name, found in said.items()}

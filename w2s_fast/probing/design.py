@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.probing.data import Features, Matrix, Rows
 from w2s_fast.probing.estimators.given import Given
 from w2s_fast.probing.fits import Estimator, Learner, Sums
+from w2s_fast.probing.gathering import gathered_rows
 from w2s_fast.probing.scores import Scoring, require_both
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.task import Task
@@ -135,6 +136,24 @@ class Design:
         first, *others = (rng.permutation(pool) for pool in self.pools)
         most = max(n for n, _ in points)
         return np.concatenate((first[:most], *others)) if others else first
+
+    def with_rows_at_hand(self, orders: Iterable[Indices]) -> Design:
+        """The design with all rows in memory that are in a cluster, and are in these orders or tested on."""
+        alone = self.test is self.task.rows
+        found = gathered_rows(self.task.rows, orders, self.test_index if alone else None)
+        test = found if alone else gathered_rows(self.test, [], self.test_index)
+        if found is self.task.rows and test is self.test:
+            return self
+        task = replace(self.task, rows=found, test=test if isinstance(self.task.test, Rows) else self.task.test)
+        teachers = {
+            name: replace(learner, train=found.teachers[name], test=test.teachers[name])
+            for name, learner in self.teachers.items()
+        }
+        students = {
+            name: replace(learner, train=found.students[name], test=test.students[name])
+            for name, learner in self.students.items()
+        }
+        return replace(self, task=task, test=test, teachers=teachers, students=students)
 
     @property
     def points(self) -> Points:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Required, TypeAlias, TypedDict, Unpack, overload
 
@@ -19,9 +19,10 @@ from w2s_fast._random import stream
 from w2s_fast._types import ArrayLike, Features, Sizes
 from w2s_fast._workers import DeadWorkersError, Lost, Workers, ordered_map
 from w2s_fast.probing.data import names_models
-from w2s_fast.probing.design import Design, Pair
+from w2s_fast.probing.design import Design, Pair, Points
 from w2s_fast.probing.given import Predictions
 from w2s_fast.probing.options import PseudoLabels
+from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.task import Task
 from w2s_fast.probing.trial import NestedFits
 from w2s_fast.probing.trial_results import Collected, TrialResult, joined
@@ -274,10 +275,12 @@ def run_design(
 
 
 def run_trials(
-    design: Design, trials: Iterable[int], *, workers: Workers = None
+    design: Design, trials: Sequence[int], *, workers: Workers = None
 ) -> Iterator[tuple[int, dict[Pair, TrialResult]]]:
     """Run the given trials of all points together; yield (trial, result of each pair) in order."""
-    found = ordered_map(ProbeTrials(design), trials, workers)
+    drawn = ProbeTrials(design).rows_drawn
+    at_hand = design.with_rows_at_hand(rows for trial in trials for rows in drawn(trial))
+    found = ordered_map(ProbeTrials(at_hand), trials, workers)
     try:
         for result in found:
             if isinstance(result, Lost):
@@ -296,9 +299,17 @@ class ProbeTrials:
     def __call__(self, trial: int) -> tuple[int, dict[Pair, TrialResult]]:
         design = self.design
         labels = design.labels_of(trial)
-        parts = []
-        for points in design.nested_points:
-            place = SPLITS if design.task.nested else (*SPLITS, *points[0])
-            order = design.drawn(stream(design.seed, place, trial), points)
-            parts.append(NestedFits(design, points, order, *labels).results())
+        parts = [
+            NestedFits(design, points, self._order(trial, points), *labels).results() for points in design.nested_points
+        ]
         return trial, {pair: joined([results[pair] for results in parts]) for pair in design.pairs}
+
+    def rows_drawn(self, trial: int) -> Iterator[Indices]:
+        """Rows that the points of a trial use."""
+        for points in self.design.nested_points:
+            most = sum(max(sizes) for sizes in zip(*points, strict=True))
+            yield self._order(trial, points)[:most]
+
+    def _order(self, trial: int, points: Points) -> Indices:
+        place = SPLITS if self.design.task.nested else (*SPLITS, *points[0])
+        return self.design.drawn(stream(self.design.seed, place, trial), points)

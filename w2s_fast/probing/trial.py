@@ -11,7 +11,7 @@ import numpy as np
 
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.design import Design, Pair, Points
-from w2s_fast.probing.fits import Fit, Learner, Sums
+from w2s_fast.probing.fits import FLAWS, Fit, Learner, Sums
 from w2s_fast.probing.scores import Predicted, Scores, Taught, score
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.trial_results import TrialResult
@@ -87,7 +87,7 @@ class NestedFits:
             start = _joined([so_far.get((t, n)) for t, (n, _) in places])
             fit = self._fit_to_teachers(student, labels[:N], sums, [(t, n) for t, (n, _) in places], start)
             for _ in range(1, self.task.rounds):
-                fit = self._fit_to_students(student, sums, N, fit.weights)
+                fit = self._fit_to_students(student, sums, N, fit)
             for (t, point), part in zip(places, fit.split(len(places)), strict=True):
                 w2s[t, point], so_far[t, point[0]] = part, part.weights
         teachers = range(len(self.design.teachers))
@@ -106,15 +106,18 @@ class NestedFits:
         told = None if sums is None else sums.of_labels(columns)
         return student.fit(self.pseudo[:N], lambda: labels[:, columns], told, start)
 
-    def _fit_to_students(self, student: Learner, sums: Sums | None, N: int, weights: Matrix) -> Fit:
-        """Fit what students of these weights say of the first N rows."""
-        index = self.pseudo[:N]
-        said = student.predict(index, weights)
-        if self.task.confident < 1.0:
-            return self._fit_to_surest(student, said, weights)
+    def _fit_to_students(self, student: Learner, sums: Sums | None, N: int, taught: Fit) -> Fit:
+        """Fit what students of the last round say of the first N rows; what they have of flaws stays."""
+        index, targets = self.pseudo[:N], taught.weights.shape[1] // self.task.coding.columns
+        said = student.predict(index, taught.weights)
         labels = self.task.pseudo_labels_of(said)
-        told = None if sums is None else sums._replace(moments=student.moments(index, labels))
-        return student.fit(index, lambda: labels, told, weights)
+        if self.task.confident < 1.0:
+            fit = self._fit_to_surest(student, said, taught.weights)
+        else:
+            told = None if sums is None else sums._replace(moments=student.moments(index, labels))
+            fit = student.fit(index, lambda: labels, told, taught.weights)
+        flaws = zip(taught.flaws(targets), fit.flaws(targets), strict=True)
+        return fit._replace(flaw=tuple(max(both, key=FLAWS.index) for both in flaws))
 
     def _fit_to_surest(self, student: Learner, said: Matrix, start: Matrix | None) -> Fit:
         """Fit each target, of predictions side by side, on the rows that these are surest of."""

@@ -25,6 +25,7 @@ from w2s_fast.gaussian.simulate import Method
 from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.probing.data import Stored
 from w2s_fast.probing.design import Points
+from w2s_fast.probing.gathering import Elsewhere
 from w2s_fast.results.metrics import DIFFERENCES, FITS, METRICS, measure_and_part
 
 Matrix = npt.NDArray[np.float64]
@@ -250,10 +251,16 @@ def _in_words(axis: str, value: float | str) -> str:
 
 
 def fingerprint(arrays: Sequence[npt.NDArray[Any] | Stored]) -> str:
-    """SHA-256 of arrays, in memory, sparse or in files, with their shapes and types."""
+    """SHA-256 of arrays, in memory, sparse or in files, with their shapes and types.
+
+    Of features in a cluster it is that of the SHA-256 of blocks, which workers make: another one.
+    """
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(json.dumps([array.dtype.str, array.shape]).encode())
+        if isinstance(array, Elsewhere):
+            digest.update(array.digest)
+            continue
         if isinstance(array, Stored):
             blocks = (array.read(block) for block in gathered(*array.shape))
         else:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
 from w2s_fast import _check
 from w2s_fast._arrays import Home
-from w2s_fast._types import ArrayLike
+from w2s_fast._types import ArrayLike, Blocks
+from w2s_fast._workers import Workers
 from w2s_fast.linalg.accumulate.moments import Matrix, Streaming, divisor, total_count
-from w2s_fast.linalg.accumulate.weighting import Counted, beside, of_block
+from w2s_fast.linalg.accumulate.weighting import Counted, summed
 from w2s_fast.linalg.rows.scale import refuse_vanishing
 from w2s_fast.linalg.rows.scatter import merge_scatter, scatter
 from w2s_fast.linalg.rows.sources import elsewhere
@@ -52,22 +52,25 @@ class CoMoments(Streaming):
         """Mean of the rows; NaN before the first one."""
         return self._home.give(self._mean[0].copy() if self.count else np.full_like(self._mean[0], np.nan))
 
-    def update(self, block: ArrayLike, *, weights: ArrayLike | None = None, skip_nan: bool = False) -> Self:
+    def update(
+        self, block: Blocks, *, weights: ArrayLike | None = None, skip_nan: bool = False, workers: Workers = None
+    ) -> Self:
         """Add rows and return ``self``.
 
         Parameters
         ----------
-        block : (k, d) array_like, or Rows
+        block : (k, d) array_like, Rows, Dask array, path or list of paths
             ``k >= 0`` rows.
         weights : (k,) array_like, optional
             A row of weight w counts as w equal ones; w may be a fraction, or 0.
         skip_nan : bool
             Leave out rows with a NaN in them.
+        workers : Dask client or pool, optional
+            Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
         """
         skip_nan = _check.boolean(skip_nan, "skip_nan")
-        if (lazy := elsewhere(block, "block")) is not None:
-            part = partial(of_block, type(self), False, skip_nan=skip_nan)
-            return self.merge(lazy.total(part, CoMoments.merge, *beside(lazy, weights)))
+        if (lazy := elsewhere(block, "block", workers)) is not None:
+            return self.merge(summed(lazy, type(self), (), weights, skip_nan=skip_nan))
         rows = _check.floats(block, "block", ndim=2, finite=False)
         self._expect(rows.shape[1:], "block")
         counted = Counted.of((rows,), weights, skip_nan) if weights is not None or skip_nan else None

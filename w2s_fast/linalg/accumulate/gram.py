@@ -15,12 +15,12 @@ from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._display import Shown
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast._types import ArrayLike
+from w2s_fast._types import ArrayLike, Blocks, Features
+from w2s_fast._workers import Workers
 from w2s_fast.linalg.accumulate import gram_file
 from w2s_fast.linalg.accumulate.gram_sums import Sums
-from w2s_fast.linalg.accumulate.weighting import Counted, beside, of_block
+from w2s_fast.linalg.accumulate.weighting import Counted, summed
 from w2s_fast.linalg.leastsq.gram_solve import solve_at_any_scale, solve_gram
-from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.products import gram, joint_gram
 from w2s_fast.linalg.rows.scale import refuse_vanishing
 from w2s_fast.linalg.rows.scatter import scatter
@@ -48,11 +48,9 @@ class Gram(Shown):
     weight : float
         The sum of their weights, ``n_rows`` where none were given.
     xtx : (d, d) ndarray
-    xty : (d,) or (d, k) ndarray, or None
-        None where no Y was given.
+    xty : (d,) or (d, k) ndarray, or None where no Y was given
     yty : () or (k, k) ndarray, or None
-    x_mean : (d,) ndarray
-    y_mean : () or (k,) ndarray, or None
+    x_mean, y_mean : (d,) ndarray; () or (k,) ndarray, or None
         Means of the rows seen; zeros unless centred.
 
     Examples
@@ -131,30 +129,39 @@ class Gram(Shown):
         return (labels if labels.flags.c_contiguous else labels.copy())[:, None], ()
 
     def update(
-        self, X: ArrayLike, Y: ArrayLike | None = None, *, weights: ArrayLike | None = None, skip_nan: bool = False
+        self,
+        X: Blocks,
+        Y: Features | None = None,
+        *,
+        weights: ArrayLike | None = None,
+        skip_nan: bool = False,
+        workers: Workers = None,
     ) -> Self:
         """Add rows and return ``self``.
 
         Parameters
         ----------
-        X : (m, d) array_like, Rows or Dask array
+        X : (m, d) array_like, Rows, Dask array, path or list of paths
             Rows that are read by blocks are added block by block, and all of them or none.
-        Y : (m,) or (m, k) array_like, optional
-            Their labels, if the first block had some.
+        Y : (m,) or (m, k) array_like, or, beside paths, path or list of paths, if the first block had labels
         weights : (m,) array_like, optional
             A row of weight w counts as w equal ones; w may be a fraction, or 0.
         skip_nan : bool
             Leave out rows with a NaN in X or Y.
+        workers : Dask client or pool, optional
+            Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
         """
         if weights is None and skip_nan is False and self._is_updated(X, Y):
             return self
         skip_nan = _check.boolean(skip_nan, "skip_nan")
-        if (lazy := elsewhere(X, "X")) is not None:
-            return self._update_by_blocks(lazy, Y, weights, skip_nan)
+        if (lazy := elsewhere(X, "X", workers)) is not None:
+            labels = () if Y is None else (lazy.labels(Y, partial(self._floats, finite=False)),)
+            new = partial(type(self), centred=self.centred)
+            return self.merge(summed(lazy, new, labels, weights, skip_nan=skip_nan))
         rows = self._floats(X, "X", ndim=2, finite=False)
-        labels, label_shape = (None, None) if Y is None else self._labels(Y, rows)
+        beside, label_shape = (None, None) if Y is None else self._labels(Y, rows)
         self._expect(rows.shape[1], label_shape)
-        added = self._added((rows,) if labels is None else (rows, labels), weights, skip_nan)
+        added = self._added((rows,) if beside is None else (rows, beside), weights, skip_nan)
         self._join(added, (rows.shape[1], label_shape), self._home_of(X, Y))
         return self
 
@@ -192,15 +199,9 @@ class Gram(Shown):
             start = part.stop
         return Sums(joint, mean, squares, n_rows, float(n_rows) if counted is None else counted.weight)
 
-    def _update_by_blocks(self, rows: Rows, Y: Any, weights: Any, skip_nan: bool) -> Self:
-        labels = () if Y is None else (rows.labels(Y, partial(self._floats, finite=False)),)
-        part = partial(of_block, partial(type(self), centred=self.centred), Y is not None, skip_nan=skip_nan)
-        return self.merge(rows.total(part, type(self).merge, *labels, *beside(rows, weights)))
-
     def merge(self, other: Gram) -> Self:
         """Add the rows that ``other`` has seen and return ``self``; ``other`` stays as it is."""
-        shape = self._shape_of(other)
-        if shape is not None:
+        if (shape := self._shape_of(other)) is not None:
             self._expect(*shape)
             self._join(other._sums, shape, other._home)
         return self
@@ -218,8 +219,7 @@ class Gram(Shown):
         numpy.linalg.LinAlgError
             If taking them away leaves a negative diagonal beyond rounding: those rows were never in.
         """
-        shape = self._shape_of(other)
-        if shape is not None:
+        if (shape := self._shape_of(other)) is not None:
             if other.n_rows > self.n_rows:
                 raise ValueError(f"other has {other.n_rows:,} rows, more than the {self.n_rows:,} to take them from")
             self._expect(*shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache, partial
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -15,8 +15,9 @@ from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._display import GLANCE, Shown, spread
 from w2s_fast._threads import ordered_map
-from w2s_fast._types import ArrayLike
-from w2s_fast.linalg.accumulate.weighting import NumberMoments, beside, checked, of_block
+from w2s_fast._types import ArrayLike, Blocks
+from w2s_fast._workers import Workers
+from w2s_fast.linalg.accumulate.weighting import NumberMoments, checked, summed
 from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
 from w2s_fast.linalg.rows.sources import elsewhere
@@ -154,13 +155,19 @@ class Moments(Streaming):
         return self._home.give(self._state[2].reshape(self._shape or ()).copy())
 
     def update(
-        self, block: ArrayLike, *, weights: ArrayLike | None = None, skip_nan: bool = False, finite: bool = True
+        self,
+        block: Blocks,
+        *,
+        weights: ArrayLike | None = None,
+        skip_nan: bool = False,
+        finite: bool = True,
+        workers: Workers = None,
     ) -> Self:
         """Add the samples ``block[0], block[1], ...`` and return ``self``.
 
         Parameters
         ----------
-        block : (k, ...) array_like, or Rows
+        block : (k, ...) array_like, or (k, d) Rows, Dask array, path or list of paths
             ``k >= 0`` samples of the shape seen before.
         weights : (k,) array_like, optional
             A sample of weight w counts as w equal ones; w may be a fraction, or 0.
@@ -168,11 +175,12 @@ class Moments(Streaming):
             Leave out numbers that are NaN, each for itself: :attr:`weights` then tells how many counted of each.
         finite : bool
             Refuse NaN and infinity; ``False`` lets them through into the moments they touch.
+        workers : Dask client or pool, optional
+            Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
         """
         finite, skip_nan = _check.boolean(finite, "finite"), _check.boolean(skip_nan, "skip_nan")
-        if (lazy := elsewhere(block, "block")) is not None:
-            part = partial(of_block, type(self), False, skip_nan=skip_nan, finite=finite)
-            return self.merge(lazy.total(part, Moments.merge, *beside(lazy, weights)))
+        if (lazy := elsewhere(block, "block", workers)) is not None:
+            return self.merge(summed(lazy, type(self), (), weights, skip_nan=skip_nan, finite=finite))
         samples = self._samples(block, "block", finite=False)
         if samples.ndim == 0:
             raise ValueError("block must hold samples along its first axis, got a single number; wrap it in a list")

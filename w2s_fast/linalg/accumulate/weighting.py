@@ -7,6 +7,7 @@ their divisors are those of so many rows.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,9 +34,20 @@ def checked(weights: Any, rows: int) -> Matrix:
     return found
 
 
-def beside(rows: Rows, weights: Any) -> tuple[Any, ...]:
-    """Weights as they lie beside rows that are read by blocks; nothing where there are none."""
-    return () if weights is None else (rows.labels(weights, lambda given, _: _check.floats(given, "weights")),)
+def summed(rows: Rows, new: Callable[[], Any], labels: tuple[Any, ...], weights: Any, **how: bool) -> Any:
+    """A new accumulator of rows that are read by blocks, and of the labels and weights beside them."""
+    own = () if weights is None else (rows.labels(weights, lambda given, _: _check.floats(given, "weights")),)
+    part: Callable[..., Any] = partial(partial(of_block, new, bool(labels)), **how)
+    try:
+        return rows.total(part, merged, *labels, *own)
+    except ValueError:
+        if not rows.once and how.get("finite", True) and not how["skip_nan"]:  # a block knows no rows but its own
+            rows.total(_check.NotFinite.of, _check.NotFinite.merged).refuse(rows.name)
+        raise
+
+
+def merged(a: Any, b: Any) -> Any:
+    return a.merge(b)
 
 
 def of_block(new: Callable[[], Any], labelled: bool, block: FloatArray, *others: Any, **how: bool) -> Any:

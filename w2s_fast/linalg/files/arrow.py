@@ -38,18 +38,24 @@ class Table:
     dtype: np.dtype[Any]
     is_one: bool  # one column as it is
 
-    def pieces(self) -> Generator[npt.NDArray[Any], None, None]:
-        first = 0
+    def pieces(self, first: int = 0) -> Generator[npt.NDArray[Any], None, None]:
+        top = 0
         for file in self.files:
-            for batch in file.batches(self.columns):
-                found = [arrow_columns.numbers(batch.column(name), name, first) for name in self.columns]
+            rows = file.rows if first else 0
+            if rows <= first - top and rows:
+                top += rows
+                continue
+            skipped = max(first - top, 0)
+            top += skipped
+            for batch in file.batches(self.columns, first=skipped):
+                found = [arrow_columns.numbers(batch.column(name), name, top) for name in self.columns]
                 values = found[0] if self.is_one else np.column_stack(found)
                 if len(values) and values.shape[1:] != self.shape[1:]:
                     raise ValueError(
-                        f"row {first:,} of column {self.columns[0]!r} has {_sizes(values)} numbers, the first row "
+                        f"row {top:,} of column {self.columns[0]!r} has {_sizes(values)} numbers, the first row "
                         f"{' x '.join(map(str, self.shape[1:]))}"
                     )
-                first += len(values)
+                top += len(values)
                 yield values.reshape(-1, *self.shape[1:]).astype(self.dtype, copy=False)
 
 
@@ -142,14 +148,18 @@ class ParquetPart:
         with self.path.open("rb") as file:
             return int(_parquet().ParquetFile(file).metadata.num_rows)
 
-    def batches(self, columns: tuple[str, ...], most: int = BATCH_ROWS) -> Iterator[Any]:
+    def batches(self, columns: tuple[str, ...], most: int = BATCH_ROWS, first: int = 0) -> Iterator[Any]:
         with self.path.open("rb") as file:
             table = _parquet().ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
             facts = table.metadata
             size = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
             fitting = BATCH_BYTES * max(facts.num_rows, 1) // max(size, 1)
             height = max(1, min(most, fitting))
-            yield from table.iter_batches(height, columns=list(columns), use_threads=False)
+            before, groups = 0, list(range(facts.num_row_groups))
+            while groups and before + facts.row_group(groups[0]).num_rows <= first:
+                before += facts.row_group(groups.pop(0)).num_rows
+            batches = table.iter_batches(height, row_groups=groups, columns=list(columns), use_threads=False)
+            yield from _from_row(batches, first - before)
 
 
 @dataclass(frozen=True)
@@ -168,13 +178,21 @@ class IpcPart:
         with self.path.open("rb") as file:
             return arrow_ipc.count_rows(file)
 
-    def batches(self, columns: tuple[str, ...], most: int = BATCH_ROWS) -> Iterator[Any]:
+    def batches(self, columns: tuple[str, ...], most: int = BATCH_ROWS, first: int = 0) -> Iterator[Any]:
         places = [self.schema.names.index(name) for name in columns]
         with self.path.open("rb") as file:
-            yield from arrow_ipc.batches(arrow_ipc.opened(_arrow(), file, places))
+            yield from _from_row(arrow_ipc.batches(arrow_ipc.opened(_arrow(), file, places)), first)
 
 
 Part = ParquetPart | IpcPart
+
+
+def _from_row(batches: Iterator[Any], first: int) -> Iterator[Any]:
+    """Leave out the rows before the first one that is wanted."""
+    for batch in batches:
+        if first < batch.num_rows:
+            yield batch.slice(first) if first else batch
+        first = max(first - batch.num_rows, 0)
 
 
 def _arrow() -> Any:

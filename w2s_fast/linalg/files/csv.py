@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from io import TextIOWrapper
 from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast.linalg.files.header import pick, shown
 from w2s_fast.linalg.files.place import Place
 from w2s_fast.linalg.files.sliced import Sliced
 
+Array = npt.NDArray[Any]
 LARGEST = 256 << 20  # bytes of text: some 15 s of reading
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 Line = tuple[int, list[str]]  # number in the file, and cells
 
 
 def read(path: Place, entry: str) -> Sliced:
-    """Read all columns, or one by its name."""
+    """Look at all columns, or at one by its name."""
+    return Sliced.loaded(partial(_values, path, entry))
+
+
+def _values(path: Place, entry: str) -> Array:
     with _table(path) as (head, lines):
         name = pick(head, entry) if entry else ""
         places = [head.index(name)] if entry else range(len(head))
         rows = [[_number(cells[place], number, head[place]) for place in places] for number, cells in lines]
     values = np.array(rows).reshape(len(rows), len(places))
-    values = values[:, 0] if entry else values
-    return Sliced(partial(nullcontext, values), values.shape, values.dtype)
+    return values[:, 0] if entry else values
 
 
 def names(path: Place) -> list[str]:

@@ -83,8 +83,8 @@ class Streamed(Protocol):
     @property
     def dtype(self) -> np.dtype[Any]: ...
 
-    def pieces(self) -> Generator[npt.NDArray[Any], None, None]:
-        """All rows in order, some at a time."""
+    def pieces(self, first: int = 0) -> Generator[npt.NDArray[Any], None, None]:
+        """All rows from the first on, in order, some at a time."""
 
 
 @runtime_checkable

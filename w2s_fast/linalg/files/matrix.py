@@ -30,8 +30,8 @@ from w2s_fast.linalg.files.header import (
 )
 from w2s_fast.linalg.files.index import parsed, sizes, split_index, steps
 from w2s_fast.linalg.files.pieces import came_as, chunks, cuts, regrouped
-from w2s_fast.linalg.files.place import Place, Stamp, require_same, split_name, stamp_at
-from w2s_fast.linalg.files.plain import PlainMatrix
+from w2s_fast.linalg.files.place import Place, Stamp, absolute, require_same, split_name, stamp_at
+from w2s_fast.linalg.files.plain import ALL, PlainMatrix
 from w2s_fast.linalg.files.registry import READERS, reader_of
 from w2s_fast.linalg.files.remote import RemotePath
 
@@ -57,7 +57,7 @@ class MatrixFile:
     """One array in a file or folder, 2-D unless asked for otherwise.
 
     It is named ``path``, or ``path#name`` where there are several, or ``path#name[:,12]`` for a part of the axes after
-    the first.
+    the first. Pickled it is its place and what its header says, and numbers only of an array without a file.
     """
 
     path: Place
@@ -89,7 +89,7 @@ class MatrixFile:
         array, brackets = split_index(entry)
         with explained(f"{name}: cannot read {said}"):
             stamp = stamp_at(path)
-            header = reader(path, array)
+            header = reader(absolute(path), array)
             index = parsed(brackets, header.shape)
             if index and isinstance(header, Sliceable):
                 header, index = header.at(index), ()
@@ -97,6 +97,9 @@ class MatrixFile:
         file = cls(path, header, stamp, index)
         file._require(name, said, ndims)
         return file
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"path": absolute(self.path)}
 
     def _require(self, name: str, said: str, ndims: tuple[int, ...]) -> None:
         """Refuse what is no array of real numbers of ``ndims`` dimensions that fills its room."""
@@ -157,12 +160,18 @@ class MatrixFile:
             return RemoteMatrix(str(self.path), self.dtype, shape, start, strides, self.stamp)
         return PlainMatrix(os.path.abspath(self.path), self.dtype, shape, start, strides, self.stamp)
 
-    def blocks(self, step: int) -> Iterator[FloatArray]:
-        """Yield the rows, ``step`` at a time, as float32 or float64.
+    @property
+    def float_dtype(self) -> np.dtype[Any]:
+        """Of the blocks."""
+        return _check.floats(np.zeros(0, np.float32 if self._is_bfloat16 else self.dtype), "dtype").dtype
 
-        A transpose in an archive is unpacked whole, since its rows end with the last of its bytes.
+    def blocks(self, step: int, rows: slice = ALL) -> Iterator[FloatArray]:
+        """Yield the rows, or some that follow each other, ``step`` at a time, as float32 or float64.
+
+        A transpose in an archive is unpacked whole, since its rows end with the last of its bytes; other formats that
+        are read from their start are read up to the last row that is wanted.
         """
-        for block in self._blocks(step):
+        for block in self._blocks(step, rows):
             yield _check.floats(block, str(self.path), finite=False)
 
     def array(self) -> Array:
@@ -202,36 +211,39 @@ class MatrixFile:
     def _row_bytes(self) -> int:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
-    def _blocks(self, step: int) -> Iterator[Array]:
+    def _blocks(self, step: int, rows: slice = ALL) -> Iterator[Array]:
+        first, stop, _ = rows.indices(self.shape[0])
         if self._stored is not None:
-            yield from (self._decoded(self._stored.read(cut)) for cut in cuts(self.shape[0], step))
-        elif self.shape[0] == 0:
-            yield np.empty(self.shape, self.dtype)
+            yield from (self._decoded(self._stored.read(cut)) for cut in cuts(stop, step, first))
+        elif first >= stop:
+            yield self._decoded(np.empty((0, *self.shape[1:]), self.dtype))
         else:
-            with closing(self._pieces(step)) as pieces:
+            with closing(self._pieces(step, first, stop)) as pieces:
                 for block in regrouped(pieces, step):
                     require_same(self.path, self.stamp)
                     yield block
 
-    def _pieces(self, step: int) -> Generator[Array, None, None]:
-        """Yield the rows in pieces of any height: ``step`` rows take about as much room as the pieces do."""
-        rows, step = 0, max(1, step * self._row_bytes // max(math.prod(self.header.shape[1:]) * self.dtype.itemsize, 1))
+    def _pieces(self, step: int, first: int = 0, stop: int | None = None) -> Generator[Array, None, None]:
+        """Yield rows in pieces of any height: ``step`` rows take about as much room as the pieces do."""
+        rows, last = first, self.shape[0] if stop is None else stop
+        step = max(1, step * self._row_bytes // max(math.prod(self.header.shape[1:]) * self.dtype.itemsize, 1))
         if isinstance(self.header, Header):
-            pieces = self._unpacked_pieces(self.header, step)
+            pieces = self._unpacked_pieces(self.header, step, first)
         elif isinstance(self.header, Streamed):
-            pieces = self.header.pieces()
+            pieces = self.header.pieces(first)
         else:
-            pieces = chunks(self.header, step)
+            pieces = chunks(self.header, step, first, last)
         with closing(pieces):
-            while True:
+            while rows < last or last == self.shape[0]:  # then up to the end, where more may come than there should be
                 with self._explained():
                     piece = next(pieces, None)
                     if piece is None:
                         break
                     rows += len(piece)
                     self._require_piece(piece, rows)
-                yield self._decoded(piece)[(slice(None), *self.index)]
-        if rows < self.shape[0]:
+                wanted = slice(len(piece) - max(rows - last, 0))
+                yield self._decoded(piece)[(wanted, *self.index)]
+        if rows < last:
             raise self._too_short()
 
     def _require_piece(self, piece: Array, rows: int) -> None:
@@ -245,16 +257,18 @@ class MatrixFile:
         # A byte of a stranger may be more than 1, which NumPy takes for true here and for a number there.
         return block.view(np.uint8) != 0 if self.dtype.kind == "b" else block
 
-    def _unpacked_pieces(self, header: Header, step: int) -> Generator[Array, None, None]:
+    def _unpacked_pieces(self, header: Header, step: int, first: int) -> Generator[Array, None, None]:
         shape, rows = header.shape, self.shape[0]
         is_scattered = header.fortran and sum(size > 1 for size in shape) > 1
         with self._unpacked(header) as stream:
             if is_scattered:
                 whole = np.empty(shape[::-1], self.dtype)
                 self._fill(stream, whole, last=True)
-                yield whole.T
+                yield whole.T[first:]
                 return
-            for cut in cuts(rows, step):
+            if first:
+                stream.seek(header.start + first * math.prod(shape[1:]) * self.dtype.itemsize)
+            for cut in cuts(rows, step, first):
                 block = np.empty((cut.stop - cut.start, *shape[1:]), self.dtype)
                 self._fill(stream, block, last=cut.stop == rows)
                 yield block
@@ -264,7 +278,7 @@ class MatrixFile:
         """Open the entry of the archive at the first number."""
         with self.path.open("rb", buffering=0) as file:
             require_same(self.path, self.stamp)
-            with zipfile.ZipFile(file) as archive, npz.opened(archive, str(header.entry), self.stamp[2]) as stream:
+            with zipfile.ZipFile(file) as archive, npz.opened(archive, str(header.entry), self.stamp.size) as stream:
                 stream.read(header.start)
                 yield stream
 

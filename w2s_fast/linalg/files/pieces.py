@@ -13,14 +13,14 @@ from w2s_fast.linalg.files.header import Chunked
 Array = npt.NDArray[Any]
 
 
-def cuts(rows: int, step: int) -> list[slice]:
-    """Cut rows, of which there may be none, into blocks of ``step``."""
-    return [slice(first, min(first + step, rows)) for first in range(0, max(rows, 1), step)]
+def cuts(rows: int, step: int, first: int = 0) -> list[slice]:
+    """Cut rows from the first on, of which there may be none, into blocks of ``step``."""
+    return [slice(top, min(top + step, rows)) for top in range(first, max(rows, first + 1), step)]
 
 
-def chunks(array: Chunked, step: int) -> Generator[Array, None, None]:
+def chunks(array: Chunked, step: int, first: int, rows: int) -> Generator[Array, None, None]:
     """Read blocks of ``step`` rows."""
-    for cut in cuts(array.shape[0], step):
+    for cut in cuts(rows, step, first):
         found = np.asarray(array.read(cut))
         if len(found) != cut.stop - cut.start:
             raise came_as(cut, found)

@@ -5,12 +5,35 @@ from __future__ import annotations
 import os
 import zlib
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from w2s_fast.linalg.files.header import FileError
 from w2s_fast.linalg.files.remote import RemotePath, is_remote
 
 Place = Path | RemotePath
-Stamp = tuple[int, int, int, int]  # device, inode, size and time of last change; of a folder those of its files
+
+
+class Stamp(NamedTuple):
+    """What must stay of a file, or of a folder and the files in it, while it is read.
+
+    Attributes
+    ----------
+    here : tuple of int
+        Device and inode. They are left out where a stamp is sent to another process: another machine has other numbers
+        for the same file.
+    size, time : int
+        Bytes, and time of the last change; of a folder a checksum of the names, sizes and times in it.
+    """
+
+    here: tuple[int, ...]
+    size: int
+    time: int
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ((), self.size, self.time)
+
+    def is_same(self, other: Stamp) -> bool:
+        return self[1:] == other[1:] and (self.here == other.here or () in (self.here, other.here))
 
 
 def split_name(where: str | os.PathLike[str]) -> tuple[Place, str]:
@@ -33,23 +56,30 @@ def split_name(where: str | os.PathLike[str]) -> tuple[Place, str]:
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return Stamp((status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns)
 
 
 def stamp_at(path: Place) -> Stamp:
     """The stamp of a file, or of a folder and all that is in it."""
     if isinstance(path, RemotePath):
-        return path.stamp()
+        return Stamp((), *path.stamp())
     stamp = stamp_of(path.stat())
     if not path.is_dir():
         return stamp
-    digest, total = 0, 0
+    inodes = digest = total = 0
     for folder, folders, files in os.walk(path):
         folders.sort()
         for name in sorted(files):
             found = stamp_of(os.stat(os.path.join(folder, name)))
-            digest, total = zlib.crc32(f"{name}{found}".encode("utf-8", "surrogateescape"), digest), total + found[2]
-    return *stamp[:2], total, digest
+            inodes = zlib.crc32(str(found.here).encode(), inodes)
+            digest = zlib.crc32(f"{name} {found.size} {found.time} ".encode("utf-8", "surrogateescape"), digest)
+            total += found.size
+    return Stamp((*stamp.here, inodes), total, digest)
+
+
+def absolute(path: Place) -> Place:
+    """The same place for processes in other folders."""
+    return path if isinstance(path, RemotePath) else path.absolute()
 
 
 def changed(path: str | Place) -> ValueError:
@@ -59,7 +89,7 @@ def changed(path: str | Place) -> ValueError:
 def require_same(path: Place, stamp: Stamp) -> None:
     """Refuse a file or folder that is no longer what it was when ``stamp`` was taken."""
     try:
-        same = stamp_at(path) == stamp
+        same = stamp_at(path).is_same(stamp)
     except FileNotFoundError:
         same = False
     if not same:

@@ -192,7 +192,7 @@ class PlainMatrix:
             self._require_open(file)
 
     def _require_open(self, file: FileIO) -> None:
-        if stamp_of(os.fstat(file.fileno())) != self.stamp:
+        if not stamp_of(os.fstat(file.fileno())).is_same(self.stamp):
             raise changed(self.path)
 
 

@@ -89,10 +89,10 @@ class RemotePath:
     def __truediv__(self, name: str) -> RemotePath:
         return RemotePath(f"{self.url.rstrip('/')}/{name}")
 
-    def stamp(self) -> tuple[int, int, int, int]:
-        """What changes when the file does, as far as its file system tells."""
+    def stamp(self) -> tuple[int, int]:
+        """Its size, and what changes when it does, as far as its file system tells."""
         system, path = self._opened
         system.invalidate_cache(path)
         found = sorted(system.find(path)) if self.is_dir() else [path]
         key = "".join(map(str, map(system.ukey, found))).encode()
-        return 0, 0, sum(system.info(one)["size"] for one in found), zlib.crc32(key)
+        return sum(system.info(one)["size"] for one in found), zlib.crc32(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,19 @@ from w2s_fast.linalg.files.header import Index
 from w2s_fast.linalg.files.index import sizes
 
 
+class Loaded:
+    """Opens an array that a function has read into memory, and that it reads again in the process it is sent to."""
+
+    def __init__(self, load: Callable[[], npt.NDArray[Any]]) -> None:
+        self.load, self.values = load, load()
+
+    def __call__(self) -> AbstractContextManager[npt.NDArray[Any]]:
+        return nullcontext(self.values)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Loaded, (self.load,)
+
+
 @dataclass(frozen=True, eq=False)
 class Sliced:
     """An array that is opened for each block, and read no further than an index of its later axes asks for."""
@@ -22,6 +35,12 @@ class Sliced:
     whole: tuple[int, ...]
     dtype: np.dtype[Any]
     index: Index = ()
+
+    @classmethod
+    def loaded(cls, load: Callable[[], npt.NDArray[Any]]) -> Sliced:
+        """What a function reads whole."""
+        found = Loaded(load)
+        return cls(found, found.values.shape, found.values.dtype)
 
     @property
     def shape(self) -> tuple[int, ...]:

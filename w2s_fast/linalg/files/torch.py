@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
@@ -27,16 +26,20 @@ REFUSED = re.compile(r"GLOBAL ([\w.]+)")
 
 def read(path: Place, entry: str) -> Header | Sliced:
     """Look at one tensor."""
-    tensors = _tensors(fetched(path))
-    tensor = dict(tensors)[pick([name for name, _ in tensors], entry)]
+    tensor = _tensor(path, entry)
     if tensor.layout != _library().strided or tensor.is_quantized:
         raise ValueError(f"it holds a tensor of layout {tensor.layout}: save its to_dense()")
-    return (_in_file(path, tensor) if isinstance(path, Path) else None) or _in_memory(tensor)
+    return (_in_file(path, tensor) if isinstance(path, Path) else None) or Sliced.loaded(partial(_values, path, entry))
 
 
 def names(path: Place) -> list[str]:
     """Name the tensors."""
     return [name for name, _ in _tensors(fetched(path))]
+
+
+def _tensor(path: Place, entry: str) -> Any:
+    tensors = _tensors(fetched(path))
+    return dict(tensors)[pick([name for name, _ in tensors], entry)]
 
 
 def _tensors(path: Path) -> list[tuple[str, Any]]:
@@ -85,12 +88,11 @@ def _strides(values: np.ndarray[Any, Any]) -> tuple[int, ...] | None:
     return None if values.flags.c_contiguous else values.strides
 
 
-def _in_memory(tensor: Any) -> Sliced:
+def _values(path: Place, entry: str) -> np.ndarray[Any, Any]:
     """A tensor as torch maps it, or as it made it."""
+    tensor = _tensor(path, entry)
     values, is_bfloat16 = _numbers(tensor)
-    if is_bfloat16:
-        values = tensor.to(_library().float32).numpy()
-    return Sliced(partial(nullcontext, values), values.shape, values.dtype)
+    return tensor.to(_library().float32).numpy() if is_bfloat16 else values
 
 
 def _numbers(tensor: Any) -> tuple[np.ndarray[Any, Any], bool]:

@@ -176,16 +176,20 @@ def _triangle_of_block(block: FloatArray, labels: Any) -> _Triangle:
     if Y.ndim not in (1, 2):
         raise ValueError(f"Y must have shape (m,) or (m, k), got {Y.ndim} dimensions")
     stack = np.concatenate((block, Y.reshape(len(Y), -1)), axis=1, dtype=np.float64)
-    return _Triangle(_reduced(stack), (block.dtype, Y.dtype), len(block))
+    return _Triangle(reduced(stack), (block.dtype, Y.dtype), len(block))
 
 
 def _triangle_of_both(a: _Triangle, b: _Triangle) -> _Triangle:
-    stack = _reduced(np.concatenate((a.stack, b.stack)))
-    return _Triangle(stack, tuple(map(np.promote_types, a.dtypes, b.dtypes)), a.rows + b.rows)  # type: ignore[arg-type]
+    return _Triangle(reduced_both(a.stack, b.stack), tuple(map(np.promote_types, a.dtypes, b.dtypes)), a.rows + b.rows)  # type: ignore[arg-type]
 
 
-def _reduced(stack: FloatArray) -> FloatArray:
+def reduced(stack: FloatArray) -> FloatArray:
+    """R of rows that are more than columns; as they are where they are fewer."""
     return stack if len(stack) <= stack.shape[1] else np.asarray(np.linalg.qr(stack, mode="r"))
+
+
+def reduced_both(a: FloatArray, b: FloatArray) -> FloatArray:
+    return reduced(np.concatenate((a, b)))
 
 
 def triangle(a: Held, b: FloatArray) -> FloatArray:

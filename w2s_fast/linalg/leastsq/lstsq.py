@@ -11,6 +11,7 @@ from w2s_fast import _check
 from w2s_fast._arrays import Home
 from w2s_fast._threads import ordered_map
 from w2s_fast._types import ArrayLike, Tensor
+from w2s_fast._workers import Workers
 from w2s_fast.linalg.leastsq import by_qr, few
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.sources import elsewhere
@@ -32,7 +33,7 @@ def lstsq(a: Tensor, b: ArrayLike, rcond: npt.ArrayLike | None = None) -> tuple[
 def lstsq(a: ArrayLike, b: ArrayLike, rcond: npt.ArrayLike | None = None) -> tuple[Any, Any, Any, Any]: ...
 
 
-def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+def lstsq(a: Any, b: Any, rcond: Any = None, *, workers: Workers = None) -> Any:
     """Least-squares solution of minimal norm by the SVD: :func:`numpy.linalg.lstsq`, for stacks too.
 
     As there, float32 is worked on in float64 and cut at the precision of that.
@@ -40,13 +41,16 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     Parameters
     ----------
     a : (..., m, n) array_like
-        Real or complex. Rows that are read by blocks, and Dask arrays, are read once and factored where they are.
+        Real or complex. Rows that are read by blocks, Dask arrays, and files (a path or a list of paths) are read once
+        and factored where they are.
     b : (m,), (..., m) or (..., m, k) array_like
         Labels. A vector (m,) goes with every problem; with one dimension fewer than ``a`` they are a vector a problem
         if their shape says so, else a matrix (m, k) for every problem.
     rcond : float or (...) array_like, optional
         Singular values up to ``rcond`` times the largest count as zero: eps * max(m, n) by default, with the eps of
         float64. Anything up to 0 or from 1 stands for eps / 2, LAPACK's machine precision.
+    workers : Dask client or pool, optional
+        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """
     if rcond is None and (found := few.lstsq(a, b)) is not None:
         return found
-    if (rows := elsewhere(a, "a")) is not None:
+    if (rows := elsewhere(a, "a", workers)) is not None:
         return _of_rows(rows, b, rcond)
     A, labels = _array(a, "a"), _array(b, "b")
     B, vector = _columns(A, labels)
@@ -95,11 +99,12 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
 
 def _of_rows(rows: Rows, b: Any, rcond: Any) -> Solution:
+    labels = rows.labels(b, _check.floats)
     try:
-        x, *others = by_qr.lstsq_of_rows(rows, b, lambda shape: float(_cutoff(rcond, max(shape))))
+        x, *others = by_qr.lstsq_of_rows(rows, labels, lambda shape: float(_cutoff(rcond, max(shape))))
     except ValueError as error:
         raise np.linalg.LinAlgError(str(error)) from None
-    return x[:, 0] if np.ndim(b) == 1 else x, *others
+    return x[:, 0] if np.ndim(labels) == 1 else x, *others
 
 
 def _array(value: Any, name: str) -> Array:

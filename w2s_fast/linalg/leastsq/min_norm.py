@@ -14,7 +14,8 @@ from w2s_fast._arrays import HERE, Home
 from w2s_fast._check import FloatArray
 from w2s_fast._display import Shown, number
 from w2s_fast._threads import ordered_map
-from w2s_fast._types import ArrayLike, Floats, Tensor
+from w2s_fast._types import ArrayLike, Blocks, Features, Floats, Tensor
+from w2s_fast._workers import Workers
 from w2s_fast.linalg.leastsq import affine, by_gram, by_qr, by_stack, by_svd, few
 from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms
 from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
@@ -153,6 +154,7 @@ class Options(TypedDict, total=False):
 
     rcond: float | None
     ridge: float
+    workers: Workers
 
 
 @overload
@@ -164,7 +166,7 @@ def min_norm(X: Tensor, Y: ArrayLike, *, intercept: Literal[True], **how: Unpack
 
 
 @overload
-def min_norm(X: ArrayLike, Y: ArrayLike, *, intercept: Literal[True], **how: Unpack[Options]) -> tuple[Any, Any]: ...
+def min_norm(X: Blocks, Y: Features, *, intercept: Literal[True], **how: Unpack[Options]) -> tuple[Any, Any]: ...
 
 
 @overload
@@ -176,10 +178,18 @@ def min_norm(X: Tensor, Y: ArrayLike, *, intercept: Literal[False] = ..., **how:
 
 
 @overload
-def min_norm(X: ArrayLike, Y: ArrayLike, *, intercept: bool = ..., **how: Unpack[Options]) -> Any: ...
+def min_norm(X: Blocks, Y: Features, *, intercept: bool = ..., **how: Unpack[Options]) -> Any: ...
 
 
-def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0, intercept: bool = False) -> Any:
+def min_norm(
+    X: Any,
+    Y: Any,
+    *,
+    rcond: float | None = None,
+    ridge: float = 0.0,
+    intercept: bool = False,
+    workers: Workers = None,
+) -> Any:
     """Minimum-norm least-squares weights, ridgeless or ridge, by the fastest route that is safe.
 
     Minimises ``|X w - Y|^2 + ridge |w|^2``; of all minimisers, the shortest. Well-conditioned problems go by the
@@ -190,9 +200,9 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0, 
     Parameters
     ----------
     X : (..., m, n) array_like
-        Features, any m and n, any rank. float32 in gives float32 out. Rows that are read by blocks, and Dask arrays,
-        are read once and factored where they are.
-    Y : (..., m) or (..., m, k) array_like
+        Features, any m and n, any rank. float32 in gives float32 out. Rows that are read by blocks, Dask arrays, and
+        files (a path or a list of paths) are read once and factored where they are.
+    Y : (..., m) or (..., m, k) array_like; beside files also a path or list of paths
     rcond : float, optional
         Singular values below ``rcond`` times the largest count as zero. By default those that are rounding do, of
         float64 arithmetic and of the precision that X came in, however many rows there are
@@ -202,6 +212,8 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0, 
     intercept : bool
         Fit ``X w + b``, where neither ``ridge`` nor the norm that is minimised takes b in: the fit of deviations from
         the means of columns, at any offset of theirs. Long rows are not copied for it.
+    workers : Dask client or pool, optional
+        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
 
     Returns
     -------
@@ -234,13 +246,14 @@ def min_norm(X: Any, Y: Any, *, rcond: float | None = None, ridge: float = 0.0, 
                 "intercept needs X in the host's memory, and X is on a GPU: copy it, or centre X and Y there"
             )
         return Home.of(X).give(on_gpu(X, Y, rcond=rcond, ridge=ridge))
-    if (rows := elsewhere(X, "X")) is not None:
+    if (rows := elsewhere(X, "X", workers)) is not None:
         if affinely:
             raise ValueError(
                 "intercept needs X in memory, and X is read by blocks: use Gram(centred=True).update(X, Y).solve(ridge)"
             )
-        solution = by_qr.solve_rows(rows, Y, rcond, ridge)
-        return solution[:, 0] if np.ndim(Y) == 1 else solution
+        beside = rows.labels(Y, _check.floats)
+        solution = by_qr.solve_rows(rows, beside, rcond, ridge)
+        return solution[:, 0] if np.ndim(beside) == 1 else solution
     features, labels, vector = _problem(X, Y, ("X", "Y"))
     if plainly and vector and (weights := few.min_norm(*few.in_order(features, labels[..., 0]))) is not None:
         return Home.of(X, Y).give(weights)

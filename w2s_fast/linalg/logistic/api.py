@@ -54,11 +54,12 @@ def fit_softmax(
     Returns
     -------
     SoftmaxFit
-        Its ``status`` is "separable" where no weights are best: without a penalty, if some direction of weights raises
-        the logits of the targets above all others, or leaves them equal, in every row, the loss falls along it for
-        ever. The fit ends when the gradient is down to the tolerance, and then looks at the direction in which it was
-        going: at every row by itself, so that "separable" is proven up to rounding. "stalled" is what rounding kept
-        from the tolerance.
+        Its ``status`` is "separable" where no weights are best: without a penalty, if along some direction of weights
+        the logits of a row's target fall behind another class in no row, and get ahead of one in some, the loss falls
+        for ever. The rule: the fit ends when the gradient is down to the tolerance; its weights are then projected on
+        the directions that move alike all classes between which a row is still in doubt; what is left proves that rows
+        are separable if no row loses by it, up to 1e-8 of the largest logit, and some row wins. "stalled" is what did
+        not come to the tolerance.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -38,7 +38,26 @@ def fitted(problem: Problem, start: Matrix | None, norms: Matrix, basis: Matrix 
     return Descent(problem, sizes, basis).run(start)
 
 
-@dataclass(frozen=True, eq=False)
+class Kept(NamedTuple):
+    """Orthonormal directions (p, r) of weights in units (p, 1) in which all columns of the features are of one size."""
+
+    directions: Matrix
+    units: Matrix
+
+    @classmethod
+    def of(cls, features: Metric, problem: Problem) -> Self:
+        squares = np.diagonal(problem.squares)[:, None]
+        units = np.sqrt(np.where(squares > 0.0, squares, 1.0))
+        return cls(np.linalg.qr(units * features.roots[0])[0], units)
+
+    def of_weights(self, weights: Matrix) -> Matrix:
+        return np.asarray(self.directions @ (self.directions.T @ (self.units * weights)) / self.units)
+
+    def of_gradient(self, gradient: Matrix) -> Matrix:
+        return np.asarray(self.units * (self.directions @ (self.directions.T @ (gradient / self.units))))
+
+
+@dataclass(eq=False)
 class Descent:
     """Steps from metric to metric, in float32 as far as that goes.
 
@@ -49,11 +68,14 @@ class Descent:
         What the gradient is relative to.
     basis : (p, r) ndarray, optional
         From the weights here to those that were asked for.
+    kept : Kept, optional
+        Directions that steps have, where some are left out as rounding.
     """
 
     problem: Problem
     sizes: Matrix
     basis: Matrix | None
+    kept: Kept | None = None
 
     @cached_property
     def exact(self) -> Objective:
@@ -68,6 +90,10 @@ class Descent:
         if not point.is_finite:
             raise ScaleError
         features = of_features(self.problem, point.value.coupling)
+        if features.null.size:
+            self.kept = Kept.of(features, self.problem)
+            if start is not None:  # what no step would change
+                point = self.begun(rounded or exact, self.kept.of_weights(point.weights))
         known = tuple(step for step in self.problem.memory if step.move.shape == point.weights.shape)
         model, steps = Model(features, point.value.coupling, len(exact.rows), known), 0
         if rounded is not None:
@@ -79,10 +105,14 @@ class Descent:
         if status is None and self.affords_newton:
             point, again, status = self.by_newton(point, ended)
             more += again
-        if status is None:
-            status = "separable" if self.is_separable(point, features) else "stalled"
-        weights = shortest(point.weights, features.null, self.problem.free_last)
-        return SoftmaxFit(weights, point.value.loss, self.relative(point), steps + more, status, model.memory)
+        if status is None and self.is_separable(point, features):
+            status = "separable"
+        elif status is None:  # a gradient this small, of which rounding hides where it points to, is as good as 0
+            status = "converged" if more < MOST_STEPS and self.relative(point) <= self.problem.tolerance else "stalled"
+        if features.null.size:
+            weights = shortest(point.weights, features.null, self.problem.free_last)
+            point = Point(weights, exact.at(weights))
+        return SoftmaxFit(point.weights, point.value.loss, self.relative(point), steps + more, status, model.memory)
 
     def by_quasi_newton(self, objective: Objective, point: Point, model: Model, ended: Ended) -> Descended:
         """Steps of a model of the Hessian for as long as each dozen gains enough."""
@@ -134,6 +164,8 @@ class Descent:
     def relative(self, point: Point) -> float:
         """The largest entry of the gradient, as the tolerance has it."""
         gradient = point.value.gradient
+        if self.kept is not None:
+            gradient = self.kept.of_gradient(gradient)
         whole = gradient if self.basis is None else self.basis @ gradient
         return float(np.max(np.abs(whole) / self.sizes))
 
@@ -163,7 +195,5 @@ class Descent:
 
 def shortest(weights: Matrix, null: Matrix, free_last: bool) -> Matrix:
     """The shortest of the weights that have the same logits, but for the last ones if these are free."""
-    if not null.shape[1]:
-        return weights
     long = slice(-1) if free_last else slice(None)
     return np.asarray(weights - null @ np.linalg.lstsq(null[long], weights[long])[0])

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from w2s_fast import _arrays, _check, _devices
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.files.matrix import MatrixFile
+from w2s_fast._workers import Workers, pool_of_processes
 from w2s_fast.linalg.rows.base import Rows
+from w2s_fast.linalg.rows.file_rows import FileRows, Files, is_path
 from w2s_fast.linalg.rows.sparse import SparseMatrix, SparseRows, is_sparse
 
 FEW_ROWS = 128  # of a wide matrix, which are held: sketches of its columns would take more room than they do
 
 
-def rows_of(X: Any, name: str) -> Rows:
-    """Look at ``X`` without reading its rows."""
-    if (found := elsewhere(X, name)) is not None:
+def rows_of(X: Any, name: str, workers: Workers = None) -> Rows:
+    """Look at ``X`` without reading its rows, which workers do if there are some."""
+    found = elsewhere(X, name, workers)
+    if isinstance(found, FileRows) and found.shape[0] <= min(FEW_ROWS, found.shape[1]):
+        return ArrayRows(found.files[0 : found.shape[0]], name)
+    if found is not None:
         return found
-    if isinstance(X, str | PathLike):
-        file = MatrixFile.open(X, name)
-        rows, columns = file.shape
-        few = rows <= min(FEW_ROWS, columns)
-        return ArrayRows(next(file.blocks(max(rows, 1))), name) if few else FileRows(file, name)
     if _is_array(X):
         return ArrayRows(_check.floats(X, name, ndim=2, finite=False), name)
     if not isinstance(X, Iterable) or isinstance(X, bytes | dict):
@@ -34,8 +32,15 @@ def rows_of(X: Any, name: str) -> Rows:
     return StreamRows(X, name)
 
 
-def elsewhere(X: Any, name: str) -> Rows | None:
-    """Rows that callers hold as such, sparse or in a cluster; None for what is here as an array, or to be read here."""
+def elsewhere(X: Any, name: str, workers: Workers = None) -> Rows | None:
+    """Rows that callers hold as such, sparse, in files or in a cluster; None for an array or an iterable of blocks."""
+    if is_path(X):
+        return FileRows(Files.opened(X, name), name, pool_of_processes(workers))
+    if workers is not None:
+        raise TypeError(
+            f"workers read files, got {name} of type {type(X).__name__}: give a path or a list of paths, or leave them "
+            "out (a Dask array is summed where it is)"
+        )
     if isinstance(X, Rows):
         return X.named(name)
     return SparseRows(SparseMatrix.of(X, name), name) if is_sparse(X) else _devices.cluster_rows(X, name)
@@ -62,21 +67,6 @@ class ArrayRows(Rows):
 
     def held(self) -> FloatArray | None:
         return self.array if self.exponent == 0 else np.ldexp(self.array, -self.exponent)
-
-
-@dataclass(eq=False)
-class FileRows(Rows):
-    """Rows of an array in a file."""
-
-    file: MatrixFile
-    name: str
-
-    def __post_init__(self) -> None:
-        rows, columns = self.file.shape
-        self.shape = rows, columns
-
-    def read(self, step: int) -> Iterator[FloatArray]:
-        return self.file.blocks(step)
 
 
 @dataclass(eq=False)

@@ -12,6 +12,7 @@ from w2s_fast import _check
 from w2s_fast._arrays import Home
 from w2s_fast._display import html_record, record
 from w2s_fast._types import ArrayLike, Blocks
+from w2s_fast._workers import Workers
 from w2s_fast.linalg.rows.products import Matrix, blas_threads
 from w2s_fast.linalg.spectral.joint import JointGram, Leading, joint_gram
 
@@ -56,6 +57,7 @@ def predict_gap(
     *,
     ridge: float | tuple[float, float] = 0.0,
     energy: float = 1.0,
+    workers: Workers = None,
 ) -> PredictedGap:
     """How far a student will stay behind its ceiling for its teacher's sake, by the overlap of their features.
 
@@ -66,7 +68,7 @@ def predict_gap(
 
     Parameters
     ----------
-    weak, strong : (N, D_w) and (N, D_s) array_like, memmap, path, or iterable of row blocks
+    weak, strong : (N, D_w) and (N, D_s) array_like, memmap, Rows, Dask array, path or paths, or iterable of blocks
         Features over the same rows, as :func:`correlation_dimension` takes them. Centre them for fits with intercept.
     y : (N,) or (N, k) array_like, optional
         True labels.
@@ -77,6 +79,8 @@ def predict_gap(
     energy : float
         In (0, 1]: each model's features are first cut to the fewest leading directions that hold this share of their
         energy.
+    workers : Dask client or pool, optional
+        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def predict_gap(
     """
     ridges = _ridges(ridge)
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
-    joint = joint_gram(weak, strong, y, ("weak", "strong"))
+    joint = joint_gram(weak, strong, y, ("weak", "strong"), workers)
     with blas_threads(joint.squares):
         return _predicted(joint, share, ridges, y, weak)
 

@@ -11,9 +11,11 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
+from w2s_fast._workers import Workers
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff, blur
 from w2s_fast.linalg.rows.base import SMALLEST_ENERGY, Rows, ScaleError
 from w2s_fast.linalg.rows.cutting import LONGEST_BLOCK
+from w2s_fast.linalg.rows.file_rows import Files
 from w2s_fast.linalg.rows.products import Matrix, gram_pass
 from w2s_fast.linalg.rows.sources import rows_of
 from w2s_fast.linalg.spectral.dimension import rank_for_energy, trusted_share
@@ -104,9 +106,9 @@ class Dimensions(NamedTuple):
     shared: float
 
     @classmethod
-    def of(cls, weak: Any, strong: Any, energy: float = ENERGY) -> Self:
+    def of(cls, weak: Any, strong: Any, energy: float = ENERGY, workers: Workers = None) -> Self:
         """Read features (rows, d_weak) and (rows, d_strong) once."""
-        joint = joint_gram(weak, strong)
+        joint = joint_gram(weak, strong, workers=workers)
         a, b = joint.leading(energy)
         cosines = np.linalg.svd(joint.between(a, b), compute_uv=False)
         shared = float(np.sum(np.minimum(cosines, 1.0) ** 2))  # small eigenvalues carry rounding
@@ -118,14 +120,18 @@ class Dimensions(NamedTuple):
         return self.shared / self.weak
 
 
-def joint_gram(A: Any, B: Any, y: Any = None, names: tuple[str, str] = ("A", "B")) -> JointGram:
+def joint_gram(
+    A: Any, B: Any, y: Any = None, names: tuple[str, str] = ("A", "B"), workers: Workers = None
+) -> JointGram:
     """Read both once, and once more at scales of their own where squares of either overflow or vanish."""
-    a, b = rows_of(A, names[0]), rows_of(B, names[1])
+    a, b = rows_of(A, names[0], workers), rows_of(B, names[1], workers)
     if a.shape is not None and b.shape is not None and a.shape[0] != b.shape[0]:
         raise ValueError(
             f"these must have the same number of rows: {a.name} has {a.shape[0]:,}, {b.name} has {b.shape[0]:,}"
         )
     labels = None if y is None else a.labels(y, lambda given, _: _check.floats(given, "y"))
+    if isinstance(labels, Files):
+        labels = labels[0 : len(labels)]
     if labels is not None:
         if labels.ndim not in (1, 2):
             raise ValueError(f"y must have 1 or 2 dimensions, got shape {labels.shape}")

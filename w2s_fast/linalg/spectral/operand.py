@@ -16,6 +16,7 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
+from w2s_fast._workers import Workers
 from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.centred import Centred
 from w2s_fast.linalg.rows.cutting import cuts
@@ -25,13 +26,13 @@ from w2s_fast.linalg.rows.sources import elsewhere
 from w2s_fast.linalg.rows.sparse import is_sparse
 
 
-def checked(M: Any) -> Any:
+def checked(M: Any, workers: Workers = None) -> Any:
     """View ``M`` as a matrix of float32 or float64."""
     if isinstance(M, Centred):
         return M
     if is_sparse(M):
         return _sparse_floats(M)
-    if (rows := elsewhere(M, "M")) is not None:
+    if (rows := elsewhere(M, "M", workers)) is not None:
         if rows.shape is None or rows.once:
             raise ValueError("M must have a known shape and be readable again: it is read once an iteration, and more")
         return rows

@@ -15,11 +15,14 @@ import numpy as np
 from w2s_fast import _check
 from w2s_fast._random import key64
 from w2s_fast._types import Blocks
+from w2s_fast._workers import Workers
 from w2s_fast.linalg.rows.products import Matrix, blas_threads
 from w2s_fast.linalg.spectral.joint import JointGram, joint_gram
 
 
-def projected_correlation_dimension(A: Blocks, B: Blocks, *, energy: float = 0.99, random_state: Any = None) -> float:
+def projected_correlation_dimension(
+    A: Blocks, B: Blocks, *, energy: float = 0.99, random_state: Any = None, workers: Workers = None
+) -> float:
     """Correlation dimension after a random projection to one width, as the paper's code takes it. Says little.
 
     The wider features are multiplied by a Gaussian matrix to the width D of the narrower ones, and the leading
@@ -30,11 +33,13 @@ def projected_correlation_dimension(A: Blocks, B: Blocks, *, energy: float = 0.9
 
     Parameters
     ----------
-    A, B : (N, D_w) and (N, D_s) array_like, memmap, path, or iterable of row blocks
+    A, B : (N, D_w) and (N, D_s) array_like, memmap, Rows, Dask array, path, list of paths, or iterable of row blocks
         Features over the same rows, of any widths.
     energy : float
         In (0, 1]. The dimensions are those of the features before projection, at most D.
     random_state : int, RandomState, Generator, np.random or None
+    workers : Dask client or pool, optional
+        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
 
     See Also
     --------
@@ -51,7 +56,7 @@ def projected_correlation_dimension(A: Blocks, B: Blocks, *, energy: float = 0.9
     """
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
     rng = np.random.default_rng(key64(random_state))
-    joint = joint_gram(A, B)
+    joint = joint_gram(A, B, workers=workers)
     narrowest = min(joint.widths)
     bases = []
     for part, (values, _) in zip(joint.corners[:2], joint.leading(share), strict=True):
@@ -60,7 +65,9 @@ def projected_correlation_dimension(A: Blocks, B: Blocks, *, energy: float = 0.9
     return _shared(*bases)
 
 
-def padded_correlation_dimension(A: Blocks, B: Blocks, *, energy: float = 0.99, random_state: Any = None) -> float:
+def padded_correlation_dimension(
+    A: Blocks, B: Blocks, *, energy: float = 0.99, random_state: Any = None, workers: Workers = None
+) -> float:
     """Correlation dimension after padding with noise to one width, as the paper's code also takes it. Says little.
 
     The narrower features get columns of independent noise of variance 1 / D up to the width D of the wider ones, and
@@ -71,11 +78,13 @@ def padded_correlation_dimension(A: Blocks, B: Blocks, *, energy: float = 0.99, 
 
     Parameters
     ----------
-    A, B : (N, D_w) and (N, D_s) array_like, memmap, path, or iterable of row blocks
+    A, B : (N, D_w) and (N, D_s) array_like, memmap, Rows, Dask array, path, list of paths, or iterable of row blocks
         Features over the same rows, of any widths. The noise is in units of the narrower ones.
     energy : float
         In (0, 1]. The dimensions are those of the features before padding.
     random_state : int, RandomState, Generator, np.random or None
+    workers : Dask client or pool, optional
+        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
 
     Notes
     -----
@@ -97,7 +106,7 @@ def padded_correlation_dimension(A: Blocks, B: Blocks, *, energy: float = 0.99, 
     """
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
     rng = np.random.default_rng(key64(random_state))
-    joint = joint_gram(A, B)
+    joint = joint_gram(A, B, workers=workers)
     widest = max(joint.widths)
     with blas_threads(joint.squares):
         found = zip(joint.corners[:2], joint.exponents, joint.leading(share), strict=True)

@@ -29,7 +29,8 @@ from w2s_fast._arrays import Home
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import ordered_map, single_threaded_blas
-from w2s_fast._types import ArrayLike, Floats, Tensor
+from w2s_fast._types import Blocks, Floats, Tensor
+from w2s_fast._workers import Workers
 from w2s_fast.linalg.rows.base import Rows, ScaleError, at_any_scale
 from w2s_fast.linalg.rows.cutting import cuts
 from w2s_fast.linalg.rows.products import gram, times
@@ -58,6 +59,7 @@ class Options(TypedDict, total=False):
     flip_sign: bool
     random_state: Any
     svd_lapack_driver: Literal["gesdd", "gesvd"]
+    workers: Workers
 
 
 @overload
@@ -69,7 +71,7 @@ def randomized_svd(M: Tensor, n_components: int, **how: Unpack[Options]) -> tupl
 
 
 @overload
-def randomized_svd(M: ArrayLike, n_components: int, **how: Unpack[Options]) -> tuple[Any, Any, Any]: ...
+def randomized_svd(M: Blocks, n_components: int, **how: Unpack[Options]) -> tuple[Any, Any, Any]: ...
 
 
 def randomized_svd(
@@ -83,12 +85,13 @@ def randomized_svd(
     flip_sign: bool = True,
     random_state: Any = None,
     svd_lapack_driver: Literal["gesdd", "gesvd"] = "gesdd",
+    workers: Workers = None,
 ) -> Any:
     """Truncated randomized SVD, a drop-in for :func:`sklearn.utils.extmath.randomized_svd`.
 
     Parameters
     ----------
-    M : (m, n) array_like, memmap, scipy sparse matrix, Rows, Dask array or Centred
+    M : (m, n) array_like, memmap, scipy sparse matrix, Rows, Dask array, path, list of paths, or Centred
         :class:`~w2s_fast.linalg.rows.centred.Centred` rows less their mean, of which no copy is made.
     n_components : int
         At least 1; more than min(m, n) give that many.
@@ -108,11 +111,13 @@ def randomized_svd(
     random_state : int, RandomState, Generator, np.random or None
         None follows ``np.random.seed``, as ``np.random`` itself does.
     svd_lapack_driver : {"gesdd", "gesvd"}
+    workers : Dask client or pool, optional
+        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
 
     Returns
     -------
     U : (m, n_components) ndarray, or Dask array of a Dask array
-        Of Rows and Dask arrays columns whose singular value is rounding are zero.
+        Of Rows, files and Dask arrays columns whose singular value is rounding are zero.
     s : (n_components,) ndarray
         Singular values, falling.
     Vt : (n_components, n) ndarray
@@ -143,7 +148,7 @@ def randomized_svd(
         passes = {} if n_iter == "auto" else {"n_iter": n_iter}
         how = {"n_oversamples": n_oversamples, "random_state": random_state, **passes}
         return Home.of(M).give(on_gpu(M, n_components, **how))
-    X = operand.checked(M)
+    X = operand.checked(M, workers)
     if 0 in X.shape:
         raise ValueError(f"M must not be empty, got shape {X.shape}")
     k = min(_check.integer(n_components, "n_components", minimum=1), *X.shape)

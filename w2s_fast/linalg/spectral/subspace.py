@@ -16,6 +16,7 @@ from w2s_fast._display import Shown, sparkline, spread
 from w2s_fast._random import key64
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast._types import Blocks
+from w2s_fast._workers import Workers
 from w2s_fast.linalg.accumulate.gram import Gram
 from w2s_fast.linalg.accumulate.weighting import of_block
 from w2s_fast.linalg.rows.base import SMALLEST_ENERGY, Progress, Rows, at_any_scale
@@ -82,6 +83,7 @@ class Subspace(Shown):
         centred: bool = False,
         random_state: Any = None,
         progress: Progress | None = None,
+        workers: Workers = None,
     ) -> Self:
         """Find the leading subspace of a given rank, or the smallest that holds a share of the energy.
 
@@ -95,9 +97,9 @@ class Subspace(Shown):
 
         Parameters
         ----------
-        X : (N, D) array_like, memmap, path, or iterable of row blocks
-            A path names a file of any type in docs/files.md, ``file#array`` where it holds several, and
-            ``file#array[:,12]`` for a part of its later axes.
+        X : (N, D) array_like, memmap, Rows, Dask array, path, list of paths, or iterable of row blocks
+            Files of a list lie one below the other. A path names one of any type in docs/files.md, ``file#array`` where
+            it holds several, and ``file#array[:,12]`` for a part of its later axes.
         rank : int, optional
             From 1 to min(N, D).
         energy : float, optional
@@ -110,6 +112,8 @@ class Subspace(Shown):
         progress : callable, optional
             Called with (rows done, rows in all) during each pass; 0 in all where that is not known. Columns count in
             place of rows where an array is wide.
+        workers : Dask client or pool, optional
+            Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
 
         Raises
         ------
@@ -130,13 +134,12 @@ class Subspace(Shown):
         share = _check.real(0.99 if energy is None else energy, "energy", maximum=1.0, open_left=True)
         if _check.boolean(centred, "centred"):
             _check.callback(progress, "progress")
-            return cls._of_deviations(rows_of(X, "X"), rank, share, progress)._beside(X)
+            return cls._of_deviations(rows_of(X, "X", workers), rank, share, progress)._beside(X)
         if (on_gpu := _devices.twin("fit_subspace", X)) is not None:
             found: Self = on_gpu(X, rank=rank, energy=energy)
             return found._beside(X)
-        rows = rows_of(X, "X")
-        if rank is not None:
-            rank = _check.integer(rank, "rank", minimum=1, **rows.largest_rank())
+        rows = rows_of(X, "X", workers)
+        rank = None if rank is None else _check.integer(rank, "rank", minimum=1, **rows.largest_rank())
         _check.callback(progress, "progress")
         found, exponent = cls._at_any_scale(rows, rank, share, key64(random_state), progress)
         return found._rescaled(exponent)._beside(X)
@@ -281,7 +284,9 @@ class Subspace(Shown):
         return sparkline(self.eigenvalues, "eigenvalues")
 
 
-def intrinsic_dimension(X: Blocks, energy: float = 0.99, *, progress: Progress | None = None) -> int:
+def intrinsic_dimension(
+    X: Blocks, energy: float = 0.99, *, progress: Progress | None = None, workers: Workers = None
+) -> int:
     """Smallest k whose top-k eigenvalues of X'X reach ``energy`` times its trace (paper, section 4).
 
     Up to 2,047 columns, or 8,192 rows of a wide array, it is found from all eigenvalues. Beyond, a few leading ones
@@ -290,12 +295,14 @@ def intrinsic_dimension(X: Blocks, energy: float = 0.99, *, progress: Progress |
 
     Parameters
     ----------
-    X : (N, D) array_like, memmap, path, or iterable of row blocks
+    X : (N, D) array_like, memmap, Rows, Dask array, path, list of paths, or iterable of row blocks
         Not centred first.
     energy : float
         In (0, 1].
     progress : callable, optional
         Called with (rows done, rows in all) during each pass; with columns where an array is wide.
+    workers : Dask client or pool, optional
+        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
 
     Returns
     -------
@@ -316,12 +323,12 @@ def intrinsic_dimension(X: Blocks, energy: float = 0.99, *, progress: Progress |
     """
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
     _check.callback(progress, "progress")
-    rows = rows_of(X, "X")
+    rows = rows_of(X, "X", workers)
     with single_threaded_blas():
         known, _ = at_any_scale(rows, lambda rows: _by_all_eigenvalues(rows, share, progress))
     if known is not None:
         return known
-    found, _ = Subspace._at_any_scale(rows_of(X, "X"), None, share, key64(0), progress)
+    found, _ = Subspace._at_any_scale(rows_of(X, "X", workers), None, share, key64(0), progress)
     low, high = found.rank_bounds
     if found.certificate == "bracketed":
         warnings.warn(
