@@ -225,6 +225,17 @@ def test_columns_of_different_scales():
     assert (fit.status, fit.loss) == ("converged", pytest.approx(plain.loss, rel=1e-9))
 
 
+def test_few_rows_with_a_column_that_is_next_to_nothing():
+    """As some models have among their features: its share of the gradient is rounding of the others."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 90)) / np.arange(1, 91)
+    X[:, 7] *= 1e-30
+    y = (X[:, 0] + 0.5 * rng.standard_normal(60) > 0).astype(float)
+    fit, without = (fit_softmax(rows, y, penalty=0.1) for rows in (X, np.delete(X, 7, axis=1)))
+    assert fit.status == without.status == "converged"
+    assert fit.loss == pytest.approx(without.loss, rel=1e-12)
+
+
 def test_weights_without_a_penalty_are_the_shortest():
     X, chances, _ = labelled()
     twins = np.hstack((X[:, :P], X))

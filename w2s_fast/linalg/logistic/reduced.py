@@ -104,5 +104,6 @@ def _narrow(problem: Problem, norms: Matrix, start: Matrix | None) -> SoftmaxFit
     if ones is not None:
         penalty[-1] = 0.0
     inside = replace(problem, rows=short, penalty=penalty, squares=gram(short), memory=())
-    found = fitted(inside, None if start is None else basis.T @ start, norms, basis)
+    least = DEPENDENT * norms.max()  # the basis has rounding as large in columns that are smaller
+    found = fitted(inside, None if start is None else basis.T @ start, np.maximum(norms, least), basis)
     return found._replace(weights=basis @ found.weights, memory=())
