@@ -52,6 +52,7 @@ CALLS = {  # one of each public function
     "simulate, ridge": MODEL + "simulate(model, 30, 40, trials=2, ridge=0.1)",
     "patched": "with patched(): np.linalg.lstsq(X, y)",
     "probe": "probe(X, X[:, :3], y, n=10, N=20, trials=2)",
+    "probe, a given teacher": "probe(Predictions(y), X[:, :3], y, n=10, N=20, trials=2)",
     "Study": MODEL + "Study(model, n=30, N=40, trials=2).run(progress=False)",
 }
 

@@ -128,6 +128,7 @@ SPECTRA = (
     (20_000, 4_096, "float32", 500),
     (10_000, 2_048, "float32", 400),
 )
+CLASSES = (2, 10)
 DIMENSION = (10_000, 2_048, "float32")
 
 
@@ -141,6 +142,14 @@ def decaying(shape: Shape, dtype: str, power: float = 0.5) -> Floats:
     rows = gaussian(shape, dtype)
     rows *= np.arange(1, shape[1] + 1) ** -power  # in place: the benchmarks count the peak of memory
     return rows
+
+
+def classes(shape: Shape, count: int, power: float = 0.5) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Rows of falling variances, and classes drawn with the chances of a softmax regression on them."""
+    X = decaying(shape, "float64", power)
+    logits = X @ gaussian((shape[1], count), seed=1)
+    logits *= 2.0 / logits.std()
+    return X, np.argmax(logits + np.random.default_rng(2).gumbel(size=logits.shape), axis=1)
 
 
 def spectrum(singular_values: npt.ArrayLike, m: int, n: int) -> Floats:

@@ -60,6 +60,7 @@ CALLS = {
     "stacks with intercepts": lambda: min_norm(SMALL_STACK[:9], SMALL_STACK[:9, :, 0], intercept=True)[0],
     "singular stacks": lambda: min_norm(SMALL_STACK[..., [0, 1, 1]], SMALL_STACK[..., 0]),
     "lstsq": lambda: [*lstsq(LARGE_STACK, LARGE_STACK[..., :2])[:2], lstsq(LONG, LONG[:, 0])[0]],
+    "lstsq of small stacks": lambda: lstsq(SMALL_STACK, SMALL_STACK[..., 0])[0],
     "QR": lambda: [MinNorm(LONG * 10.0 ** -np.linspace(0, 10, 40)).solve(LONG[:, 0])],
     "wide QR": lambda: [MinNorm((LONG * 10.0 ** -np.linspace(0, 10, 40)).T).solve(LONG[0])],
     "SVD": lambda: randomized_svd(LONG, 5, random_state=0),

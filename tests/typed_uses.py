@@ -12,6 +12,7 @@ from w2s_fast import (
     Gram,
     Moments,
     PredictedGap,
+    Predictions,
     Study,
     Subspace,
     Trials,
@@ -60,8 +61,11 @@ def uses(X: Matrix, y: Matrix, tensor: Tensor) -> None:
     assert_type(predict_gap(tensor, "features.pt#hidden", y, ridge=(0.1, 0.2)), PredictedGap)
     assert_type(simulate(model, 100, [200, 300], trials=3), Trials)
     assert_type(probe(X, tensor, y, n=10, N=[20, 30], trials=3), Trials)
+    assert_type(probe(X, X, y, n=10, N=20, trials=3, metrics="mse", ceiling="pseudo").scores["mse"].w2s, Matrix)
     assert_type(probe(X, X, ["yes", "no"], trials=1, labelled=[1, 2], test=(X, X, y)), Trials)
     assert_type(probe({"teacher": X}, X, y, n=10, N=20, trials=3), dict[tuple[str, str], Trials])
+    assert_type(probe(Predictions(y), X, y, n=10, N=20, trials=3, ridge=(1e-6, [0.1, 1.0]), fit="ridge"), Trials)
+    assert_type(probe({"said": Predictions(y)}, X, y, n=1, N=2, trials=3), dict[tuple[str, str], Trials])
     assert_type(Study(model, n=100, N=[200, 300], trials=3).run(progress=False), Study)
     min_norm(X, y, rigde=0.1)  # type: ignore[call-overload]
     probe(X, X, y, n=10, N=20)  # type: ignore[call-overload]

@@ -1,5 +1,6 @@
 """Side by side with peers on one machine: ``python -m bench.peers [TOPIC ...]``.
 
-``cases`` says what a comparison is, ``leastsq``, ``streams``, ``subspaces``, ``studies`` and ``estimators`` declare
-them, ``floors`` measures what the machine can do, ``measure`` takes times, ``table`` writes them down.
+``cases`` says what a comparison is, ``leastsq``, ``streams``, ``subspaces``, ``studies``, ``estimators`` and
+``logistic`` declare them, ``floors`` measures what the machine can do, ``measure`` takes times, ``table`` writes them
+down.
 """

@@ -6,11 +6,12 @@ import argparse
 import json
 from pathlib import Path
 
-from bench.peers import estimators, floors, leastsq, streams, studies, subspaces, table
+from bench.peers import estimators, floors, leastsq, logistic, streams, studies, subspaces, table
 from bench.peers.cases import MISSING
 from bench.peers.measure import measure, record
 
 TOPICS = {"leastsq": leastsq, "streams": streams, "subspaces": subspaces, "studies": studies, "estimators": estimators}
+TOPICS |= {"logistic": logistic}
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results"
 

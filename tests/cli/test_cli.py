@@ -586,7 +586,7 @@ def test_probe_keeps_a_study_that_resumes(capsys, monkeypatch, files):
     status, _, err = run(capsys, *arguments, "--decompose", monkeypatch=monkeypatch)
     assert status == 2
     status, _, err = run(capsys, *arguments, f"--weak={files}/s.npy", monkeypatch=monkeypatch)
-    assert (status, "one teacher" in err) == (1, True)
+    assert (status, "holds another study" in err) == (1, True)  # of more teachers
     status, _, err = run(capsys, *arguments, f"--weak={files}/w.npy", monkeypatch=monkeypatch)
     assert (status, "given twice" in err) == (2, True)
 

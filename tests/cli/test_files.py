@@ -7,7 +7,7 @@ import pytest
 
 from tests import commands
 from tests.formats import save
-from w2s_fast import probe
+from w2s_fast import Study, probe
 
 RNG = np.random.default_rng(0)
 LAYERS = RNG.standard_normal((80, 3, 4))
@@ -55,5 +55,8 @@ def test_studies_take_an_array_of_several(run):
     assert status == 2
     assert "'none.h5#hidden' does not exist" in err
     status, _, err = run("probe", "--weak=w.npy#[:,*]", "--strong=w.npy#[:,0]", *GRID, "--out=layers.sqlite")
-    assert status == 1
-    assert "a study takes one teacher, one student" in err
+    assert (status, err) == (0, "")
+    study = Study.open("layers.sqlite")
+    assert [series.label for series in study.series()] == [f"teacher weak[:,{i}]" for i in range(3)]
+    plain = probe(LAYERS[:, 2], LAYERS[:, 0], Y, n=12, N=20, trials=3, test=20)
+    assert study.summary()["w2s"].mean[2] == pytest.approx(plain.w2s.mean(), rel=1e-12)

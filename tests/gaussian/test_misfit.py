@@ -40,7 +40,7 @@ def test_the_gain_in_sample_is_the_misfit_where_the_student_can_represent_the_ta
     for _ in range(50):
         model = representable(rng)
         _, misfit, gain = drawn(model, 12, int(rng.integers(3, 20)), rng)
-        assert gain == pytest.approx(misfit, rel=1e-9, abs=1e-12)
+        assert gain == pytest.approx(misfit, rel=1e-7, abs=1e-9)  # three rows of three features may be nearly singular
 
 
 def test_the_expected_gain_is_at_least_the_misfit_in_the_limit_and_less_for_few_rows():

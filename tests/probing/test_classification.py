@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 
-from w2s_fast import Predictions, Task, probe
+from w2s_fast import GaussianModel, Predictions, Study, Task, probe
 from w2s_fast._random import stream
 from w2s_fast.probing.coding import Coding
+from w2s_fast.probing.data import Features
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.estimators.chosen import DRAW
 from w2s_fast.probing.noise import flipped
@@ -36,7 +37,7 @@ def softmax_fit(X, Y, penalty, intercept):
     """Each row once a class, weighted by its probability: what scikit-learn takes for soft labels."""
     P = np.hstack((1 - Y, Y)) if Y.shape[1] == 1 else Y
     K = P.shape[1]
-    model = LogisticRegression(C=1 / penalty, fit_intercept=intercept, tol=1e-10, max_iter=20_000)
+    model = LogisticRegression(C=1 / penalty, fit_intercept=intercept, solver="newton-cholesky", tol=1e-10)
     model.fit(np.repeat(X, K, axis=0), np.tile(np.arange(K), len(X)), sample_weight=P.ravel())
     return lambda rows: model.predict_proba(rows)[:, -1:] if Y.shape[1] == 1 else model.predict_proba(rows)
 
@@ -46,7 +47,10 @@ FITS = {"ridge": ridge_fit, "softmax": softmax_fit}
 
 def to_probabilities(labels, signs):
     found = np.clip((labels + 1) / 2 if signs else labels, 0, 1)
-    return found if found.shape[1] == 1 else found / found.sum(axis=1, keepdims=True)
+    if found.shape[1] == 1:
+        return found
+    found[found.sum(axis=1) == 0] = 1.0  # of nothing every class alike
+    return found / found.sum(axis=1, keepdims=True)
 
 
 def plain_fit(kind, X, labels, penalty, intercept, signs):
@@ -137,6 +141,46 @@ def test_pseudo_labels_of_ridge(labels, how):
     y, Y = LABELS[labels]
     found = run(WEAK, y, ridge=(0.5, 2.0), **how)
     require_plain(found, Y, 3, fits=("ridge", "ridge"), ridges=(0.5, 2.0), **how)
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"fits": ("softmax", "softmax"), "intercept": True},
+        {"fits": ("softmax", "softmax"), "pseudo_labels": "hard", "confident": 0.6},
+        {"fits": ("ridge", "softmax")},
+        {"fits": ("softmax", "ridge"), "intercept": True, "rounds": 2},
+    ],
+)
+def test_classifiers_teach_and_learn(labels, how):
+    y, Y = LABELS[labels]
+    options = {name: value for name, value in how.items() if name != "fits"}
+    found = run(WEAK, y, fit=how["fits"], ridge=(1.0, 2.0), trials=1, **options)
+    require_plain(found, Y, 3, rtol=1e-5, ridges=(1.0, 2.0), **how)
+    assert not found.ill_conditioned.w2s.any()
+
+
+def test_soft_labels_are_taken_for_what_they_are():
+    p = np.column_stack((1 / (1 + np.exp(-SCORE)), 1 / (1 + np.exp(SCORE))))
+    both, one = (run(WEAK, y, fit="softmax", ridge=1.0, trials=1) for y in (p, p[:, 1]))
+    assert np.array_equal(both.w2s, one.w2s)
+    require_plain(one, p[:, 1:], 3, fits=("softmax", "softmax"), ridges=(1.0, 1.0), rtol=1e-5)
+
+
+def test_separable_classes_without_a_penalty_are_flagged():
+    apart = np.where(STRONG[:, 0] > 0, 1.0, -1.0)
+    found = run(WEAK, apart, fit="softmax", ridge=(1.0, 0.0), trials=1)
+    assert found.ill_conditioned.baseline.all()
+    assert found.separable.baseline.all()
+    assert not found.separable.weak.any()
+    assert not found.ill_conditioned.weak.any()
+    assert np.isnan(found.summary()["opr"].mean).all()
+
+
+def test_ridgeless_students_of_themselves_stay_what_they_are():
+    first, fourth = (run(WEAK, SCORE, ridge=0.0, rounds=rounds) for rounds in (1, 4))
+    np.testing.assert_allclose(fourth.w2s, first.w2s, rtol=1e-9)
 
 
 def test_signs_are_hard_labels_of_signs():
@@ -318,6 +362,25 @@ def test_ridges_by_rows_held_out():
     assert found.w2s[0, 0] == pytest.approx(np.mean((best(STRONG[test]) - SCORE[test]) ** 2), rel=1e-6)
 
 
+def test_classifiers_choose_by_rows_held_out():
+    grid = [0.1, 1.0, 100.0]
+    found = run(WEAK, NAMES, fit="softmax", ridge=(1.0, grid), choose="held-out", trials=1)
+    alone = [run(WEAK, NAMES, fit="softmax", ridge=(1.0, ridge), trials=1) for ridge in grid]
+    for name in ("baseline", "ceiling", "w2s"):
+        ratios = np.stack([getattr(one, name) for one in alone]) / getattr(found, name)
+        np.testing.assert_allclose(np.abs(ratios - 1).min(axis=0), 0.0, atol=1e-6)
+    assert np.array_equal(found.weak, alone[0].weak)
+
+
+def test_rows_are_gathered_once_and_read_by_slices(monkeypatch):
+    gathered = []
+    taken = Features.take
+    monkeypatch.setattr(Features, "take", lambda self, index: gathered.append((self, len(index))) or taken(self, index))
+    run(WEAK, SIGNS, fit="softmax", ridge=1.0, trials=1)
+    strong = [rows for features, rows in gathered if features.values.shape[1] == STRONG.shape[1]]
+    assert sorted(strong) == [100, 110, 180, 210]  # on test rows, the ceilings of the smaller n, and all
+
+
 # What is refused, and what studies say of it
 
 
@@ -325,6 +388,7 @@ def test_ridges_by_rows_held_out():
     ("change", "message"),
     [
         ({"fit": "forest"}, "fit must be one of 'ridge'"),
+        ({"fit": "ridge:100"}, "fit may have a rank behind it as in 'truncated:100', got 'ridge:100'"),
         ({"fit": ("ridge", "ridge", "ridge")}, "fit must be one for every fit or a pair"),
         ({"ridge": (1.0, -1.0)}, "ridge of the student must be a finite number, at least 0"),
         ({"ridge": [1.0]}, "ridge must be a number, or a list of distinct ones above 0 to choose from"),
@@ -353,3 +417,79 @@ def test_ridges_by_rows_held_out():
 def test_what_makes_no_sense_is_refused(change, message):
     with pytest.raises((ValueError, TypeError), match=message):
         probe(**{"weak": WEAK, "strong": STRONG, "y": SIGNS, "n": 20, "N": 30, "trials": 1} | change)
+
+
+def test_minus_zero_is_the_class_zero():
+    rng = np.random.default_rng(0)
+    y = np.repeat([-0.0, 1.0, 2.0], 20)
+    task = Task.of(rng.standard_normal((60, 2)), rng.standard_normal((60, 3)), y, 10, 1.0, fit="softmax")
+    assert task.rows.classes == ("0", "1", "2")
+
+
+def in_study(tmp_path, name="study.sqlite", **how):
+    axes = {axis: how.pop(axis) for axis in ("label_noise", "flips") if isinstance(how.get(axis), list)}
+    weak, y = how.pop("weak", WEAK), how.pop("y", SIGNS)
+    task = Task.of(weak, STRONG, y, TEST, **how)
+    return Study(task, n=30, N=[80, 150], trials=3, seed=3, path=tmp_path / name, keep_trials=True, **axes)
+
+
+OPTIONS = [
+    {"fit": "softmax", "ridge": 1.0, "y": NAMES},
+    {"fit": ("ridge", "softmax"), "ridge": (0.5, 1.0), "pseudo_labels": "hard"},
+    {"ridge": [0.1, 1.0], "confident": 0.5, "rounds": 2},
+    {"flips": 0.1, "noise_once": True, "noise_on_test": True},
+    {"weak": Predictions(np.roll(SIGNS, 1))},
+]
+
+
+@pytest.mark.parametrize("how", OPTIONS)
+def test_studies_keep_what_is_unusual(tmp_path, how):
+    study = in_study(tmp_path, **how).run(progress=False)
+    expected = probe(
+        how.get("weak", WEAK),
+        STRONG,
+        how.get("y", SIGNS),
+        n=30,
+        N=[80, 150],
+        trials=3,
+        test=TEST,
+        seed=3,
+        **{name: value for name, value in how.items() if name not in ("weak", "y")},
+    )
+    assert np.array_equal(study.result.w2s, expected.w2s)
+    described = Study.open(study.path).scenarios[0].description
+    assert described == study.scenarios[0].description
+    assert described.as_dict().keys() - USUAL
+    with pytest.raises(ValueError, match="another study: not the same"):
+        in_study(tmp_path).run(progress=False)
+
+
+USUAL = {"kind", "rows", "d_weak", "d_strong", "test", "intercept", "nested", "label_noise", "ridge", "sha256"}
+
+
+def test_noise_is_an_axis_of_studies(tmp_path):
+    study = in_study(tmp_path, flips=[0.0, 0.2, 0.4]).run(progress=False)
+    assert study.axes == ["flips"]
+    assert [scenario.label(study.axes) for scenario in study.scenarios] == ["flips = 0", "flips = 0.2", "flips = 0.4"]
+    for index, flips in enumerate((0.0, 0.2, 0.4)):
+        alone = probe(WEAK, STRONG, SIGNS, n=30, N=[80, 150], trials=3, test=TEST, seed=3, flips=flips)
+        assert np.array_equal(study.result.w2s[index], alone.w2s)
+    assert {row["flips"] for row in Study.open(study.path).table()} == {0.0, 0.2, 0.4}
+    assert "flips" not in in_study(tmp_path, "other.sqlite").run(progress=False).table()[0]
+    gaussian = in_study(tmp_path, "third.sqlite", y=SCORE, label_noise=[0.5, 1.0])
+    assert gaussian.axes == ["label_noise"]
+    classes = in_study(tmp_path, "classes.sqlite", y=NAMES, flips=[0.0, 0.3]).run(progress=False)
+    assert classes.summary()["accuracy_w2s"].mean.shape == (4,)
+    with pytest.raises(ValueError, match="label_noise: Gaussian models have no such axis"):
+        Study(GaussianModel.paper, n=500, N=1000, label_noise=[0.1])
+    with pytest.raises(ValueError, match="flips needs labels of classes"):
+        Study(Task.of(WEAK, STRONG, SCORE, TEST), n=30, N=80, flips=[0.1, 0.2])
+
+
+@pytest.mark.compiled
+def test_a_rank_is_named_behind_the_fit():
+    found = run(WEAK, SCORE, fit=("ridge", "truncated:5"), ridge=0.0, trials=1)
+    whole, least = (run(WEAK, SCORE, fit=fit, ridge=0.0, trials=1) for fit in ("truncated", "ridge"))
+    np.testing.assert_allclose(whole.w2s, least.w2s, rtol=1e-9)
+    assert np.array_equal(found.weak, least.weak)
+    assert np.all(found.w2s != least.w2s)

@@ -29,6 +29,7 @@ class Median:
     uses_sums: ClassVar[bool] = False
     is_linear: ClassVar[bool] = False
     classifies: ClassVar[bool] = False
+    holds_rows: ClassVar[bool] = False
 
     def fit(self, learner, index, labels, sums, start=None):
         assert sums is None
@@ -50,6 +51,7 @@ class Slopes:
     uses_sums: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
+    holds_rows: ClassVar[bool] = False
 
     def fit(self, learner, index, labels, sums, start=None):
         assert sums.n_rows == len(index)

@@ -12,8 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
+from sklearn.linear_model import LogisticRegression
 
-from w2s_fast import Study, Task, probe
+from w2s_fast import Predictions, Study, Task, probe
+from w2s_fast._random import stream
+from w2s_fast.probing import scores
+from w2s_fast.probing.design import Design
+from w2s_fast.probing.probe import SPLITS
 from w2s_fast.results.doubts import GAP_ERRORS
 from w2s_fast.results.measures import BINS, CLIP, MEASURES, Measure, Sample
 from w2s_fast.results.metrics import FITS, column_name, is_difference, of_name, quotients_of_means
@@ -186,13 +191,8 @@ def test_what_is_not_asked_for_stays_as_it_is(measured):
 
 def test_measures_of_a_probe_are_those_of_its_fits(measured):
     """Against fits and scikit-learn's measures of one trial, in a loop."""
-    from w2s_fast.probing.design import Design
-
     design = Design.of(Task.of(WEAK, STRONG, ONES, 60, metrics=NAMES), HOW["n"], HOW["N"], HOW["seed"])
     test = design.test_index
-    from w2s_fast._random import stream
-    from w2s_fast.probing.probe import SPLITS
-
     order = design.drawn(stream(HOW["seed"], SPLITS, 2), design.points)
     most, (n, N) = 24, (12, 60)
     few, many = order[:n], order[most : most + N]
@@ -261,8 +261,10 @@ def test_frames_and_copies_have_every_measure(measured):
     assert repr(measured.scores["auroc"]).startswith("<Score of auroc of shape (2, 2, 6): weak 0.")
     assert "AUROC PGR" in measured._repr_html_()
     weak, *_, w2s = measured.accuracy
+    assert weak is measured.accuracy[0]
+    assert np.stack(measured.accuracy).shape == (4, 2, 2, 6)
     np.testing.assert_array_equal(w2s, measured.scores["accuracy"].w2s)
-    assert weak.shape == w2s.shape
+    assert measured.scores["auroc"]._replace(w2s=weak).measure == "auroc"
 
 
 def test_a_study_keeps_every_measure_in_its_file(tmp_path, measured):
@@ -368,6 +370,87 @@ def test_classes_are_one_target_where_metrics_are_asked_for():
     np.testing.assert_allclose(study.summary()["accuracy_w2s"].mean, joint.scores["accuracy"].w2s.mean(-1))
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_are_measured_as_those_of_scikit_learns_fits(classes):
+    """One trial over again, by fits of LogisticRegression to hard labels."""
+    names = np.array(["a", "b", "c"])[np.digitize(STRONG[:, 0], [-0.4, 0.4][: classes - 1])]
+    metrics = tuple(name for name in MEASURES if name != "auroc" or classes == 2)
+    how = {"n": 40, "N": 60, "test": np.arange(100, 160), "seed": 5, "intercept": True}
+    how |= {"fit": "softmax", "ridge": 0.5, "pseudo_labels": "hard", "ceiling": "pseudo"}
+    found = probe(WEAK, STRONG, names, trials=2, metrics=metrics, **how)
+    order = np.arange(100)[stream(5, SPLITS, 1).permutation(100)]
+    few, many, test = order[:40], order[40:100], np.arange(100, 160)
+
+    def fitted(X, rows, labels):
+        model = LogisticRegression(C=2.0, tol=1e-10, max_iter=10_000).fit(X[rows], labels)
+        return model, model.predict_proba(X[test])
+
+    model, weak = fitted(WEAK, few, names[few])
+    predictions = {
+        "weak": weak,
+        "baseline": fitted(STRONG, few, names[few])[1],
+        "ceiling": fitted(STRONG, many, names[many])[1],
+        "w2s": fitted(STRONG, many, model.predict(WEAK[many]))[1],
+    }
+    one_hot = (names[test][:, None] == np.unique(names)).astype(float)
+    as_labels = (lambda each: 2 * each[:, 1] - 1) if classes == 2 else (lambda each: each)
+    for name in metrics:
+        for fit, each in predictions.items():
+            low = -1.0 if classes == 2 else 0.0
+            expected = value(name, as_labels(each), as_labels(one_hot), as_labels(weak), low)
+            assert getattr(found.scores[name], fit)[1] == pytest.approx(expected, rel=1e-4), (name, fit)
+
+
+def test_every_pair_and_every_column_is_measured_as_alone():
+    """A student is compared with each of its teachers, of every n, and two labels are two problems."""
+    teachers, students = {"weak": WEAK, "one": WEAK[:, :1]}, {"strong": STRONG, "four": STRONG[:, :4]}
+    both = np.sign(STRONG[:, :2])
+    how = HOW | {"metrics": ("auroc", "agreement", "misfit")}
+    pairs = probe(teachers, students, both, **how)
+    alone = probe(WEAK[:, :1], STRONG[:, :4], both[:, 1], **how)
+    for name in how["metrics"]:
+        assert pairs["one", "four"].scores[name].w2s.shape == (2, 2, 2, 6)
+        for fit in FITS:
+            found = getattr(pairs["one", "four"].scores[name], fit)[:, :, 1]
+            np.testing.assert_allclose(found, getattr(alone.scores[name], fit), rtol=1e-9, atol=1e-12)
+    task = Task.of(teachers, STRONG, ONES, 60, metrics="agreement")
+    study = Study(task, n=[[12], [24]], N=[30, 60], seed=4, trials=6).run(progress=False)
+    expected = probe(teachers, STRONG, ONES, metrics="agreement", **HOW)
+    for place, teacher in enumerate(teachers):
+        mean = study.summary()["agreement_w2s"].mean.reshape(2, 4)[place]
+        np.testing.assert_allclose(mean, expected[teacher, "strong"].scores["agreement"].w2s.mean(-1).ravel())
+
+
+def test_given_teachers_have_probabilities_if_they_say_so():
+    chances = np.clip(0.5 + 0.2 * STRONG[:, 0], 0, 1)
+    how = {"n": 30, "N": 60, "trials": 2, "test": 60, "metrics": ("log_loss", "agreement"), "ridge": 1.0}
+    found = probe(Predictions(chances), STRONG, ONES, fit="softmax", **how)
+    test = Design.of(Task.of(WEAK, STRONG, ONES, 60), 30, 60, 0).test_index
+    assert found.scores["log_loss"].weak[0] == pytest.approx(sklearn_metrics.log_loss(ONES[test], chances[test]))
+    assert np.all(found.scores["agreement"].weak == 1.0)
+    for given_, fit in ((Predictions(3 * chances), "softmax"), (Predictions(chances), "ridge")):
+        with pytest.raises(ValueError, match="metrics: 'log_loss' is of probabilities"):
+            probe(given_, STRONG, ONES, fit=fit, **how)
+
+
+def test_bias_and_variance_of_classes_add_up_to_their_errors():
+    names = np.array(["a", "b", "c"])[np.digitize(STRONG[:, 0], [-0.4, 0.4])]
+    found = probe(WEAK, STRONG, names, n=30, N=[40, 60], trials=5, test=60, metrics="accuracy", decompose=True)
+    parts = found.decomposition
+    np.testing.assert_allclose(parts.w2s_bias + parts.w2s_variance, found.w2s.mean(axis=-1), rtol=1e-10)
+    np.testing.assert_allclose(parts.weak_bias + parts.weak_variance, found.weak.mean(axis=-1), rtol=1e-10)
+
+
+def test_many_predictions_are_scored_a_few_fits_at_a_time(monkeypatch, measured):
+    monkeypatch.setattr(scores, "TOGETHER", 150)  # of 60 test rows: two fits
+    found = probe(WEAK, STRONG, ONES, metrics=NAMES, **HOW)
+    for name in NAMES:
+        for fit in FITS:
+            few, all_ = getattr(found.scores[name], fit), getattr(measured.scores[name], fit)
+            np.testing.assert_allclose(few, all_, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(found.w2s, measured.w2s, rtol=1e-12)
+
+
 def test_medians_have_the_error_of_the_bootstrap(measured):
     rng = np.random.default_rng(0)
     values = rng.standard_exponential((3, 25))
@@ -401,7 +484,7 @@ def test_ratios_of_means_are_of_measures_that_have_a_side():
     assert (turned.above, turned.below, turned.apart) == ("auroc_w2s", "auroc_baseline", "auroc_outperformed")
     assert of_name("agreement_w2s").fits == ("weak", "w2s")
     assert of_name("agreement_pgr_of_means").measure == "agreement"
-    assert Score("mse", *np.ones((4, 2))).by_fit().keys() == FITS.keys()
+    assert tuple(FITS) == Score._fields
 
 
 @pytest.fixture

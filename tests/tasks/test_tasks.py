@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import tomllib
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -17,12 +16,15 @@ import numpy as np
 import pytest
 
 from tests.commands import run
+from tests.fake_tasks import fake, no_progress
 from tests.terminals import WIDTHS, require_whole
 from w2s_fast.results.trials import Estimate
 from w2s_fast.tasks import cache, claims, real
 from w2s_fast.tasks.cache import CHUNK, Extractor
+from w2s_fast.tasks.digits import task as digits
 from w2s_fast.tasks.download import source_distribution
 from w2s_fast.tasks.real import Pair, RealTask
+from w2s_fast.tasks.sentiment import task as sentiment
 from w2s_fast.tasks.solar import extract as cells
 from w2s_fast.tasks.solar import task as solar
 from w2s_fast.tasks.valence import sentences
@@ -30,33 +32,7 @@ from w2s_fast.tasks.valence import task as valence
 from w2s_fast.tasks.variance import shed
 
 ROWS = 400
-
-
-@contextmanager
-def no_progress(title):
-    yield None
-
-
-class FakeModel:
-    """Features that are linear in hidden numbers; counts the batches it was asked for, and may be interrupted."""
-
-    def __init__(self, widths, seed, interrupt_at=None):
-        self.map = np.random.default_rng(seed).standard_normal((30, sum(widths.values())))
-        self.batches, self.interrupt_at = 0, interrupt_at
-
-    def start(self):
-        return self.embed
-
-    def embed(self, items):
-        if self.batches == self.interrupt_at:
-            raise KeyboardInterrupt
-        self.batches += 1
-        return np.stack([np.random.default_rng(item).standard_normal(30) for item in items]) @ self.map
-
-
-def fake(name, widths, seed=0, interrupt_at=None, packages=("numpy>=2.0",)):
-    model = FakeModel(widths, seed, interrupt_at)
-    return model, Extractor(name, widths, packages, model.start)
+TASKS = (valence.TASK, solar.TASK, digits.TASK, digits.TEN, sentiment.TASK)
 
 
 def labels(features):
@@ -211,7 +187,8 @@ def test_missing_packages_are_named_by_the_command_that_brings_them(folder):
     packages = ("numpy>=2.0", "no-such-thing==1.0", "nor-this>=2", "no-such-thing==1.0")
     with pytest.raises(ImportError) as error:
         collect(folder, fake("model", {"a": 2}, packages=packages)[1])
-    assert str(error.value) == 'packages are missing: python -m pip install "no-such-thing==1.0" "nor-this>=2"'
+    missing = "packages of the extra 'tasks' are missing: python -m pip install"
+    assert str(error.value) == f'{missing} "no-such-thing==1.0" "nor-this>=2"'
 
 
 @pytest.mark.parametrize("bad", [np.full((CHUNK, 2), np.nan), np.zeros((CHUNK, 3))])
@@ -224,11 +201,10 @@ def test_what_is_no_feature_is_refused(folder, bad):
 def test_the_extra_holds_what_extractors_need():
     pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     extra = set(pyproject["project"]["optional-dependencies"]["tasks"])
-    tasks = (valence.TASK, solar.TASK)
-    assert extra == {package for task in tasks for extractor in task.extractors for package in extractor.packages}
+    assert extra == {package for task in TASKS for extractor in task.extractors for package in extractor.packages}
 
 
-@pytest.mark.parametrize("task", [valence.TASK, solar.TASK])
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 @pytest.mark.parametrize("quick", [False, True])
 def test_tasks_fit_together(task, quick):
     widths = {name: width for extractor in task.extractors for name, width in extractor.widths.items()}
@@ -238,13 +214,17 @@ def test_tasks_fit_together(task, quick):
     assert set(task.noisy) <= set(task.pairs)
     assert task.fixed[0] in task.n
     assert task.fixed[1] in task.N
-    rows = {"valence": 23_619, "solar": 2_624}[task.name]
+    rows = {"valence": 23_619, "solar": 2_624, "digits": 5_000}[task.features_of or task.name]
     assert task.test + max(task.n) + max(task.N) <= rows
 
 
 def test_labels_of_the_tasks():
     ratings = np.arange(6, dtype=np.float32).reshape(2, 3)
     np.testing.assert_array_equal(valence.labels({"ratings": ratings}), ratings.T)
+    np.testing.assert_array_equal(sentiment.labels({"ratings": ratings - 1}), [[0, 1], [0, 1], [1, 1]])
+    three = {"digits": np.float32([[7, 0, 1], [2, 1, 1]])}
+    np.testing.assert_array_equal(digits.labels(three), [[0, 1]])
+    np.testing.assert_array_equal(digits.ten_labels(three), [[7, 2]])
     defect = np.tile(np.float32([[0], [1]]), (5_000, 1))
     clean, *noisier = solar.labels({"defect": defect})
     np.testing.assert_array_equal(clean, defect[:, 0])
@@ -356,14 +336,12 @@ def toy_runs(folder, trials=6):
 
 def test_runs_share_rows_and_test_labels_have_no_noise(folder):
     features, runs = toy_runs(folder, trials=2)
-    assert [(run.pair, run.noise_variance > 0) for run in runs] == [
+    assert [(run.pair, run.noise > 0) for run in runs] == [
         *((pair, False) for pair in PAIRS),
         *((pair, True) for pair in PAIRS[:2]),
     ]
-    clean, noisy = (
-        next(r for r in runs if r.pair == PAIRS[0] and bool(r.noise_variance) is noise) for noise in (False, True)
-    )
-    assert noisy.noise_variance == pytest.approx(9, rel=0.2)
+    clean, noisy = (next(r for r in runs if r.pair == PAIRS[0] and bool(r.noise) is noise) for noise in (False, True))
+    assert noisy.noise == pytest.approx(9, rel=0.2)
     one, other = (run.study.scenarios[0].task for run in (clean, noisy))
     np.testing.assert_array_equal(one.test.y, other.test.y)
     assert not np.array_equal(one.rows.y, other.rows.y)
@@ -392,7 +370,7 @@ def test_claims_are_judged_by_two_standard_errors():
 
     assert verdict(1, a=up, b=up) == "holds"
     assert verdict(-1, a=up, b=up) == "the opposite holds"
-    assert verdict(1, a=flat) == "undecided"
+    assert verdict(1, a=flat) == verdict(1, a=np.zeros(3)) == "undecided"
     assert verdict(1, a=up, b=flat) == "holds for 1 of 2"
     assert verdict(1, a=up, b=-up, c=flat) == "holds for 1 of 3, the opposite for 1"
     claim = claims.judged("claim", "measured", 1, {"a": up, "b": -up})
@@ -469,10 +447,10 @@ def test_ctrl_c_while_features_are_made_is_one_line_and_keeps_what_is_done(folde
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["task", "nonsense"], 2, "'nonsense' is not one of 'valence', 'solar'"),
+        (["task", "nonsense"], 2, "'nonsense' is not one of 'valence', 'solar', 'digits', 'sentiment'"),
         (["task", "solar", "--trials", "1"], 2, "1 is not in the range x>=2"),
         (["task", "solar", "--out", "FILE"], 2, "is a file"),
-        (["task", "solar"], 1, 'packages are missing: python -m pip install "no-such-thing==1.0"'),
+        (["task", "solar"], 1, "the extra 'tasks' are missing: python -m pip install \"no-such-thing==1.0\""),
     ],
 )
 def test_bad_input_is_one_line(folder, capsys, monkeypatch, tmp_path, arguments, status, words):

@@ -43,7 +43,7 @@ from w2s_fast.cli.options import (
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep results in a study file, as sweep does: resumable, for report and plan. One pair only.",
+    help="Keep results in a study file, as sweep does: resumable, for report and plan.",
 )
 @trials_option
 @seed_option

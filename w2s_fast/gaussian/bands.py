@@ -9,13 +9,17 @@ import numpy.typing as npt
 
 from w2s_fast.gaussian.distribution import RiskDistribution
 from w2s_fast.gaussian.model import GaussianModel
+from w2s_fast.gaussian.setup import Setup
 from w2s_fast.gaussian.student import ratio_quantiles
+from w2s_fast.results.risks import Ceiling
 
 Array = npt.NDArray[np.float64]
 POINTS_LOG2 = 10  # of the student's scalars, the same at every size: bands are smooth, their ends good to 1 % or so
 
 
-def risk_bands(model: GaussianModel, n: Any, N: Any, share: float) -> dict[str, tuple[Array, Array]]:
+def risk_bands(
+    model: GaussianModel, n: Any, N: Any, share: float, ceiling: Ceiling = "all"
+) -> dict[str, tuple[Array, Array]]:
     """Ends of the equal-tailed interval that holds a share of all trials, for each risk at broadcast sizes.
 
     NaN where a fit has fewer rows than features. Those of the student are quantiles of Sobol points.
@@ -40,7 +44,7 @@ def risk_bands(model: GaussianModel, n: Any, N: Any, share: float) -> dict[str, 
     bands = {
         "weak": [model.rho_weak + noise * _ratios(model.d_weak, rows - model.d_weak + 1, tails) for rows in n.flat],
         "baseline": [strong(rows) for rows in n.flat],
-        "ceiling": [strong(rows) for rows in (n + N).flat],
+        "ceiling": [strong(rows) for rows in Setup(ceiling).ceiling_rows(n, N).flat],
         "w2s": [student(*rows) for rows in zip(n.flat, N.flat, strict=True)],
     }
     ends = {name: np.reshape(band, (*n.shape, 2)) for name, band in bands.items()}

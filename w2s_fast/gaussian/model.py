@@ -231,7 +231,7 @@ class GaussianModel(Shown):
         """Say what a model without arrays lacks; the others have found theirs before this is asked."""
         if self.blocks is not None and name in ("target", "weak", "strong"):
             raise ValueError(
-                "the model was made of blocks and has no maps: ridge, fewer rows than features, a given teacher and "
+                "the model was made of blocks and has no maps: ridge, few rows, a given teacher, ceiling on N rows and "
                 'method="wishart" or "direct" need them; make it as GaussianModel(target, weak, strong, noise_variance)'
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

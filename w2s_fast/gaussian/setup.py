@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,9 @@ from w2s_fast import _check
 from w2s_fast.gaussian.coordinates import paired_directions
 from w2s_fast.gaussian.model import LARGEST_SQUARE, GaussianModel
 from w2s_fast.kernels.trials import Variant
+from w2s_fast.results.risks import CEILINGS, Ceiling
 
 Matrix = npt.NDArray[np.float64]
-Ceiling = Literal["all", "pseudo"]
-CEILINGS: tuple[Ceiling, ...] = ("all", "pseudo")
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,9 +23,10 @@ from w2s_fast.gaussian.runners import (
     WishartTrials,
     rows_for_every_fit,
 )
-from w2s_fast.gaussian.setup import Ceiling, Setup
+from w2s_fast.gaussian.setup import Setup
 from w2s_fast.kernels.trials import RISKS, VARIANCE_PARTS
 from w2s_fast.linalg.accumulate.moments import Moments
+from w2s_fast.results.risks import Ceiling
 from w2s_fast.results.summary import Estimate
 from w2s_fast.results.trials import StudentVariance, Trials, VarianceParts, estimate_of
 
@@ -170,7 +171,7 @@ def run_spans(
     require_device(method, device)
     require_method(model, spans, method, ridge, device)
     if not setup.is_papers:
-        method = _otherwise(method, device)
+        method = method_otherwise(method, device)
     methods = [method_at(model, span.n, span.N, method=method, ridge=ridge) for span in spans]
     if device != _devices.CPU and set(methods) != {"invariants"}:
         raise ValueError(f'device={device!r} runs method="invariants" alone: ask for it, since "auto" is not that here')
@@ -211,8 +212,8 @@ def run_spans(
         raise DeadWorkersError("; ".join(died.values()))
 
 
-def _otherwise(method: Method, device: Device) -> Method:
-    """The method for trials that depart from the paper's."""
+def method_otherwise(method: Method, device: Device = "cpu") -> Method:
+    """The method for trials that depart from the paper's, which some do not run."""
     if method == "invariants" or device != _devices.CPU:
         raise ValueError(
             'method="invariants" takes fitted teachers, the ceiling on all rows and one noise_variance: use '

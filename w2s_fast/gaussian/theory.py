@@ -10,10 +10,10 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._types import Sizes
 from w2s_fast.gaussian.model import GaussianModel
-from w2s_fast.gaussian.setup import Ceiling, Setup
+from w2s_fast.gaussian.setup import Setup
 from w2s_fast.gaussian.stages import risks_by_stages
 from w2s_fast.gaussian.target import split_target, teacher_risk
-from w2s_fast.results.risks import ExpectedRisks, Risks
+from w2s_fast.results.risks import Ceiling, ExpectedRisks, Risks
 
 Matrix = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -60,7 +60,7 @@ def expected_risks(
         Added to every fit, in squared units of the features as given, as ``simulate`` has it; it broadcasts too.
     ceiling : {"all", "pseudo"}
         Whether the ceiling is fitted on all n + N rows, as in the paper, or on the N rows alone, as in much of the
-        field (docs/real_tasks.md says by whom).
+        field (docs/metrics.md says by whom).
     pseudo_noise_variance : float, optional
         Variance of the noise of the N rows' true labels, which the ceiling alone sees; by default the model's
         ``noise_variance``, which the n labelled rows have in any case. Noise that differs between rows counts by its

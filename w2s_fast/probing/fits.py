@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple, Protocol, Self
 
@@ -59,6 +59,10 @@ class Fit(NamedTuple):
         """The flaw of each of so many targets."""
         return (self.flaw,) * targets if isinstance(self.flaw, str) else self.flaw
 
+    @property
+    def worst_flaw(self) -> str:
+        return self.flaw if isinstance(self.flaw, str) else max(self.flaw, key=FLAWS.index)
+
     def split(self, count: int) -> list[Fit]:
         """Fits of as many equal groups of targets, each with its worst flaw."""
         weights = np.split(self.weights, count, axis=1)
@@ -83,6 +87,8 @@ class Estimator(Protocol):
     classifies : bool
         Whether labels must be classes or their probabilities: those of numbers are refused. Its predictions are
         probabilities in units of the labels, ``coding.labels`` of them.
+    holds_rows : bool
+        Whether it holds all rows of a fit in memory: a trial then gathers them once, for all fits.
     """
 
     @property
@@ -93,6 +99,9 @@ class Estimator(Protocol):
 
     @property
     def classifies(self) -> bool: ...
+
+    @property
+    def holds_rows(self) -> bool: ...
 
     def fit(
         self,
@@ -123,24 +132,32 @@ class Learner:
     test: Features
     estimator: Estimator
     intercept: bool
+    held: tuple[Indices, Matrix] | None = None  # rows that were gathered, and which
+
+    def holding(self, index: Indices) -> Learner:
+        """Gather rows, to be read by slices of ``index``, where fits hold them anyway."""
+        return replace(self, held=(index, self.rows(index))) if self.estimator.holds_rows else self
 
     @cached_property
     def live(self) -> npt.NDArray[np.bool_]:
         """Columns that matter."""
         return (self.train.low != self.train.high) | ((self.train.low != 0) & (not self.intercept))
 
-    @property
+    @cached_property
     def columns(self) -> int:
         return int(self.live.sum()) + self.intercept
 
     def rows(self, index: Indices, test: bool = False) -> Matrix:
-        """Rows (m, p) of the training or the test features."""
+        """Rows (m, p) of the training or the test features, not to be written to."""
+        if self.held is not None and not test and (place := _place_in(index, self.held[0])) is not None:
+            return self.held[1][place : place + len(index)]
         rows = (self.test if test else self.train).take(index)
         if not self.live.all():
             rows = rows[:, self.live]
         if not self.intercept:
             return rows.astype(np.float64, copy=False)
-        extended = np.ones((len(rows), self.columns))
+        extended = np.empty((len(rows), self.columns))
+        extended[:, -1] = 1.0
         np.subtract(rows, self.train.mean[self.live], out=extended[:, :-1])
         return extended
 
@@ -185,3 +202,13 @@ class Learner:
         stacked = np.ascontiguousarray(np.moveaxis(weights, 1, 0)).reshape(p, c * k)
         for block in gathered(len(index), max(p, c * k)):
             yield block, self.estimator.predict(self.rows(index[block], test=True), stacked).reshape(-1, c, k)
+
+
+def _place_in(part: Indices, whole: Indices) -> int | None:
+    """Where a slice of an array begins in it; None of what is none."""
+    if part.base is None or part.base is not (whole if whole.base is None else whole.base) or not len(part):
+        return None
+    if part.strides != whole.strides:
+        return None
+    first = (part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // whole.itemsize
+    return first if 0 <= first <= len(whole) - len(part) else None

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._display import Shown
-from w2s_fast.probing.coding import SUM_TO_ONE
-from w2s_fast.probing.labels import Labels, names_of, numbers_of
+from w2s_fast.probing.labels import Labels, are_both, names_of, numbers_of
 
 Matrix = npt.NDArray[np.float64]
 
@@ -77,5 +76,5 @@ def _require_probabilities(found: Matrix, name: str, k: int) -> None:
     if found.shape[1] != 2 or k != 1:
         raise ValueError(f"{name} must have a column of predictions for each of y, {k}, got {found.shape[1]}")
     known = found[~np.isnan(found).any(axis=1)]
-    if np.any(known < 0.0) or np.any(np.abs(known.sum(axis=1) - 1.0) > SUM_TO_ONE):
+    if len(known) and not are_both(known):
         raise ValueError(f"{name} has two columns, which must be probabilities of both classes that sum to 1")

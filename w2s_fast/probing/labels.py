@@ -12,6 +12,7 @@ import numpy.typing as npt
 from w2s_fast import _arrays, _check
 from w2s_fast.linalg.files.matrix import MatrixFile
 from w2s_fast.linalg.files.plain import PlainMatrix
+from w2s_fast.probing.coding import SUM_TO_ONE
 
 Matrix = npt.NDArray[np.float64]
 MOST_CLASSES = 1_000  # names that differ in more ways are hardly classes
@@ -38,7 +39,8 @@ class Labels(NamedTuple):
     def of(cls, y: Any, name: str, classes: tuple[str, ...] | None = None, whole: bool = False) -> Labels:
         """Check labels; names are to be among the ``classes`` of other rows where these are known.
 
-        ``whole`` takes whole numbers for names of classes, but for -1 and +1, and 0 and 1.
+        ``whole`` takes whole numbers for names of classes, but for -1 and +1, and 0 and 1, and of two columns of
+        probabilities the second.
         """
         names = None if isinstance(y, str | PathLike) else names_of(y)
         if names is not None:
@@ -47,6 +49,8 @@ class Labels(NamedTuple):
         if given.size == 0:
             raise ValueError(f"{name} must not be empty, got shape {given.shape}")
         labels: Matrix = given.astype(np.float64)
+        if whole and are_both(labels):
+            return cls(labels[:, 1:], False, classes or ())
         if whole and labels.ndim == 1 and np.all(labels == np.floor(labels)):
             found = _whole_classes(labels) if classes is None else classes
             if found:
@@ -98,6 +102,13 @@ def names_of(y: Any) -> npt.NDArray[np.str_] | None:
     return found if found is not None and found.ndim == 1 and found.size else None
 
 
+def are_both(values: Matrix) -> bool:
+    """Whether there are probabilities of two classes, which sum to 1 in every row."""
+    if values.ndim != 2 or values.shape[1] != 2:
+        return False
+    return bool(values.min() >= 0.0 and np.abs(values.sum(axis=1) - 1.0).max() <= SUM_TO_ONE)
+
+
 def _whole_classes(labels: Matrix) -> tuple[str, ...]:
     """Names of classes of whole numbers, in order; none where they are -1 and +1, 0 and 1, too few or too many."""
     found = np.unique(labels)
@@ -106,7 +117,7 @@ def _whole_classes(labels: Matrix) -> tuple[str, ...]:
 
 
 def _as_names(whole: Matrix) -> npt.NDArray[np.str_]:
-    return np.array([f"{value:.0f}" for value in whole.tolist()], np.str_)
+    return np.array([f"{value:.0f}" for value in (whole + 0.0).tolist()], np.str_)  # -0.0 is 0
 
 
 def _shown(classes: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from w2s_fast import _check
 from w2s_fast.probing.estimators.chosen import Grid
-from w2s_fast.probing.estimators.registry import ESTIMATORS
+from w2s_fast.probing.estimators.registry import kind_of
 
 T = TypeVar("T")
 PseudoLabels: TypeAlias = Literal["soft", "hard", "sign"]
@@ -28,7 +28,7 @@ def one_or_two(given: Any, name: str, checked: Callable[[Any, str], T]) -> T | t
 
 def fit_name(given: Any, name: str) -> str:
     """The name of a kind of fit."""
-    _check.choice(given, name, *ESTIMATORS)
+    kind_of(given, name)
     return str(given)
 
 

@@ -214,6 +214,9 @@ def probe(
     >>> result = probe(z[:, :10], z[:, [0, 10, 11]], y, n=50, N=[100, 2000], trials=5)
     >>> result.w2s.shape, bool(result.pgr[1].mean() > 0.5)
     ((2, 5), True)
+    >>> signs = probe(z[:, :10], z[:, [0, 10, 11]], np.sign(y), n=50, N=2000, trials=5, metrics="auroc")
+    >>> signs.scores["auroc"].w2s.shape, bool(signs.scores["auroc"].pgr.mean() > 0.5)
+    ((5,), True)
     >>> pairs = probe({"ten": z[:, :10], "four": z[:, :4]}, z[:, [0, 10, 11]], y, n=50, N=100, trials=5)
     >>> sorted(pairs)
     [('four', 'strong'), ('ten', 'strong')]

@@ -16,7 +16,7 @@ from w2s_fast._display import Shown
 from w2s_fast._random import stream
 from w2s_fast.probing.coding import NUMBERS, Coding
 from w2s_fast.probing.data import LARGEST_LABEL, Matrix, Rows
-from w2s_fast.probing.estimators.registry import ESTIMATORS, estimator_of
+from w2s_fast.probing.estimators.registry import estimator_of, kind_of
 from w2s_fast.probing.fits import Estimator
 from w2s_fast.probing.noise import Noise
 from w2s_fast.probing.options import PseudoLabels, Ridge, fit_name, in_words, one_or_two, ridge_of
@@ -238,7 +238,7 @@ class Task(Shown):
 def _need_classes(fit: str | tuple[str, str], pseudo_labels: str, confident: float, flips: float) -> bool:
     """Whether something takes labels of classes alone."""
     names = fit if isinstance(fit, tuple) else (fit,)
-    classify = any(ESTIMATORS[name](1.0, NUMBERS).classifies for name in names)
+    classify = any(kind_of(name)(1.0, NUMBERS).classifies for name in names)
     return classify or pseudo_labels != "soft" or confident < 1.0 or flips > 0.0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.design import Design, Pair, Points
-from w2s_fast.probing.fits import Fit, Learner, Sums
+from w2s_fast.probing.fits import FLAWS, Fit, Learner, Sums
 from w2s_fast.probing.scores import Predicted, Scores, Taught, score
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.trial_results import TrialResult
@@ -26,8 +26,9 @@ class NestedFits:
         self.design, self.task, self.points, self.test_labels = design, design.task, points, test_labels
         self.ns, self.Ns = (sorted(set(sizes)) for sizes in zip(*points, strict=True))
         most = self.ns[-1], self.Ns[-1]
-        self.labelled = _in_file_order(order[: most[0]], self.ns)
-        self.pseudo = _in_file_order(order[most[0] : sum(most)], self.Ns)
+        self.both = order[: sum(most)].copy()
+        self.labelled = _in_file_order(self.both[: most[0]], self.ns)
+        self.pseudo = _in_file_order(self.both[most[0] :], self.Ns)
         self.known, self.hidden = labels[self.labelled], labels[self.pseudo]
         self.k = labels.shape[1]
 
@@ -71,6 +72,7 @@ class NestedFits:
 
     def _student_fits(self, student: Learner, labels: Matrix) -> list[Fit]:
         """Baseline of every n; ceiling of every point; for every teacher, w2s of every point."""
+        student = student.holding(self.both)
         few = list(self._labelled_sums(student, self.ns[-1] + self.Ns[-1]))
         many: Tops = repeat(None) if few[0] is None else student.prefix_sums(self.pseudo, labels, self.Ns)
         ceilings: dict[tuple[int, int], Fit] = {}
@@ -85,7 +87,7 @@ class NestedFits:
             start = _joined([so_far.get((t, n)) for t, (n, _) in places])
             fit = self._fit_to_teachers(student, labels[:N], sums, [(t, n) for t, (n, _) in places], start)
             for _ in range(1, self.task.rounds):
-                fit = self._fit_to_students(student, sums, N, fit.weights)
+                fit = self._fit_to_students(student, sums, N, fit)
             for (t, point), part in zip(places, fit.split(len(places)), strict=True):
                 w2s[t, point], so_far[t, point[0]] = part, part.weights
         teachers = range(len(self.design.teachers))
@@ -104,15 +106,18 @@ class NestedFits:
         told = None if sums is None else sums.of_labels(columns)
         return student.fit(self.pseudo[:N], lambda: labels[:, columns], told, start)
 
-    def _fit_to_students(self, student: Learner, sums: Sums | None, N: int, weights: Matrix) -> Fit:
-        """Fit what students of these weights say of the first N rows."""
-        index = self.pseudo[:N]
-        said = student.predict(index, weights)
-        if self.task.confident < 1.0:
-            return self._fit_to_surest(student, said, weights)
+    def _fit_to_students(self, student: Learner, sums: Sums | None, N: int, taught: Fit) -> Fit:
+        """Fit what students of the last round say of the first N rows; what they have of flaws stays."""
+        index, targets = self.pseudo[:N], taught.weights.shape[1] // self.task.coding.columns
+        said = student.predict(index, taught.weights)
         labels = self.task.pseudo_labels_of(said)
-        told = None if sums is None else sums._replace(moments=student.moments(index, labels))
-        return student.fit(index, lambda: labels, told, weights)
+        if self.task.confident < 1.0:
+            fit = self._fit_to_surest(student, said, taught.weights)
+        else:
+            told = None if sums is None else sums._replace(moments=student.moments(index, labels))
+            fit = student.fit(index, lambda: labels, told, taught.weights)
+        flaws = zip(taught.flaws(targets), fit.flaws(targets), strict=True)
+        return fit._replace(flaw=tuple(max(both, key=FLAWS.index) for both in flaws))
 
     def _fit_to_surest(self, student: Learner, said: Matrix, start: Matrix | None) -> Fit:
         """Fit each target, of predictions side by side, on the rows that these are surest of."""
@@ -147,7 +152,8 @@ class NestedFits:
         if self.task.ceiling == "pseudo":
             return student.fit(self.pseudo[:N], lambda: self.hidden[:N], many, start)
         sums = None if few is None or many is None else few.plus(many)
-        index = np.concatenate((self.labelled[:n], self.pseudo[:N]))
+        last = n == self.ns[-1]  # whose rows lie before the pseudo-labelled ones
+        index = self.both[: n + N] if last else np.concatenate((self.labelled[:n], self.pseudo[:N]))
         start = smaller[-1].weights if smaller else None
         return student.fit(index, lambda: np.vstack((self.known[:n], self.hidden[:N])), sums, start)
 
@@ -199,13 +205,15 @@ class NestedFits:
             inherited = first + len(self.points) * (1 + teachers) + first * teacher + weak
             kept = tested.predictions[weak], scores.predictions[w2s], scores.predictions[inherited]
             predictions = np.stack(kept, axis=1)
-        flags = of(*(np.array([bool(fit.split(1)[0].flaw) for fit in found]) for found in (taught, fits)))
+        flaws = [[fit.worst_flaw for fit in found] for found in (taught, fits)]
+        flags = of(*(np.array([flaw != "" for flaw in found]) for found in flaws))
+        separable = of(*(np.array([flaw == "separable" for flaw in found]) for found in flaws))
         flags[:, 3] |= flags[:, 0]  # labels that hang on rounding make a student that does
         measured = {
             name: of(tested.values[name][0], values[teacher if len(values) > 1 else 0])
             for name, values in scores.values.items()
         }
-        return TrialResult(of(tested.errors, scores.errors), measured, flags, predictions)
+        return TrialResult(of(tested.errors, scores.errors), measured, flags, separable, predictions)
 
 
 def _surest(confidence: Matrix, share: float) -> Indices:

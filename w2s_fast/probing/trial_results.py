@@ -12,7 +12,7 @@ from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.design import Design
 from w2s_fast.results.doubts import Flags
 from w2s_fast.results.scores import Score
-from w2s_fast.results.trials import Decomposition, IllConditioned, Trials
+from w2s_fast.results.trials import Decomposition, IllConditioned, Separable, Trials
 
 
 class TrialResult(NamedTuple):
@@ -20,7 +20,8 @@ class TrialResult(NamedTuple):
 
     errors: Matrix  # (points, 4, t)
     scores: Mapping[str, Matrix]  # of each measure (points, 4, t)
-    ill_conditioned: Flags  # (points, 4)
+    ill_conditioned: Flags  # (points, 4), for whatever reason
+    separable: Flags  # (points, 4), of these
     predictions: Matrix | None  # (points, 3, k, test rows): teacher, student, and what the student inherits
 
 
@@ -31,6 +32,7 @@ def joined(results: Sequence[TrialResult]) -> TrialResult:
         np.concatenate([result.errors for result in results]),
         {name: np.concatenate([result.scores[name] for result in results]) for name in results[0].scores},
         np.concatenate([result.ill_conditioned for result in results]),
+        np.concatenate([result.separable for result in results]),
         None if kept[0] is None else np.concatenate(kept),
     )
 
@@ -43,14 +45,14 @@ class Collected:
         shape = design.n.size, 4, design.targets, trials
         self.errors = np.empty(shape)
         self.scores = {name: np.empty(shape) for name in design.scoring.measures}
-        self.ill_conditioned = np.empty((design.n.size, 4, trials), np.bool_)
+        self.ill_conditioned, self.separable = np.empty((2, design.n.size, 4, trials), np.bool_)
         self.predictions = Moments() if design.projections is not None else None
 
     def add(self, trial: int, result: TrialResult) -> None:
         self.errors[..., trial] = result.errors
         for name, values in result.scores.items():
             self.scores[name][..., trial] = values
-        self.ill_conditioned[..., trial] = result.ill_conditioned
+        self.ill_conditioned[..., trial], self.separable[..., trial] = result.ill_conditioned, result.separable
         if self.predictions is not None and result.predictions is not None:
             self.predictions.update(result.predictions[None])
 
@@ -59,6 +61,7 @@ class Collected:
         design = self.design
         targets = (design.targets,) * design.has_targets
         trials = self.errors.shape[-1]
+        classify = any(estimator.classifies for estimator in design.task.estimators)
 
         def shaped(values: Any, *rest: int) -> Iterator[Any]:
             return (values[:, fit].reshape(*design.n.shape, *rest) for fit in range(values.shape[1]))
@@ -78,7 +81,8 @@ class Collected:
             w2s,
             design.seed,
             ill_conditioned=IllConditioned(*shaped(self.ill_conditioned, trials)),
-            scores={name: Score(name, *shaped(values, *targets, trials)) for name, values in self.scores.items()},
+            separable=Separable(*shaped(self.separable, trials)) if classify else None,
+            scores={name: Score.of(name, *shaped(values, *targets, trials)) for name, values in self.scores.items()},
             metrics=design.task.metrics,
             decomposition=decomposition,
         )

@@ -166,7 +166,7 @@ def _turned(quotient: Quotient, rises: bool) -> Quotient:
 def measures_in(names: Iterable[str]) -> list[str]:
     """Measures that were asked for, by the columns that there are; an accuracy without ratios was not."""
     present = set(names)
-    signs = {name: "pgr" if ratio_columns(name) else "weak" for name in MEASURES}
+    signs = {name: "weak" if measure.better == "neither" else "pgr" for name, measure in MEASURES.items()}
     return [name for name, part in signs.items() if f"{name}_{part}" in present]
 
 

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._display import html_record, record
-from w2s_fast.results.metrics import FITS, ratio_columns, ratio_of
+from w2s_fast.results.metrics import ratio_columns, ratio_of
 
 Matrix = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Score:
-    """One measure of the four fits in every trial, shaped as the risks; iterates over the fits.
+class Fits(NamedTuple):
+    """A number of each of the four fits."""
 
-    Attributes
-    ----------
-    measure : str
-        Its name in :data:`w2s_fast.results.measures.MEASURES`, such as ``"accuracy"``.
-    weak, baseline, ceiling, w2s : ndarray, shape points + (trials,)
-    """
-
-    measure: str
     weak: Matrix
     baseline: Matrix
     ceiling: Matrix
     w2s: Matrix
 
-    _fields: ClassVar[tuple[str, ...]] = tuple(FITS)  # what prints
+
+class Score(Fits):
+    """One measure of the four fits in every trial, shaped as the risks.
+
+    Attributes
+    ----------
+    weak, baseline, ceiling, w2s : ndarray, shape points + (trials,)
+    measure : str
+        Its name in :data:`w2s_fast.results.measures.MEASURES`, such as ``"accuracy"``.
+    """
+
+    measure: str
+
+    @classmethod
+    def of(cls, measure: str, weak: Matrix, baseline: Matrix, ceiling: Matrix, w2s: Matrix) -> Self:
+        self = cls(weak, baseline, ceiling, w2s)
+        self.measure = measure
+        return self
+
+    def _replace(self, **changes: Any) -> Self:
+        return self.of(self.measure, **(self._asdict() | changes))
 
     @property
     def pgr(self) -> Matrix:
@@ -50,14 +59,7 @@ class Score:
     def _ratio(self, name: str) -> Matrix:
         if not ratio_columns(self.measure):
             raise AttributeError(f"{self.measure} is neither better high nor low: it has no {name}")
-        return ratio_of(self.measure, name, self.by_fit())
-
-    def by_fit(self) -> dict[str, Matrix]:
-        """What it is of each fit."""
-        return dict(zip(FITS, self, strict=True))
-
-    def __iter__(self) -> Iterator[Matrix]:
-        return (getattr(self, fit) for fit in FITS)
+        return ratio_of(self.measure, name, self._asdict())
 
     def __repr__(self) -> str:
         return record(self, f"{type(self).__name__} of {self.measure}")

@@ -117,6 +117,21 @@ class Decomposition(NamedTuple):
         return html_record(self)
 
 
+class Separable(NamedTuple):
+    """Whether no weights of a fit are best, since features separate its classes and nothing penalises weights.
+
+    Booleans of shape points + (trials,).
+    """
+
+    weak: Flags
+    baseline: Flags
+    ceiling: Flags
+    w2s: Flags
+
+    def __repr__(self) -> str:
+        return record(self)
+
+
 @dataclass(frozen=True, eq=False)
 class Trials:
     """Risks of the four fits in every trial.
@@ -132,7 +147,10 @@ class Trials:
     variance : StudentVariance or None
         Measured parts of the student's variance at each point, in squared units of the label; ``simulate`` only.
     ill_conditioned : IllConditioned or None
-        Which fits of which trials are not to be trusted to six digits; ``probe`` only.
+        Which fits of which trials are not to be trusted to six digits; ``probe`` only. Of fits that classify also
+        those that ended short of the best, or have none.
+    separable : Separable or None
+        Those of them that have none; of fits that classify.
     scores : mapping of str to Score
         What else fits are measured by on test rows, of ``probe`` only: the accuracy, for labels all +1 or -1, or 1 or
         0, and the ``metrics`` that were asked for; ``trials.scores["brier"].w2s``, ``.pgr``, ``.opr``.
@@ -153,6 +171,7 @@ class Trials:
     seed: int
     variance: StudentVariance | None = None
     ill_conditioned: IllConditioned | None = None
+    separable: Separable | None = None
     scores: Mapping[str, Score] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     decomposition: Decomposition | None = None
@@ -196,7 +215,7 @@ class Trials:
                 each = flags.reshape(*flags.shape[:-1], *(1,) * extra, flags.shape[-1])
                 columns[name] = np.broadcast_to(each, self.weak.shape).astype(np.float64)
         for name, score in self.scores.items():
-            columns |= measured_columns(name, score.by_fit(), name in self.metrics)
+            columns |= measured_columns(name, score._asdict(), name in self.metrics)
         return columns
 
     @property
@@ -262,9 +281,12 @@ def summary_of(columns: Mapping[str, Estimate], values: Mapping[str, Matrix] | N
         name: columns[name] for name in columns if name not in ILL_CONDITIONED.values() and not is_difference(name)
     }
     found = {name: shown[name] for name in METRICS if name in shown}
-    for name, quotient in quotients_of_means(measures_in(columns)).items():
-        found[name] = _ratio_of_means(columns[quotient.above], columns[quotient.below], columns[quotient.apart])
-    found |= {name: shown[name] for name in shown if name not in found}
+    of_means = {
+        name: _ratio_of_means(columns[quotient.above], columns[quotient.below], columns[quotient.apart])
+        for name, quotient in quotients_of_means(measures_in(columns)).items()
+    }
+    found |= {name: of_means[name] for name in quotients_of_means()}
+    found |= {name: shown[name] for name in shown if name not in found} | of_means
     found |= {name + MEDIAN: median(values[name]) for name in shown if values}
     for name in found:
         metric = of_name(name)

@@ -126,7 +126,7 @@ class BaseStudy:
             **{name: values[name] for name in FITS},
             seed=self.seed,
             ill_conditioned=IllConditioned(*flags) if flags else None,
-            scores={name: Score(name, *(values[column] for column in found)) for name, found in measures.items()},
+            scores={name: Score.of(name, *(values[column] for column in found)) for name, found in measures.items()},
             metrics=tuple(measures_in(values)),
         )
 

@@ -153,6 +153,8 @@ class FeaturesSource(Source):
         if others:
             raise ValueError(f"{' and '.join(others)}: real features have no such axis, only {', '.join(AXES)}")
         task: Task = replace(given, **axes)
+        if "flips" in axes and task.coding.kind == "classes" and not task.metrics:
+            task = replace(task, metrics=("accuracy",))  # which makes one target of their columns without flips, too
         task.require_sense()
         if not task.has_one_target:
             raise ValueError("a study takes one label a row: run several, or use probe")

@@ -14,13 +14,14 @@ from w2s_fast._workers import Workers
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
 from w2s_fast.gaussian.runners import Device, Span
-from w2s_fast.gaussian.simulate import Method, require_device, require_method, run_spans
+from w2s_fast.gaussian.setup import Setup
+from w2s_fast.gaussian.simulate import Method, method_otherwise, require_device, require_method, run_spans
 from w2s_fast.gaussian.theory import expected_risks, paper_bounds, w2s_variance
 from w2s_fast.kernels.trials import RISKS, VARIANCE_PARTS, Geometry
 from w2s_fast.linalg.files import npz
 from w2s_fast.probing.design import Points
 from w2s_fast.results.metrics import FITS, METRICS, columns_of, metric_of, quotients_of_means, values_of
-from w2s_fast.results.risks import Risks
+from w2s_fast.results.risks import Ceiling, Risks
 from w2s_fast.study import fields
 from w2s_fast.study.source import Axis, ByMetric, Chunk, Description, Matrix, Source, Theory, fingerprint
 
@@ -47,12 +48,13 @@ class GaussianDescription(Description):
     ridge: float
     method: Method
     sha256: str
+    ceiling: Ceiling | None = None  # None for all rows
 
-    told_by = ("kind", "d_weak", "d_strong", "d_shared", "noise_variance", "ridge", "method")
+    told_by = ("kind", "d_weak", "d_strong", "d_shared", "noise_variance", "ridge", "method", "ceiling")
 
     @classmethod
     def read(cls, about: Mapping[str, Any]) -> Self:
-        found = fields.of_names({"method": DEFAULT_METHOD} | dict(about), cls)
+        found = fields.of_names({"method": DEFAULT_METHOD, "ceiling": None} | dict(about), cls)
         for name in ("d_weak", "d_strong"):
             fields.whole(found[name], name)
         for name in ("ridge", "d_shared", "rho_weak", "rho_strong", "noise_variance"):
@@ -60,12 +62,16 @@ class GaussianDescription(Description):
         fields.digest(found["sha256"])
         if found["method"] not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {fields.shown(found['method'])}")
+        if found["ceiling"] not in (None, "pseudo"):
+            raise ValueError(f"ceiling must be 'pseudo' or left out, got {fields.shown(found['ceiling'])}")
         return cls(**found)
 
     def as_dict(self) -> dict[str, Any]:
         about = asdict(self)
         if self.method == DEFAULT_METHOD:
             del about["method"]
+        if self.ceiling is None:
+            del about["ceiling"]
         return about
 
     @property
@@ -74,7 +80,16 @@ class GaussianDescription(Description):
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        return self.sha256, self.ridge, self.method
+        return self.sha256, self.ridge, self.method, self.ceiling
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={value!r}" for name, value in asdict(self).items() if value is not None)
+        return f"{type(self).__name__}({told})"
+
+    @property
+    def setup(self) -> Setup:
+        """How its trials are set up."""
+        return Setup(self.ceiling or "all")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,8 +115,6 @@ class GaussianSource(Source):
         """Make the source of a model, or of what a function makes of the axes."""
         if others := axes.keys() - {"d_shared", "noise_variance", "ridge", "ceiling"}:
             raise ValueError(f"{' and '.join(sorted(others))}: Gaussian models have no such axis, but noise_variance")
-        if axes.get("ceiling", "all") != "all":
-            raise ValueError(f"ceiling={axes['ceiling']!r} is of studies of real features alone, as yet")
         varied = {name: value for name, value in axes.items() if name not in ("ridge", "ceiling")}
         if isinstance(given, GaussianModel):
             if "d_shared" in varied:
@@ -114,6 +127,8 @@ class GaussianSource(Source):
             _check.instance(model, GaussianModel, "what source returns")
         derived = {name: getattr(model, name) for name in DERIVED}
         how: dict[str, Any] = {"ridge": axes.get("ridge", 0.0), "method": method, "sha256": _fingerprint(model)}
+        ceiling = axes.get("ceiling", "all")
+        how["ceiling"] = None if ceiling == "all" else ceiling
         return cls(model, GaussianDescription(cls.kind, **derived, **how))
 
     @classmethod
@@ -137,15 +152,19 @@ class GaussianSource(Source):
 
     @property
     def can_plan(self) -> bool:
-        return self.description.ridge == 0
+        return self.description.ridge == 0 and self.description.ceiling is None
 
     def require(self, points: Points, seed: int) -> None:
         spans = [Span(*point, 0, 1) for point in points]
         require_method(self.model, spans, self.description.method, self.description.ridge)
+        if self.description.ceiling is not None:
+            method_otherwise(self.description.method)
 
     def require_device(self, device: Device) -> None:
         if self.description.method != GONE:
             require_device(self.description.method, device)
+        if self.description.ceiling is not None:
+            method_otherwise(self.description.method, device)
 
     def run(
         self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: Workers
@@ -158,12 +177,14 @@ class GaussianSource(Source):
         missing = [point for point in range(len(points)) if done[point] < trials]
         spans = [Span(*points[point], done[point], trials) for point in missing]
         how: dict[str, Any] = {"method": self.description.method, "ridge": self.description.ridge, "device": device}
+        how["setup"] = self.description.setup
         for index, first, values in run_spans(self.model, spans, seed=seed, workers=workers, **how):
             columns = columns_of(dict(zip(FITS, values[:, RISKS].T, strict=True))).values()
             yield [(missing[index], first, np.column_stack((*columns, values[:, VARIANCE_PARTS])))]
 
     def theory(self, n: Any, N: Any) -> Theory:
-        risks = expected_risks(self.model, n, N, self.description.ridge)
+        ceiling = self.description.setup.ceiling
+        risks = expected_risks(self.model, n, N, self.description.ridge, ceiling=ceiling)
         expected, order = _by_metric(risks), _order_by_metric(risks.order)
         if self.description.ridge > 0:  # the paper has none
             return Theory(expected, order, {})
@@ -171,13 +192,16 @@ class GaussianSource(Source):
         none = np.zeros_like(risks.order.w2s)
         # The paper bounds what its risks have, and a ratio of bounds is no bound of any other ratio.
         bounds = _holding(self.model, n, N)
+        if ceiling != "all":  # which it has no bound of
+            bounds = bounds._replace(ceiling=np.full_like(bounds.ceiling, np.nan))
         bounded = {name: value for name, value in _by_metric(bounds).items() if hasattr(bounds, metric_of(name))}
         return Theory(expected | dict(zip(PARTS, parts, strict=True)), order | dict.fromkeys(PARTS, none), bounded)
 
     def bands(self, n: Any, N: Any, share: float) -> dict[str, tuple[Matrix, Matrix]]:
         from w2s_fast.gaussian.bands import risk_bands
 
-        return risk_bands(self.model, n, N, share) if self.can_plan else {}
+        ceiling = self.description.setup.ceiling
+        return risk_bands(self.model, n, N, share, ceiling) if self.description.ridge == 0 else {}
 
     def overlap(self) -> float | None:
         return self.description.d_shared / self.description.d_weak

@@ -13,6 +13,7 @@ MARKS = {
     ".svg": rb"<dc:title>w2s_fast</dc:title>",
     ".html": rb"made with w2s_fast [0-9]",
     ".csv": rb"\A(study,[^\r\n]*,n,N,metric,trials,mean,stderr,|pair,weak,strong,shared,overlap,pgr,"
+    rb"|study,axis,unseen,n,N,metric,paper_bound,expected\r?\n"
     rb"|teacher,variance_share,overlap,shed,|claim,measured,of,mean,stderr,verdict\r?\n)",
 }
 RECORDS = ({"title", "settings", "n", "N", "seeds", "complete", "runs", "table"}, {"versions", "seconds", "studies"})

@@ -39,6 +39,6 @@ def rows(points: int = 120) -> list[Row]:
             risks, bounds = expected_risks(told, n, N), paper_ratio_bounds(told, n, N)
             for metric, bound, exact in zip(("pgr", "opr"), bounds, (risks.pgr, risks.opr), strict=True):
                 for labelled, pseudo, low, value in np.broadcast(n, N, bound, exact):
-                    row: Row = {"study": TITLE, "axis": axis, "n": int(labelled), "N": int(pseudo), "unseen": unseen}
-                    found.append(row | {"metric": metric, "bound": float(low), "expected": float(value)})
+                    row: Row = {"study": TITLE, "axis": axis, "unseen": unseen, "n": int(labelled), "N": int(pseudo)}
+                    found.append(row | {"metric": metric, "paper_bound": float(low), "expected": float(value)})
     return found

@@ -153,7 +153,7 @@ def installed(requirements: Sequence[str]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             missing.append(f'"{requirement}"')
     if missing:
-        raise ImportError(f"packages are missing: python -m pip install {' '.join(missing)}")
+        raise ImportError(f"packages of the extra 'tasks' are missing: python -m pip install {' '.join(missing)}")
     return versions
 
 

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast.results.measures import MEASURES
+from w2s_fast.results.metrics import column_name
 from w2s_fast.results.summary import Estimate, in_brief
 from w2s_fast.results.trials import estimate
-from w2s_fast.tasks.real import RealTask, Run, comparable
+from w2s_fast.tasks.real import RealTask, Run, comparable, of_measure
 from w2s_fast.tasks.variance import Shed
 
 Values = npt.NDArray[np.float64]
@@ -38,33 +40,52 @@ class Claim(NamedTuple):
 
 def claims(task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed]) -> list[Claim]:
     """Confront the runs with each claim."""
-    clean = [run for run in runs if not run.noise_variance]
+    clean = [run for run in runs if not run.noise]
     same_student = comparable(task, runs)
-    n, N = task.fixed
-    here = f"at n = {n:,}, N = {N:,}"
     overlaps = {
         "99 % of the energy": {run.pair.teacher: run.dimensions.overlap for run in same_student},
-        "all columns": {teacher: found.overlap for teacher, found in variances.items()},
-    }
-    ratios = {
-        metric: {run.pair.teacher: float(_at(run, metric, n, N).mean()) for run in same_student}
-        for metric in ("pgr", "opr")
+        "all columns": {run.pair.teacher: run.overlap for run in same_student},
     }
     sheds = {teacher: float(found.measured.mean) for teacher, found in variances.items()}
-    return [
-        judged("The student beats its teacher", f"PGR {here}", +1, {str(r.pair): _at(r, "pgr", n, N) for r in clean}),
-        judged("The student beats the strong model trained on the teacher's labelled rows", f"OPR - 1 {here}", +1,
-               {str(r.pair): _at(r, "opr", n, N) - 1 for r in clean}),
+    of_variance = [
         _close("The student sheds its teacher's variance outside what they share, as the theorem says", variances),
         ranked("It sheds more where they share less", "share of variance shed", sheds, overlaps),
-        ranked("PGR is larger where they share less", "PGR", ratios["pgr"], overlaps),
-        ranked("OPR is larger where they share less", "OPR", ratios["opr"], overlaps),
-        _slopes("PGR falls as n grows", "pgr", "n", -1, clean, task.fixed),
-        _slopes("PGR grows with N", "pgr", "N", +1, clean, task.fixed),
-        _slopes("OPR grows with N", "opr", "N", +1, clean, task.fixed),
-        _noise("PGR is larger under label noise", "pgr", runs, task.fixed),
-        _noise("OPR is larger under label noise", "opr", runs, task.fixed),
+    ]
+    return [
+        *(claim for measure in task.measures for claim in _beats(measure, clean, task.fixed)),
+        *(of_variance if variances else []),
+        *(claim for measure in task.measures for claim in _trends(task, measure, runs, overlaps)),
         _small("The strong model's intrinsic dimension is small", clean),
+    ]
+
+
+def _beats(measure: str, clean: Sequence[Run], fixed: tuple[int, int]) -> list[Claim]:
+    """Claims on who is better than whom by a measure."""
+    n, N = fixed
+    here, by = f"at n = {n:,}, N = {N:,}", f", by {MEASURES[measure].label}" if measure else ""
+    pgr, opr = (of_measure(measure, ratio) for ratio in ("pgr", "opr"))
+    return [
+        judged(f"The student beats its teacher{by}", f"{column_name(pgr)} {here}", +1,
+               {str(r.pair): _at(r, pgr, n, N) for r in clean}),
+        judged(f"The student beats the strong model trained on the teacher's labelled rows{by}",
+               f"{column_name(opr)} - 1 {here}", +1, {str(r.pair): _at(r, opr, n, N) - 1 for r in clean}),
+    ]  # fmt: skip
+
+
+def _trends(
+    task: RealTask, measure: str, runs: Sequence[Run], overlaps: Mapping[str, Mapping[str, float]]
+) -> list[Claim]:
+    """Claims on what PGR and OPR of a measure grow and fall with."""
+    clean, same_student = [run for run in runs if not run.noise], comparable(task, runs)
+    pgr, opr = names = [of_measure(measure, ratio) for ratio in ("pgr", "opr")]
+    values = {name: {r.pair.teacher: float(_at(r, name, *task.fixed).mean()) for r in same_student} for name in names}
+    return [
+        *(ranked(f"{column_name(name)} is larger where they share less", column_name(name), values[name], overlaps)
+          for name in names),
+        _slopes("falls as n grows", pgr, "n", -1, clean, task.fixed),
+        _slopes("grows with N", pgr, "N", +1, clean, task.fixed),
+        _slopes("grows with N", opr, "N", +1, clean, task.fixed),
+        *(_noise(task, name, runs) for name in (names if any(run.noise for run in runs) else [])),
     ]  # fmt: skip
 
 
@@ -78,9 +99,10 @@ def judged(claim: str, measured: str, sign: int, values: Mapping[str, Values]) -
 
 
 def _verdict(claim: str, measured: str, sign: int, found: Mapping[str, Estimate]) -> Claim:
-    scores = [sign * float(mean) / float(stderr) for mean, stderr in found.values()]
-    held, opposed = sum(score > SURE for score in scores), sum(score < -SURE for score in scores)
-    return Claim(claim, measured, found, verdict_of(held, opposed, len(scores)))
+    held, opposed = (
+        sum(bool(side * sign * mean > SURE * stderr) for mean, stderr in found.values()) for side in (1, -1)
+    )
+    return Claim(claim, measured, found, verdict_of(held, opposed, len(found)))
 
 
 def verdict_of(held: int, opposed: int, total: int) -> str:
@@ -105,9 +127,9 @@ def _at(run: Run, metric: str, n: int, N: int) -> Values:
 
 def _slopes(claim: str, metric: str, axis: str, sign: int, runs: Sequence[Run], fixed: tuple[int, int]) -> Claim:
     """Judge each trial's least-squares slope against the logarithm of a size."""
-    other = "N" if axis == "n" else "n"
-    measured = f"change of {metric.upper()} with {UNITS[axis]} at {other} = {fixed[axis == 'n']:,}"
-    return judged(claim, measured, sign, {str(run.pair): slope(run, metric, axis, fixed) for run in runs})
+    other, name = "N" if axis == "n" else "n", column_name(metric)
+    measured = f"change of {name} with {UNITS[axis]} at {other} = {fixed[axis == 'n']:,}"
+    return judged(f"{name} {claim}", measured, sign, {str(run.pair): slope(run, metric, axis, fixed) for run in runs})
 
 
 def slope(run: Run, metric: str, axis: str, fixed: tuple[int, int]) -> Values:
@@ -173,16 +195,17 @@ def ranks(values: Values) -> Values:
     return np.argsort(np.argsort(values)).astype(np.float64)
 
 
-def _noise(claim: str, metric: str, runs: Sequence[Run], fixed: tuple[int, int]) -> Claim:
+def _noise(task: RealTask, metric: str, runs: Sequence[Run]) -> Claim:
     """Judge the change from no added noise to the most, trial by trial: the trials have the same rows."""
-    most = max(run.noise_variance for run in runs)
-    clean = {run.pair: run for run in runs if not run.noise_variance}
+    most, name = max(run.noise for run in runs), column_name(metric)
+    clean = {run.pair: run for run in runs if not run.noise}
     changes = {
-        str(run.pair): _at(run, metric, *fixed) - _at(clean[run.pair], metric, *fixed)
+        str(run.pair): _at(run, metric, *task.fixed) - _at(clean[run.pair], metric, *task.fixed)
         for run in runs
-        if run.noise_variance == most
+        if run.noise == most
     }
-    return judged(claim, f"change of {metric.upper()} as noise variance goes from 0 to {most:.2g}", +1, changes)
+    measured = f"change of {name} as {task.noise_name} goes from 0 to {most:.2g}"
+    return judged(f"{name} is larger under label noise", measured, +1, changes)
 
 
 def _small(claim: str, runs: Sequence[Run]) -> Claim:

@@ -9,6 +9,7 @@ from typing import Any
 
 from w2s_fast._display import with_error
 from w2s_fast._machine import versions
+from w2s_fast.results.metrics import column_name
 from w2s_fast.results.summary import Estimate
 from w2s_fast.results.trials import estimate
 from w2s_fast.study.figures import draw, draw_comparison
@@ -22,7 +23,7 @@ from w2s_fast.tasks.variance import Shed
 
 OVERLAP = "d_shared / d_weak"
 CLAIM_HEAD = ("the paper claims", "measured here", "mean ± standard error", "verdict")
-DIMENSION_HEAD = ("pair", "d_weak", "d_strong", "d_shared", OVERLAP, "PGR", "OPR")
+DIMENSION_HEAD = ("pair", "d_weak", "d_strong", "d_shared", OVERLAP)
 VARIANCE_HEAD = ("teacher", "variance in its error", f"{OVERLAP}, all columns", "student sheds", "by the theorem")
 
 
@@ -32,7 +33,8 @@ TABLES = ("studies", "dimensions", "variance", "claims")
 
 def files(task: RealTask) -> list[str]:
     """Names of all files that :func:`write` may leave."""
-    parts = [f"-{name}.png" for name in FIGURES] + [f"-{name}.csv" for name in TABLES]
+    tables = [name for name in TABLES if name != "variance" or not task.classifies]
+    parts = [f"-{name}.png" for name in FIGURES] + [f"-{name}.csv" for name in tables]
     return [f"{task.name}{part}" for part in (*parts, ".html", ".json")]
 
 
@@ -52,18 +54,12 @@ def write(
     for name, rows in (("studies", [row for run in runs for row in run.study.table()]),
                        ("dimensions", dimension_rows(task, runs)), ("variance", variance_rows(variances)),
                        ("claims", claim_rows(found))):  # fmt: skip
-        write_csv(rows, folder / f"{task.name}-{name}.csv")
-        yield folder / f"{task.name}-{name}.csv"
-    preface = (
-        f"<h2>Claims</h2><p>A claim holds where its sign is sure by {SURE:g} standard errors. PGR counts only where "
-        f"the teacher's mean error is {GAP:.0%} or more above the ceiling's.</p>{table(CLAIM_HEAD, claim_cells(found))}"
-        f"<h2>Dimensions</h2><p>Of 99 % of the energy.</p>{table(DIMENSION_HEAD, dimension_cells(task, runs))}"
-        f"<h2>Variance</h2><p>The share of a teacher's variance that its student sheds.</p>"
-        f"{table(VARIANCE_HEAD, variance_cells(variances))}"
-        f"<h2>Figures</h2>{''.join(map(image, figures))}"
-    )
+        if rows:
+            write_csv(rows, folder / f"{task.name}-{name}.csv")
+            yield folder / f"{task.name}-{name}.csv"
     studies = [run.study for run in runs]
     page = folder / f"{task.name}.html"
+    preface = _preface(task, runs, variances, found, figures)
     write_html(studies, page, task.title, [[] for _ in studies], preface)
     yield page
     record = {
@@ -78,11 +74,29 @@ def write(
     yield folder / f"{task.name}.json"
 
 
+def _preface(
+    task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed], found: Sequence[Claim], figures: Sequence[Path]
+) -> str:
+    """What the page has before its studies."""
+    of_classes = "Errors are Brier scores; by accuracy, what it lacks counts as error. " if task.classifies else ""
+    variance = (
+        f"<h2>Variance</h2><p>The share of a teacher's variance that its student sheds.</p>"
+        f"{table(VARIANCE_HEAD, variance_cells(variances))}"
+    )
+    return (
+        f"<h2>Claims</h2><p>{of_classes}A claim holds where its sign is sure by {SURE:g} standard errors. PGR counts "
+        f"only where the teacher's mean error is {GAP:.0%} or more above the ceiling's.</p>"
+        f"{table(CLAIM_HEAD, claim_cells(found))}"
+        f"<h2>Dimensions</h2><p>Of 99 % of the energy.</p>{table(dimension_head(task), dimension_cells(task, runs))}"
+        f"{variance if variances else ''}<h2>Figures</h2>{''.join(map(image, figures))}"
+    )
+
+
 def _draw(task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed], folder: Path) -> Iterator[Path]:
     def path(name: str) -> Path:
         return folder / f"{task.name}-{name}.png"
 
-    clean = [run for run in runs if not run.noise_variance]
+    clean = [run for run in runs if not run.noise]
     same_student = comparable(task, runs)
     draw(clean[0].series(clean[0].study.title, ""), path("risks"))
     yield path("risks")
@@ -93,16 +107,16 @@ def _draw(task: RealTask, runs: Sequence[Run], variances: Mapping[str, Shed], fo
     if others:
         draw_comparison(_lines([(run, str(run.pair)) for run in others], task.title), path("others"))
         yield path("others")
-    noises = [(run, f"noise variance {run.noise_variance:.2g}") for run in runs if run.pair == runs[0].pair]
+    noises = [(run, f"{task.noise_name} {run.noise:.2g}") for run in runs if run.pair == runs[0].pair]
     draw_comparison(_lines(noises, str(runs[0].pair)), path("noise"))
     yield path("noise")
-    overlaps = {run.pair.teacher: variances[run.pair.teacher].overlap for run in same_student}
-    ratios = [{run.pair.teacher: _estimate(task, run, metric) for run in same_student} for metric in ("pgr", "opr")]
-    panels = [
-        Panel("share of variance shed", {name: shed.measured for name, shed in variances.items()},
-              {name: shed.expected for name, shed in variances.items()}),
-        Panel("PGR", ratios[0]), Panel("OPR", ratios[1]),
-    ]  # fmt: skip
+    overlaps = {run.pair.teacher: run.overlap for run in same_student}
+    sheds = {name: shed.measured for name, shed in variances.items()}, {n: s.expected for n, s in variances.items()}
+    panels = [Panel("share of variance shed", *sheds)] if variances else []
+    panels += [
+        Panel(column_name(name), {run.pair.teacher: _estimate(task, run, name) for run in same_student})
+        for name in task.ratios
+    ]
     draw_against(overlaps, f"{OVERLAP}, all columns", panels, path("overlap"))
     yield path("overlap")
 
@@ -120,20 +134,26 @@ def dimension_rows(task: RealTask, runs: Sequence[Run]) -> list[Row]:
     """One row a pair: its dimensions, and PGR and OPR at the sizes that sweeps fix."""
     rows = []
     for run in runs:
-        if not run.noise_variance:
-            row: dict[str, Any] = {"pair": str(run.pair), **run.dimensions._asdict(), "overlap": run.dimensions.overlap}
-            for metric in ("pgr", "opr"):
+        if not run.noise:
+            row: dict[str, Any] = {"pair": str(run.pair)}
+            row |= {name: getattr(run.dimensions, name) for name in ("weak", "strong", "shared", "overlap")}
+            for metric in task.ratios:
                 mean, stderr = _estimate(task, run, metric)
                 row |= {metric: float(mean), f"{metric}_stderr": float(stderr)}
-            rows.append(row)
+            rows.append(row | {"overlap_of_all": run.overlap})
     return rows
+
+
+def dimension_head(task: RealTask) -> list[str]:
+    """Names above :func:`dimension_cells`."""
+    return [*DIMENSION_HEAD, *map(column_name, task.ratios)]
 
 
 def dimension_cells(task: RealTask, runs: Sequence[Run]) -> list[list[str]]:
     """:func:`dimension_rows` as text."""
     return [
         [row["pair"], str(row["weak"]), str(row["strong"]), f"{row['shared']:.1f}", f"{row['overlap']:.2f}",
-         with_error(row["pgr"], row["pgr_stderr"]), with_error(row["opr"], row["opr_stderr"])]
+         *(with_error(row[metric], row[f"{metric}_stderr"]) for metric in task.ratios)]
         for row in dimension_rows(task, runs)
     ]  # fmt: skip
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from w2s_fast.linalg.spectral.angles import correlation_dimension
 from w2s_fast.probing.data import Array, Matrix, Rows, part
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.probe import run_design
@@ -45,7 +44,12 @@ class Shed(NamedTuple):
 def shed(
     task: RealTask, runs: Sequence[Run], *, trials: int, seed: int, show_progress: ShowProgress, workers: int | None
 ) -> dict[str, Shed]:
-    """Decompose the errors of the teachers that have one student, without added noise."""
+    """Decompose the errors of the teachers that have one student, without added noise.
+
+    Nothing is found for fits that classify: the theorem is one of linear regression.
+    """
+    if task.classifies:
+        return {}
     same_student = comparable(task, runs)
     joint = _joint([run.task for run in same_student], [run.pair.teacher for run in same_student])
     n, N = task.fixed
@@ -59,7 +63,7 @@ def shed(
                 progress(block + 1, BLOCKS)
     names = ("weak_variance", "w2s_variance", "weak_bias")
     parts = np.array([[[getattr(pair, name) for name in names] for pair in block] for block in blocks])
-    return {run.pair.teacher: _shed(run.task, N, *parts[:, place].T) for place, run in enumerate(same_student)}
+    return {run.pair.teacher: _shed(run, N, *parts[:, place].T) for place, run in enumerate(same_student)}
 
 
 def _joint(tasks: Sequence[Task], teachers: Sequence[str]) -> Task:
@@ -73,11 +77,9 @@ def _joint(tasks: Sequence[Task], teachers: Sequence[str]) -> Task:
     return Task.of(*arrays([task.rows for task in tasks]), arrays(held_out), tasks[0].ridge)
 
 
-def _shed(task: Task, N: int, weak_variance: Matrix, w2s_variance: Matrix, weak_bias: Matrix) -> Shed:
+def _shed(run: Run, N: int, weak_variance: Matrix, w2s_variance: Matrix, weak_bias: Matrix) -> Shed:
     """Put one teacher's parts, of every block, beside the theorem."""
-    weak, strong = part(task.rows.weak), part(task.rows.strong)
-    d_weak, d_strong = task.rows.widths
-    overlap = correlation_dimension(weak, strong) / d_weak
+    overlap, d_strong = run.overlap, run.task.rows.widths[1]
     expected = (1 - overlap) * (1 - d_strong / (N - d_strong - 1))
     share = weak_variance.mean() / (weak_variance + weak_bias).mean()
     return Shed(overlap, expected, estimate(1 - w2s_variance / weak_variance), float(share))

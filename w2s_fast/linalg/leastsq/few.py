@@ -5,7 +5,7 @@ None leaves a problem to the general routes, and so every argument that is wrong
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -58,28 +58,29 @@ def lstsq_of_stack(A: Array, B: Array, cuts: Array, out: tuple[Array, Array, Arr
     (m, n), k, solved = A.shape[-2:], B.shape[-1], np.zeros(cuts.shape, np.bool_)
     if k == 1 and are_few(m, n) and np.result_type(A, B).kind == "f":
         step = max(1, len(solved) // 32)
-        parts = (slice(start, start + step) for start in range(0, len(solved), step))
-        solve = partial(_lstsq_of_part, A, B, cuts, out, solved)
-        for _ in (ordered_map if solved.size * m * n**2 >= THREADED_WORK else map)(solve, parts):
-            pass
+        parts = [slice(start, start + step) for start in range(0, len(solved), step)]
+        solve_all = ordered_map if solved.size * m * n**2 >= THREADED_WORK else map
+        found = solve_all(_lstsq_of_part, ((A[part], B[part], cuts[part]) for part in parts))
+        for part, (flags, *values) in zip(parts, found, strict=True):
+            solved[part] = done = flags.reshape(solved[part].shape)
+            for whole, some in zip(out, values, strict=True):
+                if some.size:
+                    whole[part][done] = some.reshape(whole[part].shape)[done]
     return solved
 
 
-def _lstsq_of_part(
-    A: Array, B: Array, cuts: Array, out: tuple[Array, Array, Array], solved: Array, part: slice
-) -> None:
+def _lstsq_of_part(stacks: tuple[Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+    """Whether problems are solved, weights, residuals and singular values, one problem after the other."""
     from w2s_fast.kernels.few import lstsq_of_few
 
-    (m, n), limits = A.shape[-2:], cuts[part].reshape(-1)
-    a, b = (np.ascontiguousarray(array[part], np.float64).reshape(-1, m, array.shape[-1]) for array in (A, B))
-    limits = np.where((limits > 0.0) & (limits < 1.0), limits, EPS64 / 2)  # as LAPACK takes them
+    A, B, cuts = stacks
+    m, n = A.shape[-2:]
+    a, b = (np.ascontiguousarray(array, np.float64).reshape(-1, m, array.shape[-1]) for array in (A, B))
+    limits = np.where((cuts > 0.0) & (cuts < 1.0), cuts, EPS64 / 2).reshape(-1)  # as LAPACK takes them
     x, residuals, s = np.empty((len(a), n, 1)), np.empty((len(a), int(m > n))), np.empty((len(a), n))
     flags = np.zeros(len(a), np.bool_)
     lstsq_of_few(a, b, limits, x, residuals, s, flags)
-    solved[part] = done = flags.reshape(solved[part].shape)
-    for whole, values in zip(out, (x, residuals, s), strict=True):
-        if values.size:
-            whole[part][done] = values.reshape(whole[part].shape)[done]
+    return flags, x, residuals, s
 
 
 def in_order(X: Array, y: Array) -> tuple[Array, Array]:

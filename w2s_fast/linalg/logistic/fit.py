@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from w2s_fast._cached import cached_property
-from w2s_fast.linalg.logistic.descent import Model, Point, searched
+from w2s_fast.linalg.logistic.descent import Model, Point, newton_step, searched
 from w2s_fast.linalg.logistic.metric import Metric, of_classes, of_features
 from w2s_fast.linalg.logistic.objective import Objective
 from w2s_fast.linalg.logistic.problem import Problem, SoftmaxFit, Status
@@ -15,11 +18,18 @@ from w2s_fast.linalg.logistic.separation import separates
 from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.products import Matrix
 
-PATIENCE = 12  # steps in one metric that are to lower the gradient by ``ENOUGH``, or it is made anew
-ENOUGH = 1e-3
-MOST_STEPS = 600
+MARGIN = 0.9  # of the tolerance, to which a gradient in float32 falls before it is worked out in float64
+PATIENCE = 12  # quasi-Newton steps that are to lower the gradient by ``ENOUGH``: else rows are all but certain, whose
+ENOUGH = 0.5  # curvature changes with each step, and Newton's steps are worth their passes
+LARGEST_BLOCKS = 2**26  # numbers in the metric of Newton steps, 512 MiB
+RENEWED = 6  # Newton steps after which their metric is made anew
+MOST_STEPS = 200  # of either kind
+LITTLE = 0.01  # of the tolerance, that the loss may still be lowered by, relatively, as far as the model tells
 WORTH_ROUNDING = 2**20  # numbers in the rows and products with them, from which float32 pays
-ROUNDED = 1e-6  # relative gradient up to which float32 serves
+ROUNDED = 1e-7  # relative gradient up to which float32 serves
+
+Ended = Callable[[Point, Matrix], Any]  # by a point and the next step: how a descent has ended, if it has
+Descended = tuple[Point, int, Any]  # where it has come to, in how many steps, and how it ended, if it has
 
 
 def fitted(problem: Problem, start: Matrix | None, norms: Matrix, basis: Matrix | None = None) -> SoftmaxFit:
@@ -28,7 +38,26 @@ def fitted(problem: Problem, start: Matrix | None, norms: Matrix, basis: Matrix 
     return Descent(problem, sizes, basis).run(start)
 
 
-@dataclass(frozen=True, eq=False)
+class Kept(NamedTuple):
+    """Orthonormal directions (p, r) of weights in units (p, 1) in which all columns of the features are of one size."""
+
+    directions: Matrix
+    units: Matrix
+
+    @classmethod
+    def of(cls, features: Metric, problem: Problem) -> Self:
+        squares = np.diagonal(problem.squares)[:, None]
+        units = np.sqrt(np.where(squares > 0.0, squares, 1.0))
+        return cls(np.linalg.qr(units * features.roots[0])[0], units)
+
+    def of_weights(self, weights: Matrix) -> Matrix:
+        return np.asarray(self.directions @ (self.directions.T @ (self.units * weights)) / self.units)
+
+    def of_gradient(self, gradient: Matrix) -> Matrix:
+        return np.asarray(self.units * (self.directions @ (self.directions.T @ (gradient / self.units))))
+
+
+@dataclass(eq=False)
 class Descent:
     """Steps from metric to metric, in float32 as far as that goes.
 
@@ -39,11 +68,14 @@ class Descent:
         What the gradient is relative to.
     basis : (p, r) ndarray, optional
         From the weights here to those that were asked for.
+    kept : Kept, optional
+        Directions that steps have, where some are left out as rounding.
     """
 
     problem: Problem
     sizes: Matrix
     basis: Matrix | None
+    kept: Kept | None = None
 
     @cached_property
     def exact(self) -> Objective:
@@ -51,34 +83,74 @@ class Descent:
 
     def run(self, start: Matrix | None) -> SoftmaxFit:
         exact = self.exact
-        objective = exact.rounded() if exact.rows.size * exact.targets.shape[1] >= WORTH_ROUNDING else exact
-        point = self.begun(objective, start)
-        if not np.isfinite(point.value.gradient).all():
+        rounded = exact.rounded() if exact.rows.size * exact.targets.shape[1] >= WORTH_ROUNDING else None
+        point = self.begun(rounded or exact, start)
+        if rounded is not None and not point.is_finite:  # beyond the range of float32
+            rounded, point = None, self.begun(exact, start)
+        if not point.is_finite:
             raise ScaleError
         features = of_features(self.problem, point.value.coupling)
-        model, before = Model(features, point.value.coupling), self.relative(point)
+        if features.null.size:
+            self.kept = Kept.of(features, self.problem)
+            if start is not None:  # what no step would change
+                point = self.begun(rounded or exact, self.kept.of_weights(point.weights))
+        known = tuple(step for step in self.problem.memory if step.move.shape == point.weights.shape)
+        model, steps = Model(features, point.value.coupling, len(exact.rows), known), 0
+        if rounded is not None:
+            serves = max(ROUNDED, MARGIN * self.problem.tolerance)
+            point, steps, _ = self.by_quasi_newton(rounded, point, model, lambda end, _: self.relative(end) <= serves)
+            point = Point(point.weights, exact.at(point.weights))
+        ended = partial(self.status, features)
+        point, more, status = self.by_quasi_newton(exact, point, model, ended)
+        if status is None and self.affords_newton:
+            point, again, status = self.by_newton(point, ended)
+            more += again
+        if status is None and self.is_separable(point, features):
+            status = "separable"
+        elif status is None:  # a gradient this small, of which rounding hides where it points to, is as good as 0
+            status = "converged" if more < MOST_STEPS and self.relative(point) <= self.problem.tolerance else "stalled"
+        if features.null.size:
+            weights = shortest(point.weights, features.null, self.problem.free_last)
+            point = Point(weights, exact.at(weights))
+        return SoftmaxFit(point.weights, point.value.loss, self.relative(point), steps + more, status, model.memory)
+
+    def by_quasi_newton(self, objective: Objective, point: Point, model: Model, ended: Ended) -> Descended:
+        """Steps of a model of the Hessian for as long as each dozen gains enough."""
+        before = self.relative(point)
         for steps in range(MOST_STEPS):
-            if objective is not exact and self.relative(point) <= max(ROUNDED, self.problem.tolerance):
-                objective, point = exact, Point(point.weights, exact.at(point.weights))
             step = model.newton_step(point.value.gradient)
-            if objective is exact and (status := self.ended(point, step, features)) is not None:
-                return self.told(point, steps, status, features)
+            if status := ended(point, step):
+                return point, steps, status
             end = searched(objective.at, point, step)
-            if end is None and objective is not exact:
-                objective, end = exact, Point(point.weights, exact.at(point.weights))
-            elif end is None and not model.steps:  # not even a step along the gradient gains anything
-                break
-            elif end is None or (model.steps % PATIENCE == PATIENCE - 1 and self.relative(end) > ENOUGH * before):
-                end = end or point
-                model = Model(of_classes(self.problem, exact.curvatures(end.weights)), end.value.coupling)
-                before = self.relative(end)
-            else:
-                model.learn(point, end)
-                if model.steps % PATIENCE == 0:
-                    before = self.relative(end)
+            if end is None:
+                return point, steps, None
+            model.learn(point, end)
             point = end
-        status = "separable" if self.is_separable(point, features) else "stalled"
-        return self.told(point, steps, status, features)
+            if steps % PATIENCE == PATIENCE - 1:
+                if self.relative(point) > ENOUGH * before and self.affords_newton:
+                    return point, steps + 1, None
+                before = self.relative(point)
+        return point, MOST_STEPS, None
+
+    @property
+    def affords_newton(self) -> bool:
+        """Whether matrices of all classes fit in memory."""
+        return self.problem.targets.shape[1] * self.problem.rows.shape[1] ** 2 <= LARGEST_BLOCKS
+
+    def by_newton(self, point: Point, ended: Ended) -> Descended:
+        """Steps of the Hessian itself, which take several passes each."""
+        for steps in range(MOST_STEPS):
+            chances = self.exact.chances(point.weights)
+            if steps % RENEWED == 0:
+                metric = of_classes(self.problem, chances * (1.0 - chances))
+            step = newton_step(partial(self.exact.hessian_times, chances), metric, point.value.gradient)
+            if status := ended(point, step):
+                return point, steps, status
+            end = searched(self.exact.at, point, step)
+            if end is None:
+                return point, steps, None
+            point = end
+        return point, MOST_STEPS, None
 
     def begun(self, objective: Objective, start: Matrix | None) -> Point:
         """A start that is better than none, or that."""
@@ -92,15 +164,18 @@ class Descent:
     def relative(self, point: Point) -> float:
         """The largest entry of the gradient, as the tolerance has it."""
         gradient = point.value.gradient
+        if self.kept is not None:
+            gradient = self.kept.of_gradient(gradient)
         whole = gradient if self.basis is None else self.basis @ gradient
         return float(np.max(np.abs(whole) / self.sizes))
 
-    def ended(self, point: Point, step: Matrix, features: Metric) -> Status | None:
+    def status(self, features: Metric, point: Point, step: Matrix) -> Status | None:
+        """How the descent has ended, if it has."""
         value, tolerance = point.value, self.problem.tolerance
         if self.relative(point) > tolerance:
             return None
         gain = -0.5 * float(np.vdot(step, value.gradient))
-        if gain <= tolerance * value.loss:
+        if gain <= LITTLE * tolerance * value.loss:
             return "separable" if self.is_separable(point, features) else "converged"
         return "separable" if self.is_free and value.lag == 0.0 < value.spread else None
 
@@ -114,16 +189,11 @@ class Descent:
             return False
         if point.value.lag == 0.0 < point.value.spread:
             return True
-        return separates(self.problem, point.weights, self.exact.curvatures(point.weights), features.roots[0])
-
-    def told(self, point: Point, steps: int, status: Status, features: Metric) -> SoftmaxFit:
-        weights = shortest(point.weights, features.null, self.problem.free_last)
-        return SoftmaxFit(weights, point.value.loss, self.relative(point), steps, status)
+        chances = self.exact.chances(point.weights)
+        return separates(self.problem, point.weights, chances * (1.0 - chances), features.roots[0])
 
 
 def shortest(weights: Matrix, null: Matrix, free_last: bool) -> Matrix:
     """The shortest of the weights that have the same logits, but for the last ones if these are free."""
-    if not null.shape[1]:
-        return weights
     long = slice(-1) if free_last else slice(None)
     return np.asarray(weights - null @ np.linalg.lstsq(null[long], weights[long])[0])

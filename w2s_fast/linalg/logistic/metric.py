@@ -2,7 +2,8 @@
 
 The Hessian of K classes is a sum over rows of (diag(p) - p p') x x'. Where chances do not hang on the features much it
 is that of the first factor's mean and X'X (at equal chances exactly, and never above half of X'X: Böhning 1992), so one
-p x p matrix serves all classes, whatever the condition of the features.
+p x p matrix serves all classes, whatever the condition of the features. Where rows are all but certain of their
+classes, those that are not make a matrix for each class.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from w2s_fast.linalg.leastsq.policy import EPS64, GRAM_RCOND, Cutoff, column_nor
 from w2s_fast.linalg.logistic.problem import Problem
 from w2s_fast.linalg.rows.products import Matrix, gram
 
+NO_COUPLING = 1e-12  # between classes of which every row is certain
 LEAST_WEIGHT = 1e-3  # of the mean, that any row has: else directions of rows without doubt had no curvature at all
 
 
@@ -43,9 +45,14 @@ class Metric(NamedTuple):
         found = np.stack(
             [root @ (root.T @ column) for root, column in zip(self.roots, gradient.T, strict=True)], axis=1
         )
-        if len(self.roots) > 1:  # the same change of all classes changes nothing
-            found -= found.mean(axis=1, keepdims=True)
-        return found
+        return even(found)
+
+
+def even(found: Matrix) -> Matrix:
+    """Take the mean out of the columns of classes: where all change alike, nothing but the penalty does."""
+    if found.shape[1] > 1:
+        found -= found.mean(axis=1, keepdims=True)
+    return found
 
 
 class Root(NamedTuple):
@@ -93,7 +100,7 @@ def by_rows(rows: FloatArray, weights: Matrix, penalty: Matrix) -> Root:
 
 def of_features(problem: Problem, coupling: Matrix) -> Metric:
     """X'X, and the penalty as it is beside the mean coupling of classes."""
-    penalty = problem.penalty * max(len(coupling) - 1, 1) / np.trace(coupling)
+    penalty = problem.penalty * max(len(coupling) - 1, 1) / max(float(np.trace(coupling)), NO_COUPLING)
     found = by_gram(problem.squares + np.diagflat(penalty))
     if found is None:
         found = by_rows(problem.rows, np.ones(len(problem.rows)), penalty)
@@ -101,18 +108,20 @@ def of_features(problem: Problem, coupling: Matrix) -> Metric:
 
 
 def of_classes(problem: Problem, curvatures: Matrix) -> Metric:
-    """The diagonal blocks of the Hessian, of rows that weigh ``curvatures`` (K, m)."""
-    return Metric([_of_weights(problem, weights) for weights in curvatures], False, np.empty((0, 0)))
+    """The diagonal blocks of the Hessian, of rows that weigh ``curvatures`` (m, K)."""
+    return Metric([_of_weights(problem, weights) for weights in curvatures.T], False, np.empty((0, 0)))
 
 
 def _of_weights(problem: Problem, weights: Matrix) -> Matrix:
     """Root of sum w_i x_i x_i' and the penalty, of the rows that weigh most and some of the others."""
     least = LEAST_WEIGHT * float(weights.mean())
-    heaviest, some = np.split(np.argsort(-weights, kind="stable"), [problem.sample // 2])
-    stride = max(-(-len(some) // max(problem.sample - len(heaviest), 1)), 1)
-    chosen = np.concatenate((heaviest, some[::stride]))
-    shares = weights[chosen]
-    shares[len(heaviest) :] *= stride
-    rows = problem.rows[chosen] * np.sqrt(shares)[:, None]
+    rows = problem.rows
+    if len(rows) > problem.sample:
+        heaviest, some = np.split(np.argsort(-weights, kind="stable"), [problem.sample // 2])
+        stride = -(-2 * len(some) // problem.sample)
+        shares = np.concatenate((weights[heaviest], stride * weights[some[::stride]]))
+        rows = rows[np.concatenate((heaviest, some[::stride]))] * np.sqrt(shares)[:, None]
+    else:
+        rows = rows * np.sqrt(weights)[:, None]
     found = by_gram(gram(rows) + least * problem.squares + np.diagflat(problem.penalty))
     return by_rows(problem.rows, weights + least, problem.penalty).root if found is None else found.root

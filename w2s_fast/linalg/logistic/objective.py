@@ -73,10 +73,14 @@ class Objective:
         coupling = squares.reshape(classes, classes) / m
         return Value(float(loss), gradient.reshape(p, classes) + shrunk, coupling, float(lag), float(spread))
 
-    def curvatures(self, weights: Matrix) -> Matrix:
-        """What rows weigh in the diagonal blocks of the Hessian, p (1 - p) of each class (K, m)."""
-        chances = _chances(np.ascontiguousarray(times(self.rows, weights).T))[0]
-        return np.asarray(chances * (1.0 - chances))
+    def chances(self, weights: Matrix) -> Matrix:
+        """Probabilities of the classes (m, K), or of the second of two (m, 1)."""
+        return np.ascontiguousarray(_chances(np.ascontiguousarray(times(self.rows, weights).T))[0].T, np.float64)
+
+    def hessian_times(self, chances: Matrix, step: Matrix) -> Matrix:
+        """The Hessian where chances are these, times a step (p, K)."""
+        found = total(partial(_turned, step), self.rows, chances, factors=step.shape[1])
+        return np.asarray(found + self.penalty * step)
 
 
 def _rounded(array: FloatArray) -> FloatArray:
@@ -106,6 +110,17 @@ def _block(weights: FloatArray, rows: FloatArray, targets: FloatArray) -> Matrix
     gradient = rows.T @ np.ascontiguousarray(chances.T)
     told = float(np.sum(rest, dtype=np.float64)) + lag, lag, float(np.sum(high - low, dtype=np.float64))
     return np.concatenate((gradient.ravel(), coupling.ravel(), told))
+
+
+def _turned(step: Matrix, rows: FloatArray, chances: Matrix) -> FloatArray:
+    rows = rows.astype(step.dtype, copy=False)
+    moved = rows @ step
+    if step.shape[1] == 1:
+        moved *= chances * (1.0 - chances)
+    else:
+        moved -= np.einsum("mk,mk->m", moved, chances)[:, None]
+        moved *= chances
+    return rows.T @ moved
 
 
 def _chances(logits: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

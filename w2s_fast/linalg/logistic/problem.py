@@ -8,10 +8,22 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from w2s_fast._check import FloatArray
+from w2s_fast.linalg.leastsq.policy import EPS64
 from w2s_fast.linalg.rows.products import Matrix
 
 SAMPLE = 10  # rows a column that make a metric: with as many its condition is 4, which costs less than all rows would
 Status = Literal["converged", "separable", "stalled"]
+
+
+class Step(NamedTuple):
+    """A step of a descent, the change of the gradient by it, and the product of the two, a row."""
+
+    move: Matrix
+    change: Matrix
+    product: float
+
+
+Memory = tuple[Step, ...]
 
 
 class SoftmaxFit(NamedTuple):
@@ -27,6 +39,8 @@ class SoftmaxFit(NamedTuple):
     iterations : int
         Steps taken.
     status : {"converged", "separable", "stalled"}
+    memory : tuple
+        Of the steps, for fits that begin with this one.
     """
 
     weights: Matrix
@@ -34,6 +48,11 @@ class SoftmaxFit(NamedTuple):
     gradient: float
     iterations: int
     status: Status
+    memory: Memory = ()
+
+    def __repr__(self) -> str:
+        shown = f"loss={self.loss:.6g}, gradient={self.gradient:.1e}, iterations={self.iterations}"
+        return f"SoftmaxFit(weights {self.weights.shape}, {shown}, status={self.status!r})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +69,8 @@ class Problem:
     tolerance : float
     squares : (p, p) ndarray
         X'X, or about that, from some of the rows.
+    memory : tuple of Step
+        Of a fit to much the same.
     """
 
     rows: FloatArray
@@ -58,6 +79,12 @@ class Problem:
     free_last: bool
     tolerance: float
     squares: Matrix
+    memory: Memory = ()
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether rows are fewer than the columns that share a penalty."""
+        return len(self.rows) < self.rows.shape[1] - self.free_last
 
     @property
     def sample(self) -> int:
@@ -68,7 +95,7 @@ class Problem:
     def shares(self) -> Matrix:
         """Of the classes (K,), or of the second of two (1,), as far as an intercept alone can tell them."""
         if self.free_last:
-            return np.asarray(self.targets.mean(axis=0))
+            return np.clip(self.targets.mean(axis=0), EPS64, 1.0 - EPS64)
         classes = self.targets.shape[1]
         return np.full(classes, 1.0 / max(classes, 2))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from w2s_fast import _check
-from w2s_fast.linalg.leastsq.policy import column_norms
+from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms
 from w2s_fast.linalg.logistic.fit import fitted
 from w2s_fast.linalg.logistic.problem import Problem, SoftmaxFit
 from w2s_fast.linalg.rows.base import ScaleError
@@ -17,6 +17,7 @@ from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
 
 NOT_KNOWN = np.empty((0, 0))
 SMALLEST, LARGEST = 1e-130, 1e130  # norms of columns of which products neither vanish nor overflow
+DEPENDENT = 1e-7  # of the largest part of a row that is new beside those before it: its direction may be rounding
 ABSENT = 1e3  # by which the intercept of a class that no row has is below the others: its chance is 0 in float64
 
 
@@ -64,16 +65,17 @@ def _at_any_scale(problem: Problem, start: Matrix | None) -> SoftmaxFit:
     if not np.array_equal(penalty > 0.0, problem.penalty > 0.0) or not np.isfinite(penalty).all():
         size = "small" if powers.min() < 0 else "large"
         raise ValueError(f"X is too {size} beside the penalty of {problem.penalty.max():g}: change its units")
-    moderate = replace(problem, rows=scaled(rows, -powers), penalty=penalty, squares=NOT_KNOWN)
+    moderate = replace(problem, rows=scaled(rows, -powers), penalty=penalty, squares=NOT_KNOWN, memory=())
     first = None if start is None else scaled(start, powers[:, None])
     found = _narrow(*_squared(moderate), first)
-    return found._replace(weights=scaled_back(found.weights, -powers[:, None], np.float64, "the weights"))
+    weights = scaled_back(found.weights, -powers[:, None], np.float64, "the weights")
+    return found._replace(weights=weights, memory=())
 
 
 def _squared(problem: Problem) -> tuple[Problem, Matrix]:
     """The problem with X'X, or about that where there are many rows, and the norms of the columns."""
     rows, squares = problem.rows, problem.squares
-    if len(rows) < rows.shape[1]:
+    if problem.is_wide:
         return problem, column_norms(rows)
     if not squares.size:
         some = rows[:: max(len(rows) // problem.sample, 1)]
@@ -85,16 +87,22 @@ def _squared(problem: Problem) -> tuple[Problem, Matrix]:
 def _narrow(problem: Problem, norms: Matrix, start: Matrix | None) -> SoftmaxFit:
     """Fit in the span of the rows where these are fewer than the columns that share a penalty."""
     rows, ones = (problem.rows[:, :-1], problem.rows[:, -1:]) if problem.free_last else (problem.rows, None)
-    m, p = rows.shape
-    if problem.squares.size:
+    p = rows.shape[1]
+    if not problem.is_wide:
         return fitted(problem, start, norms)
-    basis, short = np.linalg.qr(rows.T.astype(np.float64, copy=False))
+    basis, upper = np.linalg.qr(rows.T.astype(np.float64, copy=False))
+    short = upper.T
+    diagonal = np.abs(np.diagonal(upper))
+    if diagonal.min() <= DEPENDENT * diagonal.max():
+        u, s, vt = np.linalg.svd(upper)
+        keep = Cutoff.of(rows.dtype, rows.shape, None).keeps(s, vt.T, np.linalg.norm(upper, axis=0))
+        basis, short = basis @ u[:, keep], vt[keep].T * s[keep]
     if ones is not None:
-        basis = np.block([[basis, np.zeros((p, 1))], [np.zeros((1, m)), np.ones((1, 1))]])
-    short = short.T if ones is None else np.hstack((short.T, ones))
+        basis = np.block([[basis, np.zeros((p, 1))], [np.zeros((1, basis.shape[1])), np.ones((1, 1))]])
+        short = np.hstack((short, ones))
     penalty = np.full((short.shape[1], 1), problem.penalty[0, 0])
     if ones is not None:
         penalty[-1] = 0.0
-    inside = replace(problem, rows=short, penalty=penalty, squares=gram(short))
+    inside = replace(problem, rows=short, penalty=penalty, squares=gram(short), memory=())
     found = fitted(inside, None if start is None else basis.T @ start, norms, basis)
-    return found._replace(weights=basis @ found.weights)
+    return found._replace(weights=basis @ found.weights, memory=())

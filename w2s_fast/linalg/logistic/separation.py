@@ -24,7 +24,7 @@ def separates(problem: Problem, weights: Matrix, curvatures: Matrix, root: Matri
 
     Parameters
     ----------
-    curvatures : (K, m) ndarray
+    curvatures : (m, K) ndarray
         p (1 - p) of each class and row at these weights.
     root : (p, r) ndarray
         Of the metric, in which the projection takes few passes.
@@ -34,11 +34,11 @@ def separates(problem: Problem, weights: Matrix, curvatures: Matrix, root: Matri
         return False
     whole = float(np.abs(times(rows, weights)).max())
     some = slice(None, None, max(len(rows) // problem.sample, 1))
-    left = _standing_still(rows[some], weights, (curvatures[:, some] > IN_DOUBT[0]).T, root, FEW_PASSES)
+    left = _standing_still(rows[some], weights, curvatures[some] > IN_DOUBT[0], root, FEW_PASSES)
     if np.abs(times(rows, left)).max() <= SHARE * whole:  # of all rows even less is left
         return False
     for level in IN_DOUBT:
-        direction = _standing_still(rows, weights, (curvatures > level).T, root, MOST_PASSES)
+        direction = _standing_still(rows, weights, curvatures > level, root, MOST_PASSES)
         lag, spread = lags(times(rows, direction), targets)
         if spread.max() > SHARE * whole and lag.max() <= ROUNDING * spread.max():
             return True

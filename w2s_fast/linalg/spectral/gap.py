@@ -13,7 +13,7 @@ from w2s_fast._arrays import Home
 from w2s_fast._display import html_record, record
 from w2s_fast._types import ArrayLike, Blocks
 from w2s_fast._workers import Workers
-from w2s_fast.linalg.rows.products import Matrix
+from w2s_fast.linalg.rows.products import Matrix, blas_threads
 from w2s_fast.linalg.spectral.joint import JointGram, Leading, joint_gram
 
 
@@ -112,6 +112,11 @@ def predict_gap(
     ridges = _ridges(ridge)
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
     joint = joint_gram(weak, strong, y, ("weak", "strong"), workers)
+    with blas_threads(joint.squares):
+        return _predicted(joint, share, ridges, y, weak)
+
+
+def _predicted(joint: JointGram, share: float, ridges: tuple[float, float], y: Any, weak: Any) -> PredictedGap:
     teacher, student = joint.leading(share)
     kept_w, kept_s = (
         _kept(leading, value, exponent)

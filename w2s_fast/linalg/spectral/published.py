@@ -16,7 +16,7 @@ from w2s_fast import _check
 from w2s_fast._random import key64
 from w2s_fast._types import Blocks
 from w2s_fast._workers import Workers
-from w2s_fast.linalg.rows.products import Matrix
+from w2s_fast.linalg.rows.products import Matrix, blas_threads
 from w2s_fast.linalg.spectral.joint import JointGram, joint_gram
 
 
@@ -108,10 +108,12 @@ def padded_correlation_dimension(
     rng = np.random.default_rng(key64(random_state))
     joint = joint_gram(A, B, workers=workers)
     widest = max(joint.widths)
-    bases = [
-        _leading_vectors(_padded(part, widest, exponent, joint, rng), len(values))
-        for part, exponent, (values, _) in zip(joint.corners[:2], joint.exponents, joint.leading(share), strict=True)
-    ]
+    with blas_threads(joint.squares):
+        found = zip(joint.corners[:2], joint.exponents, joint.leading(share), strict=True)
+        bases = [
+            _leading_vectors(_padded(part, widest, exponent, joint, rng), len(values))
+            for part, exponent, (values, _) in found
+        ]
     return _shared(*bases)
 
 

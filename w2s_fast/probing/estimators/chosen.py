@@ -56,6 +56,10 @@ class Chosen:
     def classifies(self) -> bool:
         return self.candidates[0].classifies
 
+    @property
+    def holds_rows(self) -> bool:
+        return self.grid.by != "held-out" or self.candidates[0].holds_rows
+
     def fit(
         self,
         learner: Learner,

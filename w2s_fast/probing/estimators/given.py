@@ -23,6 +23,7 @@ class Given:
     uses_sums: ClassVar[bool] = False
     is_linear: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
+    holds_rows: ClassVar[bool] = False
 
     def fit(
         self,

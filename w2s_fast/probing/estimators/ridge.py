@@ -31,6 +31,7 @@ class Ridge:
     uses_sums: ClassVar[bool] = True
     is_linear: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
+    holds_rows: ClassVar[bool] = False
 
     def fit(
         self,

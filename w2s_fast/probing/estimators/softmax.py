@@ -30,6 +30,7 @@ class Softmax:
     uses_sums: ClassVar[bool] = True  # X'X makes steps few
     is_linear: ClassVar[bool] = False
     classifies: ClassVar[bool] = True
+    holds_rows: ClassVar[bool] = True
 
     def fit(
         self,

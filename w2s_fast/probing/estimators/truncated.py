@@ -24,18 +24,20 @@ DRAW = (6,)  # coordinate of the random stream of the sketch, for each number of
 
 @dataclass(frozen=True)
 class Truncated:
-    """Ridge regression, of features wider than ``RANK`` on what a randomized SVD of one pass keeps of them in each fit.
+    """Ridge regression, of features wider than ``rank`` on what a randomized SVD of one pass keeps of them in each fit.
 
-    The directions are the leading ones of a sketch of the fit's own rows, ``RANK`` and ``OVERSAMPLES`` of them, without
+    The directions are the leading ones of a sketch of the fit's own rows, ``rank`` and ``OVERSAMPLES`` of them, without
     power iterations; the weights are those of ridge regression on the coordinates along them.
     """
 
     ridge: float
     coding: Coding = NUMBERS
+    rank: int = RANK
 
     uses_sums: ClassVar[bool] = False  # the sketch needs the rows
     is_linear: ClassVar[bool] = True
     classifies: ClassVar[bool] = False
+    holds_rows: ClassVar[bool] = True
 
     def fit(
         self,
@@ -46,14 +48,14 @@ class Truncated:
         start: Matrix | None = None,
     ) -> Fit:
         ridge = Ridge(self.ridge)
-        if learner.columns - learner.intercept <= RANK:
+        if learner.columns - learner.intercept <= self.rank:
             enough = len(index) >= learner.columns
             return ridge.fit(learner, index, labels, learner.sums(index, labels()) if enough else None)
         rows = learner.rows(index)
         if learner.intercept:
             rows = rows[:, :-1]
         draw = stream(len(index), DRAW, 0)
-        basis = randomized_svd(rows, RANK, n_oversamples=OVERSAMPLES, n_iter=0, random_state=draw)[2].T
+        basis = randomized_svd(rows, self.rank, n_oversamples=OVERSAMPLES, n_iter=0, random_state=draw)[2].T
         images = rows @ basis
         if not learner.intercept:
             return Fit(basis @ min_norm(images, labels(), ridge=self.ridge))

@@ -1,0 +1,1 @@
+"""Coloured digits: MNIST in red and green, as ColoredMNIST has it, by EfficientNet-Lite features."""
