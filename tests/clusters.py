@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -39,6 +40,12 @@ def soon(holds: Callable[[], bool], seconds: float = 10) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def die() -> None:
+    """Kill the worker that runs this, once its nanny surely knows that it is up: else it might never come again."""
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Processes:

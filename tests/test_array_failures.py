@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.array_calls import HEIGHTS, Here, X, Y
-from tests.clusters import local_cluster, pids, soon
+from tests.clusters import die, local_cluster, pids, soon
 from tests.conftest import COMPILED
 from w2s_fast import Gram, Subspace, intrinsic_dimension
 from w2s_fast._workers import DeadWorkersError
@@ -71,7 +71,7 @@ def kill_once(block, flags):
     flag = flags / str(len(block))
     if len(block) in (100, 249) and not flag.exists():
         flag.touch()
-        kill(os.getpid())
+        die()
     return block
 
 
@@ -94,7 +94,7 @@ def slowly(block):
 
 def kill_always(block):
     if len(block) == 249:
-        kill(os.getpid())
+        die()
     return block
 
 

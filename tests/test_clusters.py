@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.clusters import Processes, local_cluster, pids, soon
+from tests.clusters import Processes, die, local_cluster, pids, soon
 from tests.conftest import COMPILED
 from w2s_fast import GaussianModel, Gram, Study, Subspace, _workers, probe, simulate
 
@@ -202,7 +202,7 @@ def test_workers_come_and_go(expected):
 
 def poison(item):
     if item == 7:
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
     time.sleep(0.02)
     return item
 
@@ -222,7 +222,7 @@ class Poisoned:
 
     def __call__(self, span):
         if span.N == self.N and span.start >= self.first:
-            os.kill(os.getpid(), signal.SIGKILL)
+            die()
         return self.run_span(span)
 
 
