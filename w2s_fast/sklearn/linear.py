@@ -13,6 +13,7 @@ from w2s_fast.linalg.leastsq import affine
 from w2s_fast.linalg.leastsq.lstsq import lstsq
 from w2s_fast.linalg.leastsq.min_norm import min_norm
 from w2s_fast.linalg.leastsq.policy import Cutoff
+from w2s_fast.linalg.rows.products import blas_threads
 from w2s_fast.sklearn._input import FLOATS, as_columns, flat_coef, is_here, validated
 
 Solution = tuple[FloatArray, FloatArray, int, FloatArray]  # weights (d, k), intercepts (k,), rank, singular values
@@ -58,7 +59,8 @@ def _by_scatter(X: FloatArray, Y: FloatArray, rcond: float, intercept: bool) -> 
     fit = affine.by_gram(X, Y, 0.0, Cutoff(rcond), centre=intercept) if rcond < 1.0 else None
     if fit is None:
         return None
-    values = np.linalg.eigvalsh(fit.squares)[::-1]
+    with blas_threads(fit.squares):  # those of BLAS, once started, keep a core from ours for a while
+        values = np.linalg.eigvalsh(fit.squares)[::-1]
     told = values[-1] > SQUARES_SERVE * values[0]
     return (fit.weights, fit.intercept, len(values), np.sqrt(values)) if told else None
 

@@ -15,6 +15,7 @@ from w2s_fast.linalg.leastsq.cholesky import factor_gram
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, EPS64, GRAM_RCOND, Cutoff, column_norms
 from w2s_fast.linalg.rows.centred import Centred
 from w2s_fast.linalg.rows.products import joint_gram
+from w2s_fast.linalg.rows.scale import exponents
 from w2s_fast.linalg.rows.scatter import scatter
 
 Matrix = npt.NDArray[np.float64]
@@ -59,7 +60,10 @@ def by_gram(X: FloatArray, Y: FloatArray, ridge: float, cut: Cutoff, *, centre: 
         if not _clear(squares, lower, scale, rcond, came, ridge, cut):
             return None
         rows, labels = (Centred.columns(X, mean[:n]), Centred.columns(Y, mean[n:])) if centre else (X, Y)
-        weights = GramFactor(rows, ridge, squares, lower, scale).solve(labels.astype(Y.dtype, copy=False))
+        Y = labels.astype(Y.dtype, copy=False)
+        weights = None
+        if not exponents(Y, axis=0).any():  # labels of a moderate scale
+            weights = GramFactor(rows, ridge, squares, lower, scale).coordinates(Y, joint[:n, n:])
     return None if weights is None else AffineFit(weights, mean[:n], mean[n:], squares)
 
 

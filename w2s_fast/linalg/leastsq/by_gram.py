@@ -75,9 +75,9 @@ class GramFactor:
     def Z(self) -> Held:  # noqa: N802
         return self.X.T if self.wide else self.X
 
-    def coordinates(self, Y: FloatArray) -> FloatArray | None:
-        """Least-squares weights of the columns of a tall Z."""
-        solution = self._back(self._take(cross(self.Z, Y, Y.dtype)))
+    def coordinates(self, Y: FloatArray, moment: Matrix | None = None) -> FloatArray | None:
+        """Least-squares weights of the columns of a tall Z, whose ``moment`` Z'Y may be known."""
+        solution = self._back(self._take(cross(self.Z, Y, Y.dtype)) if moment is None else moment)
 
         def missing() -> FloatArray:
             moment = residual_moment(self.Z, self._embed(solution), Y)  # in float64: what float32 leaves is amplified
