@@ -32,9 +32,16 @@ def test_each_pair_of_models_is_a_scenario_over_the_same_rows(tmp_path):
     assert [series.label for series in again.series()] == [f"teacher {t}, student {s}" for t, s in pairs]
     assert table(again) == table(study)
     assert {(row["teacher"], row["student"]) for row in study.table()} == set(pairs)
+
+
+def test_models_are_axes_of_a_data_set():
+    pytest.importorskip("xarray")
+    weak, strong, y = several_models()
+    study = Study(Task.of(weak, strong, y, test=30), n=20, N=[30, 60], trials=3).run(progress=False)
     data = study.to_xarray()
     assert data["w2s"].dims == ("teacher", "student", "n", "N")
-    assert data.sel(teacher="more", student="other", n=20)["w2s"].values.tolist() == summary["w2s"].mean[6:].tolist()
+    last = data.sel(teacher="more", student="other", n=20)["w2s"]
+    assert last.values.tolist() == study.summary()["w2s"].mean[6:].tolist()
 
 
 def test_names_of_models_are_told_and_make_no_other_study():
