@@ -152,3 +152,21 @@ def test_sums_updated_from_many_threads_lose_nothing(kind: type) -> None:
     for thread in threads:
         thread.join()
     assert (total.n_rows if kind is Gram else total.count) == 4 * 100 * 2 * 50
+
+
+def test_few_rows_with_labels_added_from_many_threads_are_all_there() -> None:
+    """In one compiled call each, while others merge and take away."""
+    total, rows, labels = Gram(), interrupts.normal(20, 4), interrupts.normal(20, 1)[:, 0]
+    more = Gram().update(rows, labels)
+
+    def update() -> None:
+        for _ in range(300):
+            total.update(rows, labels).merge(more).downdate(more)
+
+    threads = [threading.Thread(target=update) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert total.n_rows == 4 * 300 * 20
+    assert total.xtx == pytest.approx(1_200 * rows.T @ rows, rel=1e-9)

@@ -171,7 +171,7 @@ class Gram(Shown):
         found = self._sums.with_few(X, Y) if plain else None
         if found is None or self._joint is not before:  # another thread has joined rows meanwhile
             return False
-        self._take(found)
+        self._joint, self._mean, self._peak, self.n_rows, self.weight = found
         return True
 
     def _added(self, arrays: tuple[FloatArray, ...], weights: Any, skip_nan: bool) -> Sums:
@@ -308,18 +308,16 @@ class Gram(Shown):
         Results go where the first rows came from: to their ``home``.
         """
         before = self._joint
-        found = (added.empty() if self._columns is None else self._sums).joined(added, sign, self.centred)
+        found = (added.empty() if self._columns is None else self._sums).joined(added, sign, self.centred).frozen()
         if self._joint is not before:  # another thread has joined rows meanwhile
             return self._join(added, shape, home, sign)
         if self._columns is None:
             self._home = home
-        self._columns, self._label_shape = shape
-        self._take(found)
+        self._columns, self._label_shape = shape  # a call from here on could let another thread in between
+        self._joint, self._mean, self._peak, self.n_rows, self.weight = found
 
     def _take(self, sums: Sums) -> None:
-        if isinstance(sums.joint, np.ndarray):
-            sums.joint.flags.writeable = False  # views of it are handed out
-        self._joint, self._mean, self._peak, self.n_rows, self.weight = sums
+        self._joint, self._mean, self._peak, self.n_rows, self.weight = sums.frozen()
 
     def _expect(self, columns: int, label_shape: tuple[int, ...] | None) -> None:
         """Refuse rows of another shape than the first ones had."""

@@ -45,7 +45,13 @@ class Sums(NamedTuple):
         joint, peak = np.empty_like(self.joint), np.empty_like(self.peak)
         if not _add_few()(X, y, self.joint, self.peak, joint, peak):
             return None
-        return Sums(joint, self.mean, peak, self.n_rows + len(X), self.weight + len(X))
+        return Sums(joint, self.mean, peak, self.n_rows + len(X), self.weight + len(X)).frozen()
+
+    def frozen(self) -> Sums:
+        """The same, products that nobody can write to: views of them are handed out."""
+        if isinstance(self.joint, np.ndarray):
+            self.joint.flags.writeable = False
+        return self
 
     def joined(self, other: Sums, sign: int, centred: bool) -> Sums:
         """Both together (``sign`` 1), or these without the other's rows (-1)."""

@@ -198,11 +198,11 @@ class Moments(Streaming):
                 is_sound = self._add(rows, self.count, state)
             if finite and not is_sound:
                 self._refuse_untold(rows, state)
+        home = self._home_of(block) if self._shape is None else self._home
         if self._state is not before:  # another thread has added samples meanwhile
             return self.update(block, finite=finite)
-        if self._shape is None:
-            self._home = self._home_of(block)
-        self._shape, self._state, self.count = shape, state, total
+        # A call from here on could let another thread in between.
+        self._home, self._shape, self._state, self.count = home, shape, state, total
         return self
 
     def _add_weighted(self, samples: FloatArray, weights: Any, skip_nan: bool, finite: bool, home: Home) -> Self:
