@@ -154,7 +154,6 @@ class NestedFits:
         sums = None if few is None or many is None else few.plus(many)
         last = n == self.ns[-1]  # whose rows lie before the pseudo-labelled ones
         index = self.both[: n + N] if last else np.concatenate((self.labelled[:n], self.pseudo[:N]))
-        start = smaller[-1].weights if smaller else None
         return student.fit(index, lambda: np.vstack((self.known[:n], self.hidden[:N])), sums, start)
 
     def _inherited(self, student: str, taught: Mapping[str, list[Fit]]) -> list[Fit]:
