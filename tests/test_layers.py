@@ -40,6 +40,7 @@ LAYERS = [
     ("results",),
     ("gaussian", "probing"),
     ("study",),
+    ("features",),
     ("tasks",),
     ("warmup",),
 ]
@@ -203,6 +204,8 @@ HEAVY = (
     "rich",
     "threadpoolctl",
     "torch",
+    "transformers",
+    "timm",
     "pyarrow",
     "h5py",
     "zarr",
