@@ -26,7 +26,7 @@ from w2s_fast.features.store import Store, chunk_rows, manifest_of, require_same
 from w2s_fast.linalg.files.matrix import MatrixFile
 
 DTYPES = ("float16", "float32")
-LABELS, ROWS = "labels", "rows"
+LABELS = "labels"
 Progress = Callable[[int, int], None]
 
 
@@ -205,8 +205,12 @@ def run(
     elif out.exists() and (out.suffix in formats.WRITERS or (folder / "zarr.json").exists()):
         raise FileExistsError(f"out={str(out)!r} exists and is none of ours: name a new file, or pass overwrite=True")
     store = Store.begin(folder, about)
-    with model.session():
-        _fill(store, model, data, dtype, workers, progress, notify)
+    try:
+        fill(store, model, data, dtype, workers, progress, notify)
+    except FileNotFoundError:  # another process makes the same, and has cleared the chunks away at its end
+        if (before := _manifest(out)) is None:
+            raise
+        return Extraction(out, before)
     made = versions() | dict(model.versions)
     manifest = store.about | {"batch_at_end": store.batch, "versions": made, "arrays": store.arrays()}
     manifest |= {"data_name": data.name, "ids": data.ids, "classes": list(data.classes)}
@@ -214,7 +218,7 @@ def run(
     return Extraction(out, manifest)
 
 
-def _fill(
+def fill(
     store: Store,
     model: Loaded,
     data: Items,
@@ -223,18 +227,19 @@ def _fill(
     progress: Progress | None,
     notify: Notify,
 ) -> None:
-    """Make all chunks that are not there."""
+    """Make all chunks that are not in a store, a line of ``notify`` for what is done in another way than asked."""
     workers = 1 if model.one_at_a_time else workers or default_workers()
     batches = Batches(model, store.batch or int(store.about["batch"]), workers, notify)
     if progress is not None:
         progress(store.done, store.rows)
-    while store.done < store.rows:
-        start = store.done
-        found = batches.run(data.at(start, start + store.chunk), _advance(progress, start, store.rows))
-        features = {name: kept(values, dtype, name, start) for name, values in found.items()}
-        if data.labels is not None:
-            features[LABELS] = data.labels[start : start + store.chunk]
-        store.add(features, batches.size)
+    with model.session():
+        while store.done < store.rows:
+            start = store.done
+            found = batches.run(data.at(start, start + store.chunk), _advance(progress, start, store.rows))
+            features = {name: kept(values, dtype, name, start) for name, values in found.items()}
+            if data.labels is not None:
+                features[LABELS] = data.labels[start : start + store.chunk]
+            store.add(features, batches.size)
 
 
 def _advance(progress: Progress | None, start: int, rows: int) -> Callable[[int], None] | None:

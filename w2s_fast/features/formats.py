@@ -29,7 +29,7 @@ def write_npy(store: Store, file: IO[bytes]) -> None:
             f"an .npy file holds one array, these are {', '.join(store.shapes)}: name an .npz or .zarr file"
         )
     (name,) = store.shapes
-    _write_array(store, name, file)
+    write_array(store, name, file)
 
 
 def write_npz(store: Store, file: IO[bytes]) -> None:
@@ -37,7 +37,7 @@ def write_npz(store: Store, file: IO[bytes]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name in store.shapes:
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
-                _write_array(store, name, entry)
+                write_array(store, name, entry)
 
 
 def write_safetensors(store: Store, file: IO[bytes]) -> None:
@@ -92,7 +92,8 @@ def finish(store: Store, out: Path, manifest: dict[str, Any]) -> None:
     store.remove()
 
 
-def _write_array(store: Store, name: str, file: IO[bytes]) -> None:
+def write_array(store: Store, name: str, file: IO[bytes]) -> None:
+    """Write one array as NumPy does."""
     shape, kind = store.shapes[name]
     header = {"descr": kind, "fortran_order": False, "shape": (store.rows, *shape)}
     np.lib.format.write_array_header_1_0(file, header)
