@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests import commands
-from w2s_fast.features import extract, store
+from w2s_fast.features import batches, extract, store
 from w2s_fast.features.batches import Batches
 from w2s_fast.features.models.base import Loaded
 from w2s_fast.linalg.files.contents import contents
@@ -125,7 +125,7 @@ def test_an_interruption_loses_one_chunk_at_most(tmp_path, suffix):
 CHILD = """
 import sys, time
 import numpy as np
-from w2s_fast.features import extract, store
+from w2s_fast.features import batches, extract, store
 store.ROWS = 64
 def letters(texts):
     time.sleep(0.01)
@@ -195,7 +195,7 @@ def test_other_data_models_or_ways_are_refused_by_name(tmp_path):
         (lambda: extract(letters, TEXTS[::-1], out=out), "data has other rows"),
         (lambda: extract(others, TEXTS, out=out), "its name was 'letters', and is"),
         (lambda: extract(letters, TEXTS, out=out, dtype="float16"), "its dtype was 'float32', and is 'float16'"),
-        (lambda: extract(letters, TEXTS, out=out, batch=7), "batch is another: was 32, and is 7"),
+        (lambda: extract(letters, TEXTS, out=out, batch=7), "batch is another: was None, and is 7"),
     ):
         with pytest.raises(store.ChangedError, match=re.escape(words)):
             call()
@@ -259,18 +259,33 @@ def test_memory_that_runs_out_halves_the_batch_and_says_so(tmp_path):
         extract(broken, TEXTS, out=tmp_path / "Z.npz")
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_short_rows_go_together_and_come_back_in_order(workers):
-    batches = []
+def test_a_batch_that_would_not_fit_is_halved_before_it_is_tried(monkeypatch):
+    monkeypatch.setattr(batches, "free_memory", lambda: 2 * 9 * 100 * 10)  # ten rows of the longest
+    sizes, notes = [], []
 
     def embed(texts):
-        batches.append([len(text) for text in texts])
+        sizes.append(len(texts))
+        return {"features": letters(texts)}
+
+    model = Loaded(("text",), {}, embed, lambda texts: [len(text) for text in texts], 100)
+    found = Batches(model, 50, 1, notes.append).run(TEXTS)
+    np.testing.assert_array_equal(found["features"], letters(TEXTS))
+    assert notes == ["memory would run out with 50 rows at a time: goes on with 6"]
+    assert max(sizes) == 6
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_short_rows_go_together_and_come_back_in_order(workers):
+    seen = []
+
+    def embed(texts):
+        seen.append([len(text) for text in texts])
         return {"features": letters(texts)}
 
     model = Loaded(("text",), {}, embed, lambda texts: [len(text) for text in texts])
     found = Batches(model, 50, workers, print).run(TEXTS)
     np.testing.assert_array_equal(found["features"], letters(TEXTS))
-    assert max(max(batch) - min(batch) for batch in batches) <= 1
+    assert max(max(batch) - min(batch) for batch in seen) <= 1
 
 
 def test_a_model_that_changes_its_mind_is_refused(tmp_path):

@@ -29,9 +29,12 @@ class Batches:
 
     def run(self, items: list[Any], advance: Callable[[int], None] | None = None) -> Features:
         """Features of all items, in their order; ``advance`` is told how many are done."""
+        lengths = self.model.lengths(items) if self.model.lengths else None
+        if lengths is not None and not self.model.one_at_a_time:  # a GPU says by itself when its memory runs out
+            self._fit(max(lengths) * self.model.unit_bytes, len(items))
         while True:
             try:
-                return self._run(items, advance)
+                return self._run(items, lengths, advance)
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -41,8 +44,18 @@ class Batches:
             free_cache()
             self._notify(f"out of memory with {before} rows at a time: goes on with {self.size}")
 
-    def _run(self, items: list[Any], advance: Callable[[int], None] | None) -> Features:
-        parts = cuts(self.model.lengths(items) if self.model.lengths else None, len(items), self.size)
+    def _fit(self, bytes_of_row: int, rows: int) -> None:
+        """Halve the batch while those under way would take more than half of the memory that is free."""
+        room = free_memory() // 2 // (self.workers or 1)
+        before = size = min(self.size, rows)
+        while size > 1 and size * bytes_of_row > room:
+            size //= 2
+        if size < before:
+            self.size = size
+            self._notify(f"memory would run out with {before} rows at a time: goes on with {size}")
+
+    def _run(self, items: list[Any], lengths: Sequence[int] | None, advance: Callable[[int], None] | None) -> Features:
+        parts = cuts(lengths, len(items), self.size)
         found: Features = {}
         done = 0
         made = ordered_map(lambda places: self.model.embed([items[place] for place in places]), parts, self.workers)
@@ -65,6 +78,16 @@ def cuts(lengths: Sequence[int] | None, count: int, size: int) -> list[Array]:
     """
     order = np.arange(count) if lengths is None else np.argsort(-np.asarray(lengths, np.int64), kind="stable")
     return [order[start : start + size] for start in range(0, count, size)]
+
+
+def free_memory() -> int:
+    """Bytes of memory that the system would give; as many as can be where it does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            lines = dict(line.split(":") for line in file)
+        return 1024 * int(lines["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):  # not Linux
+        return sys.maxsize
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -193,7 +193,7 @@ def run(
         "model": dict(model.about),
         "reading": {**how, "dtype": dtype},
         "chunk": chunk_rows(len(data)),
-        "batch": batch or model.batch,
+        "batch": batch,
     }
     folder = formats.work_folder(out)
     before = _manifest(out)
@@ -229,7 +229,7 @@ def fill(
 ) -> None:
     """Make all chunks that are not in a store, a line of ``notify`` for what is done in another way than asked."""
     workers = 1 if model.one_at_a_time else workers or default_workers()
-    batches = Batches(model, store.batch or int(store.about["batch"]), workers, notify)
+    batches = Batches(model, store.batch or store.about["batch"], workers, notify)
     if progress is not None:
         progress(store.done, store.rows)
     with model.session():

@@ -186,7 +186,15 @@ def _columns_of_dataset(data: Any, split: str | None) -> Columns:
         if split not in data:
             raise ValueError(f"split must be one of {', '.join(map(repr, data))}, got {split!r}")
         data = data[split]
-    return list(data.column_names), lambda name: data[name]
+    return list(data.column_names), lambda name: _column_of_dataset(data, name)
+
+
+def _column_of_dataset(data: Any, name: str) -> Sequence[Any]:
+    """A column, in which images are files that are opened when their turn comes."""
+    feature: Any = getattr(data, "features", {}).get(name)
+    if type(feature).__name__ == "Image":
+        data = data.cast_column(name, feature.__class__(decode=False))
+    return list(data[name])
 
 
 def _of_columns(columns: Columns, column: str | None, labels: str | None, name: str) -> Items:

@@ -112,6 +112,8 @@ class Loaded:
         From a list of items to features. Several threads may call it at once.
     lengths : callable or None
         From a list of items to what each costs, so that those of a batch are alike.
+    unit_bytes : int
+        Memory that a unit of length takes in a batch, about; 0 where nobody knows.
     batch : int
         Rows that go together where nobody says how many.
     session : callable
@@ -126,6 +128,7 @@ class Loaded:
     about: Mapping[str, Any]
     embed: Callable[[list[Any]], Features]
     lengths: Callable[[list[Any]], Sequence[int]] | None = None
+    unit_bytes: int = 0
     batch: int = BATCH
     session: Callable[[], AbstractContextManager[None]] = nullcontext
     one_at_a_time: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from w2s_fast.features.models import torch as shared
-from w2s_fast.features.models.base import FEATURES, LOGITS, Features, Layer, Loaded, Reading
+from w2s_fast.features.models.base import BATCH, FEATURES, LOGITS, Features, Layer, Loaded, Reading
 
 Stack = Callable[[list[Any]], Any]  # items to the tensor that a module takes
 WHOLE = ""  # name of the module itself among its layers
@@ -26,7 +26,8 @@ def reader(model: Any, reading: Reading, about: dict[str, Any], takes: tuple[str
     """Read a module: "all" layers are the modules directly in it, and every other may be named."""
     torch = shared.library()
     model = model.eval().to(reading.where)
-    if reading.where == "cpu" and any(parameter.ndim == 4 for parameter in model.parameters()):
+    is_of_images = any(parameter.ndim == 4 for parameter in model.parameters())
+    if reading.where == "cpu" and is_of_images:
         model = model.to(memory_format=torch.channels_last)
     layers: list[Layer] = []
     if reading.layers is not None:
@@ -50,6 +51,5 @@ def reader(model: Any, reading: Reading, about: dict[str, Any], takes: tuple[str
             return reading.named(layers, [shared.to_numpy(state) for state in states])
 
     about |= {"class": type(model).__name__, "weights": shared.weights_sum(model)}
-    is_of_images = any(parameter.ndim == 4 for parameter in model.parameters())
-    batch = shared.IMAGE_BATCH if is_of_images else 32
-    return Loaded(takes, about, embed, batch=batch, versions=shared.versions(), **shared.runs_on(reading.where))
+    runs = shared.runs_on(reading.where, shared.IMAGE_BATCH if is_of_images else BATCH)
+    return Loaded(takes, about, embed, versions=shared.versions(), **runs)

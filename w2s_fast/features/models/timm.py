@@ -47,7 +47,7 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
 
     versions = shared.versions("timm")
     return Loaded(
-        ("image", "array"), about, embed, batch=shared.IMAGE_BATCH, versions=versions, **shared.runs_on(reading.where)
+        ("image", "array"), about, embed, versions=versions, **shared.runs_on(reading.where, shared.IMAGE_BATCH)
     )
 
 

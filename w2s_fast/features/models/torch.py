@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast.features.models.base import Array
+from w2s_fast.features.models.base import BATCH, Array
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # glibc's numbers
 KEPT = 1 << 30  # bytes: blocks below stay with the process
+LARGEST_BATCH = 256  # rows, on a GPU until memory runs out
 IMAGE_BATCH = 16  # activations of more fall out of every cache
 
 
@@ -51,9 +52,10 @@ def session() -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def runs_on(device: str) -> dict[str, Any]:
-    """How batches run on a device, for what is loaded."""
-    return {"session": session, "one_at_a_time": device.partition(":")[0] != "cpu"}
+def runs_on(device: str, batch: int = BATCH) -> dict[str, Any]:
+    """How batches run on a device: some on the CPU beside one another, on a GPU as much as its memory takes."""
+    on_cpu = device.partition(":")[0] == "cpu"
+    return {"session": session, "one_at_a_time": not on_cpu, "batch": batch if on_cpu else LARGEST_BATCH}
 
 
 @contextmanager

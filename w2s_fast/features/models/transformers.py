@@ -15,6 +15,7 @@ from w2s_fast.features.models import torch as shared
 from w2s_fast.features.models.base import FEATURES, LOGITS, Array, Features, Loaded, Reading
 
 LONGEST = 100_000  # tokens: tokenizers say 1e30 where they know no limit
+IN_A_BLOCK = 12  # times the hidden state: queries, keys, values, what is four times as wide, and sums
 TOWERS = {"text": ("text_model",), "image": ("vision_model", "visual")}  # of models that have one for each
 
 
@@ -54,7 +55,8 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
     versions = shared.versions("transformers", "tokenizers")
     if kind == "text":
         texts = Texts(network, _padding(encoder.prepare), reading)
-        return Loaded(("text",), about, texts.embed, texts.lengths, versions=versions, **shared.runs_on(reading.where))
+        runs = shared.runs_on(reading.where)
+        return Loaded(("text",), about, texts.embed, texts.lengths, texts.unit_bytes, versions=versions, **runs)
 
     def embed(items: list[Any]) -> Features:
         with shared.inference(reading.where):
@@ -67,7 +69,7 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
             return features_of(output, None, reading)
 
     takes = ("image", "array") if encoder.prepare is not None else ("array",)
-    return Loaded(takes, about, embed, batch=shared.IMAGE_BATCH, versions=versions, **shared.runs_on(reading.where))
+    return Loaded(takes, about, embed, versions=versions, **shared.runs_on(reading.where, shared.IMAGE_BATCH))
 
 
 class Texts:
@@ -78,6 +80,13 @@ class Texts:
         self.one_at_a_time = threading.Lock()  # a tokenizer remembers how it was last asked to cut and pad
         places = getattr(network.config, "max_position_embeddings", None) or LONGEST
         self.most = reading.max_tokens or min(tokenizer.model_max_length, places, LONGEST)
+
+    @property
+    def unit_bytes(self) -> int:
+        """What a token takes: hidden states of all layers if they are read, and some that a block works with."""
+        config = self.network.config
+        layers = getattr(config, "num_hidden_layers", 0) if self.reading.layers is not None else 0
+        return 4 * (layers + IN_A_BLOCK) * int(getattr(config, "hidden_size", 0))
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text."""
