@@ -37,6 +37,16 @@ def _values(path: Place, entry: str) -> Array:
     return values[:, 0] if entry else values
 
 
+def words(path: Place, entry: str) -> list[str | None] | None:
+    """Cells of the column of a name, or of the only one; None where all are numbers, or nobody knows which column."""
+    with _table(path) as (head, lines):
+        if not entry and len(head) > 1:
+            return None
+        place = head.index(pick(head, entry))
+        cells: list[str | None] = [cells[place] for _, cells in lines]
+    return None if all(cell and _is_number(cell) for cell in cells) else cells
+
+
 def names(path: Place) -> list[str]:
     """Name the columns."""
     with _table(path) as (head, _):
