@@ -44,6 +44,11 @@ def test_names_of_every_format(kind, tmp_path):
     np.testing.assert_array_equal(found.w2s, expected.w2s)
 
 
+def test_a_column_of_names_is_names():
+    found, expected = (probe(WEAK, STRONG, y, metrics="accuracy", **POINT) for y in (CLASSES[:, None], CLASSES))
+    np.testing.assert_array_equal(found.w2s, expected.w2s)
+
+
 def test_a_teacher_by_the_names_in_a_file(tmp_path):
     place = written("csv", SAID, tmp_path)
     found, expected = (probe(Predictions(said), STRONG, TWO, **POINT) for said in (place, SAID))

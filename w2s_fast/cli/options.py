@@ -121,7 +121,11 @@ def source_options(command: Command) -> Command:
                 help="Real features instead: the teacher's, (rows, d), as path, path#array or path#array[:,12].",
             ),
             click.option("--strong", type=feature_path, help="The student's, likewise."),
-            click.option("--labels", type=feature_path, help="Their labels, (rows,), likewise; centre them first."),
+            click.option(
+                "--labels",
+                type=feature_path,
+                help="Their labels, (rows,), likewise: numbers, which are to be centred, or names of classes.",
+            ),
             click.option("--task", type=click.Choice(["valence"]), help="Real features that ship with the package."),
             click.option("--test", help="Held-out rows of real features, or a share below 1.  [default: 0.2]"),
         ],

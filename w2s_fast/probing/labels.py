@@ -102,6 +102,8 @@ def names_of(y: Any, name: str) -> npt.NDArray[np.str_] | None:
     if type(y) is np.ndarray and y.dtype.kind not in "OUT":
         return None
     found = _arrays.names(y)
+    if found is not None and found.ndim == 2 and found.shape[1] == 1:
+        found = found[:, 0]  # a column of a table
     return found if found is not None and found.ndim == 1 and found.size else None
 
 

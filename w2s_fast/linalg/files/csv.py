@@ -32,7 +32,8 @@ def _values(path: Place, entry: str) -> Array:
     with _table(path) as (head, lines):
         name = pick(head, entry) if entry else ""
         places = [head.index(name)] if entry else range(len(head))
-        rows = [[_number(cells[place], number, head[place]) for place in places] for number, cells in lines]
+        hint = "" if len(places) == 1 else ": write path#column for one column alone"
+        rows = [[_number(cells[place], number, head[place], hint) for place in places] for number, cells in lines]
     values = np.array(rows).reshape(len(rows), len(places))
     return values[:, 0] if entry else values
 
@@ -92,8 +93,8 @@ def _is_number(cell: str) -> bool:
     return "_" not in cell
 
 
-def _number(cell: str, line: int, column: str) -> float:
+def _number(cell: str, line: int, column: str, hint: str) -> float:
     if not _is_number(cell):
         what = f"is {shown(cell)}, no number" if cell else "is empty"
-        raise ValueError(f"line {line:,} of column {shown(column)} {what}")
+        raise ValueError(f"line {line:,} of column {shown(column)} {what}{hint}")
     return float(cell)
