@@ -7,15 +7,14 @@ import os
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.linalg.files import arrow, csv, npy, npz
 from w2s_fast.linalg.files.header import explained
 from w2s_fast.linalg.files.index import split_index
 from w2s_fast.linalg.files.matrix import MatrixFile
-from w2s_fast.linalg.files.place import Place, split_name
-from w2s_fast.linalg.files.registry import reader_of
+from w2s_fast.linalg.files.place import split_name
+from w2s_fast.linalg.files.registry import reader_of, words_by
 
 Words = npt.NDArray[np.str_]
-LISTED = {csv.read: csv.words, arrow.read: arrow.words}
+TEXT = (".npy", ".npz")  # whose headers tell text from numbers
 
 
 def words_in(where: str | os.PathLike[str], name: str) -> Words | None:
@@ -23,19 +22,15 @@ def words_in(where: str | os.PathLike[str], name: str) -> Words | None:
     path, entry = split_name(where)
     if split_index(entry)[1] or not (path.is_file() or path.is_dir()):
         return None
-    reader = reader_of(path)
     with explained(f"{name}: cannot read {os.fspath(where)!r}"):
-        if reader in LISTED:
-            found = LISTED[reader](path, entry)
+        reader = reader_of(path)
+        listed = None if reader is None else words_by(reader)
+        if listed is not None:
+            found = listed(path, entry)
             return None if found is None else np.array(_whole(found), np.str_)
-        if reader not in (npy.read, npz.read) or not _has_text(path, entry):
+        if reader is None or path.suffix not in TEXT or reader(path, entry).dtype.kind != "U":
             return None
     return MatrixFile.open(where, name, (1,), kinds="U").array()
-
-
-def _has_text(path: Place, entry: str) -> bool:
-    reader = reader_of(path)
-    return reader is not None and reader(path, entry).dtype.kind == "U"
 
 
 def _whole(words: list[str | None]) -> list[str]:
