@@ -80,7 +80,8 @@ def test_studies_and_their_files_have_them(tmp_path, capsys):
 
 def test_files_without_the_column_open_and_go_on(tmp_path, monkeypatch):
     """As those written before there was one."""
-    task, grid, path = Task.of(WEAK, STRONG, Y, ridge=RIDGES), {"n": 30, "N": 60}, tmp_path / "old.sqlite"
+    task, path = Task.of(WEAK, STRONG, Y, ridge=RIDGES), tmp_path / "old.sqlite"
+    grid = {"n": 30, "N": 60, "keep_trials": True}
     with monkeypatch.context() as before:
         before.setattr(Task, "has_grid", False)
         Study(task, trials=3, path=path, **grid).run(progress=False)
@@ -91,6 +92,14 @@ def test_files_without_the_column_open_and_go_on(tmp_path, monkeypatch):
     whole = Study(task, trials=6, **grid).run(progress=False)
     np.testing.assert_array_equal(again.summary()["w2s"].mean, whole.summary()["w2s"].mean)
     assert "chosen_ridge_w2s" not in again.summary()
+    newer = Study(task, trials=4, seed=1, **grid).run(progress=False)
+    with pytest.raises(
+        ValueError, match="other was run by an earlier version and has no chosen_ridge_weak: merge this"
+    ):
+        Study(task, trials=4, seed=1, **grid).run(progress=False).merge(Study.open(path))
+    again.merge(newer)
+    expected = (6 * whole.summary()["w2s"].mean + 4 * newer.summary()["w2s"].mean) / 10
+    np.testing.assert_allclose(Study.open(path).summary()["w2s"].mean, expected)
 
 
 def test_tables_say_median_and_quartiles_only_where_there_was_a_choice(capsys):
