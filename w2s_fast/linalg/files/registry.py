@@ -13,6 +13,8 @@ from w2s_fast.linalg.files.place import Place
 Reader = Callable[[Place, str], Header | Chunked | Streamed]  # of a file, and the name of an array in it or ""
 Names = Callable[[Place], list[str]]  # of the arrays, in a format that holds several
 
+Words = Callable[[Place, str], list[str | None] | None]  # of a column, in a format whose columns may hold text
+
 
 @dataclass(frozen=True)
 class Format:
@@ -26,6 +28,10 @@ class Format:
     @property
     def names(self) -> Names | None:
         return getattr(self._module, "names", None)
+
+    @property
+    def words(self) -> Words | None:
+        return getattr(self._module, "words", None)
 
     @property
     def _module(self) -> Any:
@@ -59,3 +65,8 @@ def reader_of(path: Place) -> Reader | None:
 def names_by(reader: Reader) -> Names | None:
     """What names the arrays of a file, if its format holds several."""
     return getattr(reader, "names", None)
+
+
+def words_by(reader: Reader) -> Words | None:
+    """What reads the words of a column, if columns of its format may hold text."""
+    return getattr(reader, "words", None)
