@@ -10,9 +10,12 @@ import numpy as np
 
 from w2s_fast import _check
 from w2s_fast._cached import cached_property
+from w2s_fast._random import stream
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.probing import drawing
 from w2s_fast.probing.data import Features, Matrix, Rows
+from w2s_fast.probing.drawing import ORDERS, Pool, Shuffle, listed
 from w2s_fast.probing.estimators.given import Given
 from w2s_fast.probing.fits import Estimator, Learner, Sums
 from w2s_fast.probing.gathering import gathered_rows
@@ -22,6 +25,7 @@ from w2s_fast.probing.task import Task
 
 Points = Sequence[tuple[int, int]]
 Pair = tuple[str, str]  # names of a teacher and a student
+SPLITS = (0,)  # coordinate of the random stream: a permutation a trial
 KINDS = ("labelled", "pseudo_labelled")  # of pools, where there are two
 
 
@@ -33,7 +37,7 @@ class Design:
     ----------
     n, N : ndarray of int64
         Sizes of the points, of one shape.
-    pools : tuple of ndarray of int64
+    pools : tuple of ndarray of int64, or of Rest
         Rows that trials draw from: one pool, or one of labelled and one of pseudo-labelled rows.
     test, test_index : Rows, ndarray of int64
         What the test rows are rows of, and which.
@@ -47,7 +51,7 @@ class Design:
     n: Indices
     N: Indices
     seed: int
-    pools: tuple[Indices, ...]
+    pools: tuple[Pool, ...]
     test: Rows
     test_index: Indices
     teachers: Mapping[str, Learner]
@@ -79,16 +83,17 @@ class Design:
             found._require_linear()
         if not decompose:
             return found
-        every = np.concatenate(pools) if len(pools) > 1 else pools[0]
+        every = np.concatenate([*map(listed, pools)])
         projections = {(t, s): _projection(teachers[t], students[s], every) for t in teachers for s in students}
         return replace(found, projections=projections)
 
     def _require_enough_rows(self) -> None:
-        sizes = [tuple(max(size) for size in zip(*group, strict=True)) for group in self.nested_points]
+        sizes = [most(group) for group in self.nested_points]
         if len(self.pools) > 1:
-            for name, kind, pool, most in zip("nN", KINDS, self.pools, map(max, zip(*sizes, strict=True)), strict=True):
-                if most > len(pool):
-                    raise ValueError(f"{name} asks for up to {most:,} rows, {kind} has {len(pool):,}: lower {name}")
+            largest = map(max, zip(*sizes, strict=True))
+            for name, kind, pool, asked in zip("nN", KINDS, self.pools, largest, strict=True):
+                if asked > len(pool):
+                    raise ValueError(f"{name} asks for up to {asked:,} rows, {kind} has {len(pool):,}: lower {name}")
         elif max(map(sum, sizes)) > len(self.pools[0]):
             (n, N), left = max(sizes, key=sum), len(self.pools[0])
             raise ValueError(
@@ -98,11 +103,12 @@ class Design:
 
     def _require_predictions(self) -> None:
         """Refuse rows to be pseudo-labelled or tested on of which a teacher that is given says nothing."""
-        kinds = {"to be pseudo-labelled": (self.task.rows, self.pools[-1]), "to test on": (self.test, self.test_index)}
-        for kind, (rows, index) in kinds.items():
+        kinds = {"to be pseudo-labelled": (self.task.rows, None), "to test on": (self.test, self.test_index)}
+        for kind, (rows, some) in kinds.items():
             for name, features in rows.teachers.items():
                 if not features.are_predictions:
                     continue
+                index = listed(self.pools[-1]) if some is None else some
                 missing = index[np.isnan(features.take(index)).any(axis=1)]
                 if missing.size:
                     raise ValueError(
@@ -133,9 +139,31 @@ class Design:
 
     def drawn(self, rng: np.random.Generator, points: Points) -> Indices:
         """Rows in the order of a trial: those that may be labelled, and behind the last of them the pseudo-labelled."""
-        first, *others = (rng.permutation(pool) for pool in self.pools)
-        most = max(n for n, _ in points)
-        return np.concatenate((first[:most], *others)) if others else first
+        first, *others = (rng.permutation(listed(pool)) for pool in self.pools)
+        return np.concatenate((first[: most(points)[0]], *others)) if others else first
+
+    def order_of(self, trial: int, points: Points) -> Indices:
+        """Rows of a trial in its order, as many as these points use, or more."""
+        place = () if self.task.nested else points[0]
+        if not self.is_too_long_to_list:
+            return self.drawn(stream(self.seed, (*SPLITS, *place), trial), points)
+        sizes = most(points) if len(self.pools) > 1 else (sum(most(points)),)
+        shuffles = (self.shuffle(pool, trial, points) for pool in range(len(sizes)))
+        found = (
+            pool[shuffle.numbers(np.arange(size))]
+            for pool, shuffle, size in zip(self.pools, shuffles, sizes, strict=True)
+        )
+        return np.concatenate([*found])
+
+    def shuffle(self, pool: int, trial: int, points: Points) -> Shuffle:
+        """The order of a pool in a trial, where it is a bijection."""
+        place = () if self.task.nested else points[0]
+        return Shuffle.of(len(self.pools[pool]), self.seed, (ORDERS, pool, *place), trial)
+
+    @property
+    def is_too_long_to_list(self) -> bool:
+        """Whether trials draw from more rows than they permute lists of."""
+        return max(map(len, self.pools)) > drawing.LISTED
 
     def with_rows_at_hand(self, orders: Iterable[Indices]) -> Design:
         """The design with all rows in memory that are in a cluster, and are in these orders or tested on."""
@@ -188,7 +216,13 @@ class Design:
         return self.labels_of(0)[1]
 
 
-def _all_rows(pools: tuple[Indices, ...], name: str, size: Any) -> Any:
+def most(points: Points) -> tuple[int, int]:
+    """The largest n, and the largest N."""
+    n, N = (max(sizes) for sizes in zip(*points, strict=True))
+    return n, N
+
+
+def _all_rows(pools: tuple[Pool, ...], name: str, size: Any) -> Any:
     """A size, or where none is given that of the rows which are set apart for it."""
     if size is not None:
         return size
