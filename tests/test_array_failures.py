@@ -51,7 +51,7 @@ def current(request):
         yield
         return
     client = request.getfixturevalue("client")
-    client.wait_for_workers(2, timeout=60)
+    client.wait_for_workers(2, timeout=300)
     with client.as_current():
         yield
 
@@ -78,7 +78,7 @@ def kill_once(block, flags):
 def kill_others_once(block, folder):
     """Kill the other worker in the last block but one, when it holds sums of what came before."""
     (folder / str(os.getpid())).touch()
-    soon(lambda: len(list(folder.glob("[0-9]*"))) > 1, 60)
+    soon(lambda: len(list(folder.glob("[0-9]*"))) > 1, 300)
     if len(block) == 250 and not (folder / "done").exists():
         (folder / "done").touch()
         for path in folder.glob("[0-9]*"):

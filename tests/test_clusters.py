@@ -261,7 +261,7 @@ def test_a_scheduler_that_dies_is_told_at_once(processes, tmp_path, expected):
 
     with pytest.raises(ConnectionError, match=r"<Client.* lost its scheduler"):
         Study(MODEL, **GRID, path=path).run(progress=kill, workers=client)
-    assert time.monotonic() - killed[0] < 10
+    assert time.monotonic() - killed[0] < 20
     client.close(timeout=1)
     assert 0 < Study.open(path).counts.sum() < expected.size
     assert np.array_equal(Study(MODEL, **GRID, path=path).run(progress=False).result.w2s, expected)
@@ -275,7 +275,7 @@ class BesideAnother:
 
     def __call__(self, item):
         (self.folder / str(os.getpid())).touch()
-        soon(lambda: len(list(self.folder.iterdir())) > 1, 60)
+        soon(lambda: len(list(self.folder.iterdir())) > 1, 300)
         return item
 
 
@@ -319,7 +319,7 @@ def test_a_client_that_dies_leaves_its_file_and_an_empty_scheduler(client, tmp_p
             if int(line):
                 other.kill()
                 break
-    soon(lambda: tasks_of(client) == 0, 30)
+    soon(lambda: tasks_of(client) == 0)
     assert 0 < Study.open(path).counts.sum() < expected.size
     assert np.array_equal(Study(MODEL, **GRID, path=path).run(progress=False, workers=client).result.w2s, expected)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast import _check
+from w2s_fast import _check, _devices
 from w2s_fast._cached import cached_property
 from w2s_fast._random import stream
 from w2s_fast._threads import single_threaded_blas
@@ -18,7 +18,7 @@ from w2s_fast.probing.data import Features, Matrix, Rows
 from w2s_fast.probing.drawing import ORDERS, Pool, Shuffle, listed
 from w2s_fast.probing.estimators.given import Given
 from w2s_fast.probing.fits import Estimator, Learner, Sums
-from w2s_fast.probing.gathering import gathered_rows
+from w2s_fast.probing.gathering import BeyondRoomError, gathered_rows, least_bytes_a_row
 from w2s_fast.probing.scores import Scoring, require_both
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.task import Task
@@ -165,11 +165,46 @@ class Design:
         """Whether trials draw from more rows than they permute lists of."""
         return max(map(len, self.pools)) > drawing.LISTED
 
+    def labelled(self, trial: int, points: Points) -> Indices:
+        """Rows of a trial that are labelled, in its order."""
+        n, _ = most(points)
+        if self.is_too_long_to_list:
+            return self.pools[0][self.shuffle(0, trial, points).numbers(np.arange(n))]
+        return self.order_of(trial, points)[:n]
+
+    def bytes_of(self, count: int) -> int:
+        """Bytes of so many rows that may be drawn and are in a cluster, of those that have the fewest."""
+        return count * least_bytes_a_row(self.task.rows)
+
+    def bytes_of_test(self) -> int:
+        """Bytes of the rows that are tested on and are in a cluster, likewise."""
+        return len(self.test_index) * least_bytes_a_row(self.test)
+
+    def beyond_room(self) -> BeyondRoomError | None:
+        """An error that says so, if the rows of one trial fit no worker."""
+        count = max(sum(most(points)) for points in self.nested_points)
+        alone = self.test is self.task.rows
+        sizes = [self.bytes_of(count + len(self.test_index) * alone), self.bytes_of_test()]
+        if not any(sizes) or max(sizes) <= (room := _devices.room_in_cluster()):
+            return None
+        told = f"one trial uses {count:,} rows, and {len(self.test_index):,} are tested on, of features in a cluster"
+        return BeyondRoomError(f"{told}: {max(sizes):,} bytes, and a worker has room for {room:,}", room)
+
     def with_rows_at_hand(self, orders: Iterable[Indices]) -> Design:
         """The design with all rows in memory that are in a cluster, and are in these orders or tested on."""
         alone = self.test is self.task.rows
         found = gathered_rows(self.task.rows, orders, self.test_index if alone else None)
-        test = found if alone else gathered_rows(self.test, [], self.test_index)
+        return self._of_rows(found, found if alone else gathered_rows(self.test, [], self.test_index))
+
+    def with_test_at_hand(self) -> Design:
+        """The same of the rows that are tested on alone."""
+        return self._of_rows(self.task.rows, gathered_rows(self.test, [], self.test_index))
+
+    def with_labelled_at_hand(self, labelled: Iterable[Indices]) -> Design:
+        """The same of some rows that are labelled, and not of those that are tested on."""
+        return self._of_rows(gathered_rows(self.task.rows, labelled, None), self.test)
+
+    def _of_rows(self, found: Rows, test: Rows) -> Design:
         if found is self.task.rows and test is self.test:
             return self
         task = replace(self.task, rows=found, test=test if isinstance(self.task.test, Rows) else self.task.test)
