@@ -11,6 +11,7 @@ from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.probing import drawing
 from w2s_fast.probing.design import Design, most
 from w2s_fast.probing.gathering import Elsewhere
+from w2s_fast.probing.probe import run_design
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -111,7 +112,7 @@ def test_fits_by_sums_are_those_of_rows(how, listed, room, monkeypatch):
     how = HOW | how
     room(ALL)
     expected = fits_of(probe(*lazies(), **how))
-    if isinstance(how["test"] if "test" in how else None, tuple):
+    if isinstance(how.get("test"), tuple):
         how["test"] = lazies(*how["test"])
     for size in (NOTHING, LABELLED, TEST):
         room(size)
@@ -192,8 +193,6 @@ def test_a_trial_is_one_pass(room):
     reads.clear()
     room(NOTHING)
     design = Design.of(task, HOW["n"], HOW["N"], 3)
-    from w2s_fast.probing.probe import run_design
-
     run_design(design, 3)
     assert sorted(reads) == sorted(3 * HEIGHTS)
 
