@@ -12,6 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+PATIENT = {  # settings of Dask for machines on which others work, too
+    "distributed.deploy.lost-worker-timeout": "1 hour",
+    "distributed.comm.timeouts.connect": "5 minutes",
+    "distributed.comm.timeouts.tcp": "5 minutes",
+}
+
 
 @contextmanager
 def local_cluster(workers: int = 2, **more: Any) -> Iterator[Any]:
@@ -25,15 +31,10 @@ def local_cluster(workers: int = 2, **more: Any) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
 
-    patient = {
-        "distributed.deploy.lost-worker-timeout": "1 hour",
-        "distributed.comm.timeouts.connect": "5 minutes",
-        "distributed.comm.timeouts.tcp": "5 minutes",
-    }
     how = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0", "silence_logs": 60} | more
     before = dict(os.environ)
     try:
-        with dask.config.set(patient), LocalCluster(n_workers=workers, **how) as cluster:
+        with dask.config.set(PATIENT), LocalCluster(n_workers=workers, **how) as cluster:
             yield cluster
     finally:
         os.environ.clear()

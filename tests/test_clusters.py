@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.clusters import Processes, die, local_cluster, pids, soon
+from tests.clusters import PATIENT, Processes, die, local_cluster, pids, soon
 from tests.conftest import COMPILED
 from w2s_fast import GaussianModel, Gram, Study, Subspace, _workers, probe, simulate
 
@@ -243,7 +243,8 @@ def test_a_study_goes_on_without_the_trials_that_kill(doomed, tmp_path, monkeypa
 def processes(tmp_path):
     """A scheduler and workers as processes of their own."""
     found = Processes(tmp_path)
-    yield found
+    with dask.config.set(PATIENT):
+        yield found
     found.end()
 
 
@@ -261,7 +262,7 @@ def test_a_scheduler_that_dies_is_told_at_once(processes, tmp_path, expected):
 
     with pytest.raises(ConnectionError, match=r"<Client.* lost its scheduler"):
         Study(MODEL, **GRID, path=path).run(progress=kill, workers=client)
-    assert time.monotonic() - killed[0] < 20
+    assert time.monotonic() - killed[0] < 60  # and not as long as a client goes on to ask
     client.close(timeout=1)
     assert 0 < Study.open(path).counts.sum() < expected.size
     assert np.array_equal(Study(MODEL, **GRID, path=path).run(progress=False).result.w2s, expected)
