@@ -85,6 +85,19 @@ def test_trials_of_features_are_those_of_threads(client, tmp_path):
         assert np.array_equal(there.w2s, here.w2s)
 
 
+def test_trials_whose_rows_fit_no_worker_are_summed_there(client, monkeypatch):
+    monkeypatch.setattr(scale, "ROOM", 1e-9)
+    lazy = [da.from_array(part, chunks=(100, -1)) for part in (X[:, :3], X[:, 3:9])]
+    how = {"n": [20, 40], "N": [50, 90], "trials": 2}
+    with client.as_current():
+        found = probe(*lazy, X[:, 9], **how)
+    with dask.config.set(scheduler="threads"):
+        here = probe(*lazy, X[:, 9], **how)
+    assert np.array_equal(found.w2s, here.w2s)
+    assert np.allclose(found.w2s, probe(X[:, :3], X[:, 3:9], X[:, 9], **how).w2s, rtol=1e-10)
+    soon(lambda: tasks_of(client) == 0)
+
+
 def test_files_are_read_by_workers(client, tmp_path, monkeypatch):
     monkeypatch.setattr(cutting, "LONGEST_BLOCK", 20)
     monkeypatch.setattr(tree, "LEAF_BYTES", 50 * 10 * 8)

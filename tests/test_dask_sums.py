@@ -1,6 +1,8 @@
 """Trials whose rows fit no worker, by sums: the fits of trials that gather them, within rounding."""
 
+import pickle
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +105,7 @@ def fits_of(trials):
         {"label_noise": 0.1, "noise_on_test": True, "ceiling": "pseudo"},
         {"nested": False, "rounds": 2},
         {"test": tuple(part[:400] for part in (WEAK, STRONG, LABELS))},
+        {"test": tuple(part[:400] for part in (WEAK, STRONG, LABELS)), "label_noise": 0.1, "noise_on_test": True},
         {"test": 50, "ridge": (0.5, 0.0)},
         {"labelled": np.arange(200), "pseudo_labelled": np.arange(200, 1_200), "test": np.arange(1_200, 1_500)},
     ],
@@ -178,6 +181,16 @@ def test_a_study_goes_on_by_sums(room, tmp_path):
     for trials in (1, 3):
         study = Study(task, **grid, trials=trials, path=path).run(progress=False)
     assert str(study.table()) == str(whole.table())
+
+
+def test_labels_stay_where_they_are_and_are_sent_to_nobody():
+    given = lazy(LABELS)
+    task = Task.of(lazy(WEAK), lazy(STRONG), given)
+    assert task.rows.labels_elsewhere is given
+    assert pickle.loads(pickle.dumps(replace(task.rows, teachers={}, students={}))).labels_elsewhere is None
+    classes = lazy(np.where(LABELS > 1, 5, 3))  # which become numbers
+    for y, pseudo_labels in ((LABELS, "soft"), (classes, "hard")):
+        assert Task.of(WEAK, lazy(STRONG), y, pseudo_labels=pseudo_labels).rows.labels_elsewhere is None
 
 
 def test_a_trial_is_one_pass(room):

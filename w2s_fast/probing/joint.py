@@ -76,6 +76,7 @@ class JointSums:
     def __call__(self, *blocks: Any) -> dict[int, Joint]:
         first, *models, labels, beside = blocks
         models.insert(self.lead, first)
+        labels = np.asarray(labels, np.float64).reshape(len(labels), -1)
         sets = self.sets(beside)
         found: dict[int, Joint] = {}
         for order in range(sets.shape[1]):

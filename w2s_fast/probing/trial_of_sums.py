@@ -78,17 +78,29 @@ class TrialsOfSums:
     def _pass(self, trial: int, labels: tuple[Matrix, Matrix]) -> dict[int, Joint]:
         """Sums over each set of a trial."""
         design = self.design
-        known, test_labels = labels
         tests = TESTED if design.test is design.task.rows and not self.tests_here else NONE
-        if tests and known is not design.task.rows.labels:  # noise that test labels do not have
-            known = known.copy()
-            known[design.test_index] = test_labels
         learners = self.columns.learners
         sets, beside = self._membership(trial, tests)
+        known = self._labels_beside(labels, tests)
         found = self._total([learner.train for learner in learners], known, sets, beside)
         if not (self.tests_here or tests):
             every = np.full((len(design.test), 1), TESTED, np.uint16)
-            found |= self._total([learner.test for learner in learners], test_labels, as_they_are, every)
+            noise = design.task.noise
+            stay = None if noise and noise.on_test else design.test.labels_elsewhere
+            tested = labels[1] if stay is None else stay
+            found |= self._total([learner.test for learner in learners], tested, as_they_are, every)
+        return found
+
+    def _labels_beside(self, labels: tuple[Matrix, Matrix], tests: int) -> Any:
+        """Labels of all rows: where they are if they are as they came; with noise, that test labels may not have."""
+        design = self.design
+        if not design.task.noise:
+            stay = design.task.rows.labels_elsewhere
+            return labels[0] if stay is None else stay
+        if not tests:
+            return labels[0]
+        found = labels[0].copy()
+        found[design.test_index] = labels[1]
         return found
 
     def _membership(self, trial: int, tests: int) -> tuple[Callable[[Any], Sets], Sets | None]:
@@ -110,7 +122,7 @@ class TrialsOfSums:
         return as_they_are, found
 
     def _total(
-        self, models: Sequence[Features], labels: Matrix, sets: Callable[[Any], Sets], beside: Sets | None
+        self, models: Sequence[Features], labels: Any, sets: Callable[[Any], Sets], beside: Sets | None
     ) -> dict[int, Joint]:
         """One pass over the rows of all models, led by the first of them that is in a cluster."""
         values: list[Any] = [
