@@ -6,7 +6,6 @@ import itertools
 import math
 import operator
 import os
-import zipfile
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.files import npz
 from w2s_fast.linalg.files.header import (
     MOST_DIMENSIONS,
     Chunked,
@@ -276,6 +274,10 @@ class MatrixFile:
     @contextmanager
     def _unpacked(self, header: Header) -> Iterator[IO[bytes]]:
         """Open the entry of the archive at the first number."""
+        import zipfile
+
+        from w2s_fast.linalg.files import npz
+
         with self.path.open("rb", buffering=0) as file:
             require_same(self.path, self.stamp)
             with zipfile.ZipFile(file) as archive, npz.opened(archive, str(header.entry), self.stamp.size) as stream:
