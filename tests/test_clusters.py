@@ -1,12 +1,14 @@
 """Trials on a Dask cluster are those of one machine, whatever becomes of its workers."""
 
 import asyncio
+import operator
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +98,18 @@ def test_trials_whose_rows_fit_no_worker_are_summed_there(client, monkeypatch):
     assert np.array_equal(found.w2s, here.w2s)
     assert np.allclose(found.w2s, probe(X[:, :3], X[:, 3:9], X[:, 9], **how).w2s, rtol=1e-10)
     soon(lambda: tasks_of(client) == 0)
+
+
+def test_labels_that_are_many_are_sent_without_a_warning(client):
+    labels = np.ones((300, 5_000))  # 12 MB
+    with client.as_current(), warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        counted = scale.rows(da.from_array(X, chunks=(100, -1)), "X").total(rows_of_both, operator.add, labels)
+    assert counted == 600
+
+
+def rows_of_both(block, labels):
+    return len(block) + len(labels)
 
 
 def test_files_are_read_by_workers(client, tmp_path, monkeypatch):

@@ -204,7 +204,9 @@ class DaskRows(Rows):
         sizes = (height * columns * self.dtype.itemsize for height in heights)
         found = leaves(zip(sizes, parts, strict=True), itemgetter(0), least)
         root = merged((reduce(add, map(itemgetter(1), leaf)) for leaf in found), add)
-        total = self._computed(root, {part.key: place for place, part in enumerate(parts)})
+        sent = sum(other.nbytes for other in beside if isinstance(other, np.ndarray))
+        with dask.config.set({LARGE: f"{sent + 2**24} B"}):  # what lies beside the rows here is meant to be sent
+            total = self._computed(root, {part.key: place for place, part in enumerate(parts)})
         if progress is not None:
             progress(rows, rows)
         return total.node
