@@ -20,6 +20,7 @@ from w2s_fast._threads import default_workers
 from w2s_fast.features import formats, items
 from w2s_fast.features.batches import Batches, Notify
 from w2s_fast.features.items import Items
+from w2s_fast.features.memory import keep_memory
 from w2s_fast.features.models import registry
 from w2s_fast.features.models.base import Array, Layer, Loaded, Reading
 from w2s_fast.features.store import Store, chunk_rows, manifest_of, require_same
@@ -228,6 +229,7 @@ def fill(
     notify: Notify,
 ) -> None:
     """Make all chunks that are not in a store, a line of ``notify`` for what is done in another way than asked."""
+    keep_memory()  # before the first thread, whose heap would stay
     workers = 1 if model.one_at_a_time else workers or default_workers()
     batches = Batches(model, store.batch or store.about["batch"], workers, notify)
     if progress is not None:

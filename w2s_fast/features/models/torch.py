@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 
+from w2s_fast.features.memory import keep_memory
 from w2s_fast.features.models.base import BATCH, Array
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # glibc's numbers
-KEPT = 1 << 30  # bytes: blocks below stay with the process
 LARGEST_BATCH = 256  # rows, on a GPU until memory runs out
 IMAGE_BATCH = 16  # activations of more fall out of every cache
 
@@ -36,7 +32,7 @@ def library() -> Any:
     """Torch, with freed memory kept for the next batch."""
     with needed("torch"):
         import torch
-    _keep_memory()
+    keep_memory()
     return torch
 
 
@@ -66,25 +62,6 @@ def inference(device: str) -> Iterator[Any]:
         torch.set_num_threads(1)
     with torch.inference_mode():
         yield torch
-
-
-@cache
-def _keep_memory() -> None:
-    """Ask glibc to keep freed memory for the next batch.
-
-    Left to itself it maps each large block anew and gives it back: the kernel then clears every page of every
-    activation, at each layer, which takes as long as the arithmetic. Threads would each have a heap of their own, of
-    64 MiB at most and given back all the same: they share the one there is.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
-        return
-    mallopt(M_MMAP_THRESHOLD, KEPT)
-    mallopt(M_TRIM_THRESHOLD, KEPT)
-    mallopt(M_ARENA_MAX, 1)
 
 
 def picked_device(device: str | None) -> str:
