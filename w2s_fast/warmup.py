@@ -29,7 +29,7 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
         Called with (steps done, steps).
     """
     simulations = _simulation, _ceiling_apart, _wishart_simulation, _simulation_of_few_rows, _ridge_simulation
-    steps = (_moments, _record, _few, _least_squares, _stacks, _factors, _sketch, *simulations)
+    steps = (_moments, _record, _few, _least_squares, _stacks, _factors, _sketch, _orders, *simulations)
     for done, step in enumerate(steps):
         if progress is not None:
             progress(done, len(steps))
@@ -118,6 +118,13 @@ def _sketch() -> None:
 
     for dtype in (np.float32, np.float64):
         add_sketch(_rows(dtype), 0, np.uint64(0), np.zeros((8, 5), dtype))
+
+
+def _orders() -> None:
+    from w2s_fast.probing.drawing import Shuffle
+
+    order = Shuffle.of(7, 0, (), 0)
+    order.places(order.numbers(np.arange(7)))
 
 
 def _simulation(N: int = 8, ridge: float = 0.0, method: Method = "auto", ceiling: Ceiling = "all") -> None:
