@@ -40,6 +40,7 @@ LAYERS = [
     ("results",),
     ("gaussian", "probing"),
     ("study",),
+    ("features",),
     ("tasks",),
     ("warmup",),
 ]
@@ -204,6 +205,8 @@ HEAVY = (
     "rich",
     "threadpoolctl",
     "torch",
+    "transformers",
+    "timm",
     "pyarrow",
     "h5py",
     "zarr",

@@ -1,0 +1,1 @@
+"""Models of several libraries, each behind one interface."""
