@@ -28,7 +28,7 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
         Called with (steps done, steps).
     """
     simulations = _simulation, _wishart_simulation, _simulation_of_few_rows, _ridge_simulation
-    steps = (_moments, _record, _few, _least_squares, _stacks, _factors, _sketch, *simulations)
+    steps = (_moments, _record, _few, _least_squares, _stacks, _factors, _sketch, _sketched_rows, *simulations)
     for done, step in enumerate(steps):
         if progress is not None:
             progress(done, len(steps))
@@ -117,6 +117,15 @@ def _sketch() -> None:
 
     for dtype in (np.float32, np.float64):
         add_sketch(_rows(dtype), 0, np.uint64(0), np.zeros((8, 5), dtype))
+
+
+def _sketched_rows() -> None:
+    from w2s_fast.features.sketching import Sketch, SketchedRows
+
+    for dtype in (np.float32, np.float64):
+        rows = SketchedRows(Sketch(8, 0), 60, dtype)
+        rows.add(_rows(dtype), 0)
+        rows.columns()
 
 
 def _simulation(N: int = 8, ridge: float = 0.0, method: Method = "auto") -> None:

@@ -1,0 +1,152 @@
+"""Sketches of vectors that come in pieces, such as gradients: k numbers of each, whose inner products are kept.
+
+The map S from R^p to R^k is the product of two that are never stored: coordinates are added to buckets, times random
+signs (:mod:`w2s_fast.kernels.runs`), and the buckets are sketched with eight nonzeros each
+(:mod:`w2s_fast.kernels.sketch`). Both are functions of a key and of the coordinate's number alone.
+
+E <Sx, Sy> = <x, y>. The columns of S have norm 1, and two of them an inner product of mean 0 and variance c = 1/k where
+coordinates never share a bucket, else 1/k + (1 - 1/k) / buckets; the inner products of different pairs are uncorrelated,
+since every coordinate has a sign of its own. Hence
+
+    Var <Sx, Sy> <= c (||x||^2 ||y||^2 + <x, y>^2 - 2 sum_i x_i^2 y_i^2)
+
+with equality where all coordinates are of different stretches. It does not depend on the number s of nonzeros: s of
+them collide s^2/k times on average, and weigh 1/s^2. That is the variance of feature hashing (Weinberger et al. 2009,
+lemma 2) and of sparse embeddings (Kane and Nelson 2014); s makes large errors rarer where few coordinates are large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from w2s_fast import _check
+from w2s_fast._check import FloatArray
+from w2s_fast._random import key64
+from w2s_fast._threads import default_workers, ordered_map
+from w2s_fast.kernels.runs import RUN, SEGMENTS
+
+BUCKETS_PER_COLUMN = 16  # whose share of the variance is a sixteenth, 3 % of the standard error
+LEAST_BUCKETS = 4_096
+LARGEST_WIDTH = 2**24
+SPAN = 2**20  # coordinates that are summed in their own precision, then in float64
+GROUP_BYTES = 2**21  # of buckets that one thread fills at a time, which a cache of the second level should hold
+LEAST_WORK = 2**18  # numbers: with fewer, threads cost more than they save
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A random linear map from coordinates, however many, to ``width`` columns.
+
+    Attributes
+    ----------
+    width : int
+    key : int
+        Below 2^64. The same key makes the same map.
+    """
+
+    width: int
+    key: int
+
+    @classmethod
+    def of(cls, width: Any, random_state: Any) -> Sketch:
+        """Check both."""
+        return cls(_check.integer(width, "k", minimum=1, maximum=LARGEST_WIDTH), key64(random_state))
+
+    @property
+    def buckets(self) -> int:
+        """Of the first half: a power of two."""
+        return int(max(LEAST_BUCKETS, 1 << (BUCKETS_PER_COLUMN * self.width - 1).bit_length()))
+
+    @property
+    def keys(self) -> tuple[np.uint64, np.uint64]:
+        """Of the two halves."""
+        first, second = np.random.SeedSequence(self.key).generate_state(2, np.uint64)
+        return first, second
+
+    @property
+    def row_length(self) -> int:
+        """Places of a row of buckets, with those for runs that go over the end of a segment."""
+        return self.buckets + SEGMENTS * RUN
+
+    @property
+    def spread(self) -> float:
+        """The most that the inner product of two columns of the map has as its variance, c above."""
+        return 1.0 / self.width + (1.0 - 1.0 / self.width) / self.buckets
+
+    def variance(self, x: Any, y: Any) -> Any:
+        """Bound the variance of <Sx, Sy> by the formula above, over the last axis of ``x`` and ``y``."""
+        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        squares = np.sum(x * x, axis=-1) * np.sum(y * y, axis=-1)
+        return self.spread * (squares + np.sum(x * y, axis=-1) ** 2 - 2.0 * np.sum(x * x * y * y, axis=-1))
+
+
+class SketchedRows:
+    """Sketches of some vectors whose coordinates come in blocks, in any order, each block once.
+
+    What a vector's sketch is does not depend on the vectors beside it, to the bit. The order of blocks changes it by
+    rounding in float64, and of coordinates within ``SPAN`` of each other in the precision of the blocks.
+    """
+
+    def __init__(self, sketch: Sketch, rows: int, dtype: Any) -> None:
+        self._sketch = sketch
+        self._buckets = self._zeros((rows, sketch.row_length), dtype)
+        self._totals = self._zeros((rows, sketch.buckets), np.float64)
+        self._span: int | None = None  # whose coordinates the buckets hold
+
+    def add(self, block: Any, first: int) -> None:
+        """Take coordinates ``first``, ``first + 1``, ... of every vector: (rows, coordinates), contiguous."""
+        start = 0
+        while start < block.shape[1]:
+            span = (first + start) // SPAN
+            stop = min(block.shape[1], (span + 1) * SPAN - first)
+            if self._span not in (None, span):
+                self._empty()
+            self._span = span
+            self._fill(block, start, stop, first + start)
+            start = stop
+
+    def columns(self) -> FloatArray:
+        """(rows, width) in the dtype of the blocks; no more can be added."""
+        self._empty()
+        return self._mixed().astype(self._buckets.dtype)
+
+    def _zeros(self, shape: tuple[int, int], dtype: Any) -> Any:
+        return np.zeros(shape, dtype)
+
+    def _fill(self, block: FloatArray, start: int, stop: int, first: int) -> None:
+        from w2s_fast.kernels.runs import add_runs
+
+        key = self._sketch.keys[0]
+        self._each_group(
+            lambda rows: add_runs(block[rows], start, stop, first, key, self._buckets[rows]), stop - start
+        )
+
+    def _empty(self) -> None:
+        from w2s_fast.kernels.runs import empty_buckets
+
+        self._each_group(lambda rows: empty_buckets(self._buckets[rows], self._totals[rows]), self._sketch.buckets)
+
+    def _mixed(self) -> FloatArray:
+        from w2s_fast.kernels.sketch import add_sketch
+
+        found = np.zeros((self._sketch.width, len(self._totals)))
+        add_sketch(np.ascontiguousarray(self._totals.T), 0, self._sketch.keys[1], found)
+        return found.T
+
+    def _each_group(self, function: Any, columns: int) -> None:
+        """Call a function for groups of rows, on threads where that pays."""
+        rows = len(self._totals)
+        most = max(1, GROUP_BYTES // (self._sketch.row_length * self._buckets.itemsize))
+        if rows * columns < LEAST_WORK:
+            most = min(most, rows)
+            threads = 1
+        else:
+            threads = default_workers()
+            most = min(most, -(-rows // threads))
+        groups: Iterator[slice] = (slice(top, min(top + most, rows)) for top in range(0, rows, most))
+        for _ in ordered_map(function, groups, threads):
+            pass
