@@ -121,11 +121,13 @@ def _sketch() -> None:
 
 def _sketched_rows() -> None:
     from w2s_fast.features.sketching import Sketch, SketchedRows
+    from w2s_fast.kernels.sketch import fill_sparse_signs
 
     for dtype in (np.float32, np.float64):
         rows = SketchedRows(Sketch(8, 0), 60, dtype)
         rows.add(_rows(dtype), 0)
         rows.columns()
+    fill_sparse_signs(np.uint64(0), 0, 8, np.empty((1, 8), np.int64), np.empty((1, 8), np.float32))
 
 
 def _simulation(N: int = 8, ridge: float = 0.0, method: Method = "auto") -> None:

@@ -5,8 +5,8 @@ signs (:mod:`w2s_fast.kernels.runs`), and the buckets are sketched with eight no
 (:mod:`w2s_fast.kernels.sketch`). Both are functions of a key and of the coordinate's number alone.
 
 E <Sx, Sy> = <x, y>. The columns of S have norm 1, and two of them an inner product of mean 0 and variance c = 1/k where
-coordinates never share a bucket, else 1/k + (1 - 1/k) / buckets; the inner products of different pairs are uncorrelated,
-since every coordinate has a sign of its own. Hence
+coordinates never share a bucket, else 1/k + (1 - 1/k) / buckets; the inner products of different pairs are
+uncorrelated, since every coordinate has a sign of its own. Hence
 
     Var <Sx, Sy> <= c (||x||^2 ||y||^2 + <x, y>^2 - 2 sum_i x_i^2 y_i^2)
 
@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast import _check
+from w2s_fast import _check, _devices
+from w2s_fast._arrays import Home
 from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import default_workers, ordered_map
@@ -84,6 +85,43 @@ class Sketch:
         return self.spread * (squares + np.sum(x * y, axis=-1) ** 2 - 2.0 * np.sum(x * x * y * y, axis=-1))
 
 
+def sketch_rows(X: Any, k: int, *, random_state: Any = 0) -> Any:
+    """Sketch rows that are held: (n, p) to (n, k), as :func:`gradient_features` does those that are not.
+
+    Parameters
+    ----------
+    X : (n, p) array_like
+        Such as gradients that something else has made; column i is coordinate i.
+    k : int
+        Columns, of which the variance of inner products is about 1/k (module docstring).
+    random_state : int, RandomState, Generator, np.random or None
+        The same one makes the same map.
+
+    Returns
+    -------
+    (n, k) array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from w2s_fast.features import sketch_rows
+    >>> rows = np.random.default_rng(0).standard_normal((2, 5_000))
+    >>> sketched = sketch_rows(rows, 1_024)
+    >>> bool(np.allclose(sketched @ sketched.T / 5_000, rows @ rows.T / 5_000, atol=0.2))
+    True
+    """
+    sketch = Sketch.of(k, random_state)
+    kind = _devices.twin("SketchedRows", X)
+    if kind is None:
+        rows = np.ascontiguousarray(_check.floats(X, "X", ndim=2))
+        found = SketchedRows(sketch, len(rows), rows.dtype)
+    else:
+        rows = kind.rows_of(X)
+        found = kind(sketch, len(rows), rows.dtype)
+    found.add(rows, 0)
+    return Home.of(X).give(found.columns())
+
+
 class SketchedRows:
     """Sketches of some vectors whose coordinates come in blocks, in any order, each block once.
 
@@ -121,9 +159,7 @@ class SketchedRows:
         from w2s_fast.kernels.runs import add_runs
 
         key = self._sketch.keys[0]
-        self._each_group(
-            lambda rows: add_runs(block[rows], start, stop, first, key, self._buckets[rows]), stop - start
-        )
+        self._each_group(lambda rows: add_runs(block[rows], start, stop, first, key, self._buckets[rows]), stop - start)
 
     def _empty(self) -> None:
         from w2s_fast.kernels.runs import empty_buckets

@@ -41,13 +41,13 @@ def run_word(of_stretch: np.uint64, place: int) -> np.uint64:
 
 
 @kernel
-def segment_of(of_stretch: np.uint64, place: int) -> int:
+def segment_of(of_stretch: np.uint64, place: int) -> np.int64:
     """The segment that run number ``place`` takes."""
-    return (place + np.int64(of_stretch >> np.uint64(61))) % SEGMENTS
+    return (np.int64(place) + np.int64(of_stretch >> np.uint64(61))) % np.int64(SEGMENTS)
 
 
 @kernel
-def start_of(word: np.uint64, segment: int) -> int:
+def start_of(word: np.uint64, segment: int) -> np.int64:
     """Where a run begins in a segment of so many buckets, a power of two up to 2^32."""
     return np.int64(((word >> np.uint64(32)) * np.uint64(segment)) >> np.uint64(32))
 
