@@ -130,9 +130,10 @@ class SketchedRows:
     """
 
     def __init__(self, sketch: Sketch, rows: int, dtype: Any) -> None:
-        self._sketch = sketch
-        self._buckets = self._zeros((rows, sketch.row_length), dtype)
-        self._totals = self._zeros((rows, sketch.buckets), np.float64)
+        self._sketch, self._dtype = sketch, np.dtype(dtype)
+        self._key, self._mixing_key = sketch.keys
+        self._buckets = np.zeros((rows, sketch.row_length), dtype)
+        self._totals = np.zeros((rows, sketch.buckets))
         self._span: int | None = None  # whose coordinates the buckets hold
 
     def add(self, block: Any, first: int) -> None:
@@ -150,16 +151,15 @@ class SketchedRows:
     def columns(self) -> FloatArray:
         """(rows, width) in the dtype of the blocks; no more can be added."""
         self._empty()
-        return self._mixed().astype(self._buckets.dtype)
-
-    def _zeros(self, shape: tuple[int, int], dtype: Any) -> Any:
-        return np.zeros(shape, dtype)
+        return self._mixed().astype(self._dtype)
 
     def _fill(self, block: FloatArray, start: int, stop: int, first: int) -> None:
         from w2s_fast.kernels.runs import add_runs
 
-        key = self._sketch.keys[0]
-        self._each_group(lambda rows: add_runs(block[rows], start, stop, first, key, self._buckets[rows]), stop - start)
+        def fill(rows: slice) -> None:
+            add_runs(block[rows], start, stop, first, self._key, self._buckets[rows])
+
+        self._each_group(fill, stop - start)
 
     def _empty(self) -> None:
         from w2s_fast.kernels.runs import empty_buckets
@@ -170,19 +170,15 @@ class SketchedRows:
         from w2s_fast.kernels.sketch import add_sketch
 
         found = np.zeros((self._sketch.width, len(self._totals)))
-        add_sketch(np.ascontiguousarray(self._totals.T), 0, self._sketch.keys[1], found)
+        add_sketch(np.ascontiguousarray(self._totals.T), 0, self._mixing_key, found)
         return found.T
 
     def _each_group(self, function: Any, columns: int) -> None:
         """Call a function for groups of rows, on threads where that pays."""
         rows = len(self._totals)
-        most = max(1, GROUP_BYTES // (self._sketch.row_length * self._buckets.itemsize))
-        if rows * columns < LEAST_WORK:
-            most = min(most, rows)
-            threads = 1
-        else:
-            threads = default_workers()
-            most = min(most, -(-rows // threads))
+        threads = 1 if rows * columns < LEAST_WORK else default_workers()
+        most = min(GROUP_BYTES // (self._sketch.row_length * self._dtype.itemsize), -(-rows // threads))
+        most = max(most, 1)
         groups: Iterator[slice] = (slice(top, min(top + most, rows)) for top in range(0, rows, most))
         for _ in ordered_map(function, groups, threads):
             pass
