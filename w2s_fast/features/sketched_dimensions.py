@@ -22,9 +22,10 @@ class SketchedDimension(NamedTuple):
     dimension : float
         Of both together, 2 k columns.
     stderr : float
-        What chance of the map does to it: half of the difference of the two, one degree of freedom.
+        What chance of the map does to it: half of the difference of the two, one degree of freedom. Whole numbers may
+        agree by luck.
     bias : float
-        What is left of the sketch's bias, if it falls as 1/k: ``dimension`` less the mean of the two. Negative where
+        What is left of the sketch's bias, if it falls as 1/k: the mean of the two less ``dimension``. Negative where
         sketches make the dimension too small, as they mostly do.
     halves : (float, float)
         Of each sketch alone.
@@ -37,12 +38,12 @@ class SketchedDimension(NamedTuple):
 
     @classmethod
     def of(cls, dimension: float, first: float, second: float) -> SketchedDimension:
-        return cls(dimension, abs(first - second) / 2, dimension - (first + second) / 2, (first, second))
+        return cls(dimension, abs(first - second) / 2, (first + second) / 2 - dimension, (first, second))
 
     @property
     def extrapolated(self) -> float:
         """Without the bias that falls as 1/k: what many columns would show."""
-        return self.dimension + self.bias
+        return self.dimension - self.bias
 
 
 class SketchedDimensions(NamedTuple):
