@@ -1,5 +1,7 @@
 """Sketches of vectors that come in pieces: the map entry by entry, any pieces, and the moments of inner products."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -49,7 +51,7 @@ def test_the_map_is_that_of_the_naive_one(width, first):
 def test_any_pieces_in_any_order_give_the_same(cuts, order, first, span, dtype):
     x = np.random.default_rng(0).standard_normal((3, 700)).astype(dtype)
     edges = sorted({0, 700, *cuts})
-    pieces = [(first + a, x[:, a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [(first + a, x[:, a:b]) for a, b in pairwise(edges)]
     order.shuffle(pieces)
     sketch = Sketch(16, 1)
     with pytest.MonkeyPatch.context() as patch:

@@ -76,10 +76,10 @@ def sketched_dimension(first: Any, second: Any, *, energy: float = ENERGY) -> Sk
     >>> import numpy as np
     >>> from w2s_fast.features import sketch_rows, sketched_dimension
     >>> rng = np.random.default_rng(0)
-    >>> rows = rng.standard_normal((200, 8)) @ rng.standard_normal((8, 30_000))
-    >>> found = sketched_dimension(*(sketch_rows(rows, 512, random_state=seed) for seed in range(2)))
+    >>> rows = rng.standard_normal((20, 3)) @ rng.standard_normal((3, 2_000))
+    >>> found = sketched_dimension(*(sketch_rows(rows, 64, random_state=seed) for seed in range(2)))
     >>> found.dimension, found.stderr, found.bias
-    (8.0, 0.0, 0.0)
+    (3.0, 0.0, 0.0)
     """
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
     first, second = _pair(first, second, "first", "second")
@@ -107,14 +107,13 @@ def sketched_correlation_dimension(weak: Any, strong: Any, *, energy: float = EN
     >>> import numpy as np
     >>> from w2s_fast.features import sketch_rows, sketched_correlation_dimension
     >>> rng = np.random.default_rng(0)
-    >>> factors = rng.standard_normal((100, 9))
-    >>> weak = factors[:, :5] @ rng.standard_normal((5, 9_000))
-    >>> strong = factors[:, 3:] @ rng.standard_normal((6, 9_000))
-    >>> weak_pair = [sketch_rows(weak, 512, random_state=seed) for seed in (0, 1)]
-    >>> strong_pair = [sketch_rows(strong, 512, random_state=seed) for seed in (2, 3)]
+    >>> factors = rng.standard_normal((20, 5))
+    >>> weak, strong = factors[:, :3] @ rng.standard_normal((3, 900)), factors[:, 2:] @ rng.standard_normal((3, 900))
+    >>> weak_pair = [sketch_rows(weak, 64, random_state=seed) for seed in (0, 1)]
+    >>> strong_pair = [sketch_rows(strong, 64, random_state=seed) for seed in (2, 3)]
     >>> found = sketched_correlation_dimension(weak_pair, strong_pair, energy=1 - 1e-9)
-    >>> found.weak.dimension, found.strong.dimension, 2 < found.shared.dimension < 3
-    (5.0, 6.0, True)
+    >>> found.weak.dimension, found.strong.dimension, 1 < found.shared.dimension < 3
+    (3.0, 3.0, True)
     """
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
     sides = [
