@@ -31,6 +31,7 @@ from w2s_fast.features.sketching import Sketch, SketchedRows
 
 INPUTS = 256
 TRAK_COLUMNS = 100  # that its projector makes at a time
+DENSE_COLUMNS = 256  # of the other dense matrices, which as a whole may not fit
 WAYS = ("sketch", "trak", "rademacher", "gaussian", "gradients")
 Floats = npt.NDArray[np.float32]
 
@@ -114,8 +115,8 @@ def measured(way: str, parameters: int, rows: int, k: int, rounds: int) -> dict[
     how: dict[str, Callable[[], Any]] = {
         "sketch": lambda: sketched(G, k),
         "trak": lambda: by_trak(G, k),
-        "rademacher": lambda: by_blocks(G, k, "rademacher", k),
-        "gaussian": lambda: by_blocks(G, k, "normal", k),
+        "rademacher": lambda: by_blocks(G, k, "rademacher", DENSE_COLUMNS),
+        "gaussian": lambda: by_blocks(G, k, "normal", DENSE_COLUMNS),
     }
     start = perf_counter()
     found = how[way]()
@@ -150,8 +151,8 @@ def of_gradients(parameters: int, rows: int, k: int, rounds: int) -> dict[str, f
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--parameters", type=int, default=1_000_000)
-    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--parameters", type=int, default=4_000_000)
+    parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--columns", type=int, default=1_024)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--way", choices=WAYS, help="one alone, in this process, as JSON")
