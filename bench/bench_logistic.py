@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from bench import Pinned, named, ratio
 from bench.workloads import CLASSES, MEASURED, THREADS, WORKLOADS, Floats, classes
 
 FITS = 20  # of a sweep
-TOLERANCE = 1e-6
+GIVEN = {"penalty": 1.0, "free_last": True, "tolerance": 1e-6}
+MODULE = "w2s_fast.linalg.logistic"
 Inputs = dict[tuple[str, int], tuple[Floats, Floats]]
 
 
@@ -30,23 +29,20 @@ class Fit(Pinned):
 
     def setup(self, inputs: Inputs, size: str, count: int, threads: int) -> None:
         self.pin(threads)
-        self.solve = named("fit_softmax", "w2s_fast.linalg.logistic")
+        self.solve = named("fit_softmax", MODULE)
         self.X, self.targets = inputs[size, count]
-        self.fit(len(self.X))
+        self.fit()
 
-    def fit(self, rows: int, **how: Any) -> Any:
-        given = {"penalty": 1.0, "free_last": True, "tolerance": TOLERANCE}
-        return self.solve(self.X[:rows], self.targets[:rows], **given, **how)
+    def fit(self) -> None:
+        self.solve(self.X, self.targets, **GIVEN)
 
     def sweep(self) -> None:
-        """Fits to the first rows, each begun with the last and in the metric of its own rows."""
-        done, squares, fit = 0, np.zeros((self.X.shape[1],) * 2), None
-        for rows in np.linspace(0, len(self.X), FITS + 1).astype(int)[1:]:
-            squares = squares + self.X[done:rows].T @ self.X[done:rows]
-            done, fit = rows, self.fit(rows, start=fit, metric=squares)
+        """Fits to the first rows, of twenty sizes in even steps."""
+        sizes = np.linspace(0, len(self.X), FITS + 1).astype(int)[1:].tolist()
+        named("fit_nested", MODULE)(self.X, [self.targets], sizes, **GIVEN)
 
     def time_fit(self, *_: object) -> None:
-        self.fit(len(self.X))
+        self.fit()
 
     def track_ratio_of_a_sweep(self, *_: object) -> float:
-        return ratio(self.sweep, lambda: self.fit(len(self.X)), rounds=3, seconds=0)
+        return ratio(self.sweep, self.fit, rounds=3, seconds=0)

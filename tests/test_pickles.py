@@ -95,8 +95,8 @@ def send(monkeypatch):
 
 
 def test_what_is_run_is_sent_and_comes_back(monkeypatch):
+    expected = {name: arrays(call()) for name, call in CALLS.items()}  # which imports all that maps
     modules = {module.__name__ for module in mapping_modules()} - {"w2s_fast._threads", "w2s_fast._workers"}
-    expected = {name: arrays(call()) for name, call in CALLS.items()}
     senders = send(monkeypatch)
     for name, call in CALLS.items():
         found = arrays(call())

@@ -7,6 +7,7 @@ import math
 import operator
 from collections.abc import Iterable
 from functools import reduce
+from os import PathLike
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -185,6 +186,12 @@ def choice(value: Any, name: str, *allowed: str) -> None:
     """Refuse anything but the strings allowed."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
+def is_path(value: Any) -> bool:
+    """Whether an argument names a file, or several."""
+    several = isinstance(value, list | tuple) and bool(value) and all(isinstance(one, str | PathLike) for one in value)
+    return several or isinstance(value, str | PathLike)
 
 
 def boolean(value: Any, name: str) -> bool:

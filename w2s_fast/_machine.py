@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from functools import cache
 
@@ -13,12 +12,14 @@ Versions = dict[str, str]
 
 @cache
 def _found() -> Versions:
+    from importlib.metadata import version  # which takes as long to import as half of NumPy
+
     from w2s_fast import __version__
 
     return {
         "w2s_fast": __version__,
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in ("numba", "numpy", "scipy")},
+        **{name: version(name) for name in ("numba", "numpy", "scipy")},
         "machine": f"{platform.system()} {platform.machine()}",
         "blas": _blas.kernels(),
     }

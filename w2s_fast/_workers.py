@@ -7,7 +7,6 @@ versions and BLAS kernels are the same, which every batch comes back with.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import time
@@ -115,6 +114,8 @@ class ExecutorPool(Pool):
         return found if isinstance(found, int) and found > 0 else _threads.default_workers()
 
     def hold(self, function: Callable[[Any], Any]) -> tuple[str, bytes]:
+        import hashlib
+
         content = pickled(function)
         return hashlib.sha256(content).hexdigest(), content
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from w2s_fast.gaussian.simulate import Method
+    from w2s_fast.results.risks import Ceiling
 
 
 def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
@@ -27,7 +28,7 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
     progress : callable, optional
         Called with (steps done, steps).
     """
-    simulations = _simulation, _wishart_simulation, _simulation_of_few_rows, _ridge_simulation
+    simulations = _simulation, _ceiling_apart, _wishart_simulation, _simulation_of_few_rows, _ridge_simulation
     steps = (_moments, _record, _few, _least_squares, _stacks, _factors, _sketch, _sketched_rows, *simulations)
     for done, step in enumerate(steps):
         if progress is not None:
@@ -130,12 +131,16 @@ def _sketched_rows() -> None:
     fill_sparse_signs(np.uint64(0), 0, 8, np.empty((1, 8), np.int64), np.empty((1, 8), np.float32))
 
 
-def _simulation(N: int = 8, ridge: float = 0.0, method: Method = "auto") -> None:
+def _simulation(N: int = 8, ridge: float = 0.0, method: Method = "auto", ceiling: Ceiling = "all") -> None:
     from w2s_fast.gaussian.model import GaussianModel
     from w2s_fast.gaussian.simulate import simulate
 
     model = GaussianModel.paper(d_weak=3, d_strong=2, d_shared=1, d_target=4, ambient=10)
-    simulate(model, 8, N, trials=1, ridge=ridge, method=method, workers=1)
+    simulate(model, 8, N, trials=1, ridge=ridge, method=method, workers=1, ceiling=ceiling)
+
+
+def _ceiling_apart() -> None:
+    _simulation(method="invariants", ceiling="pseudo")
 
 
 def _simulation_of_few_rows() -> None:

@@ -597,7 +597,7 @@ def test_probe_keeps_a_study_that_resumes(capsys, monkeypatch, files):
         (["--labels", "missing.npy"], "y: there is no file 'missing.npy'"),
         (["--N", "70"], "n + N asks for up to 90 rows a trial"),
         (["--test", "80"], "test takes 80 rows of 80"),
-        (["--labels", "text.npy"], "y must hold real numbers, got dtype <U1"),
+        (["--labels", "text.npy"], "y must name 2 to 1,000 classes, got 1: 'a'"),
         (["--labels", "one.npy"], "y has one value, 1, in every row"),
         (["--labels", "nan.npy"], "y holds 1 NaN or infinite value(s), the first at index (3,)"),
         (["--labels", "short.npy"], "weak has 80, strong has 80, y has 79"),

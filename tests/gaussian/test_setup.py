@@ -202,8 +202,8 @@ def test_bad_setups_are_refused(change, error, message):
 
 def test_what_cannot_run_them_is_refused():
     model = GEOMETRIES["any angles"]
-    with pytest.raises(ValueError, match='"invariants" takes fitted teachers, the ceiling on all rows'):
-        simulate(model, 20, 20, trials=2, method="invariants", ceiling="pseudo")
+    with pytest.raises(ValueError, match='"invariants" takes fitted teachers and one noise_variance'):
+        simulate(model, 20, 20, trials=2, method="invariants", ceiling="pseudo", pseudo_noise_variance=2.0)
     blocks = GaussianModel.from_blocks(shared=2, weak_only=2, strong_only=2, noise_variance=0.1)
     with pytest.raises(ValueError, match=r"made of blocks and has no maps: .* a given teacher"):
         expected_risks(blocks, 20, 20, teacher=np.ones(6))

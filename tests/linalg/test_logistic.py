@@ -8,7 +8,7 @@ import pytest
 import scipy.optimize
 
 from tests.matrices import random
-from w2s_fast.linalg.logistic import fit_softmax
+from w2s_fast.linalg.logistic import fit_nested, fit_softmax
 from w2s_fast.linalg.logistic.objective import Objective
 
 M, P, K = 240, 5, 4
@@ -419,3 +419,75 @@ def test_what_is_refused(change, match):
     given = {"X": random(5, 2), "targets": np.linspace(0, 1, 5)} | change
     with pytest.raises((ValueError, TypeError), match=match):
         fit_softmax(given.pop("X"), given.pop("targets"), **given)
+
+
+def nested(X, targets, sizes, **how):
+    return fit_nested(X, targets, sizes, free_last=True, **how)
+
+
+@pytest.mark.parametrize("classes", [2, K])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nested_fits_are_those_made_one_by_one(classes, dtype):
+    X, chances, drawn = labelled(classes)
+    X, sizes = X.astype(dtype), [M, 40, 3, 120, 40, 90]  # the third is fewer than the columns
+    hard = np.eye(classes)[drawn]
+    targets = [chances, hard, hard[::-1]]
+    starts = [None, random(P + 1, classes, seed=5), None]
+    squares = [X[:size].astype(float).T @ X[:size] for size in sizes]
+    for how in ({}, {"starts": starts}, {"metrics": squares}):
+        found = nested(X, targets, sizes, penalty=0.3, **how)
+        for target, fits in zip(targets, found, strict=True):
+            for size, fit in zip(sizes, fits, strict=True):
+                alone = fit_softmax(X[:size], target[:size], penalty=0.3, free_last=True)
+                assert fit.status == alone.status == "converged"
+                assert fit.loss == pytest.approx(alone.loss, rel=1e-9)
+                np.testing.assert_allclose(X[:size] @ fit.weights, X[:size] @ alone.weights, atol=1e-5)
+
+
+def test_nested_fits_in_many_blocks_and_waves_are_those_made_one_by_one():
+    X, _, drawn = labelled(m=9_000)
+    X = np.hstack((random(9_000, 60, seed=8), X))
+    targets, sizes = np.eye(K)[drawn], np.linspace(300, 9_000, 30).astype(int).tolist()
+    (fits,) = nested(X, [targets], sizes, penalty=1.0)
+    for place in (0, 1, 14, 28, 29):
+        alone = fit_softmax(X[: sizes[place]], targets[: sizes[place]], penalty=1.0, free_last=True)
+        assert fits[place].loss == pytest.approx(alone.loss, rel=1e-9)
+        np.testing.assert_allclose(fits[place].weights, alone.weights, atol=1e-5)
+    assert {fit.status for fit in fits} == {"converged"}
+    assert np.mean([fit.iterations for fit in fits[15:-1]]) < fits[-1].iterations  # from a fit to much the same
+
+
+def test_nested_fits_of_classes_that_come_late_and_of_rows_that_separate():
+    X, y = np.column_stack((np.arange(9.0), np.ones(9))), np.array([0, 0, 1, 1, 0, 1, 2, 2, 2])
+    (fits,) = nested(X, [np.eye(3)[y]], range(1, 10))
+    alone = [fit_softmax(X[:size], np.eye(3)[y][:size], free_last=True) for size in range(1, 10)]
+    assert [fit.status for fit in fits] == [fit.status for fit in alone]
+    assert fits[4].weights[-1, 2] < -900  # nobody has that class yet
+    (two,) = nested(X, [(y > 0).astype(float)], [4, 9])
+    assert two[0].weights.shape == (2,)
+    assert [fit.status for fit in two] == ["separable", "converged"]
+
+
+@pytest.mark.parametrize("exponent", [-200, 200])
+def test_nested_fits_at_any_scale(exponent):
+    X, chances, _ = labelled()
+    huge = X * np.append(np.full(P, 2.0**exponent), 1.0)
+    (found,), (expected,) = (nested(rows, [chances], [50, M]) for rows in (huge, X))
+    for fit, usual in zip(found, expected, strict=True):
+        np.testing.assert_allclose(fit.weights[:-1] * 2.0**exponent, usual.weights[:-1], rtol=1e-4, atol=1e-6)
+
+
+def test_nested_fits_refuse_sizes_and_metrics_that_do_not_fit():
+    X, chances, _ = labelled()
+    assert nested(X, [], []) == []
+    assert nested(X, [chances], []) == [[]]
+    with pytest.raises(ValueError, match=f"sizes must be at least 1 and at most {M}, got {M + 1}"):
+        nested(X, [chances], [M + 1])
+    with pytest.raises(ValueError, match="sizes must be at least 1 and at most 240, got 0"):
+        nested(X, [chances], [0])
+    with pytest.raises(ValueError, match="metrics must be as many as sizes, 2, got 1"):
+        nested(X, [chances], [9, 10], metrics=[X.T @ X])
+    with pytest.raises(ValueError, match="starts must be as many as targets, 1, got 2"):
+        nested(X, [chances], [9], starts=[None, None])
+    with pytest.raises(ValueError, match="X holds 6 NaN or infinite"):
+        nested(np.where(np.arange(M)[:, None] == 7, np.nan, X), [chances], [9, M])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -121,7 +121,11 @@ def source_options(command: Command) -> Command:
                 help="Real features instead: the teacher's, (rows, d), as path, path#array or path#array[:,12].",
             ),
             click.option("--strong", type=feature_path, help="The student's, likewise."),
-            click.option("--labels", type=feature_path, help="Their labels, (rows,), likewise; centre them first."),
+            click.option(
+                "--labels",
+                type=feature_path,
+                help="Their labels, (rows,), likewise: numbers, which are to be centred, or names of classes.",
+            ),
             click.option("--task", type=click.Choice(["valence"]), help="Real features that ship with the package."),
             click.option("--test", help="Held-out rows of real features, or a share below 1.  [default: 0.2]"),
         ],
@@ -230,33 +234,47 @@ def quiet_option(command: Command) -> Command:
     return click.option("--quiet", "-q", is_flag=True, help="No progress bar, no table; errors only.")(command)
 
 
-def source_of(options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Make the source that the options describe; return it with its further axes."""
-    axes = {"ridge": options["ridge"]}
+def source_of(
+    options: dict[str, Any],
+    how: dict[str, Any] | None = None,
+    axes: dict[str, Any] | None = None,
+    needing_features: Sequence[str] = (),
+) -> tuple[Any, dict[str, Any]]:
+    """Make the source that the options describe; return it with its further axes.
+
+    ``how`` has arguments of ``Task.of``, ``axes`` those of features, and ``needing_features`` the options that only
+    these have.
+    """
+    axes = {"ridge": options["ridge"]} if axes is None else axes
     files = {name: options[name] for name in ("weak", "strong", "labels")}
-    if options["task"] is None and not any(files.values()):
-        if options["test"] is not None:
-            raise click.UsageError("--test needs real features: --weak, --strong and --labels, or --task")
-        if options.get("metrics"):
-            raise click.UsageError("--metrics needs real features: --weak, --strong and --labels")
+    given_labels = options.get("weak_labels")
+    if options["task"] is None and not any((*files.values(), given_labels)):
+        alone = [name for name, value in (("--test", options["test"]), ("--metrics", options.get("metrics"))) if value]
+        if alone := [*alone, *needing_features]:
+            raise click.UsageError(f"{alone[0]} needs real features: --weak, --strong and --labels, or --task")
         return _model(options, axes)
     given = [f"--{name.replace('_', '-')}" for name in MODEL if options[name] is not None]
     if given:
         raise click.UsageError(f"{', '.join(given)} and real features exclude one another")
+    how = {**(how or {}), **test_of(options["test"]), "metrics": options.get("metrics", ())}
     if options["task"] is not None:
-        if any(files.values()):
+        if any((*files.values(), given_labels)):
             raise click.UsageError("--task and files of features exclude one another")
-        if options.get("metrics"):
-            raise click.UsageError("--metrics needs files of features")
         from w2s_fast.tasks import valence
 
-        return valence.load(**test_of(options["test"])), axes
+        return valence.load(**how), axes
+    if given_labels is not None:
+        from w2s_fast.probing.given import Predictions
+
+        if files["weak"] is not None:
+            raise click.UsageError("--weak and --weak-labels are both the teacher: give one")
+        files["weak"] = Predictions(given_labels)
     missing = [f"--{name}" for name, path in files.items() if path is None]
     if missing:
         raise click.UsageError(f"real features need {', '.join(missing)} too")
     from w2s_fast.probing.task import Task
 
-    return Task.of(*files.values(), **test_of(options["test"]), metrics=options.get("metrics", ())), axes
+    return Task.of(*files.values(), **how), axes
 
 
 def _model(options: dict[str, Any], axes: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from w2s_fast.cli.fit_options import fit_options, fits_of, noise_options
+from w2s_fast.cli.fit_options import fit_options, fits_of, independent_option, intercept_option, noise_options
 from w2s_fast.cli.options import (
     crossed,
     json_option,
@@ -34,8 +34,8 @@ from w2s_fast.cli.options import (
 @click.option("--pseudo-labelled-rows", help="Likewise, to have pseudo-labelled.")
 @click.option("--test-rows", help="Likewise, to test on.")
 @fit_options
-@click.option("--intercept", is_flag=True, help="Give every fit an intercept. Without, centre the labels first.")
-@click.option("--independent", is_flag=True, help="Draw the rows of every point anew, not nested along N.")
+@intercept_option
+@independent_option
 @noise_options
 @measure_options
 @click.option("--medians", is_flag=True, help="Medians over trials beside means; in the table in their place.")
@@ -84,8 +84,6 @@ def probe(**options: Any) -> None:
         options["labels"],
         **_rows_apart(options),
         **fits_of(options),
-        intercept=options["intercept"],
-        nested=not options["independent"],
         metrics=options["metrics"],
         ceiling=options["ceiling"],
     )

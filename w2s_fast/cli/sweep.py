@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from w2s_fast.cli.fit_options import given_fits, study_fit_options, study_fits_of
 from w2s_fast.cli.options import (
     crossed,
     grid_options,
@@ -27,6 +28,7 @@ from w2s_fast.cli.output import say
 @click.command()
 @grid_options
 @source_options
+@study_fit_options
 @measure_options
 @trials_option
 @seed_option
@@ -62,8 +64,13 @@ def sweep(**options: Any) -> None:
       w2s-fast sweep --n 2000 --N 1e6 --trials 10000000 --scheduler tcp://node1:8786
       w2s-fast sweep --task valence --n 600 --N lin:600:6000:12 --out valence.sqlite
       w2s-fast sweep --weak w.npy --strong s.npy --labels y.npy --n 500 --N 1000,4000 --test 0.3
+      w2s-fast sweep --weak w.npy --strong s.npy --labels y.npy --n 500 --N 1e3,4e3 --fit softmax --intercept \
+          --ridge 0.1,1,10 --choose held-out --metrics accuracy --flips 0,0.1,0.2
     """  # noqa: D301  click wants the character
-    run_study(options, *source_of(options))
+    how, axes = study_fits_of(options)
+    source, axes = source_of(options, how, axes, needing_features=given_fits(options))
+    options["keep_trials"] |= options["choose"] is not None  # for medians of the ridges that fits chose
+    run_study(options, source, axes)
 
 
 def run_study(options: dict[str, Any], source: Any, axes: dict[str, Any]) -> None:

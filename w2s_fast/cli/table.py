@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from w2s_fast._display import number, whole, with_error
 from w2s_fast.cli.layout import Column, print_columns, print_line, print_rows
-from w2s_fast.results.metrics import MEDIAN, METRICS, OF_MEANS, column_name, of_name, table_columns
+from w2s_fast.results.metrics import CHOSEN_RIDGE, MEDIAN, METRICS, OF_MEANS, column_name, of_name, table_columns
 from w2s_fast.results.trials import Decomposition, Trials
 from w2s_fast.study.series import Series
-from w2s_fast.study.tables import EQUIVALENT, NO_GAP, Row, cells, probe_rows, scale_of, shown_metrics
+from w2s_fast.study.tables import EQUIVALENT, NO_GAP, Row, cells, chosen_ridges, probe_rows, scale_of, shown_metrics
 
 SHOWN = 6  # points of a series; files hold all
 
@@ -25,8 +27,9 @@ def print_series(many: Sequence[Series], title: str) -> None:
         told.update(kinds)
         names = (series.axis, *map(column_name, metrics), *["in doubt"] * doubtful)
         print_columns(_columns(names, rows), 1, dim=[bool(kind) for kind in kinds])
+    chosen = " Chosen ridges: median [lower quartile, upper quartile]." * any(series.chosen for series in many)
     exact = "exact: expected risks in closed form, and ratios of them. " * ("exact" in told)
-    print_line(f"{exact}Files hold every point.{NO_GAP * doubtful}{EQUIVALENT * ('equivalent' in told)}", "dim")
+    print_line(f"{exact}Files hold every point.{NO_GAP * doubtful}{EQUIVALENT * ('equivalent' in told)}{chosen}", "dim")
     print_line("")
 
 
@@ -49,10 +52,17 @@ def _series_rows(series: Series, metrics: Sequence[str], doubtful: bool) -> tupl
 def print_trials(found: Mapping[tuple[str, str], Trials], medians: bool = False) -> None:
     """Print every point of every pair: test errors, ratios of means, or medians, and which points are in doubt."""
     how = "test errors and ratios: median" if medians else "test errors and ratios of their means: mean"
-    print_line(f"{how}±standard error", "bold")
+    chosen = any(trials.chosen_ridge is not None for trials in found.values())
+    ridges = "; chosen ridges: median [lower quartile, upper quartile]" * chosen
+    print_line(f"{how}±standard error{ridges}", "bold")
     for (weak, strong), trials in found.items():
         print_line(f"teacher {weak}, student {strong}")
-        rows = probe_rows(trials, weak, strong, medians)
+        rows = [
+            row | {name: quartiles.in_words(place) for name, quartiles in chosen_ridges(trials).items()}
+            for place, row in zip(
+                np.ndindex(trials.weak.shape[:-1]), probe_rows(trials, weak, strong, medians), strict=True
+            )
+        ]
         leading = ["n", "N", *(["column"] if "column" in rows[0] else [])]
         written = [_trial_cells(row, leading) for row in rows]
         print_columns(_columns(tuple(written[0]), [list(row.values()) for row in written]), len(leading))
@@ -68,6 +78,7 @@ def _trial_cells(row: Row, leading: Sequence[str]) -> dict[str, str]:
         **{name: str(row[name]) for name in leading},
         **{column_name(name): with_error(row[name], row[f"{name}_stderr"]) for name in metrics},
         **{column_name(name): number(row[name]) for name in parts},
+        **{column_name(name): row[name] for name in CHOSEN_RIDGE.values() if name in row},
         "in doubt": row["in_doubt"],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -41,18 +42,25 @@ class InvariantTrials:
     seed: int
     device: Device
     setting: Setting
+    apart: bool = False  # whether the ceiling sees the pseudo-labelled rows alone, on the CPU
 
     def __call__(self, span: Span) -> Matrix:
         n, N, start, stop = span
-        run_trials = _on_cpu if self.device == _devices.CPU else _devices.trial_runner(self.device)
+        on_cpu = partial(_on_cpu, apart=self.apart)
+        run_trials = on_cpu if self.device == _devices.CPU else _devices.trial_runner(self.device)
         return np.asarray(run_trials(key(self.seed, (n, N)), start, stop - start, n, N, self.setting))
 
 
-def _on_cpu(key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: int, setting: Setting) -> Matrix:
+def _on_cpu(
+    key: npt.NDArray[np.uint64], first: int, count: int, n: int, N: int, setting: Setting, apart: bool
+) -> Matrix:
     from w2s_fast.kernels.draws import BUFFER, Draws, short_key
     from w2s_fast.kernels.invariants.setting import Room, shapes
-    from w2s_fast.kernels.invariants.trial import run_trials
 
+    if apart:
+        from w2s_fast.kernels.invariants.apart import run_trials_apart as run_trials
+    else:
+        from w2s_fast.kernels.invariants.trial import run_trials
     draws = Draws(short_key(key), np.zeros(2, np.int64), np.zeros(BUFFER, np.uint64))
     room, out = Room(*map(np.zeros, shapes(setting.tilted.shape[1]))), np.empty((count, VALUES))
     run_trials(first, float(n), float(N), draws, setting, room, out)

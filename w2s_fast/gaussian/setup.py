@@ -58,6 +58,11 @@ class Setup:
         """Whether nothing departs from the paper."""
         return self.ceiling == "all" and self.pseudo_noise is None and self.teacher is None
 
+    @property
+    def has_ceiling_alone(self) -> bool:
+        """Whether the ceiling on the N rows is all that departs from it."""
+        return self.ceiling == "pseudo" and self.pseudo_noise is None and self.teacher is None
+
     def ceiling_rows(self, n: Matrix, N: Matrix) -> Matrix:
         """Rows of the ceiling."""
         return N if self.ceiling == "pseudo" else n + N

@@ -92,12 +92,12 @@ def simulate(
         Called with (trials done, trials in all) as they come in.
     ceiling : {"all", "pseudo"}
         Whether the ceiling is fitted on all n + N rows, as in the paper, or on the N rows alone, as in much of the
-        field.
+        field. The latter is drawn by every method, by ``"wishart"`` where ``method`` is ``"auto"``.
     pseudo_noise_variance : float, optional
         Variance of the noise of the N rows' true labels, which the ceiling alone sees; by default the model's.
     teacher : (r,) array_like, optional
-        Latent weights of a teacher that is given and not fitted, as :func:`expected_risks` has it. This and what stands
-        above run by ``"wishart"`` and ``"direct"``.
+        Latent weights of a teacher that is given and not fitted, as :func:`expected_risks` has it. This and
+        ``pseudo_noise_variance`` run by ``"wishart"`` and ``"direct"``.
 
     Returns
     -------
@@ -171,7 +171,7 @@ def run_spans(
     require_device(method, device)
     require_method(model, spans, method, ridge, device)
     if not setup.is_papers:
-        method = method_otherwise(method, device)
+        method = method_otherwise(model, setup, method, device)
     methods = [method_at(model, span.n, span.N, method=method, ridge=ridge) for span in spans]
     if device != _devices.CPU and set(methods) != {"invariants"}:
         raise ValueError(f'device={device!r} runs method="invariants" alone: ask for it, since "auto" is not that here')
@@ -212,14 +212,21 @@ def run_spans(
         raise DeadWorkersError("; ".join(died.values()))
 
 
-def method_otherwise(method: Method, device: Device = "cpu") -> Method:
-    """The method for trials that depart from the paper's, which some do not run."""
-    if method == "invariants" or device != _devices.CPU:
-        raise ValueError(
-            'method="invariants" takes fitted teachers, the ceiling on all rows and one noise_variance: use '
-            'method="wishart" on the CPU'
-        )
-    return "wishart" if method == "auto" else method
+def method_otherwise(model: GaussianModel, setup: Setup, method: Method, device: Device = "cpu") -> Method:
+    """The method for trials that depart from the paper's, which some do not run.
+
+    The ceiling apart was drawn by ``"wishart"`` first, so ``"auto"`` goes on to mean that where it can.
+    """
+    if device != _devices.CPU:
+        raise ValueError(f"device={device!r} draws the paper's trials alone, with the ceiling on all rows: use the CPU")
+    if not setup.has_ceiling_alone:
+        if method == "invariants":
+            raise ValueError(
+                'method="invariants" takes fitted teachers and one noise_variance: use method="wishart" for a given '
+                "teacher, and for pseudo_noise_variance"
+            )
+        return "wishart" if method == "auto" else method
+    return "wishart" if method == "auto" and model.blocks is None else method
 
 
 def _said(span: Span) -> str:
@@ -255,7 +262,9 @@ def _runner(
     """What returns the values of a span's trials, a row each, by the method that the span is to have."""
     if "direct" in methods:
         return DirectTrials(model, seed, ridge, setup)
-    invariants = InvariantTrials(seed, device, setting(geometry(model))) if "invariants" in methods else None
+    invariants = None
+    if "invariants" in methods:
+        invariants = InvariantTrials(seed, device, setting(geometry(model)), setup.has_ceiling_alone)
     left = [span for span, name in zip(spans, methods, strict=True) if name == "wishart"]
     wishart = WishartTrials.of(model, left, seed, ridge, setup) if left else None
     if invariants is None or wishart is None:

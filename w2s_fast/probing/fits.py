@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,8 @@ from w2s_fast._cached import cached_property
 from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.probing.data import Features, Matrix
 from w2s_fast.probing.splits import Indices
+
+T = TypeVar("T")
 
 
 # Not a Gram: that cuts rows for threads of its own, and checks all that comes. These are sums within a trial, which has
@@ -50,10 +52,13 @@ class Fit(NamedTuple):
     flaw : str or tuple of str
         One of ``FLAWS`` for all targets together, or for each: nothing, or that the weights hang on rounding, that no
         finite ones are best since classes are separable, or that the iteration ended short of the best.
+    chosen : tuple of float
+        The ridge that each target chose; empty of fits that choose none.
     """
 
     weights: Matrix
     flaw: str | tuple[str, ...] = ""
+    chosen: tuple[float, ...] = ()
 
     def flaws(self, targets: int) -> tuple[str, ...]:
         """The flaw of each of so many targets."""
@@ -65,12 +70,21 @@ class Fit(NamedTuple):
 
     def split(self, count: int) -> list[Fit]:
         """Fits of as many equal groups of targets, each with its worst flaw."""
-        weights = np.split(self.weights, count, axis=1)
-        if isinstance(self.flaw, str):
-            return [Fit(part, self.flaw) for part in weights]
-        size = len(self.flaw) // count
-        groups = (self.flaw[first : first + size] for first in range(0, len(self.flaw), size))
-        return [Fit(part, max(group, key=FLAWS.index)) for part, group in zip(weights, groups, strict=True)]
+        weights, chosen = np.split(self.weights, count, axis=1), _groups(self.chosen, count)
+        worst = (max(group, key=FLAWS.index) for group in _groups(self.flaws(count), count))
+        return [Fit(*parts) for parts in zip(weights, worst, chosen, strict=True)]
+
+    def ridges(self, targets: int) -> Matrix:
+        """The ridge that each of so many targets chose, NaN where there was no choice."""
+        if not self.chosen:
+            return np.full(targets, np.nan)
+        return np.repeat(self.chosen, targets // len(self.chosen))  # columns of classes choose together
+
+
+def _groups(values: tuple[T, ...], count: int) -> list[tuple[T, ...]]:
+    """As many equal parts, one after the other."""
+    size = len(values) // count
+    return [values[place * size : (place + 1) * size] for place in range(count)]
 
 
 class Estimator(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,9 @@ class Predictions(Shown):
         Predictions in units of the labels, as many columns; or names of classes, as labels have them. Of classes also
         probabilities: a column each, in the order of their names, of two classes (rows, 2) too. NaN where there are
         none: such rows may be labelled, but neither pseudo-labelled nor tested on.
-    probabilities : bool
-        One column has probabilities of the second class, which matters where labels are -1 and +1.
+    probabilities : bool, optional
+        Whether one column has probabilities of the second class, or its numbers 0 and 1, which matters where labels are
+        -1 and +1, or names of two classes. Has to be told where all predictions lie between 0 and 1.
 
     Examples
     --------
@@ -43,9 +43,9 @@ class Predictions(Shown):
     (True, True)
     """
 
-    def __init__(self, values: Any, *, probabilities: bool = False) -> None:
+    def __init__(self, values: Any, *, probabilities: bool | None = None) -> None:
         self.values = values
-        self.probabilities = _check.boolean(probabilities, "probabilities")
+        self.probabilities = None if probabilities is None else _check.boolean(probabilities, "probabilities")
 
     def told(self) -> dict[str, str]:
         return {"of rows": f"{len(self.values):,}" if hasattr(self.values, "__len__") else str(self.values)}
@@ -53,7 +53,7 @@ class Predictions(Shown):
     def columns(self, name: str, labels: Labels) -> Matrix:
         """Check them; return columns as the labels have them, or, of two classes, the probabilities of both."""
         k = labels.values.shape[1]
-        names = None if isinstance(self.values, str | PathLike) else names_of(self.values)
+        names = names_of(self.values, name)
         if names is not None:
             if not labels.classes:
                 raise _check.ArgumentError(f"{name} names classes, y does not: give predictions as y has its labels")
@@ -64,11 +64,25 @@ class Predictions(Shown):
         found = found.reshape(len(found), -1)
         if found.shape[1] == 1 and labels.classes and (columns := labels.of_whole(found[:, 0])) is not None:
             return columns
+        if self.probabilities is None and found.shape[1] == k == 1:
+            _require_units(found, name, labels)
         if self.probabilities and found.shape[1] == k == 1:
             found = np.hstack((1.0 - found, found))
         if found.shape[1] != k:
             _require_probabilities(found, name, k)
         return found
+
+
+def _require_units(found: Matrix, name: str, labels: Labels) -> None:
+    """Refuse predictions between 0 and 1 of labels -1 and +1, of which none is for the former."""
+    known = found[~np.isnan(found)]
+    are_signs = bool(np.all(np.abs(labels.values) == 1.0))
+    if are_signs and known.size and 0.0 <= known.min() < 0.5 and known.max() <= 1.0:
+        two = " and ".join(map(repr, labels.classes)) or "-1 and +1"
+        raise ValueError(
+            f"{name} has predictions from 0 to 1, y has {two}: pass Predictions(..., probabilities=True) if they are "
+            "of the second class, probabilities=False if in units of -1 and +1; or give labels of 0 and 1"
+        )
 
 
 def _require_probabilities(found: Matrix, name: str, k: int) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from w2s_fast import _arrays, _check
 from w2s_fast.linalg.files.matrix import MatrixFile
 from w2s_fast.linalg.files.plain import PlainMatrix
+from w2s_fast.linalg.files.words import words_in
 from w2s_fast.probing.coding import SUM_TO_ONE
 
 Matrix = npt.NDArray[np.float64]
@@ -42,7 +43,7 @@ class Labels(NamedTuple):
         ``whole`` takes whole numbers for names of classes, but for -1 and +1, and 0 and 1, and of two columns of
         probabilities the second.
         """
-        names = None if isinstance(y, str | PathLike) else names_of(y)
+        names = names_of(y, name)
         if names is not None:
             return cls._of_names(names, name, classes)
         given = _check.floats(numbers_of(y, name), name)
@@ -94,11 +95,15 @@ def numbers_of(y: Any, name: str) -> npt.NDArray[Any]:
     return given if mapped is None else mapped.read().reshape(given.shape)
 
 
-def names_of(y: Any) -> npt.NDArray[np.str_] | None:
-    """Names of classes, one a row; None for what is anything else."""
+def names_of(y: Any, name: str) -> npt.NDArray[np.str_] | None:
+    """Names of classes, one a row, in memory or a file; None for what is anything else."""
+    if isinstance(y, str | PathLike):
+        return words_in(y, name)
     if type(y) is np.ndarray and y.dtype.kind not in "OUT":
         return None
     found = _arrays.names(y)
+    if found is not None and found.ndim == 2 and found.shape[1] == 1:
+        found = found[:, 0]  # a column of a table
     return found if found is not None and found.ndim == 1 and found.size else None
 
 

@@ -16,6 +16,7 @@ from w2s_fast._display import Shown
 from w2s_fast._random import stream
 from w2s_fast.probing.coding import NUMBERS, Coding
 from w2s_fast.probing.data import LARGEST_LABEL, Matrix, Rows
+from w2s_fast.probing.estimators.chosen import Grid
 from w2s_fast.probing.estimators.registry import estimator_of, kind_of
 from w2s_fast.probing.fits import Estimator
 from w2s_fast.probing.noise import Noise
@@ -134,6 +135,11 @@ class Task(Shown):
     def ridges(self) -> tuple[Ridge, Ridge]:
         """The teacher's and the student's."""
         return self.ridge if isinstance(self.ridge, tuple) else (self.ridge, self.ridge)
+
+    @property
+    def has_grid(self) -> bool:
+        """Whether fits choose their ridge among several."""
+        return any(isinstance(ridge, Grid) for ridge in self.ridges)
 
     @property
     def noise(self) -> Noise:

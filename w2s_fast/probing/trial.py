@@ -130,7 +130,8 @@ class NestedFits:
             begun = None if start is None else start[:, own]
             fits.append(student.fit(index, partial(np.asarray, shown), student.sums_of(index, shown), begun))
         flaws = tuple(flaw for fit in fits for flaw in fit.flaws(1))
-        return Fit(np.hstack([fit.weights for fit in fits]), flaws)
+        chosen = tuple(ridge for fit in fits for ridge in fit.chosen)
+        return Fit(np.hstack([fit.weights for fit in fits]), flaws, chosen)
 
     def _columns_of_n(self, n: int) -> slice:
         """Columns of what a teacher said, of all n."""
@@ -207,12 +208,13 @@ class NestedFits:
         flaws = [[fit.worst_flaw for fit in found] for found in (taught, fits)]
         flags = of(*(np.array([flaw != "" for flaw in found]) for found in flaws))
         separable = of(*(np.array([flaw == "separable" for flaw in found]) for found in flaws))
+        ridges = of(*(np.array([fit.ridges(self.design.targets) for fit in found]) for found in (taught, fits)))
         flags[:, 3] |= flags[:, 0]  # labels that hang on rounding make a student that does
         measured = {
             name: of(tested.values[name][0], values[teacher if len(values) > 1 else 0])
             for name, values in scores.values.items()
         }
-        return TrialResult(of(tested.errors, scores.errors), measured, flags, separable, predictions)
+        return TrialResult(of(tested.errors, scores.errors), measured, flags, separable, ridges, predictions)
 
 
 def _surest(confidence: Matrix, share: float) -> Indices:

@@ -11,7 +11,7 @@ from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.design import Design
 from w2s_fast.results.doubts import Flags
-from w2s_fast.results.scores import Score
+from w2s_fast.results.scores import Fits, Score
 from w2s_fast.results.trials import Decomposition, IllConditioned, Separable, Trials
 
 
@@ -22,6 +22,7 @@ class TrialResult(NamedTuple):
     scores: Mapping[str, Matrix]  # of each measure (points, 4, t)
     ill_conditioned: Flags  # (points, 4), for whatever reason
     separable: Flags  # (points, 4), of these
+    ridges: Matrix  # (points, 4, t), that fits chose from a grid; NaN of others
     predictions: Matrix | None  # (points, 3, k, test rows): teacher, student, and what the student inherits
 
 
@@ -33,6 +34,7 @@ def joined(results: Sequence[TrialResult]) -> TrialResult:
         {name: np.concatenate([result.scores[name] for result in results]) for name in results[0].scores},
         np.concatenate([result.ill_conditioned for result in results]),
         np.concatenate([result.separable for result in results]),
+        np.concatenate([result.ridges for result in results]),
         None if kept[0] is None else np.concatenate(kept),
     )
 
@@ -45,6 +47,7 @@ class Collected:
         shape = design.n.size, 4, design.targets, trials
         self.errors = np.empty(shape)
         self.scores = {name: np.empty(shape) for name in design.scoring.measures}
+        self.ridges = np.empty(shape) if design.task.has_grid else None
         self.ill_conditioned, self.separable = np.empty((2, design.n.size, 4, trials), np.bool_)
         self.predictions = Moments() if design.projections is not None else None
 
@@ -53,6 +56,8 @@ class Collected:
         for name, values in result.scores.items():
             self.scores[name][..., trial] = values
         self.ill_conditioned[..., trial], self.separable[..., trial] = result.ill_conditioned, result.separable
+        if self.ridges is not None:
+            self.ridges[..., trial] = result.ridges
         if self.predictions is not None and result.predictions is not None:
             self.predictions.update(result.predictions[None])
 
@@ -84,6 +89,7 @@ class Collected:
             separable=Separable(*shaped(self.separable, trials)) if classify else None,
             scores={name: Score.of(name, *shaped(values, *targets, trials)) for name, values in self.scores.items()},
             metrics=design.task.metrics,
+            chosen_ridge=None if self.ridges is None else Fits(*shaped(self.ridges, *targets, trials)),
             decomposition=decomposition,
         )
 

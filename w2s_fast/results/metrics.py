@@ -80,6 +80,7 @@ METRICS = {
     "pgr": Metric("PGR", ("weak", "ceiling", "w2s"), Quotient("recovered", "gap", "missed"), needs_gap=True),
     "opr": Metric("OPR", ("baseline", "w2s"), Quotient("baseline", "w2s", "outperformed")),
 }
+CHOSEN_RIDGE = {fit: f"chosen_ridge_{fit}" for fit in FITS}  # columns of probes whose fits choose it from a grid
 OF_MEANS = "_of_means"  # ends the name of a ratio of mean risks
 MEDIAN = "_median"  # ends the name of a median over trials
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,27 @@ class Estimate(NamedTuple):
 
     def _repr_html_(self) -> str:
         return html_record(self)
+
+
+class Quartiles(NamedTuple):
+    """Lower quartile, median and upper quartile over trials, each a value of some trial; NaN where there is none."""
+
+    lower: Matrix
+    median: Matrix
+    upper: Matrix
+
+    @classmethod
+    def of(cls, values: Matrix) -> Self:
+        """Take them over the last axis, of values that have a few levels, as ridges of a grid."""
+        return cls(*np.quantile(values, (0.25, 0.5, 0.75), axis=-1, method="inverted_cdf"))
+
+    def in_words(self, place: Any) -> str:
+        """Write those of one point, such as ``0.1 [0.1, 10]``; nothing where there is none."""
+        lower, median, upper = (float(part[place]) for part in self)
+        return "" if np.isnan(median) else f"{median:.4g} [{lower:.4g}, {upper:.4g}]"
+
+    def __repr__(self) -> str:
+        return record(self)
 
 
 def in_brief(found: Estimate) -> str:

@@ -14,6 +14,7 @@ from w2s_fast._frames import Library, data_frame
 from w2s_fast.linalg.accumulate.moments import Moments
 from w2s_fast.results.doubts import ILL_CONDITIONED, Doubts, Flags, doubts_of
 from w2s_fast.results.metrics import (
+    CHOSEN_RIDGE,
     FITS,
     MEDIAN,
     METRICS,
@@ -27,7 +28,7 @@ from w2s_fast.results.metrics import (
     table_columns,
     value_of,
 )
-from w2s_fast.results.scores import Score
+from w2s_fast.results.scores import Fits, Score
 from w2s_fast.results.summary import Estimate, Summary, estimates, html_estimates, in_brief, trial_columns
 
 Matrix = npt.NDArray[np.float64]
@@ -154,6 +155,9 @@ class Trials:
     scores : mapping of str to Score
         What else fits are measured by on test rows, of ``probe`` only: the accuracy, for labels all +1 or -1, or 1 or
         0, and the ``metrics`` that were asked for; ``trials.scores["brier"].w2s``, ``.pgr``, ``.opr``.
+    chosen_ridge : Fits or None
+        The ridge that each fit chose, shaped as the risks, where ``probe`` was given several to choose from; NaN of
+        those that had no choice.
     metrics : tuple of str
         Those that were asked for, of which summaries and frames have PGR and OPR too.
     decomposition : Decomposition or None
@@ -175,6 +179,7 @@ class Trials:
     scores: Mapping[str, Score] = field(default_factory=dict)
     metrics: tuple[str, ...] = ()
     decomposition: Decomposition | None = None
+    chosen_ridge: Fits | None = None
 
     def __getattr__(self, name: str) -> Matrix:
         """Make a metric of each trial: ``pgr``, ``opr`` and whatever else the table of metrics has."""
@@ -216,6 +221,8 @@ class Trials:
                 columns[name] = np.broadcast_to(each, self.weak.shape).astype(np.float64)
         for name, score in self.scores.items():
             columns |= measured_columns(name, score._asdict(), name in self.metrics)
+        if self.chosen_ridge is not None:
+            columns |= dict(zip(CHOSEN_RIDGE.values(), self.chosen_ridge, strict=True))
         return columns
 
     @property
@@ -240,7 +247,8 @@ class Trials:
         """Every trial in a row of a DataFrame of pandas or of polars, which must be installed.
 
         Columns are n, N, trial, the label's ``column`` where there are several, risks, metrics made of them, flags of
-        ill-conditioned fits and accuracies. ImportError where the library is missing.
+        ill-conditioned fits, accuracies, and ridges that were chosen from several. ImportError where the library is
+        missing.
 
         Examples
         --------

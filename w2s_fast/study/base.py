@@ -13,9 +13,9 @@ from w2s_fast._display import facts, shortened, spread
 from w2s_fast._text import printable
 from w2s_fast.results.doubts import ILL_CONDITIONED, Doubts, doubts_of
 from w2s_fast.results.measures import MEASURES
-from w2s_fast.results.metrics import FITS, METRICS, fit_columns, measures_in
-from w2s_fast.results.scores import Score
-from w2s_fast.results.summary import Estimate, Summary, in_brief
+from w2s_fast.results.metrics import CHOSEN_RIDGE, FITS, METRICS, fit_columns, measures_in
+from w2s_fast.results.scores import Fits, Score
+from w2s_fast.results.summary import Estimate, Quartiles, Summary, in_brief
 from w2s_fast.results.trials import IllConditioned, Trials, summary_of
 from w2s_fast.study.measured import Measured
 from w2s_fast.study.scenarios import varied_axes
@@ -119,6 +119,7 @@ class BaseStudy:
         values = {name: column.reshape(shape) for name, column in zip(self.measured.columns, columns, strict=True)}
         n, N = (np.broadcast_to(sizes, shape[:-1]).copy() for sizes in (self.n, self.N))
         flags = [values[name] > 0 for name in ILL_CONDITIONED.values() if name in values]
+        ridges = [values[name] for name in CHOSEN_RIDGE.values() if name in values]
         measures = {name: fit_columns(name) for name in MEASURES if fit_columns(name)[0] in values}
         return Trials(
             n,
@@ -128,7 +129,19 @@ class BaseStudy:
             ill_conditioned=IllConditioned(*flags) if flags else None,
             scores={name: Score.of(name, *(values[column] for column in found)) for name, found in measures.items()},
             metrics=tuple(measures_in(values)),
+            chosen_ridge=Fits(*ridges) if ridges else None,
         )
+
+    @property
+    def chosen_ridges(self) -> dict[str, Quartiles]:
+        """Quartiles over trials of the ridge that each fit chose from a grid, over scenarios, then points.
+
+        Of studies that are finished and keep their trials; empty for others, and where no fit has a choice.
+        """
+        if self.measured.kept is None or not self.is_complete:
+            return {}
+        columns = zip(self.measured.columns, np.moveaxis(self.measured.trials(), -1, 0), strict=True)
+        return {name: Quartiles.of(values) for name, values in columns if name in CHOSEN_RIDGE.values()}
 
     def lines(self) -> list[Series]:
         """An earlier name of :meth:`series`."""
@@ -137,7 +150,7 @@ class BaseStudy:
     def series(self) -> list[Series]:
         """Results along n and along N, scenario by scenario."""
         measured = self.counts, self.summary(), self.doubts
-        return series_of(self.title, self.axes, self.scenarios, self.points, *measured)
+        return series_of(self.title, self.axes, self.scenarios, self.points, *measured, self.chosen_ridges)
 
     @property
     def progress_in_words(self) -> str:

@@ -24,7 +24,7 @@ from w2s_fast.probing.task import Task
 from w2s_fast.probing.trial_results import TrialResult
 from w2s_fast.results.doubts import ILL_CONDITIONED
 from w2s_fast.results.measures import MEASURES
-from w2s_fast.results.metrics import FITS, columns_of, fit_columns, measured_columns, ratio_columns
+from w2s_fast.results.metrics import CHOSEN_RIDGE, FITS, columns_of, fit_columns, measured_columns, ratio_columns
 from w2s_fast.results.risks import Ceiling
 from w2s_fast.study import fields
 from w2s_fast.study.gaussian_source import DEFAULT_METHOD
@@ -173,7 +173,8 @@ class FeaturesSource(Source):
 
     @classmethod
     def optional_columns(cls) -> Sequence[Sequence[str]]:
-        return [group for name in MEASURES for group in (fit_columns(name), ratio_columns(name)) if group]
+        of_measures = [group for name in MEASURES for group in (fit_columns(name), ratio_columns(name)) if group]
+        return [*of_measures, list(CHOSEN_RIDGE.values())]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -181,7 +182,8 @@ class FeaturesSource(Source):
         if self.task is None:
             return (*super().columns, *itertools.chain(*self.optional_columns()))
         groups = [fit_columns(name) + ratio_columns(name) * asked for name, asked in _measures(self.task).items()]
-        return (*super().columns, *itertools.chain(*groups))
+        chosen = CHOSEN_RIDGE.values() if self.task.has_grid else ()
+        return (*super().columns, *itertools.chain(*groups), *chosen)
 
     @property
     def is_at_hand(self) -> bool:
@@ -209,7 +211,7 @@ class FeaturesSource(Source):
         design = _design(self.task, points, seed)
         for trial, results in run_trials(design, range(min(done), trials), workers=workers):
             (result,) = results.values()
-            values = _values_of(result, _measures(self.task))
+            values = _values_of(result, _measures(self.task), self.task.has_grid)
             yield [(point, trial, values[point : point + 1]) for point in range(len(points))]
 
 
@@ -273,10 +275,12 @@ def _measures(task: Task) -> dict[str, bool]:
     return {name: name in task.metrics for name in MEASURES if name in (*always, *task.metrics)}
 
 
-def _values_of(result: TrialResult, measures: Mapping[str, bool]) -> Matrix:
+def _values_of(result: TrialResult, measures: Mapping[str, bool], has_grid: bool) -> Matrix:
     """Columns of one trial of real features at each point."""
     columns = [*columns_of(dict(zip(FITS, result.errors[:, :, 0].T, strict=True))).values(), *result.ill_conditioned.T]
     for name, asked in measures.items():
         fits = dict(zip(FITS, result.scores[name][:, :, 0].T, strict=True))
         columns.extend(measured_columns(name, fits, asked).values())
+    if has_grid:
+        columns.extend(result.ridges[:, :, 0].T)
     return np.column_stack(columns)

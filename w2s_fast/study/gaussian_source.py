@@ -157,14 +157,12 @@ class GaussianSource(Source):
     def require(self, points: Points, seed: int) -> None:
         spans = [Span(*point, 0, 1) for point in points]
         require_method(self.model, spans, self.description.method, self.description.ridge)
-        if self.description.ceiling is not None:
-            method_otherwise(self.description.method)
 
     def require_device(self, device: Device) -> None:
         if self.description.method != GONE:
             require_device(self.description.method, device)
         if self.description.ceiling is not None:
-            method_otherwise(self.description.method, device)
+            method_otherwise(self.model, self.description.setup, self.description.method, device)
 
     def run(
         self, points: Points, done: Sequence[int], trials: int, *, seed: int, device: Device, workers: Workers

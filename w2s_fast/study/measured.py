@@ -62,6 +62,21 @@ class Measured:
         if self.kept is not None and other.kept is not None:
             self.kept |= {seed: [list(chunks) for chunks in places] for seed, places in other.kept.items()}
 
+    def having(self, columns: Sequence[str]) -> Measured:
+        """The same of these columns alone, in their order: a study may be older than some of another's."""
+        if self.columns == tuple(columns):
+            return self
+        places = [self.columns.index(name) for name in columns]
+        found = Measured(self.places, columns, self.kept is not None)
+        for seed, every in self.moments.items():
+            found.moments[seed] = [Moments.of_state(one.count, one.mean[places], one.m2[places]) for one in every]
+        if self.kept is not None:
+            found.kept = {
+                seed: [[values[:, places] for values in chunks] for chunks in every]
+                for seed, every in self.kept.items()
+            }
+        return found
+
     def counts(self) -> npt.NDArray[np.int64]:
         """Trials at each place, over all seeds."""
         return np.sum([self.done(seed) for seed in self.moments] or [[0] * self.places], axis=0, dtype=np.int64)

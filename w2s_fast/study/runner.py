@@ -41,6 +41,9 @@ def merge(study: BaseStudy, other: BaseStudy) -> None:
     leaves_out = other.spec.keep_trials and not study.spec.keep_trials
     spec = replace(other.spec, keep_trials=False) if leaves_out else other.spec
     study.require_same(spec, "other is another study")
+    if missing := [name for name in study.measured.columns if name not in other.measured.columns]:
+        raise ValueError(f"other was run by an earlier version and has no {missing[0]}: merge this study into it")
+    theirs = other.measured.having(study.measured.columns)
     alone = threading.Lock()
     with alone, _file_alone(study, alone) as file:
         shared = sorted(study.seeds.keys() & other.seeds.keys())
@@ -51,9 +54,9 @@ def merge(study: BaseStudy, other: BaseStudy) -> None:
             )
         study.seeds |= other.seeds
         study.runs += other.runs
-        study.measured.adopt(other.measured)
+        study.measured.adopt(theirs)
         if file is not None:
-            file.save_merged(other.seeds, other.measured, study.runs)
+            file.save_merged(other.seeds, theirs, study.runs)
 
 
 def _file_alone(study: BaseStudy, alone: threading.Lock) -> AbstractContextManager[store.Store | None]:

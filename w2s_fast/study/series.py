@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from w2s_fast._display import facts, shortened, spread
 from w2s_fast.probing.design import Points
 from w2s_fast.results.doubts import Doubts
 from w2s_fast.results.metrics import METRICS
-from w2s_fast.results.summary import Estimate, in_brief
+from w2s_fast.results.summary import Estimate, Quartiles, in_brief
 from w2s_fast.study.source import Axis, Source, Theory
 
 Matrix = npt.NDArray[np.float64]
@@ -37,6 +37,8 @@ class Series:
         Mean and standard error of each metric at each size.
     doubts : Doubts
         Sizes at which ratios mean nothing.
+    chosen : dict of Quartiles
+        Of the ridge that each fit chose at each size, where it had a choice and trials are kept.
     """
 
     title: str
@@ -48,6 +50,7 @@ class Series:
     trials: npt.NDArray[np.int64]
     summary: Mapping[str, Estimate]
     doubts: Doubts
+    chosen: Mapping[str, Quartiles] = field(default_factory=dict)
 
     def theory(self, sizes: Any) -> Theory:
         """Expectations and bounds at any sizes along the axis."""
@@ -115,14 +118,16 @@ def series_of(
     counts: npt.NDArray[np.int64],
     summary: Mapping[str, Estimate],
     doubts: Doubts,
+    chosen: Mapping[str, Quartiles] | None = None,
 ) -> list[Series]:
-    """Return the series of all scenarios; ``counts``, ``summary`` and ``doubts`` run over scenarios, then points."""
+    """Return the series of all scenarios; ``counts`` and all behind it run over scenarios, then points."""
     found = []
     for index, scenario in enumerate(scenarios):
         for axis, fixed, members in split(points):
             sizes = np.array([points[member][axis == "N"] for member in members])
             places = index * len(points) + np.array(members)
             estimates = {name: Estimate(mean[places], stderr[places]) for name, (mean, stderr) in summary.items()}
-            measured = counts[places], estimates, doubts.at(places)
+            ridges = {name: Quartiles(*(part[places] for part in every)) for name, every in (chosen or {}).items()}
+            measured = counts[places], estimates, doubts.at(places), ridges
             found.append(Series(title, scenario.label(axes), scenario, axis, fixed, sizes, *measured))
     return found

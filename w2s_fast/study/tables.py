@@ -14,7 +14,8 @@ import numpy as np
 
 from w2s_fast._display import with_error
 from w2s_fast._files import whole_file
-from w2s_fast.results.metrics import of_name, table_columns
+from w2s_fast.results.metrics import CHOSEN_RIDGE, MEDIAN, of_name, table_columns
+from w2s_fast.results.summary import Estimate, Quartiles
 from w2s_fast.results.trials import Trials
 from w2s_fast.study.base import BaseStudy
 from w2s_fast.study.series import Series
@@ -42,8 +43,13 @@ def _as_text(value: Any) -> Any:
 
 
 def study_rows(study: BaseStudy, medians: bool = False) -> list[Row]:
-    """Tidy rows of a study: one a scenario, point and metric, medians among them if asked for."""
-    summary, doubts, counts = study.summary(medians), study.doubts, study.counts.tolist()
+    """Tidy rows of a study: one a scenario, point and metric, medians among them if asked for.
+
+    Of ridges that fits chose there are quartiles too, where trials are kept.
+    """
+    summary, doubts, counts = dict(study.summary(medians)), study.doubts, study.counts.tolist()
+    for name, found in study.chosen_ridges.items():
+        summary |= {of: Estimate(part, np.full_like(part, np.nan)) for of, part in _quartiles(name, found).items()}
     doubtful = {metric: doubts.of(metric) for metric in summary}
     rows = []
     further = [axis for axis in study.axes if axis not in COMMON_AXES]
@@ -64,6 +70,11 @@ def study_rows(study: BaseStudy, medians: bool = False) -> list[Row]:
     return rows
 
 
+def _quartiles(name: str, found: Quartiles) -> dict[str, Any]:
+    """Quartiles by the names that tables have for them."""
+    return {f"{name}_lower_quartile": found.lower, name + MEDIAN: found.median, f"{name}_upper_quartile": found.upper}
+
+
 def described(study: BaseStudy) -> dict[str, Any]:
     """Return spec, seeds, runs and table of a study, fit for JSON, in which scenarios are called settings."""
     return {
@@ -81,7 +92,7 @@ def described(study: BaseStudy) -> dict[str, Any]:
 def probe_rows(trials: Trials, weak: str, strong: str, medians: bool = False) -> list[Row]:
     """Tidy rows of one pair of models: one a point and label column, with every metric, its error, and doubts."""
     summary, doubts, rows = trials.summary(medians), trials.doubts, []
-    parts = trials.decomposition
+    parts, ridges = trials.decomposition, chosen_ridges(trials)
     for place in np.ndindex(trials.weak.shape[:-1]):
         point = place[: trials.n.ndim]
         row: Row = {"weak_model": weak, "strong_model": strong, "n": int(trials.n[point]), "N": int(trials.N[point])}
@@ -90,10 +101,17 @@ def probe_rows(trials: Trials, weak: str, strong: str, medians: bool = False) ->
         row["in_doubt"] = doubts.in_words(place)
         for metric, (mean, stderr) in summary.items():
             row |= {metric: float(mean[place]), f"{metric}_stderr": float(stderr[place])}
+        row |= {of: float(part[place]) for name in ridges for of, part in _quartiles(name, ridges[name]).items()}
         for part in (*parts._fields, "reduced", "discrepant") if parts is not None else ():
             row[part] = float(getattr(parts, part)[place])
         rows.append(row)
     return rows
+
+
+def chosen_ridges(trials: Trials) -> dict[str, Quartiles]:
+    """Quartiles over trials of the ridge that each fit chose from a grid; empty where none had a choice."""
+    chosen = trials.chosen_ridge or ()
+    return {name: Quartiles.of(values) for name, values in zip(CHOSEN_RIDGE.values(), chosen, strict=False)}
 
 
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
@@ -118,15 +136,30 @@ def scale_of(series: Series, metric: str) -> float:
 
 
 def shown_metrics(many: Sequence[Series]) -> list[str]:
-    """Columns of tables for people: the metrics that some series has."""
-    return [name for name in table_columns() if any(name in series.summary for series in many)]
+    """Columns of tables for people: the metrics that some series has, and ridges that fits chose."""
+    return [
+        name for name in (*table_columns(), *CHOSEN_RIDGE.values()) if any(name in series.summary for series in many)
+    ]
 
 
 def cells(series: Series, index: int, metrics: Sequence[str]) -> list[str]:
-    """Write metrics at one size; those the series does not have are empty."""
+    """Write metrics at one size; those the series does not have are empty.
+
+    Of ridges that fits chose it is the median with its quartiles, or the mean where single trials are not kept.
+    """
     found = []
     for metric in metrics:
+        if metric in CHOSEN_RIDGE.values():
+            found.append(_ridge_in_words(series, index, metric))
+            continue
         scale = scale_of(series, metric)
         values = [float(part[index]) * scale for part in series.summary.get(metric, ())]
         found.append(with_error(*values) if values else "")
     return found
+
+
+def _ridge_in_words(series: Series, index: int, name: str) -> str:
+    if name in series.chosen:
+        return series.chosen[name].in_words(index)
+    mean = float(series.summary[name].mean[index]) if name in series.summary else math.nan
+    return "" if math.isnan(mean) else f"mean {mean:.4g}"

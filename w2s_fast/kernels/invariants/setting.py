@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2s_fast._jit import Matrix, Vector
+from w2s_fast.kernels.trials import Matrix, Vector
 
 FRESH = 3  # axes of V_s that the weights of baseline, student and noise's student single out, one each
 COS, SIN, TARGET_S, TARGET_W, TARGET_P = range(5)  # rows of ``tilted``

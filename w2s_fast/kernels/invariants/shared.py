@@ -37,25 +37,26 @@ def draw_contrasts(
     N: float,
     shared: float,
     count: int,
+    last: int,
     d: Matrix,
     A: Matrix,
     B: Matrix,
     T: Matrix,
     Y: Matrix,
 ) -> int:
-    """Overwrite contrasts d with F d of the fits on labelled rows and F^-1 d of the students (L6).
+    """Overwrite contrasts d with F d of the fits on labelled rows and F^-1 d of those after them, up to ``last`` (L6).
 
     Returns the number of coordinates that these take.
     """
     staircase(draws, n, count, T)
     staircase(draws, N - shared + count, count, Y)
-    for k in range(ALONG, CEIL):
+    for k in range(ALONG, last):
         for i in range(count):
             value = 0.0
             for j in range(i, count):
                 value += T[i, j] * d[j, k]
             d[i, k] = value
-    solve_lower(Y, count, d, ALONG, CEIL)
+    solve_lower(Y, count, d, ALONG, last)
     solve_lower(T, count, d, TEACHER, ALONG)
     other = int(min(shared - count, float(count)))
     below = d[count:]
@@ -72,7 +73,7 @@ def draw_contrasts(
                 below[i, k] = value
         solve_lower(A, other, below, TEACHER, ALONG)
     for i in range(other):
-        for k in range(ALONG, CEIL):
+        for k in range(ALONG, last):
             below[i, k] = 0.0
     multiply_upper(Y, count, count, d, TEACHER, ALONG, d)
     return count + other
@@ -85,6 +86,8 @@ def shared_errors(
     N: float,
     shared: float,
     axes: int,
+    known: int,
+    last: int,
     contrast: Matrix,
     residuals: Matrix,
     normals: Vector,
@@ -98,17 +101,18 @@ def shared_errors(
     """Inner products of the errors of all fits on the shared block.
 
     With Sigma = W_n + W_N the errors are Sigma^-1/2 (q + F d) on the labelled rows, Sigma^-1/2 (q - F^-1 d) on the
-    others and Sigma^-1/2 q on both; q and d are normals of the covariance of the fits' residuals (L5).
+    others, up to the fit ``last``, and Sigma^-1/2 q on both; q and d are normals of the covariance of the fits'
+    residuals (L5). Contrasts are needed, and ``known``, on all axes but one that only fits on both single out.
     """
     for k in range(FITS):
         for m in range(FITS):
             gram[k, m] = 0.0
     if shared == 0.0:
         return
-    contrasts = int(min(shared, axes - 1.0))
-    multiply_upper(contrast, contrasts, axes - 1, residuals, TEACHER, CEIL, X)
-    count = triangle(X, contrasts, CEIL)
-    seen = draw_contrasts(draws, n, N, shared, count, X, A, B, T, Y)
+    contrasts = int(min(shared, float(known)))
+    multiply_upper(contrast, contrasts, known, residuals, TEACHER, last, X)
+    count = triangle(X, contrasts, last)
+    seen = draw_contrasts(draws, n, N, shared, count, last, X, A, B, T, Y)
     order = triangle(residuals, axes, FITS)
     for i in range(seen):
         fill_normals(draws, order, normals)
@@ -116,7 +120,7 @@ def shared_errors(
             q = 0.0
             for j in range(min(k + 1, order)):
                 q += normals[j] * residuals[j, k]
-            Y[i, k] = q + (X[i, k] if k < ALONG else -X[i, k] if k < CEIL else 0.0)
+            Y[i, k] = q + (X[i, k] if k < ALONG else -X[i, k] if k < last else 0.0)
     left = staircase(draws, shared - seen, order, A)
     multiply_upper(A, left, order, residuals, TEACHER, FITS, Y[seen:])
     height = triangle(Y, seen + left, FITS)

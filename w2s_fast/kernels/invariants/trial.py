@@ -56,7 +56,8 @@ def run_trials(first: int, n: float, N: float, draws: Draws, setting: Setting, r
         height = stack(inside, outside, contrasts, setting.spread, labelled, pseudo, contrast, said[TRUTH], X)
         rest = ceiling_fit(draws, rows + more + 3.0 + shared, height, setting, weights, A, B, T, X, Y)
         axes = fill_residuals(outside, rest, setting, weights, said, residuals)
-        shared_errors(draws, n, N, shared, axes, contrast, residuals, said[0], gram, A, B, T, X, Y)
+        known = axes - 1
+        shared_errors(draws, n, N, shared, axes, known, CEIL, contrast, residuals, said[0], gram, A, B, T, X, Y)
         risks(size, extra, rest, setting, errors, hidden, weights, gram, out[trial])
         variance_parts(draws, N, along, across, setting, errors, weights, gram, out[trial])
 

@@ -74,6 +74,18 @@ def read(path: Place, entry: str) -> Table:
     return Table(files, columns, (sum(file.rows for file in files), *inner), dtype, is_one)
 
 
+def words(path: Place, entry: str) -> list[str | None] | None:
+    """Words of the column of a name, or of the only one; None where it has none, or nobody knows which column."""
+    files = tuple(_parts(path))
+    schema = files[0].schema
+    if not entry and len(schema.names) > 1:
+        return None
+    name = pick(schema.names, entry)
+    if not arrow_columns.is_text(schema.field(name).type):
+        return None
+    return [word for file in files for batch in file.batches((name,)) for word in batch.column(name).to_pylist()]
+
+
 def names(path: Place) -> list[str]:
     """Name the columns."""
     return next(_parts(path)).schema.names

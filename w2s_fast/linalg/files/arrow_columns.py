@@ -25,6 +25,15 @@ def is_number(kind: Any) -> bool:
     return types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
 
 
+def is_text(kind: Any) -> bool:
+    """Whether rows of a column are words, each written out or by its number in a list of them."""
+    from pyarrow import types
+
+    kind = _stored(kind)
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
 def numbers(column: Any, name: str, first: int) -> npt.NDArray[Any]:
     """Values of an array of Arrow, of which the first is that of row ``first``; ValueError where one is missing."""
     return _numbers(column, name, lambda place: first + place)

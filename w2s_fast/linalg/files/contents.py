@@ -11,7 +11,7 @@ from w2s_fast.linalg.files.header import explained
 from w2s_fast.linalg.files.index import split_index
 from w2s_fast.linalg.files.matrix import ANY, MatrixFile
 from w2s_fast.linalg.files.place import split_name
-from w2s_fast.linalg.files.registry import NAMES, reader_of
+from w2s_fast.linalg.files.registry import names_by, reader_of
 
 CALLED = "FILE"  # in messages
 AT_ONCE = 1 << 21  # numbers that are looked at together
@@ -71,7 +71,7 @@ def contents(where: str | os.PathLike[str], scan: bool = True) -> list[Item]:
     path, entry = split_name(where)
     with explained(f"cannot read {os.fspath(where)!r}"):
         reader = reader_of(path) if path.is_file() or path.is_dir() else None
-        listed = NAMES.get(reader) if reader is not None else None
+        listed = None if reader is None else names_by(reader)
         names = [] if entry or listed is None else listed(path)
     if entry or listed is None:
         return [_opened(where, entry, scan)]

@@ -32,9 +32,20 @@ def _values(path: Place, entry: str) -> Array:
     with _table(path) as (head, lines):
         name = pick(head, entry) if entry else ""
         places = [head.index(name)] if entry else range(len(head))
-        rows = [[_number(cells[place], number, head[place]) for place in places] for number, cells in lines]
+        hint = "" if len(places) == 1 else ": write path#column for one column alone"
+        rows = [[_number(cells[place], number, head[place], hint) for place in places] for number, cells in lines]
     values = np.array(rows).reshape(len(rows), len(places))
     return values[:, 0] if entry else values
+
+
+def words(path: Place, entry: str) -> list[str | None] | None:
+    """Cells of the column of a name, or of the only one; None where all are numbers, or nobody knows which column."""
+    with _table(path) as (head, lines):
+        if not entry and len(head) > 1:
+            return None
+        place = head.index(pick(head, entry))
+        cells: list[str | None] = [cells[place] for _, cells in lines]
+    return None if all(cell and _is_number(cell) for cell in cells) else cells
 
 
 def names(path: Place) -> list[str]:
@@ -82,8 +93,8 @@ def _is_number(cell: str) -> bool:
     return "_" not in cell
 
 
-def _number(cell: str, line: int, column: str) -> float:
+def _number(cell: str, line: int, column: str, hint: str) -> float:
     if not _is_number(cell):
         what = f"is {shown(cell)}, no number" if cell else "is empty"
-        raise ValueError(f"line {line:,} of column {shown(column)} {what}")
+        raise ValueError(f"line {line:,} of column {shown(column)} {what}{hint}")
     return float(cell)

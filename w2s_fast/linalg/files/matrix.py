@@ -6,7 +6,6 @@ import itertools
 import math
 import operator
 import os
-import zipfile
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.files import npz
 from w2s_fast.linalg.files.header import (
     MOST_DIMENSIONS,
     Chunked,
@@ -37,6 +35,7 @@ from w2s_fast.linalg.files.remote import RemotePath
 
 Array = npt.NDArray[Any]
 ANY = tuple(range(MOST_DIMENSIONS + 1))
+REAL = "fiub"  # kinds of real numbers
 PIECE_BYTES = 16 << 20  # of rows that are read together where all of them are wanted
 
 
@@ -66,8 +65,10 @@ class MatrixFile:
     index: Index = ()  # of what the header says
 
     @classmethod
-    def open(cls, where: str | os.PathLike[str], name: str, ndims: tuple[int, ...] = (2,)) -> MatrixFile:
-        """Read the header, and check all it says against the file.
+    def open(
+        cls, where: str | os.PathLike[str], name: str, ndims: tuple[int, ...] = (2,), kinds: str = REAL
+    ) -> MatrixFile:
+        """Read the header, and check all it says against the file; ``kinds`` are those of NumPy's types to take.
 
         Raises
         ------
@@ -95,16 +96,16 @@ class MatrixFile:
                 header, index = header.at(index), ()
             _ = header.shape, header.dtype  # which some formats look up
         file = cls(path, header, stamp, index)
-        file._require(name, said, ndims)
+        file._require(name, said, ndims, kinds)
         return file
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"path": absolute(self.path)}
 
-    def _require(self, name: str, said: str, ndims: tuple[int, ...]) -> None:
+    def _require(self, name: str, said: str, ndims: tuple[int, ...], kinds: str) -> None:
         """Refuse what is no array of real numbers of ``ndims`` dimensions that fills its room."""
         header = self.header
-        if header.dtype.kind not in "fiub":
+        if header.dtype.kind not in kinds:
             raise _check.ArgumentError(f"{name} must hold real numbers, got dtype {header.dtype} in {said}")
         if len(self.shape) not in ndims:
             expected = " or ".join(map(str, ndims))
@@ -276,6 +277,10 @@ class MatrixFile:
     @contextmanager
     def _unpacked(self, header: Header) -> Iterator[IO[bytes]]:
         """Open the entry of the archive at the first number."""
+        import zipfile
+
+        from w2s_fast.linalg.files import npz
+
         with self.path.open("rb", buffering=0) as file:
             require_same(self.path, self.stamp)
             with zipfile.ZipFile(file) as archive, npz.opened(archive, str(header.entry), self.stamp.size) as stream:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from w2s_fast.linalg.logistic.lockstep import Asking
 from w2s_fast.linalg.logistic.metric import NO_COUPLING, Metric, even
-from w2s_fast.linalg.logistic.objective import Value
+from w2s_fast.linalg.logistic.objective import Objective, Question, Value
 from w2s_fast.linalg.logistic.problem import Memory, Step
 from w2s_fast.linalg.rows.products import Matrix
 
@@ -104,7 +105,7 @@ def newton_step(times: Callable[[Matrix], Matrix], metric: Metric, gradient: Mat
     return step if step.any() else turned
 
 
-def searched(at: Callable[[Matrix], Value], start: Point, step: Matrix) -> Point | None:
+def searched(objective: Objective, start: Point, step: Matrix) -> Asking[Point | None]:
     """The end of a step along which the loss falls, whose length is halved or so while it is too long.
 
     The loss is convex: its slope alone says on which side of the least the end lies.
@@ -114,7 +115,7 @@ def searched(at: Callable[[Matrix], Value], start: Point, step: Matrix) -> Point
         return None
     for _ in range(TRIALS):
         weights = start.weights + length * step
-        value = at(weights)
+        value = yield Question(objective, weights)
         there = float(np.vdot(value.gradient, step))
         rises = not value.loss <= start.value.loss + NOISE * abs(start.value.loss)
         if not rises and there <= OVERSHOT * -slope:

@@ -11,8 +11,9 @@ import numpy as np
 
 from w2s_fast._cached import cached_property
 from w2s_fast.linalg.logistic.descent import Model, Point, newton_step, searched
+from w2s_fast.linalg.logistic.lockstep import Asking
 from w2s_fast.linalg.logistic.metric import Metric, of_classes, of_features
-from w2s_fast.linalg.logistic.objective import Objective
+from w2s_fast.linalg.logistic.objective import Objective, Question
 from w2s_fast.linalg.logistic.problem import Problem, SoftmaxFit, Status
 from w2s_fast.linalg.logistic.separation import separates
 from w2s_fast.linalg.rows.base import ScaleError
@@ -32,10 +33,10 @@ Ended = Callable[[Point, Matrix], Any]  # by a point and the next step: how a de
 Descended = tuple[Point, int, Any]  # where it has come to, in how many steps, and how it ended, if it has
 
 
-def fitted(problem: Problem, start: Matrix | None, norms: Matrix, basis: Matrix | None = None) -> SoftmaxFit:
+def fitted(problem: Problem, start: Matrix | None, norms: Matrix, basis: Matrix | None = None) -> Asking[SoftmaxFit]:
     """Fit weights (p, K), K = 1 for two classes, of rows (basis' x) whose columns had these norms before."""
     sizes = np.where(norms > 0.0, norms, 1.0)[:, None] * np.sqrt(len(problem.rows))
-    return Descent(problem, sizes, basis).run(start)
+    return (yield from Descent(problem, sizes, basis).run(start))
 
 
 class Kept(NamedTuple):
@@ -81,29 +82,31 @@ class Descent:
     def exact(self) -> Objective:
         return Objective(self.problem.rows, self.problem.targets, self.problem.penalty)
 
-    def run(self, start: Matrix | None) -> SoftmaxFit:
+    def run(self, start: Matrix | None) -> Asking[SoftmaxFit]:
         exact = self.exact
-        rounded = exact.rounded() if exact.rows.size * exact.targets.shape[1] >= WORTH_ROUNDING else None
-        point = self.begun(rounded or exact, start)
+        worth_it = exact.rows.size * exact.targets.shape[1] >= WORTH_ROUNDING
+        rounded = exact.rounded(self.problem.rounded) if worth_it else None
+        point = yield from self.begun(rounded or exact, start)
         if rounded is not None and not point.is_finite:  # beyond the range of float32
-            rounded, point = None, self.begun(exact, start)
+            rounded, point = None, (yield from self.begun(exact, start))
         if not point.is_finite:
             raise ScaleError
         features = of_features(self.problem, point.value.coupling)
         if features.null.size:
             self.kept = Kept.of(features, self.problem)
             if start is not None:  # what no step would change
-                point = self.begun(rounded or exact, self.kept.of_weights(point.weights))
+                point = yield from self.begun(rounded or exact, self.kept.of_weights(point.weights))
         known = tuple(step for step in self.problem.memory if step.move.shape == point.weights.shape)
         model, steps = Model(features, point.value.coupling, len(exact.rows), known), 0
         if rounded is not None:
             serves = max(ROUNDED, MARGIN * self.problem.tolerance)
-            point, steps, _ = self.by_quasi_newton(rounded, point, model, lambda end, _: self.relative(end) <= serves)
-            point = Point(point.weights, exact.at(point.weights))
+            descent = self.by_quasi_newton(rounded, point, model, lambda end, _: self.relative(end) <= serves)
+            point, steps, _ = yield from descent
+            point = Point(point.weights, (yield Question(exact, point.weights)))
         ended = partial(self.status, features)
-        point, more, status = self.by_quasi_newton(exact, point, model, ended)
+        point, more, status = yield from self.by_quasi_newton(exact, point, model, ended)
         if status is None and self.affords_newton:
-            point, again, status = self.by_newton(point, ended)
+            point, again, status = yield from self.by_newton(point, ended)
             more += again
         if status is None and self.is_separable(point, features):
             status = "separable"
@@ -111,17 +114,17 @@ class Descent:
             status = "converged" if more < MOST_STEPS and self.relative(point) <= self.problem.tolerance else "stalled"
         if features.null.size:
             weights = shortest(point.weights, features.null, self.problem.free_last)
-            point = Point(weights, exact.at(weights))
+            point = Point(weights, (yield Question(exact, weights)))
         return SoftmaxFit(point.weights, point.value.loss, self.relative(point), steps + more, status, model.memory)
 
-    def by_quasi_newton(self, objective: Objective, point: Point, model: Model, ended: Ended) -> Descended:
+    def by_quasi_newton(self, objective: Objective, point: Point, model: Model, ended: Ended) -> Asking[Descended]:
         """Steps of a model of the Hessian for as long as each dozen gains enough."""
         before = self.relative(point)
         for steps in range(MOST_STEPS):
             step = model.newton_step(point.value.gradient)
             if status := ended(point, step):
                 return point, steps, status
-            end = searched(objective.at, point, step)
+            end = yield from searched(objective, point, step)
             if end is None:
                 return point, steps, None
             model.learn(point, end)
@@ -137,7 +140,7 @@ class Descent:
         """Whether matrices of all classes fit in memory."""
         return self.problem.targets.shape[1] * self.problem.rows.shape[1] ** 2 <= LARGEST_BLOCKS
 
-    def by_newton(self, point: Point, ended: Ended) -> Descended:
+    def by_newton(self, point: Point, ended: Ended) -> Asking[Descended]:
         """Steps of the Hessian itself, which take several passes each."""
         for steps in range(MOST_STEPS):
             chances = self.exact.chances(point.weights)
@@ -146,20 +149,20 @@ class Descent:
             step = newton_step(partial(self.exact.hessian_times, chances), metric, point.value.gradient)
             if status := ended(point, step):
                 return point, steps, status
-            end = searched(self.exact.at, point, step)
+            end = yield from searched(self.exact, point, step)
             if end is None:
                 return point, steps, None
             point = end
         return point, MOST_STEPS, None
 
-    def begun(self, objective: Objective, start: Matrix | None) -> Point:
+    def begun(self, objective: Objective, start: Matrix | None) -> Asking[Point]:
         """A start that is better than none, or that."""
         if start is not None:
-            point = Point(start, objective.at(start))
+            point = Point(start, (yield Question(objective, start)))
             if point.value.loss <= self.problem.first_loss():
                 return point
         first = self.problem.first()
-        return Point(first, objective.at(first))
+        return Point(first, (yield Question(objective, first)))
 
     def relative(self, point: Point) -> float:
         """The largest entry of the gradient, as the tolerance has it."""

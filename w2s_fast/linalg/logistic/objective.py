@@ -1,16 +1,19 @@
 """The loss of logistic regression and its gradient, in one pass over blocks of rows on threads.
 
-Weights (p, K) are of K >= 3 classes, or K = 1 column of two. Within a block classes lie along the first axis, so that
-reductions over them run along vector registers.
+Weights (p, K) are of K >= 3 classes, or K = 1 column of two. Within a block classes lie before the rows, so that
+reductions over them run along vector registers. One pass serves several fits to the same first rows: these are then
+read once, and products of matrices take the place of products with vectors, which wait for memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.rows.products import Matrix, over_rows, times, total
@@ -58,24 +61,26 @@ class Objective:
     penalty: Matrix
     precision: Any = np.float64
 
-    def rounded(self) -> Objective:
-        """The same in float32."""
-        rows, targets = (_rounded(array) for array in (self.rows, self.targets))
-        return replace(self, rows=rows, targets=targets, precision=np.float32)
+    def rounded(self, rows: FloatArray | None = None) -> Objective:
+        """The same in float32, of which the rows may be known."""
+        return replace(self, rows=rounded(self.rows) if rows is None else rows, precision=np.float32)
 
     def at(self, weights: Matrix) -> Value:
-        (m, p), classes = self.rows.shape, weights.shape[1]
-        cast = weights.astype(self.precision, copy=False)
-        found = total(partial(_block, cast), self.rows, self.targets, factors=classes)
-        gradient, squares, (loss, lag, spread) = np.split(found, (p * classes, p * classes + classes**2))
+        return values([Question(self, weights)])[0]
+
+    def _value(self, weights: Matrix, sums: Matrix) -> Value:
+        """What the sums over all rows tell."""
+        p, classes = weights.shape
+        gradient, squares, (loss, lag, spread) = np.split(sums, (p * classes, p * classes + classes**2))
         shrunk = self.penalty * weights
         loss += 0.5 * float(np.vdot(weights, shrunk))
-        coupling = squares.reshape(classes, classes) / m
+        coupling = squares.reshape(classes, classes) / len(self.rows)
         return Value(float(loss), gradient.reshape(p, classes) + shrunk, coupling, float(lag), float(spread))
 
     def chances(self, weights: Matrix) -> Matrix:
         """Probabilities of the classes (m, K), or of the second of two (m, 1)."""
-        return np.ascontiguousarray(_chances(np.ascontiguousarray(times(self.rows, weights).T))[0].T, np.float64)
+        logits = np.ascontiguousarray(times(self.rows, weights).T)
+        return np.ascontiguousarray(_chances(logits[None])[0][0].T, np.float64)
 
     def hessian_times(self, chances: Matrix, step: Matrix) -> Matrix:
         """The Hessian where chances are these, times a step (p, K)."""
@@ -83,7 +88,52 @@ class Objective:
         return np.asarray(found + self.penalty * step)
 
 
-def _rounded(array: FloatArray) -> FloatArray:
+class Question(NamedTuple):
+    """For the value of an objective at some weights."""
+
+    objective: Objective
+    weights: Matrix
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Equal for those that one pass can answer: of one shape, to more or fewer of the same first rows."""
+        rows = self.objective.rows
+        first = rows.__array_interface__["data"][0], rows.strides, rows.dtype
+        return *first, self.objective.precision, self.weights.shape
+
+
+def values(questions: Sequence[Question]) -> list[Value]:
+    """Answer questions of one kind in one pass."""
+    order = sorted(range(len(questions)), key=lambda place: -len(questions[place].objective.rows))
+    asked = [questions[place] for place in order]
+    longest, classes = asked[0].objective, asked[0].weights.shape[1]
+    sizes = [len(question.objective.rows) for question in asked]
+    cast = [question.weights.astype(longest.precision, copy=False) for question in asked]
+    fits = Fits(np.hstack(cast) if len(cast) > 1 else cast[0], [one.objective.targets for one in asked], sizes)
+    ends = sorted(set(sizes)) if len(asked) > 1 else ()
+    places = np.arange(sizes[0])
+    found = total(partial(_block, fits), longest.rows, places, factors=len(asked) * classes, ends=ends)
+    answers = [one.objective._value(one.weights, sums) for one, sums in zip(asked, found, strict=True)]
+    return [answers[order.index(place)] for place in range(len(order))]
+
+
+class Fits(NamedTuple):
+    """Fits to the same first rows, those to most rows first.
+
+    Attributes
+    ----------
+    weights : (p, J K) ndarray
+    targets : list of (size, K) ndarray
+    sizes : list of int
+    """
+
+    weights: FloatArray
+    targets: list[FloatArray]
+    sizes: list[int]
+
+
+def rounded(array: FloatArray) -> FloatArray:
+    """The array in float32."""
     if array.dtype == np.float32:
         return array
     copy = np.empty(array.shape, np.float32)
@@ -96,20 +146,36 @@ def _copy(source: FloatArray, target: FloatArray) -> None:
     np.copyto(target, source)
 
 
-def _block(weights: FloatArray, rows: FloatArray, targets: FloatArray) -> Matrix:
-    """Gradient, coupling, loss, lag and spread of some rows, one behind the other."""
-    rows = rows.astype(weights.dtype, copy=False)
-    logits = np.ascontiguousarray((rows @ weights).T)
-    wanted = targets.T
-    pulled = np.einsum("km,km->m", logits, wanted)
+def _block(fits: Fits, rows: FloatArray, places: npt.NDArray[np.int64]) -> Matrix:
+    """Gradient, coupling, loss, lag and spread of some rows, one behind the other, for each fit (J, ...).
+
+    They are 0 of fits to rows before these alone.
+    """
+    rows, precision = rows.astype(fits.weights.dtype, copy=False), fits.weights.dtype
+    block = slice(int(places[0]), int(places[-1]) + 1)
+    targets = [of_fit[block].T for of_fit, size in zip(fits.targets, fits.sizes, strict=True) if size > block.start]
+    count, p, classes = len(targets), rows.shape[1], len(targets[0])
+    logits = np.ascontiguousarray((rows @ fits.weights[:, : count * classes]).T).reshape(count, classes, -1)
+    wanted = np.stack(targets[:1] if _is_one(targets) else targets, dtype=precision, casting="same_kind")
+    pulled = np.einsum("jkm,jkm->jm", logits, wanted)
     chances, rest, high, low = _chances(logits)
-    squares = chances @ chances.T
-    coupling = np.diag(chances.sum(axis=1)) - squares
-    lag = float(np.sum(high - pulled, dtype=np.float64))
+    coupling = np.eye(classes) * chances.sum(axis=2)[:, None] - chances @ chances.transpose(0, 2, 1)
     chances -= wanted
-    gradient = rows.T @ np.ascontiguousarray(chances.T)
-    told = float(np.sum(rest, dtype=np.float64)) + lag, lag, float(np.sum(high - low, dtype=np.float64))
-    return np.concatenate((gradient.ravel(), coupling.ravel(), told))
+    gradient = rows.T @ np.ascontiguousarray(chances.reshape(count * classes, -1).T)
+    found = np.zeros((len(fits.sizes), (p + classes) * classes + 3))
+    own = found[:count]
+    own[:, : p * classes] = gradient.reshape(p, count, classes).transpose(1, 0, 2).reshape(count, -1)
+    own[:, p * classes : -3] = coupling.reshape(count, -1)
+    lag = np.sum(high - pulled, axis=1, dtype=np.float64)
+    own[:, -3] = np.sum(rest, axis=1, dtype=np.float64) + lag
+    own[:, -2], own[:, -1] = lag, np.sum(high - low, axis=1, dtype=np.float64)
+    return found
+
+
+def _is_one(targets: Sequence[FloatArray]) -> bool:
+    """Whether all are the same numbers in memory."""
+    first = targets[0].__array_interface__
+    return all(other.__array_interface__ == first for other in targets[1:])
 
 
 def _turned(step: Matrix, rows: FloatArray, chances: Matrix) -> FloatArray:
@@ -124,14 +190,17 @@ def _turned(step: Matrix, rows: FloatArray, chances: Matrix) -> FloatArray:
 
 
 def _chances(logits: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Chances (K, m), the loss beyond the largest logit, that logit and the least one; that of a first of two is 0."""
-    if len(logits) == 1:
-        (logit,) = logits
+    """Chances (J, K, m) of the classes, and (J, m) the loss beyond the largest logit, that logit and the least one.
+
+    The logit of the first of two classes is 0.
+    """
+    if logits.shape[1] == 1:
+        logit = logits[:, 0]
         small = np.exp(-np.abs(logit))
         chances = np.where(logit > 0.0, logit.dtype.type(1.0), small) / (1.0 + small)
-        return chances[None], np.log1p(small), np.maximum(logit, 0.0), np.minimum(logit, 0.0)
-    high, low = logits.max(axis=0), logits.min(axis=0)
-    chances = np.exp(logits - high)
-    whole = chances.sum(axis=0)
-    chances /= whole
+        return chances[:, None], np.log1p(small), np.maximum(logit, 0.0), np.minimum(logit, 0.0)
+    high, low = logits.max(axis=1), logits.min(axis=1)
+    chances = np.exp(logits - high[:, None])
+    whole = chances.sum(axis=1)
+    chances /= whole[:, None]
     return chances, np.log(whole), high, low

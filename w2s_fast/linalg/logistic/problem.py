@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.leastsq.policy import EPS64
-from w2s_fast.linalg.rows.products import Matrix
+from w2s_fast.linalg.rows.products import Matrix, gram
 
+NOT_KNOWN = np.empty((0, 0))
 SAMPLE = 10  # rows a column that make a metric: with as many its condition is 4, which costs less than all rows would
 Status = Literal["converged", "separable", "stalled"]
 
@@ -68,9 +69,11 @@ class Problem:
     free_last : bool
     tolerance : float
     squares : (p, p) ndarray
-        X'X, or about that, from some of the rows.
+        X'X, or about that, from some of the rows; empty where nothing is known.
     memory : tuple of Step
         Of a fit to much the same.
+    rounded : (m, p) ndarray, optional
+        The rows in float32, where they are known.
     """
 
     rows: FloatArray
@@ -80,6 +83,13 @@ class Problem:
     tolerance: float
     squares: Matrix
     memory: Memory = ()
+    rounded: FloatArray | None = None
+
+    def first_rows(self, size: int, squares: Matrix = NOT_KNOWN, like: SoftmaxFit | None = None) -> Self:
+        """The problem of so many rows, with X'X of these, and what a fit to much the same has learned."""
+        rounded, memory = None if self.rounded is None else self.rounded[:size], () if like is None else like.memory
+        part = replace(self, rows=self.rows[:size], targets=self.targets[:size], rounded=rounded)
+        return replace(part, squares=squares, memory=memory)
 
     @property
     def is_wide(self) -> bool:
@@ -90,6 +100,11 @@ class Problem:
     def sample(self) -> int:
         """How many rows a metric is made of."""
         return SAMPLE * self.rows.shape[1]
+
+    def sampled_squares(self) -> Matrix:
+        """X'X, or about that from some of the rows where there are many."""
+        some = self.rows[:: max(len(self.rows) // self.sample, 1)]
+        return gram(some) * (len(self.rows) / len(some))
 
     @property
     def shares(self) -> Matrix:

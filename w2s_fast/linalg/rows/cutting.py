@@ -5,7 +5,7 @@ Cuts follow from shapes alone, so that results have the same bits for any number
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -26,11 +26,18 @@ QR_ROWS = 10  # a column, where there are more than two blocks: with fewer, thei
 MOST_QR_BLOCKS = 16
 
 
-def cuts(rows: int, columns: int, factors: int, longest: int = PRODUCT_ROWS) -> list[slice]:
+def cuts(rows: int, columns: int, factors: int, longest: int = PRODUCT_ROWS, ends: Sequence[int] = ()) -> list[slice]:
     """Cut rows evenly, into an even number of blocks where their products with ``factors`` columns are worth threads.
 
-    Reading an element costs what ``READING`` products do.
+    Reading an element costs what ``READING`` products do. The last of
+    ``ends``, which rise, is ``rows``: blocks end at the others, too.
     """
+    if ends:
+        return [
+            slice(start + cut.start, start + cut.stop)
+            for start, stop in pairwise([0, *ends])
+            for cut in cuts(stop - start, columns, factors, longest)
+        ]
     least = -(-BLOCK_WORK // max(columns * max(factors, READING), 1))
     if rows <= least:
         return [slice(0, rows)]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast._check import FloatArray
+from w2s_fast._check import FloatArray, is_path
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast._workers import DeadWorkersError, Lost, Pool, ordered_map
 from w2s_fast.linalg.files.matrix import MatrixFile
@@ -26,12 +26,6 @@ from w2s_fast.linalg.rows.base import Progress, Rows, image
 from w2s_fast.linalg.rows.tree import leaves, merged
 
 Node = TypeVar("Node")
-
-
-def is_path(X: Any) -> bool:
-    """Whether an argument names a file, or several."""
-    several = isinstance(X, list | tuple) and len(X) > 0 and all(isinstance(one, str | PathLike) for one in X)
-    return several or isinstance(X, str | PathLike)
 
 
 @dataclass(frozen=True, eq=False)

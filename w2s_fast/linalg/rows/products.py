@@ -244,14 +244,22 @@ def _add_sums(a: Sums, b: Sums) -> Sums:
 
 
 def total(
-    product: Callable[..., Any], X: Source, *beside: Any, factors: int, longest: int = cutting.PRODUCT_ROWS
+    product: Callable[..., Any],
+    X: Source,
+    *beside: Any,
+    factors: int,
+    longest: int = cutting.PRODUCT_ROWS,
+    ends: Sequence[int] = (),
 ) -> Any:
-    """Sum a product of the blocks of X, and of what lies beside it; overflow is left to the caller, who looks at it."""
+    """Sum a product of the blocks of X, and of what lies beside it; overflow is left to the caller, who looks at it.
+
+    Blocks of an array also end after the rows that ``ends`` count.
+    """
     if isinstance(X, Rows):
         return pass_over(X, product, *beside).product
-    if len(cutting.cuts(len(X), X.shape[1], factors, longest)) == 1:
+    if len(cutting.cuts(len(X), X.shape[1], factors, longest, ends)) == 1:
         return _in_one_piece(product, X, *beside, factors=factors).astype(np.float64, copy=False)
-    parts = over_rows(partial(_with_size, product), X, *beside, factors=factors, longest=longest)
+    parts = over_rows(partial(_with_size, product), X, *beside, factors=factors, longest=longest, ends=ends)
     try:
         return merged((_sum(leaf) for leaf in leaves(parts, itemgetter(0))), _add)
     finally:
@@ -271,16 +279,22 @@ def _sum(parts: Iterator[SizedPart]) -> Matrix:
 
 
 def over_rows(
-    product: Callable[..., Any], X: Source, *beside: Any, factors: int, longest: int = cutting.PRODUCT_ROWS
+    product: Callable[..., Any],
+    X: Source,
+    *beside: Any,
+    factors: int,
+    longest: int = cutting.PRODUCT_ROWS,
+    ends: Sequence[int] = (),
 ) -> Generator[Any, None, None]:
     """Yield the product of each block of rows of X, and of the same rows of what lies beside it, in order.
 
-    ``factors`` is the number of columns that blocks are multiplied with.
+    ``factors`` is the number of columns that blocks are multiplied with. Blocks of an array also end after the rows
+    that ``ends`` count.
     """
     if isinstance(X, Rows):
         yield from X.map(partial(_quiet, product), _together(X.blocks(), beside))
         return
-    pieces = cutting.cuts(len(X), X.shape[1], factors, longest)
+    pieces = cutting.cuts(len(X), X.shape[1], factors, longest, ends)
     if len(pieces) > 1:
         yield from ordered_map(partial(_quiet, product), _together((X[cut] for cut in pieces), beside))
     else:

@@ -12,7 +12,6 @@ from w2s_fast import _arrays, _check, _devices
 from w2s_fast._check import FloatArray
 from w2s_fast._workers import Workers, pool_of_processes
 from w2s_fast.linalg.rows.base import Rows
-from w2s_fast.linalg.rows.file_rows import FileRows, Files, is_path
 from w2s_fast.linalg.rows.sparse import SparseMatrix, SparseRows, is_sparse
 
 FEW_ROWS = 128  # of a wide matrix, which are held: sketches of its columns would take more room than they do
@@ -20,9 +19,9 @@ FEW_ROWS = 128  # of a wide matrix, which are held: sketches of its columns woul
 
 def rows_of(X: Any, name: str, workers: Workers = None) -> Rows:
     """Look at ``X`` without reading its rows, which workers do if there are some."""
+    if _check.is_path(X):
+        return _in_files(X, name, workers, few=FEW_ROWS)
     found = elsewhere(X, name, workers)
-    if isinstance(found, FileRows) and found.shape[0] <= min(FEW_ROWS, found.shape[1]):
-        return ArrayRows(found.files[0 : found.shape[0]], name)
     if found is not None:
         return found
     if _is_array(X):
@@ -34,8 +33,8 @@ def rows_of(X: Any, name: str, workers: Workers = None) -> Rows:
 
 def elsewhere(X: Any, name: str, workers: Workers = None) -> Rows | None:
     """Rows that callers hold as such, sparse, in files or in a cluster; None for an array or an iterable of blocks."""
-    if is_path(X):
-        return FileRows(Files.opened(X, name), name, pool_of_processes(workers))
+    if _check.is_path(X):
+        return _in_files(X, name, workers)
     if workers is not None:
         raise TypeError(
             f"workers read files, got {name} of type {type(X).__name__}: give a path or a list of paths, or leave them "
@@ -44,6 +43,16 @@ def elsewhere(X: Any, name: str, workers: Workers = None) -> Rows | None:
     if isinstance(X, Rows):
         return X.named(name)
     return SparseRows(SparseMatrix.of(X, name), name) if is_sparse(X) else _devices.cluster_rows(X, name)
+
+
+def _in_files(where: Any, name: str, workers: Workers, few: int = 0) -> Rows:
+    """Rows that are read when they are asked for; those of a wide matrix of at most ``few`` at once."""
+    from w2s_fast.linalg.rows.file_rows import FileRows, Files
+
+    files = Files.opened(where, name)
+    if len(files) <= min(few, files.shape[1]):
+        return ArrayRows(files[0 : len(files)], name)
+    return FileRows(files, name, pool_of_processes(workers))
 
 
 def _is_array(X: Any) -> bool:

@@ -17,7 +17,6 @@ from w2s_fast.linalg.leastsq import by_qr, by_svd
 from w2s_fast.linalg.leastsq.policy import Cutoff
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.cutting import LONGEST_BLOCK
-from w2s_fast.linalg.rows.file_rows import is_path
 from w2s_fast.linalg.rows.products import Matrix, blas_threads
 from w2s_fast.linalg.rows.sources import elsewhere
 from w2s_fast.linalg.spectral.joint import Dimensions
@@ -101,9 +100,9 @@ def _apart(a: int, b: int) -> ValueError:
 def _columns(A: Any, B: Any, workers: Workers) -> list[_Columns]:
     """Columns with the angles of those of A and B."""
     given = [side.basis if isinstance(side, Subspace) else side for side in (A, B)]
-    reads = any(map(is_path, given))
+    reads = any(map(_check.is_path, given))
     a, b = (
-        elsewhere(side, name, workers if is_path(side) or not reads else None)
+        elsewhere(side, name, workers if _check.is_path(side) or not reads else None)
         for side, name in zip(given, "AB", strict=True)
     )
     sides: list[Any] = [

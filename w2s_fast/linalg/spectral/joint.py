@@ -15,7 +15,6 @@ from w2s_fast._workers import Workers
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff, blur
 from w2s_fast.linalg.rows.base import SMALLEST_ENERGY, Rows, ScaleError
 from w2s_fast.linalg.rows.cutting import LONGEST_BLOCK
-from w2s_fast.linalg.rows.file_rows import Files
 from w2s_fast.linalg.rows.products import Matrix, gram_pass
 from w2s_fast.linalg.rows.sources import rows_of
 from w2s_fast.linalg.spectral.dimension import rank_for_energy, trusted_share
@@ -130,11 +129,10 @@ def joint_gram(
             f"these must have the same number of rows: {a.name} has {a.shape[0]:,}, {b.name} has {b.shape[0]:,}"
         )
     labels = None if y is None else a.labels(y, lambda given, _: _check.floats(given, "y"))
-    if isinstance(labels, Files):
-        labels = labels[0 : len(labels)]
     if labels is not None:
         if labels.ndim not in (1, 2):
             raise ValueError(f"y must have 1 or 2 dimensions, got shape {labels.shape}")
+        labels = labels[0 : len(labels)]  # which reads files
         if a.shape is not None and len(labels) != a.shape[0]:
             raise ValueError(
                 f"these must have the same number of rows: {a.name} has {a.shape[0]:,}, y has {len(labels):,}"

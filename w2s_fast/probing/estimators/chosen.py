@@ -83,7 +83,7 @@ class Chosen:
             begun = None if start is None else start[:, columns]
             fit = self.candidates[place].fit(learner, index, lambda of=columns: known[:, of], part, begun)
             weights[:, columns], flaws[best == place] = fit.weights, fit.flaws(int((best == place).sum()))
-        return Fit(weights, tuple(flaws.tolist()))
+        return Fit(weights, tuple(flaws.tolist()), tuple(self.grid.values[place] for place in best.tolist()))
 
     def predict(self, rows: Matrix, weights: Matrix) -> Matrix:
         return self.candidates[0].predict(rows, weights)

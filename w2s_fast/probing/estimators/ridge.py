@@ -79,8 +79,8 @@ class Ridge:
         sizes, as_stored, left = (np.linalg.norm(X, axis=0) for X in (rows, came, centred))
         centred[:, left <= np.maximum(CONSTANT * EPS64 * sizes, stored * as_stored)] = 0.0
         factor = MinNorm.of_stored(centred, self.ridge, dtype, came)
-        weights, flaw = _solved(factor, labels - np.outer(ones, label_mean))
-        return Fit(np.vstack((weights, label_mean - mean @ weights)), flaw)
+        fit = _solved(factor, labels - np.outer(ones, label_mean))
+        return fit._replace(weights=np.vstack((fit.weights, label_mean - mean @ fit.weights)))
 
 
 def _short(learner: Learner, index: Indices, labels: Matrix) -> tuple[Matrix, Matrix]:

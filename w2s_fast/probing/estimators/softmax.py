@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from w2s_fast.linalg.logistic import fit_softmax
+from w2s_fast.linalg.logistic import fit_nested
 from w2s_fast.probing.coding import Coding
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.fits import Fit, Learner, Sums
@@ -41,23 +41,23 @@ class Softmax:
         start: Matrix | None = None,
     ) -> Fit:
         rows, targets = learner.rows(index), self.coding.probabilities(labels())
-        k, metric = self.coding.columns, None
-        if sums is not None and np.isfinite(sums.gram).all():
-            metric = sums.gram
-        weights, flaws = np.empty((rows.shape[1], targets.shape[1])), []
-        for first in range(0, targets.shape[1], k):
-            own = first if k == 1 else slice(first, first + k)
-            fit = fit_softmax(
-                rows,
-                targets[:, own],
-                penalty=self.ridge,
-                free_last=learner.intercept,
-                start=None if start is None else start[:, own],
-                metric=metric,
-            )
-            weights[:, own] = fit.weights
-            flaws.append("" if fit.status == "converged" else fit.status)
-        return Fit(weights, tuple(flaws))
+        known = sums is not None and bool(np.isfinite(sums.gram).all())
+        fits = fit_nested(
+            rows,
+            self._each(targets),
+            [len(rows)],
+            penalty=self.ridge,
+            free_last=learner.intercept,
+            starts=None if start is None else self._each(start),
+            metrics=[sums.gram] if sums is not None and known else None,
+        )
+        weights = np.column_stack([fit.weights for (fit,) in fits])
+        return Fit(weights, tuple("" if fit.status == "converged" else fit.status for (fit,) in fits))
+
+    def _each(self, columns: Matrix) -> list[Matrix]:
+        """The columns of each target, or the one column that two classes have."""
+        k = self.coding.columns
+        return list(columns.T) if k == 1 else np.split(columns, columns.shape[1] // k, axis=1)
 
     def predict(self, rows: Matrix, weights: Matrix) -> Matrix:
         logits = rows @ weights

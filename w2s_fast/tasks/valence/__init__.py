@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from importlib import resources
+from typing import Any
 
 import numpy as np
 
 from w2s_fast.probing.task import Task
 
 
-def load(test: float | int = 1_500, ridge: float = 1e-6) -> Task:
+def load(test: float | int = 1_500, ridge: Any = 1e-6, **how: Any) -> Task:
     """Load the 8,500 sentences that ship with the package: 150 weak and 384 strong features, centred mean ratings.
 
-    Source, licence and making: ``README.md`` in this folder.
+    ``how`` has further arguments of ``Task.of``. Source, licence and making: ``README.md`` in this folder.
 
     Examples
     --------
@@ -28,4 +29,4 @@ def load(test: float | int = 1_500, ridge: float = 1e-6) -> Task:
         weak = data["weak"] * data["weak_scale"]
         strong = data["strong"] * data["strong_scale"]
         rating = data["rating"].astype(np.float64)
-    return Task.of(weak, strong, rating - rating.mean(), test, ridge)
+    return Task.of(weak, strong, rating - rating.mean(), test, ridge, **how)
