@@ -143,6 +143,23 @@ def test_several_inputs_and_outputs_with_logits():
     assert np.array_equal(arrays, found.numpy())
 
 
+class Attending(nn.Module):
+    """Tokens, attention, the mean over them."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.head = nn.Embedding(50, 8), nn.Linear(8, 2)
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    def forward(self, tokens):
+        return self.head(self.layer(self.tokens(tokens)).mean(1))
+
+
+def test_transformers_go_through_vmap_without_a_warning():
+    model, tokens = Attending().double(), torch.randint(50, (5, 7))
+    assert close(gradient_features(model, tokens, k=None), exact(model, tokens))
+
+
 def test_what_vmap_does_not_take_goes_one_by_one():
     model, x, mask = Named(branches=True), torch.randn(5, 4), torch.ones(5, 4)
     with pytest.warns(RuntimeWarning, match="vmap does not take this model .*: gradients are taken one by one"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,6 +29,7 @@ class PerExample:
 
     def __init__(self, model: Any, parameters: Parameters, inputs: Any, targets: Any, loss: Any) -> None:
         self._torch = torch_library("gradient_features")
+        importlib.import_module("torch.nn.attention")
         self._model, self._tensors = model, parameters.tensors
         self._inputs, self._targets, self._loss = inputs, targets, loss
         self._vectorised = True
@@ -90,7 +92,9 @@ class PerExample:
         one = outputs.stop - outputs.start == 1
         differentiated = func.grad(of_one) if one else func.jacrev(some)
         axes = (None, 0, None if targets is None else 0)
-        with self._torch.no_grad():
+        # Of the kernels for attention vmap knows this one; the others go row by row.
+        attention = self._torch.nn.attention
+        with self._torch.no_grad(), attention.sdpa_kernel(attention.SDPBackend.MATH):
             found = func.vmap(differentiated, in_dims=axes)(self._tensors, inputs, targets)
         return {name: tensor.unsqueeze(1) for name, tensor in found.items()} if one else found
 
