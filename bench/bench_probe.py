@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from bench import Pinned, medians, named
 from bench.workloads import EMBEDDINGS, MEASURED, THREADS, WORKLOADS, Floats, embeddings
 
@@ -50,3 +52,23 @@ class Embeddings(Pinned):
     def track_milliseconds_per_trial(self, *_: object) -> float:
         (seconds,) = medians(self.probe, rounds=2, seconds=0)
         return 1e3 * seconds / self.trials
+
+
+class Orders(Pinned):
+    """Where rows come in a random order of 10^10, and which rows come where."""
+
+    params = (("numbers", "places"),)
+    param_names = ("which",)
+    unit = "ns"
+    rows = 100_000
+
+    def setup(self, which: str) -> None:
+        self.pin(1)
+        order = named("Shuffle", "w2s_fast.probing.drawing").of(10**10, 0, (), 0)
+        given = order.numbers(np.arange(self.rows))  # compiles
+        self.work = lambda: getattr(order, which)(given)
+        self.work()
+
+    def track_nanoseconds_per_row(self, *_: object) -> float:
+        (seconds,) = medians(self.work)
+        return 1e9 * seconds / self.rows

@@ -12,16 +12,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+PATIENT = {  # settings of Dask for machines on which others work, too
+    "distributed.deploy.lost-worker-timeout": "1 hour",
+    "distributed.comm.timeouts.connect": "5 minutes",
+    "distributed.comm.timeouts.tcp": "5 minutes",
+}
+
 
 @contextmanager
 def local_cluster(workers: int = 2, **more: Any) -> Iterator[Any]:
-    """Yield a cluster of processes; Dask sets OMP_NUM_THREADS in this one for its workers, and leaves it so."""
+    """Yield a cluster of processes, whose workers come again however long that takes.
+
+    Dask looks for a worker of that name 15 seconds after one was lost, and where there is none gives up its place for
+    good: on a busy machine it takes longer to start, and one that is killed again may be gone just then. Without any
+    worker whoever waits for a result waits for ever. Dask also sets OMP_NUM_THREADS in this process for its workers,
+    and leaves it so.
+    """
+    import dask
     from distributed import LocalCluster
 
     how = {"threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0", "silence_logs": 60} | more
     before = dict(os.environ)
     try:
-        with LocalCluster(n_workers=workers, **how) as cluster:
+        with dask.config.set(PATIENT), LocalCluster(n_workers=workers, **how) as cluster:
             yield cluster
     finally:
         os.environ.clear()
@@ -34,7 +47,7 @@ def pids(client: Any) -> list[int]:
     return [found.pid for found in processes if found is not None and found.status.name == "running"]
 
 
-def soon(holds: Callable[[], bool], seconds: float = 10) -> None:
+def soon(holds: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something holds, for so long at most."""
     end = time.monotonic() + seconds
     while not holds():
@@ -69,9 +82,9 @@ class Processes:
         """A client that so many workers have joined."""
         from distributed import Client
 
-        soon(self.address.exists, 30)
+        soon(self.address.exists, 120)
         client = Client(scheduler_file=str(self.address), set_as_default=False)
-        client.wait_for_workers(workers, timeout=60)
+        client.wait_for_workers(workers, timeout=300)
         return client
 
     def end(self) -> None:

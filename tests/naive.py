@@ -215,3 +215,31 @@ def sketch_in_runs(keys, buckets, width, coordinates):
         for place, other in nonzeros.items():
             found[i, place] = sign * other / len(nonzeros) ** 0.5
     return found
+
+
+def shuffled(order, x):
+    """The number in place ``x`` of an order, by a Feistel network on two digits with cycle walking."""
+    bits = (order.size - 1).bit_length() // 2
+    lefts = -(-order.size // 2**bits)
+    spare = 64 - lefts.bit_length()
+    while True:
+        left, right = divmod(x, 2**bits)
+        for turn in range(6):
+            word = _philox32(order.key, (left if turn % 2 else right, turn, order.trial % 2**32, order.trial >> 32))
+            if turn % 2:
+                right ^= word % 2**bits
+            else:
+                left = (left + ((word >> (64 - spare)) * lefts >> spare)) % lefts
+        x = left * 2**bits + right
+        if x < order.size:
+            return x
+
+
+def _philox32(key, counter):
+    """The lower 64 of the 128 bits of Philox 4x32-10."""
+    (k0, k1), (c0, c1, c2, c3) = key, counter
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 % 2**32, (p0 >> 32) ^ c3 ^ k1, p0 % 2**32
+        k0, k1 = (k0 + 0x9E3779B9) % 2**32, (k1 + 0xBB67AE85) % 2**32
+    return c1 << 32 | c0

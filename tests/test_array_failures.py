@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.array_calls import HEIGHTS, Here, X, Y
-from tests.clusters import die, local_cluster, pids, soon
+from tests.clusters import PATIENT, Processes, die, local_cluster, pids, soon
 from tests.conftest import COMPILED
 from w2s_fast import Gram, Subspace, intrinsic_dimension
 from w2s_fast._workers import DeadWorkersError
@@ -51,7 +53,7 @@ def current(request):
         yield
         return
     client = request.getfixturevalue("client")
-    client.wait_for_workers(2, timeout=60)
+    client.wait_for_workers(2, timeout=300)
     with client.as_current():
         yield
 
@@ -78,7 +80,7 @@ def kill_once(block, flags):
 def kill_others_once(block, folder):
     """Kill the other worker in the last block but one, when it holds sums of what came before."""
     (folder / str(os.getpid())).touch()
-    soon(lambda: len(list(folder.glob("[0-9]*"))) > 1, 60)
+    soon(lambda: len(list(folder.glob("[0-9]*"))) > 1, 300)
     if len(block) == 250 and not (folder / "done").exists():
         (folder / "done").touch()
         for path in folder.glob("[0-9]*"):
@@ -178,3 +180,62 @@ def test_chaos(set_up):
         over.set()
         thread.join()
     assert len(killed) >= 2
+
+
+@pytest.fixture
+def processes(tmp_path):
+    """A scheduler and workers as processes of their own."""
+    found = Processes(tmp_path)
+    with dask.config.set(PATIENT):
+        yield found
+    found.end()
+
+
+def tell_and_wait(block, folder):
+    """Say that rows are being read, which goes on for a while."""
+    (folder / "read").touch()
+    time.sleep(0.2)
+    return block
+
+
+def test_a_scheduler_that_dies_is_told_at_once(processes, tmp_path):
+    scheduler = processes.start("scheduler", "--port", "0", "--no-dashboard")
+    processes.start("worker", "--nthreads", "1", "--no-dashboard")
+    client, killed = processes.client(1), []
+
+    def kill_in_the_middle():
+        soon((tmp_path / "read").exists)
+        scheduler.kill()
+        killed.append(time.monotonic())
+
+    thread = threading.Thread(target=kill_in_the_middle)
+    rows = lazily(tell_and_wait, tmp_path, heights=(10,) * 70)
+    with client.as_current():
+        thread.start()
+        with pytest.raises(ConnectionError, match="the scheduler is gone, or lost the sums of X"):
+            Subspace.fit(rows, rank=3)
+        thread.join()
+        assert time.monotonic() - killed[0] < 60  # and not as long as a client goes on to ask
+    client.close(timeout=1)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from tests.test_array_failures import lazily, tell_and_wait
+from w2s_fast import Gram
+from w2s_fast.scale import connected
+
+if __name__ == "__main__":
+    with connected(sys.argv[1]) as client, client.as_current():
+        Gram().update(lazily(tell_and_wait, Path(sys.argv[2]), heights=(10,) * 70))
+"""
+
+
+def test_a_client_that_dies_leaves_nothing_on_the_workers(client, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, client.scheduler.address, tmp_path]) as other:
+        soon((tmp_path / "read").exists)
+        other.kill()
+    soon(lambda: client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)) == 0)
+    soon(lambda: not any(client.run(lambda dask_worker: len(dask_worker.data) + len(dask_worker.state.tasks)).values()))
+    assert np.array_equal(Gram().update(lazily(np.asarray), Y).xty, Gram().update(Here(X), Y).xty)

@@ -1,19 +1,21 @@
 """Trials on a Dask cluster are those of one machine, whatever becomes of its workers."""
 
 import asyncio
+import operator
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.clusters import Processes, die, local_cluster, pids, soon
+from tests.clusters import PATIENT, Processes, die, local_cluster, pids, soon
 from tests.conftest import COMPILED
 from w2s_fast import GaussianModel, Gram, Study, Subspace, _workers, probe, simulate
 
@@ -83,6 +85,31 @@ def test_trials_of_features_are_those_of_threads(client, tmp_path):
             for workers in (client, 1)
         )
         assert np.array_equal(there.w2s, here.w2s)
+
+
+def test_trials_whose_rows_fit_no_worker_are_summed_there(client, monkeypatch):
+    monkeypatch.setattr(scale, "ROOM", 1e-9)
+    lazy = [da.from_array(part, chunks=(100, -1)) for part in (X[:, :3], X[:, 3:9])]
+    how = {"n": [20, 40], "N": [50, 90], "trials": 2}
+    with client.as_current():
+        found = probe(*lazy, X[:, 9], **how)
+    with dask.config.set(scheduler="threads"):
+        here = probe(*lazy, X[:, 9], **how)
+    assert np.array_equal(found.w2s, here.w2s)
+    assert np.allclose(found.w2s, probe(X[:, :3], X[:, 3:9], X[:, 9], **how).w2s, rtol=1e-10)
+    soon(lambda: tasks_of(client) == 0)
+
+
+def test_labels_that_are_many_are_sent_without_a_warning(client):
+    labels = np.ones((300, 5_000))  # 12 MB
+    with client.as_current(), warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        counted = scale.rows(da.from_array(X, chunks=(100, -1)), "X").total(rows_of_both, operator.add, labels)
+    assert counted == 600
+
+
+def rows_of_both(block, labels):
+    return len(block) + len(labels)
 
 
 def test_files_are_read_by_workers(client, tmp_path, monkeypatch):
@@ -243,7 +270,8 @@ def test_a_study_goes_on_without_the_trials_that_kill(doomed, tmp_path, monkeypa
 def processes(tmp_path):
     """A scheduler and workers as processes of their own."""
     found = Processes(tmp_path)
-    yield found
+    with dask.config.set(PATIENT):
+        yield found
     found.end()
 
 
@@ -261,7 +289,7 @@ def test_a_scheduler_that_dies_is_told_at_once(processes, tmp_path, expected):
 
     with pytest.raises(ConnectionError, match=r"<Client.* lost its scheduler"):
         Study(MODEL, **GRID, path=path).run(progress=kill, workers=client)
-    assert time.monotonic() - killed[0] < 10
+    assert time.monotonic() - killed[0] < 60  # and not as long as a client goes on to ask
     client.close(timeout=1)
     assert 0 < Study.open(path).counts.sum() < expected.size
     assert np.array_equal(Study(MODEL, **GRID, path=path).run(progress=False).result.w2s, expected)
@@ -275,7 +303,7 @@ class BesideAnother:
 
     def __call__(self, item):
         (self.folder / str(os.getpid())).touch()
-        soon(lambda: len(list(self.folder.iterdir())) > 1, 60)
+        soon(lambda: len(list(self.folder.iterdir())) > 1, 300)
         return item
 
 
@@ -319,7 +347,7 @@ def test_a_client_that_dies_leaves_its_file_and_an_empty_scheduler(client, tmp_p
             if int(line):
                 other.kill()
                 break
-    soon(lambda: tasks_of(client) == 0, 30)
+    soon(lambda: tasks_of(client) == 0)
     assert 0 < Study.open(path).counts.sum() < expected.size
     assert np.array_equal(Study(MODEL, **GRID, path=path).run(progress=False, workers=client).result.w2s, expected)
 

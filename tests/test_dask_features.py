@@ -97,10 +97,10 @@ def test_each_pass_reads_what_it_needs_once():
 
 
 def test_more_rows_than_a_worker_holds_are_refused(monkeypatch):
-    monkeypatch.setattr(scale, "MEMORY_LIMIT", 10_000)
+    monkeypatch.setattr(scale, "MEMORY_LIMIT", 50_000)  # those of one trial fit
     with pytest.raises(
         ValueError,
-        match=r"these trials use \d+ rows .*, [\d,]+ bytes, and a worker has room for 3,000: lower n",
+        match=r"these trials use \d+ rows .*, [\d,]+ bytes, and a worker has room for 15,000: lower n",
     ):
         probe(*map(lazy, FEATURES.values()), LABELS, **HOW)
 

@@ -197,14 +197,16 @@ class DaskRows(Rows):
         kinds = [(given.name, given.exponent) if isinstance(given, DaskRows) else None for given in (self, *beside)]
         held = dask.delayed(itself, pure=False)(pickled(OfBlocks(part, kinds)))
         # As a function of chunks, of as many axes, it goes into one task with what makes them: these are never sent.
-        axes = itertools.chain.from_iterable((array, f"i{'klmn'[n]}"[: array.ndim]) for n, array in enumerate(others))
+        axes = itertools.chain.from_iterable((array, ("i", f"j{n}")[: array.ndim]) for n, array in enumerate(others))
         how = {"concatenate": True, "dtype": object, "meta": np.empty((0, 0), object), "content": held}
         parts = dask.array.blockwise(told_summand, "ij", self.array, "ij", *axes, **how).to_delayed().ravel()
         add = partial(dask.delayed(added, pure=False), merge, mixed_allowed())
         sizes = (height * columns * self.dtype.itemsize for height in heights)
         found = leaves(zip(sizes, parts, strict=True), itemgetter(0), least)
         root = merged((reduce(add, map(itemgetter(1), leaf)) for leaf in found), add)
-        total = self._computed(root, {part.key: place for place, part in enumerate(parts)})
+        sent = sum(other.nbytes for other in beside if isinstance(other, np.ndarray))
+        with dask.config.set({LARGE: f"{sent + 2**24} B"}):  # what lies beside the rows here is meant to be sent
+            total = self._computed(root, {part.key: place for place, part in enumerate(parts)})
         if progress is not None:
             progress(rows, rows)
         return total.node
@@ -224,6 +226,9 @@ class DaskRows(Rows):
             refuse_mixture(self.known[0], found.versions)
         self.known.append(found.versions)
         return found
+
+    def numbers(self) -> dask.array.Array:
+        return dask.array.arange(len(self.array), chunks=(self.array.chunks[0],))
 
     def cut_evenly(self, height: int) -> DaskRows:
         """The same rows in blocks of so many."""

@@ -29,7 +29,8 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
         Called with (steps done, steps).
     """
     simulations = _simulation, _ceiling_apart, _wishart_simulation, _simulation_of_few_rows, _ridge_simulation
-    steps = (_moments, _record, _few, _least_squares, _stacks, _factors, _sketch, _sketched_rows, *simulations)
+    linear = _few, _least_squares, _stacks, _factors, _sketch, _sketched_rows
+    steps = (_moments, _record, *linear, _orders, *simulations)
     for done, step in enumerate(steps):
         if progress is not None:
             progress(done, len(steps))
@@ -129,6 +130,13 @@ def _sketched_rows() -> None:
         rows.add(_rows(dtype), 0)
         rows.columns()
     fill_sparse_signs(np.uint64(0), 0, 8, np.empty((1, 8), np.int64), np.empty((1, 8), np.float32))
+
+
+def _orders() -> None:
+    from w2s_fast.probing.drawing import Shuffle
+
+    order = Shuffle.of(7, 0, (), 0)
+    order.places(order.numbers(np.arange(7)))
 
 
 def _simulation(N: int = 8, ridge: float = 0.0, method: Method = "auto", ceiling: Ceiling = "all") -> None:

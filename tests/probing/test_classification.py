@@ -8,10 +8,9 @@ from w2s_fast import GaussianModel, Predictions, Study, Task, probe
 from w2s_fast._random import stream
 from w2s_fast.probing.coding import Coding
 from w2s_fast.probing.data import Features
-from w2s_fast.probing.design import Design
+from w2s_fast.probing.design import SPLITS, Design
 from w2s_fast.probing.estimators.chosen import DRAW
 from w2s_fast.probing.noise import flipped
-from w2s_fast.probing.probe import SPLITS
 
 RISKS = ("weak", "baseline", "ceiling", "w2s")
 ROWS, TEST, POINTS = 400, 100, ((30, 80), (30, 150), (60, 150))

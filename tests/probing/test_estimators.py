@@ -9,11 +9,11 @@ import pytest
 from w2s_fast import Study, probe
 from w2s_fast._random import stream
 from w2s_fast.probing.coding import Coding
-from w2s_fast.probing.design import Design
+from w2s_fast.probing.design import SPLITS, Design
 from w2s_fast.probing.estimators.registry import ESTIMATORS
 from w2s_fast.probing.estimators.ridge import Ridge
 from w2s_fast.probing.fits import Fit
-from w2s_fast.probing.probe import SPLITS, run_design
+from w2s_fast.probing.probe import run_design
 from w2s_fast.probing.task import Task
 
 ROWS, N_LABELLED, N_PSEUDO = 300, 40, 90

@@ -13,7 +13,7 @@ from tests import naive
 from w2s_fast import GaussianModel, probe, w2s_variance
 from w2s_fast._random import stream
 from w2s_fast.linalg.leastsq.policy import STORED
-from w2s_fast.probing.probe import SPLITS
+from w2s_fast.probing.design import SPLITS
 from w2s_fast.probing.task import Task
 
 RISKS = ("weak", "baseline", "ceiling", "w2s")

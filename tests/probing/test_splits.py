@@ -5,7 +5,7 @@ import pytest
 
 from w2s_fast import Study, Task, probe
 from w2s_fast._random import stream
-from w2s_fast.probing.probe import SPLITS
+from w2s_fast.probing.design import SPLITS
 
 rng = np.random.default_rng(0)
 Z = rng.standard_normal((400, 8))

@@ -17,8 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from w2s_fast import Predictions, Study, Task, probe
 from w2s_fast._random import stream
 from w2s_fast.probing import scores
-from w2s_fast.probing.design import Design
-from w2s_fast.probing.probe import SPLITS
+from w2s_fast.probing.design import SPLITS, Design
 from w2s_fast.results.doubts import GAP_ERRORS
 from w2s_fast.results.measures import BINS, CLIP, MEASURES, Measure, Sample
 from w2s_fast.results.metrics import FITS, column_name, is_difference, of_name, quotients_of_means

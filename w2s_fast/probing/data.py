@@ -173,6 +173,12 @@ class Rows(Shown):
     labels: Matrix
     has_columns: bool  # whether labels came with an axis of columns
     classes: tuple[str, ...] = ()  # where labels are names
+    labels_elsewhere: Any = (
+        None  # the same as they came, if they did from a cluster: what is summed there needs no copy
+    )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"labels_elsewhere": None}  # else workers would be sent how they are made
 
     @classmethod
     def checked(
@@ -192,13 +198,15 @@ class Rows(Shown):
             {name: (called + whose, _features(X, called + whose)) for name, called, X in _named(given, kind)}
             for given, kind in ((weak, "weak"), (strong, "strong"))
         )
-        labels = Labels.of(_devices.gathered(y), f"y{whose}", classes, whole)
+        here = _devices.gathered(y)
+        labels = Labels.of(here, f"y{whose}", classes, whole)
+        stays = here is not y and np.array_equal(np.reshape(here, (len(here), -1)), labels.values)
         said = {name: _said(found, called, labels) for name, (called, found) in teachers.items()}
         fitted = {name: _fitted(found, called) for name, (called, found) in students.items()}
         lengths: dict[str, Any] = {teachers[name][0]: found.values for name, found in said.items()}
         lengths |= {students[name][0]: found.values for name, found in fitted.items()}
         _check.same_rows(**lengths, **{f"y{whose}": labels.values})
-        return cls(said, fitted, *labels)
+        return cls(said, fitted, *labels, y if stays else None)
 
     def above(self, other: Rows) -> Rows:
         """These rows with ``other``, of the same models, below them."""

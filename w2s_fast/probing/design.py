@@ -8,20 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from w2s_fast import _check
+from w2s_fast import _check, _devices
 from w2s_fast._cached import cached_property
+from w2s_fast._random import stream
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.probing import drawing
 from w2s_fast.probing.data import Features, Matrix, Rows
+from w2s_fast.probing.drawing import ORDERS, Pool, Shuffle, listed
 from w2s_fast.probing.estimators.given import Given
 from w2s_fast.probing.fits import Estimator, Learner, Sums
-from w2s_fast.probing.gathering import gathered_rows
+from w2s_fast.probing.gathering import BeyondRoomError, gathered_rows, least_bytes_a_row
 from w2s_fast.probing.scores import Scoring, require_both
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.task import Task
 
 Points = Sequence[tuple[int, int]]
 Pair = tuple[str, str]  # names of a teacher and a student
+SPLITS = (0,)  # coordinate of the random stream: a permutation a trial
 KINDS = ("labelled", "pseudo_labelled")  # of pools, where there are two
 
 
@@ -33,7 +37,7 @@ class Design:
     ----------
     n, N : ndarray of int64
         Sizes of the points, of one shape.
-    pools : tuple of ndarray of int64
+    pools : tuple of ndarray of int64, or of Rest
         Rows that trials draw from: one pool, or one of labelled and one of pseudo-labelled rows.
     test, test_index : Rows, ndarray of int64
         What the test rows are rows of, and which.
@@ -47,7 +51,7 @@ class Design:
     n: Indices
     N: Indices
     seed: int
-    pools: tuple[Indices, ...]
+    pools: tuple[Pool, ...]
     test: Rows
     test_index: Indices
     teachers: Mapping[str, Learner]
@@ -79,16 +83,17 @@ class Design:
             found._require_linear()
         if not decompose:
             return found
-        every = np.concatenate(pools) if len(pools) > 1 else pools[0]
+        every = np.concatenate([*map(listed, pools)])
         projections = {(t, s): _projection(teachers[t], students[s], every) for t in teachers for s in students}
         return replace(found, projections=projections)
 
     def _require_enough_rows(self) -> None:
-        sizes = [tuple(max(size) for size in zip(*group, strict=True)) for group in self.nested_points]
+        sizes = [most(group) for group in self.nested_points]
         if len(self.pools) > 1:
-            for name, kind, pool, most in zip("nN", KINDS, self.pools, map(max, zip(*sizes, strict=True)), strict=True):
-                if most > len(pool):
-                    raise ValueError(f"{name} asks for up to {most:,} rows, {kind} has {len(pool):,}: lower {name}")
+            largest = map(max, zip(*sizes, strict=True))
+            for name, kind, pool, asked in zip("nN", KINDS, self.pools, largest, strict=True):
+                if asked > len(pool):
+                    raise ValueError(f"{name} asks for up to {asked:,} rows, {kind} has {len(pool):,}: lower {name}")
         elif max(map(sum, sizes)) > len(self.pools[0]):
             (n, N), left = max(sizes, key=sum), len(self.pools[0])
             raise ValueError(
@@ -98,11 +103,12 @@ class Design:
 
     def _require_predictions(self) -> None:
         """Refuse rows to be pseudo-labelled or tested on of which a teacher that is given says nothing."""
-        kinds = {"to be pseudo-labelled": (self.task.rows, self.pools[-1]), "to test on": (self.test, self.test_index)}
-        for kind, (rows, index) in kinds.items():
+        kinds = {"to be pseudo-labelled": (self.task.rows, None), "to test on": (self.test, self.test_index)}
+        for kind, (rows, some) in kinds.items():
             for name, features in rows.teachers.items():
                 if not features.are_predictions:
                     continue
+                index = listed(self.pools[-1]) if some is None else some
                 missing = index[np.isnan(features.take(index)).any(axis=1)]
                 if missing.size:
                     raise ValueError(
@@ -133,15 +139,72 @@ class Design:
 
     def drawn(self, rng: np.random.Generator, points: Points) -> Indices:
         """Rows in the order of a trial: those that may be labelled, and behind the last of them the pseudo-labelled."""
-        first, *others = (rng.permutation(pool) for pool in self.pools)
-        most = max(n for n, _ in points)
-        return np.concatenate((first[:most], *others)) if others else first
+        first, *others = (rng.permutation(listed(pool)) for pool in self.pools)
+        return np.concatenate((first[: most(points)[0]], *others)) if others else first
+
+    def order_of(self, trial: int, points: Points) -> Indices:
+        """Rows of a trial in its order, as many as these points use, or more."""
+        place = () if self.task.nested else points[0]
+        if not self.is_too_long_to_list:
+            return self.drawn(stream(self.seed, (*SPLITS, *place), trial), points)
+        sizes = most(points) if len(self.pools) > 1 else (sum(most(points)),)
+        shuffles = (self.shuffle(pool, trial, points) for pool in range(len(sizes)))
+        found = (
+            pool[shuffle.numbers(np.arange(size))]
+            for pool, shuffle, size in zip(self.pools, shuffles, sizes, strict=True)
+        )
+        return np.concatenate([*found])
+
+    def shuffle(self, pool: int, trial: int, points: Points) -> Shuffle:
+        """The order of a pool in a trial, where it is a bijection."""
+        place = () if self.task.nested else points[0]
+        return Shuffle.of(len(self.pools[pool]), self.seed, (ORDERS, pool, *place), trial)
+
+    @property
+    def is_too_long_to_list(self) -> bool:
+        """Whether trials draw from more rows than they permute lists of."""
+        return max(map(len, self.pools)) > drawing.LISTED
+
+    def labelled(self, trial: int, points: Points) -> Indices:
+        """Rows of a trial that are labelled, in its order."""
+        n, _ = most(points)
+        if self.is_too_long_to_list:
+            return self.pools[0][self.shuffle(0, trial, points).numbers(np.arange(n))]
+        return self.order_of(trial, points)[:n]
+
+    def bytes_of(self, count: int) -> int:
+        """Bytes of so many rows that may be drawn and are in a cluster, of those that have the fewest."""
+        return count * least_bytes_a_row(self.task.rows)
+
+    def bytes_of_test(self) -> int:
+        """Bytes of the rows that are tested on and are in a cluster, likewise."""
+        return len(self.test_index) * least_bytes_a_row(self.test)
+
+    def beyond_room(self) -> BeyondRoomError | None:
+        """An error that says so, if the rows of one trial fit no worker."""
+        count = max(sum(most(points)) for points in self.nested_points)
+        alone = self.test is self.task.rows
+        sizes = [self.bytes_of(count + len(self.test_index) * alone), self.bytes_of_test()]
+        if not any(sizes) or max(sizes) <= (room := _devices.room_in_cluster()):
+            return None
+        told = f"one trial uses {count:,} rows, and {len(self.test_index):,} are tested on, of features in a cluster"
+        return BeyondRoomError(f"{told}: {max(sizes):,} bytes, and a worker has room for {room:,}", room)
 
     def with_rows_at_hand(self, orders: Iterable[Indices]) -> Design:
         """The design with all rows in memory that are in a cluster, and are in these orders or tested on."""
         alone = self.test is self.task.rows
         found = gathered_rows(self.task.rows, orders, self.test_index if alone else None)
-        test = found if alone else gathered_rows(self.test, [], self.test_index)
+        return self._of_rows(found, found if alone else gathered_rows(self.test, [], self.test_index))
+
+    def with_test_at_hand(self) -> Design:
+        """The same of the rows that are tested on alone."""
+        return self._of_rows(self.task.rows, gathered_rows(self.test, [], self.test_index))
+
+    def with_labelled_at_hand(self, labelled: Iterable[Indices]) -> Design:
+        """The same of some rows that are labelled, and not of those that are tested on."""
+        return self._of_rows(gathered_rows(self.task.rows, labelled, None), self.test)
+
+    def _of_rows(self, found: Rows, test: Rows) -> Design:
         if found is self.task.rows and test is self.test:
             return self
         task = replace(self.task, rows=found, test=test if isinstance(self.task.test, Rows) else self.task.test)
@@ -188,7 +251,13 @@ class Design:
         return self.labels_of(0)[1]
 
 
-def _all_rows(pools: tuple[Indices, ...], name: str, size: Any) -> Any:
+def most(points: Points) -> tuple[int, int]:
+    """The largest n, and the largest N."""
+    n, N = (max(sizes) for sizes in zip(*points, strict=True))
+    return n, N
+
+
+def _all_rows(pools: tuple[Pool, ...], name: str, size: Any) -> Any:
     """A size, or where none is given that of the rows which are set apart for it."""
     if size is not None:
         return size

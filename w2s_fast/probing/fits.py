@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -135,6 +135,36 @@ class Estimator(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class View:
+    """How fits see rows of a model.
+
+    Attributes
+    ----------
+    live : ndarray of bool
+        Columns that matter.
+    mean : ndarray or None
+        Of these, to be subtracted beside an intercept, which is then a column of ones behind them.
+    """
+
+    live: npt.NDArray[np.bool_]
+    mean: Matrix | None
+
+    @cached_property
+    def columns(self) -> int:
+        return int(self.live.sum()) + (self.mean is not None)
+
+    def __call__(self, rows: npt.NDArray[Any]) -> Matrix:
+        if not self.live.all():
+            rows = rows[:, self.live]
+        if self.mean is None:
+            return rows.astype(np.float64, copy=False)
+        extended = np.empty((len(rows), self.columns))
+        extended[:, -1] = 1.0
+        np.subtract(rows, self.mean, out=extended[:, :-1])
+        return extended
+
+
+@dataclass(frozen=True, eq=False)
 class Learner:
     """One model, as its fits see it: rows in float64, without columns that cannot matter; centred, then [x, 1].
 
@@ -158,22 +188,18 @@ class Learner:
         return (self.train.low != self.train.high) | ((self.train.low != 0) & (not self.intercept))
 
     @cached_property
+    def view(self) -> View:
+        return View(self.live, self.train.mean[self.live] if self.intercept else None)
+
+    @property
     def columns(self) -> int:
-        return int(self.live.sum()) + self.intercept
+        return self.view.columns
 
     def rows(self, index: Indices, test: bool = False) -> Matrix:
         """Rows (m, p) of the training or the test features, not to be written to."""
         if self.held is not None and not test and (place := _place_in(index, self.held[0])) is not None:
             return self.held[1][place : place + len(index)]
-        rows = (self.test if test else self.train).take(index)
-        if not self.live.all():
-            rows = rows[:, self.live]
-        if not self.intercept:
-            return rows.astype(np.float64, copy=False)
-        extended = np.empty((len(rows), self.columns))
-        extended[:, -1] = 1.0
-        np.subtract(rows, self.train.mean[self.live], out=extended[:, :-1])
-        return extended
+        return self.view((self.test if test else self.train).take(index))
 
     def sums(self, index: Indices, labels: Matrix) -> Sums:
         total = Sums(np.zeros((self.columns, self.columns)), np.zeros((self.columns, labels.shape[1])), 0)

@@ -125,6 +125,35 @@ class Kept:
         return self.values.take(np.searchsorted(self.index, index), axis=0)
 
 
+class BeyondRoomError(ValueError):
+    """Rows do not fit a worker.
+
+    Attributes
+    ----------
+    room : int
+        Bytes of rows that do.
+    """
+
+    def __init__(self, message: str, room: int) -> None:
+        super().__init__(message)
+        self.room = room
+
+
+def least_bytes_a_row(rows: Any) -> int:
+    """Bytes of what is in a cluster of each row (of :mod:`w2s_fast.probing.data`), or of some rows."""
+    return sum(map(_least_bytes, {id(one.values): one.values for one in _features_of(rows)}.values()))
+
+
+def _least_bytes(values: Any) -> int:
+    if isinstance(values, Stacked):
+        return min(map(_least_bytes, values.parts))
+    return values.shape[1] * values.dtype.itemsize if isinstance(values, Elsewhere) else 0
+
+
+def _features_of(rows: Any) -> Iterable[Any]:
+    return (*rows.teachers.values(), *rows.students.values())
+
+
 def bytes_elsewhere(values: Any, index: Indices) -> int:
     """Bytes of so many rows of what is in a cluster."""
     if isinstance(values, Stacked):
@@ -159,9 +188,10 @@ def gathered_rows(rows: Any, orders: Iterable[Indices], more: Indices | None) ->
     distinct = {id(features): features for named in models.values() for features in named.values()}
     size = sum(bytes_elsewhere(features.values, index) for features in distinct.values())
     if size > (room := _devices.room_in_cluster()):
-        raise ValueError(
+        raise BeyondRoomError(
             f"these trials use {len(index):,} rows of features in a cluster, {size:,} bytes, and a worker has room for "
-            f"{room:,}: lower n, N or test, run fewer trials at a time, or give workers more memory"
+            f"{room:,}: lower n, N or test, run fewer trials at a time, or give workers more memory",
+            room,
         )
     here = {key: replace(features, values=kept(features.values, index)) for key, features in distinct.items()}
     changed = {kind: {name: here[id(one)] for name, one in named.items()} for kind, named in models.items()}

@@ -15,21 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast import _check
-from w2s_fast._random import stream
 from w2s_fast._types import ArrayLike, Features, Sizes
 from w2s_fast._workers import DeadWorkersError, Lost, Workers, ordered_map
 from w2s_fast.probing.data import names_models
-from w2s_fast.probing.design import Design, Pair, Points
+from w2s_fast.probing.design import Design, Pair, most
 from w2s_fast.probing.given import Predictions
 from w2s_fast.probing.options import PseudoLabels
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.task import Task
 from w2s_fast.probing.trial import NestedFits
+from w2s_fast.probing.trial_of_sums import TrialsOfSums
 from w2s_fast.probing.trial_results import Collected, TrialResult, joined
 from w2s_fast.results.risks import Ceiling
 from w2s_fast.results.trials import Trials
-
-SPLITS = (0,)  # coordinate of the random stream: a permutation a trial
 
 Teacher: TypeAlias = Features | Predictions
 Teachers: TypeAlias = Teacher | Mapping[str, Teacher]
@@ -279,8 +277,12 @@ def run_trials(
 ) -> Iterator[tuple[int, dict[Pair, TrialResult]]]:
     """Run the given trials of all points together; yield (trial, result of each pair) in order."""
     drawn = ProbeTrials(design).rows_drawn
-    at_hand = design.with_rows_at_hand(rows for trial in trials for rows in drawn(trial))
-    found = ordered_map(ProbeTrials(at_hand), trials, workers)
+    beyond = design.beyond_room()
+    if beyond is None:
+        at_hand = design.with_rows_at_hand(rows for trial in trials for rows in drawn(trial))
+        found = ordered_map(ProbeTrials(at_hand), trials, workers)
+    else:  # a trial is a pass over the rows where these are: one at a time
+        found = ordered_map(TrialsOfSums(design, beyond), trials, 1)
     try:
         for result in found:
             if isinstance(result, Lost):
@@ -300,16 +302,12 @@ class ProbeTrials:
         design = self.design
         labels = design.labels_of(trial)
         parts = [
-            NestedFits(design, points, self._order(trial, points), *labels).results() for points in design.nested_points
+            NestedFits(design, points, design.order_of(trial, points), *labels).results()
+            for points in design.nested_points
         ]
         return trial, {pair: joined([results[pair] for results in parts]) for pair in design.pairs}
 
     def rows_drawn(self, trial: int) -> Iterator[Indices]:
         """Rows that the points of a trial use."""
         for points in self.design.nested_points:
-            most = sum(max(sizes) for sizes in zip(*points, strict=True))
-            yield self._order(trial, points)[:most]
-
-    def _order(self, trial: int, points: Points) -> Indices:
-        place = SPLITS if self.design.task.nested else (*SPLITS, *points[0])
-        return self.design.drawn(stream(self.design.seed, place, trial), points)
+            yield self.design.order_of(trial, points)[: sum(most(points))]

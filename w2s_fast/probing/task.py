@@ -14,8 +14,10 @@ from w2s_fast import _check
 from w2s_fast._cached import cached_property
 from w2s_fast._display import Shown
 from w2s_fast._random import stream
+from w2s_fast.probing import drawing
 from w2s_fast.probing.coding import NUMBERS, Coding
 from w2s_fast.probing.data import LARGEST_LABEL, Matrix, Rows
+from w2s_fast.probing.drawing import TESTED, Pool, Rest, Shuffle
 from w2s_fast.probing.estimators.chosen import Grid
 from w2s_fast.probing.estimators.registry import estimator_of, kind_of
 from w2s_fast.probing.fits import Estimator
@@ -206,19 +208,20 @@ class Task(Shown):
         """What students get of a teacher's predictions (m, c)."""
         return predictions if self.pseudo_labels == "soft" else self.coding.hard(predictions)
 
-    def split(self, seed: int) -> tuple[tuple[Indices, ...], Rows, Indices]:
+    def split(self, seed: int) -> tuple[tuple[Pool, ...], Rows, Indices]:
         """Rows that trials may draw from (one pool, or labelled and pseudo-labelled ones), and the test rows.
 
         The latter as what they are rows of, and which.
         """
-        total, free = len(self.rows), self.splits.left(len(self.rows))
+        total = len(self.rows)
+        if total > drawing.LISTED and self.splits.is_drawn and self.splits.test is None:
+            return self._split_by_bijection(seed)
+        free = self.splits.left(total)
         if isinstance(self.test, Rows):
             return self.splits.pools(free), self.test, np.arange(len(self.test))
         if self.splits.test is not None:
             return self.splits.pools(free), self.rows, self.splits.test
-        count = max(1, round(self.test * total)) if isinstance(self.test, float) else self.test
-        if self.splits.is_drawn and count >= total:
-            raise ValueError(f"test takes {count:,} rows of {total:,}, which leaves none to train on")
+        count = self._test_count()
         if count > len(free):
             raise ValueError(
                 f"test takes {count:,} rows, but {len(free):,} are left beside labelled and pseudo_labelled: give test "
@@ -226,6 +229,23 @@ class Task(Shown):
             )
         order = stream(seed, TEST, 0).permutation(free)
         return self.splits.pools(np.sort(order[count:])), self.rows, np.sort(order[:count])
+
+    def _split_by_bijection(self, seed: int) -> tuple[tuple[Pool, ...], Rows, Indices]:
+        """The same of so many rows that only those that are tested on are listed."""
+        order = Shuffle.of(len(self.rows), seed, (TESTED,), 0)
+        if isinstance(self.test, Rows):
+            return (Rest(order, 0),), self.test, np.arange(len(self.test))
+        rest = Rest(order, self._test_count())
+        return (rest,), self.rows, rest.test_rows()
+
+    def _test_count(self) -> int:
+        """How many rows are set aside to test on."""
+        assert not isinstance(self.test, Rows)
+        total = len(self.rows)
+        count = max(1, round(self.test * total)) if isinstance(self.test, float) else self.test
+        if self.splits.is_drawn and count >= total:
+            raise ValueError(f"test takes {count:,} rows of {total:,}, which leaves none to train on")
+        return count
 
     def told(self) -> dict[str, str]:
         count = len(self.test) if isinstance(self.test, Rows) else self.test

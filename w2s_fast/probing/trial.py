@@ -23,8 +23,7 @@ class NestedFits:
     """One order of the rows: the first ones are labelled, those behind them pseudo-labelled."""
 
     def __init__(self, design: Design, points: Points, order: Indices, labels: Matrix, test_labels: Matrix) -> None:
-        self.design, self.task, self.points, self.test_labels = design, design.task, points, test_labels
-        self.ns, self.Ns = (sorted(set(sizes)) for sizes in zip(*points, strict=True))
+        self._begin(design, points, test_labels)
         most = self.ns[-1], self.Ns[-1]
         self.both = order[: sum(most)].copy()
         self.labelled = _in_file_order(self.both[: most[0]], self.ns)
@@ -32,20 +31,23 @@ class NestedFits:
         self.known, self.hidden = labels[self.labelled], labels[self.pseudo]
         self.k = labels.shape[1]
 
+    def _begin(self, design: Design, points: Points, test_labels: Matrix) -> None:
+        self.design, self.task, self.points, self.test_labels = design, design.task, points, test_labels
+        self.ns, self.Ns = (sorted(set(sizes)) for sizes in zip(*points, strict=True))
+
     def results(self) -> dict[Pair, TrialResult]:
         """Fit teachers, let them label, fit students, and test."""
         taught = {
             name: self._labelled_fits(learner, self._labelled_sums(learner, self.ns[-1]))
             for name, learner in self.design.teachers.items()
         }
-        self.said = [self._predictions(learner, taught[name]) for name, learner in self.design.teachers.items()]
-        labels = np.hstack([self.hidden, *map(self.task.pseudo_labels_of, self.said)])
+        self._label(taught)
         compared = self.design.scoring.needs_teacher
         tested = {name: self._test(teacher, taught[name], compared) for name, teacher in self.design.teachers.items()}
         teachers = self._taught(list(tested.values())) if compared else None
         found = {}
         for name, learner in self.design.students.items():
-            fits = self._student_fits(learner, labels)
+            fits = self._student_fits(learner)
             inherited = self._inherited(name, taught)
             scores = self._test(learner, fits + inherited, taught=teachers)
             for place, teacher in enumerate(self.design.teachers):
@@ -70,11 +72,20 @@ class NestedFits:
         """What the teacher of every n says of the pseudo-labelled rows, (N, n times k)."""
         return teacher.predict(self.pseudo, np.hstack([fit.weights for fit in fits]))
 
-    def _student_fits(self, student: Learner, labels: Matrix) -> list[Fit]:
+    def _label(self, taught: Mapping[str, list[Fit]]) -> None:
+        """Have every teacher of every n label the pseudo-labelled rows."""
+        self.said = [self._predictions(learner, taught[name]) for name, learner in self.design.teachers.items()]
+        self.shown = np.hstack([self.hidden, *map(self.task.pseudo_labels_of, self.said)])
+
+    def _pseudo_labelled_sums(self, student: Learner) -> Tops:
+        """Sums over the pseudo-labelled rows of every N, with their true labels and those of every teacher."""
+        return student.prefix_sums(self.pseudo, self.shown, self.Ns)
+
+    def _student_fits(self, student: Learner) -> list[Fit]:
         """Baseline of every n; ceiling of every point; for every teacher, w2s of every point."""
         student = student.holding(self.both)
         few = list(self._labelled_sums(student, self.ns[-1] + self.Ns[-1]))
-        many: Tops = repeat(None) if few[0] is None else student.prefix_sums(self.pseudo, labels, self.Ns)
+        many: Tops = repeat(None) if few[0] is None else self._pseudo_labelled_sums(student)
         ceilings: dict[tuple[int, int], Fit] = {}
         w2s: dict[tuple[int, tuple[int, int]], Fit] = {}
         so_far: dict[tuple[int, int], Matrix] = {}  # weights of every teacher and n at the last N
@@ -85,7 +96,7 @@ class NestedFits:
                 ceilings[n, N] = self._ceiling(student, few[self.ns.index(n)], sums, (n, N), begun)
             places = [(t, point) for t in range(len(self.design.teachers)) for point in points]
             start = _joined([so_far.get((t, n)) for t, (n, _) in places])
-            fit = self._fit_to_teachers(student, labels[:N], sums, [(t, n) for t, (n, _) in places], start)
+            fit = self._fit_to_teachers(student, N, sums, [(t, n) for t, (n, _) in places], start)
             for _ in range(1, self.task.rounds):
                 fit = self._fit_to_students(student, sums, N, fit)
             for (t, point), part in zip(places, fit.split(len(places)), strict=True):
@@ -95,16 +106,15 @@ class NestedFits:
         return baselines + [ceilings[p] for p in self.points] + [w2s[t, p] for t in teachers for p in self.points]
 
     def _fit_to_teachers(
-        self, student: Learner, labels: Matrix, sums: Sums | None, teachers: list[tuple[int, int]], start: Matrix | None
+        self, student: Learner, N: int, sums: Sums | None, teachers: list[tuple[int, int]], start: Matrix | None
     ) -> Fit:
-        """Fit what teachers of some n said of the first rows, side by side; all ``labels`` of these are known."""
-        N = len(labels)
+        """Fit what teachers of some n said of the first N rows, side by side."""
         if self.task.confident < 1.0:
             said = [self.said[t][:N, self._columns_of_n(n)] for t, n in teachers]
             return self._fit_to_surest(student, np.hstack(said), start)
         columns = np.concatenate([self._columns_of_teacher(t, n) for t, n in teachers])
         told = None if sums is None else sums.of_labels(columns)
-        return student.fit(self.pseudo[:N], lambda: labels[:, columns], told, start)
+        return student.fit(self.pseudo[:N], lambda: self.shown[:N, columns], told, start)
 
     def _fit_to_students(self, student: Learner, sums: Sums | None, N: int, taught: Fit) -> Fit:
         """Fit what students of the last round say of the first N rows; what they have of flaws stays."""
@@ -114,10 +124,14 @@ class NestedFits:
         if self.task.confident < 1.0:
             fit = self._fit_to_surest(student, said, taught.weights)
         else:
-            told = None if sums is None else sums._replace(moments=student.moments(index, labels))
+            told = None if sums is None else self._with_moments(student, sums, index, labels, taught)
             fit = student.fit(index, lambda: labels, told, taught.weights)
         flaws = zip(taught.flaws(targets), fit.flaws(targets), strict=True)
         return fit._replace(flaw=tuple(max(both, key=FLAWS.index) for both in flaws))
+
+    def _with_moments(self, student: Learner, sums: Sums, index: Indices, labels: Matrix, taught: Fit) -> Sums:
+        """The same sums with labels that students said, ``taught`` being their fits."""
+        return sums._replace(moments=student.moments(index, labels))
 
     def _fit_to_surest(self, student: Learner, said: Matrix, start: Matrix | None) -> Fit:
         """Fit each target, of predictions side by side, on the rows that these are surest of."""

@@ -114,6 +114,10 @@ class Rows(ABC):
         """Check what is to lie beside the rows in :meth:`total`."""
         return floats(Y, "Y")
 
+    def numbers(self) -> Any:
+        """Numbers of the rows, as what is to lie beside them in :meth:`total`."""
+        return np.arange(0 if self.shape is None else self.shape[0])
+
     def named(self, name: str) -> Self:
         """The same rows as the argument ``name``."""
         return self._changed("name", name)
