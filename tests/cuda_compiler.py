@@ -18,6 +18,8 @@ SIGNATURES = {  # numba's types of the arguments; where a kernel takes float32 a
     "fill_signs:float64": "i, u, m",
     "part_moments:float32": "f[:, ::1], i, d[:, :, ::1]",
     "part_moments:float64": "m, i, d[:, :, ::1]",
+    "add_runs:float32": "f[:, ::1], i, i, i, i, u, f[:, :, ::1]",
+    "add_runs:float64": "m, i, i, i, i, u, d[:, :, ::1]",
     "merge_parts": "i, i, d[:, :, ::1], i, m",
 }
 

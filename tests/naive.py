@@ -178,6 +178,45 @@ def normals(words):
     return np.copysign(special.ndtri((2.0**52 - np.abs(below)) / 2.0**53), below)
 
 
+def mixed_word(x):
+    """Finaliser of splitmix64, of Python's integers."""
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB % 2**64
+    return x ^ (x >> 31)
+
+
+def bucket_and_sign(key, coordinate, buckets):
+    """Where a sketch in runs adds a coordinate, and with which sign."""
+    golden, segment = 0x9E3779B97F4A7C15, buckets // 8
+    stretch, place, lane = coordinate // 256, coordinate % 256 // 32, coordinate % 32
+    of_stretch = mixed_word(key ^ mixed_word((stretch + golden) % 2**64))
+    word = mixed_word((of_stretch + (place + 1) * golden) % 2**64)
+    start = (word >> 32) * segment >> 32
+    bucket = (place + (of_stretch >> 61)) % 8 * segment + (start + lane) % segment
+    return bucket, -1 if word >> lane & 1 else 1
+
+
+def signs_of_row(key, row, width):
+    """Places of the nonzeros of a column of the sparse-sign sketch, and their signs."""
+    golden = 0x9E3779B97F4A7C15
+    word, found = mixed_word(key ^ mixed_word((row + golden) % 2**64)), {}
+    while len(found) < min(8, width):
+        word = mixed_word((word + golden) % 2**64)
+        found.setdefault((word >> 32) * width >> 32, 1 if word & 1 else -1)
+    return found
+
+
+def sketch_in_runs(keys, buckets, width, coordinates):
+    """The map of gradient sketches (coordinates, width), entry by entry."""
+    found = np.zeros((len(coordinates), width))
+    for i, coordinate in enumerate(coordinates):
+        bucket, sign = bucket_and_sign(int(keys[0]), int(coordinate), buckets)
+        nonzeros = signs_of_row(int(keys[1]), bucket, width)
+        for place, other in nonzeros.items():
+            found[i, place] = sign * other / len(nonzeros) ** 0.5
+    return found
+
+
 def shuffled(order, x):
     """The number in place ``x`` of an order, by a Feistel network on two digits with cycle walking."""
     bits = (order.size - 1).bit_length() // 2

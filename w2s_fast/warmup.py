@@ -29,7 +29,8 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
         Called with (steps done, steps).
     """
     simulations = _simulation, _ceiling_apart, _wishart_simulation, _simulation_of_few_rows, _ridge_simulation
-    steps = (_moments, _record, _few, _least_squares, _stacks, _factors, _sketch, _orders, *simulations)
+    linear = _few, _least_squares, _stacks, _factors, _sketch, _sketched_rows
+    steps = (_moments, _record, *linear, _orders, *simulations)
     for done, step in enumerate(steps):
         if progress is not None:
             progress(done, len(steps))
@@ -118,6 +119,17 @@ def _sketch() -> None:
 
     for dtype in (np.float32, np.float64):
         add_sketch(_rows(dtype), 0, np.uint64(0), np.zeros((8, 5), dtype))
+
+
+def _sketched_rows() -> None:
+    from w2s_fast.features.sketching import Sketch, SketchedRows
+    from w2s_fast.kernels.sketch import fill_sparse_signs
+
+    for dtype in (np.float32, np.float64):
+        rows = SketchedRows(Sketch(8, 0), 60, dtype)
+        rows.add(_rows(dtype), 0)
+        rows.columns()
+    fill_sparse_signs(np.uint64(0), 0, 8, np.empty((1, 8), np.int64), np.empty((1, 8), np.float32))
 
 
 def _orders() -> None:

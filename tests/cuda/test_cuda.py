@@ -16,6 +16,7 @@ from tests.accuracy import rounding
 from tests.models import GEOMETRIES, MODELS, RISKS, SHAPES, values_of
 from w2s_fast import GaussianModel, Study, Subspace, cuda, simulate
 from w2s_fast._random import key, key64, stream
+from w2s_fast.features import sketching
 from w2s_fast.linalg.accumulate.gram import Gram
 from w2s_fast.linalg.accumulate.moments import Moments
 
@@ -375,3 +376,18 @@ def test_the_gpu_benchmarks_run():
     rates = {"float32": 1.0, "float64": 1.0}
     benchmarks.streams(library, 1_100, 6, rates, called)
     benchmarks.factorisations(library, 60, 9, 2, rates, called)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sketches_of_gradients_are_those_of_the_cpu(monkeypatch, dtype):
+    """The same map, by pieces; sums in another order."""
+    monkeypatch.setattr(sketching, "LEAST_BUCKETS", 512)
+    monkeypatch.setattr("w2s_fast.cuda.gradients.PART_STRETCHES", 2)
+    x = np.random.default_rng(0).standard_normal((2, 900)).astype(dtype)
+    found = [kind(sketching.Sketch(20, 7), 2, dtype) for kind in (cuda.SketchedRows, sketching.SketchedRows)]
+    for rows, move in zip(found, (put, np.asarray), strict=True):
+        for piece in (slice(500, 900), slice(500)):
+            rows.add(move(np.ascontiguousarray(x[:, piece])), 2**20 - 300 + piece.indices(900)[0])
+    ours, theirs = to_host(found[0].columns()), found[1].columns()
+    assert ours.dtype == dtype
+    assert ours == pytest.approx(theirs, abs=float(900 * np.finfo(dtype).eps * np.abs(x).sum(axis=1).max()))

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from w2s_fast.cuda.accumulate import Gram, Moments
     from w2s_fast.cuda.arrays import row_blocks
+    from w2s_fast.cuda.gradients import SketchedRows
     from w2s_fast.cuda.random import random_normals, random_words
     from w2s_fast.cuda.solve import fit_subspace, min_norm, randomized_svd, sketch
 
 _HOME = {
     "Gram": "accumulate",
     "Moments": "accumulate",
+    "SketchedRows": "gradients",
     "fit_subspace": "solve",
     "min_norm": "solve",
     "random_normals": "random",
@@ -31,6 +33,7 @@ _HOME = {
 __all__ = [
     "Gram",
     "Moments",
+    "SketchedRows",
     "fit_subspace",
     "min_norm",
     "random_normals",

@@ -23,11 +23,12 @@ import numpy.typing as npt
 from w2s_fast._check import FloatArray
 from w2s_fast._jit import Matrix, Vector
 from w2s_fast.cuda._shim import cuda, device_function, kernel
-from w2s_fast.kernels import draws, moments, philox, sketch
+from w2s_fast.kernels import draws, moments, philox, runs, sketch
 from w2s_fast.kernels.draws import BUFFER, EDGES, INNER, LAST, LAYER_BITS, LAYERS, TAKEN, TRIAL
 from w2s_fast.kernels.invariants import trial
 from w2s_fast.kernels.invariants.setting import Room, Setting
 from w2s_fast.kernels.philox import DROPPED_BITS, HALF_WORD, LOW, MIDDLE, ULP
+from w2s_fast.kernels.runs import RUN, SEGMENTS, STRETCH
 
 FLOAT64, INT64 = cuda.types.float64, cuda.types.int64
 TRIAL_THREADS = 128  # of a block, a trial each
@@ -100,6 +101,8 @@ _fill_normals = on_device(philox.fill_normals)
 _fill_words = on_device(philox.fill_words)
 _sparse_signs = on_device(sketch.sparse_signs)
 _merged = on_device(moments.merged)
+_stretch_word, _run_word = on_device(runs.stretch_word), on_device(runs.run_word)
+_segment_of, _start_of = on_device(runs.segment_of), on_device(runs.start_of)
 
 
 @kernel
@@ -225,3 +228,32 @@ def merge_parts(rows: int, part_rows: int, states: npt.NDArray[np.float64], coun
                 states[part, 3, column],
             )
         state[0, column], state[1, column], state[2, column], state[3, column] = mean, mean_rest, m2, m2_rest
+
+
+@kernel
+def add_runs(
+    block: FloatArray, start: int, stop: int, first: int, part_stretches: int, key: np.uint64, buckets: FloatArray
+) -> None:
+    """Add columns ``start:stop`` of ``block``, coordinates ``first``, ..., to ``buckets`` (parts, rows, buckets).
+
+    As :func:`w2s_fast.kernels.runs.add_runs`, without places beyond the ends of segments. Blocks are (parts, rows), and
+    warps the eight runs of a stretch in turn, each in the segment that is its own: nothing is added at once to one
+    place, and sums have one order.
+    """
+    part, row = cuda.blockIdx.x, cuda.blockIdx.y
+    warp, lane = cuda.threadIdx.x // RUN, cuda.threadIdx.x % RUN
+    segment = buckets.shape[2] // SEGMENTS
+    origin = start - first
+    own = buckets[part, row, warp * segment : (warp + 1) * segment]
+    top = first // STRETCH + part * part_stretches
+    bottom = min(top + part_stretches, (stop - origin + STRETCH - 1) // STRETCH)
+    for stretch in range(top, bottom):
+        of_stretch = _stretch_word(key, stretch)
+        place = (warp + SEGMENTS - _segment_of(of_stretch, 0)) % SEGMENTS
+        word = _run_word(of_stretch, place)
+        column = (stretch * SEGMENTS + place) * RUN + lane + origin
+        if start <= column < stop:
+            value = block[row, column]
+            negative = (word >> np.uint64(lane)) & np.uint64(1)
+            own[(_start_of(word, segment) + lane) % segment] += -value if negative else value
+        cuda.syncthreads()  # the next run may take the same places by other lanes

@@ -59,3 +59,14 @@ def add_sketch(block: FloatArray, first_row: int, key: np.uint64, sketch: FloatA
                 weight = scale * signs[k]
                 for j in range(right - left):
                     target[j] += weight * row[j]
+
+
+@kernel
+def fill_sparse_signs(
+    key: np.uint64, first_row: int, width: int, places: npt.NDArray[np.int64], signs: FloatArray
+) -> None:
+    """Fill ``places`` and ``signs`` (rows, nonzeros) for rows ``first_row``, ``first_row + 1``, ... of a sketch."""
+    found = np.empty(places.shape[1])
+    for i in range(places.shape[0]):
+        sparse_signs(key, first_row + i, width, places[i], found)
+        signs[i] = found
