@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from w2s_fast.features.models.base import EVERY_KIND, Loaded
 from w2s_fast.tasks.cache import Extractor
 
 
@@ -17,10 +18,14 @@ class FakeModel:
 
     def __init__(self, widths, seed, interrupt_at=None):
         self.map = np.random.default_rng(seed).standard_normal((30, sum(widths.values())))
-        self.batches, self.interrupt_at = 0, interrupt_at
+        self.widths, self.batches, self.interrupt_at = widths, 0, interrupt_at
 
     def start(self):
-        return self.embed
+        return Loaded(EVERY_KIND, {}, self.sets, batch=64, one_at_a_time=True)
+
+    def sets(self, items):
+        ends = np.cumsum(list(self.widths.values()))[:-1]
+        return dict(zip(self.widths, np.split(self.embed(items), ends, axis=1), strict=True))
 
     def embed(self, items):
         if self.batches == self.interrupt_at:

@@ -5,10 +5,12 @@ import importlib.util
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
 import tomllib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +20,10 @@ import pytest
 from tests.commands import run
 from tests.fake_tasks import fake, no_progress
 from tests.terminals import WIDTHS, require_whole
+from w2s_fast.features import store
 from w2s_fast.results.trials import Estimate
 from w2s_fast.tasks import cache, claims, real
-from w2s_fast.tasks.cache import CHUNK, Extractor
+from w2s_fast.tasks.cache import Extractor
 from w2s_fast.tasks.digits import task as digits
 from w2s_fast.tasks.download import source_distribution
 from w2s_fast.tasks.real import Pair, RealTask
@@ -31,7 +34,7 @@ from w2s_fast.tasks.valence import sentences
 from w2s_fast.tasks.valence import task as valence
 from w2s_fast.tasks.variance import shed
 
-ROWS = 400
+ROWS, CHUNK = 400, 64
 TASKS = (valence.TASK, solar.TASK, digits.TASK, digits.TEN, sentiment.TASK)
 
 
@@ -62,6 +65,7 @@ TOY = RealTask(
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(store, "ROWS", CHUNK)
     return cache.cache_folder("toy")
 
 
@@ -122,9 +126,9 @@ def test_another_process_finishes_the_same_features_first(folder):
     def embed(items):
         if model.batches == 1:
             expected.append(collect(folder, others))
-        return model.embed(items)
+        return model.sets(items)
 
-    found = collect(folder, extractor._replace(start=lambda: embed))
+    found = collect(folder, extractor._replace(start=lambda: replace(model.start(), embed=embed)))
     assert len(expected) == 1
     for name, features in expected[0].items():
         np.testing.assert_array_equal(found[name], features)
@@ -135,7 +139,7 @@ def test_another_process_finishes_the_same_features_first(folder):
 def test_a_damaged_chunk_is_made_anew(folder, harm):
     with pytest.raises(KeyboardInterrupt):
         collect(folder, fake("model", {"a": 2}, interrupt_at=2)[1])
-    damage(sorted(folder.glob("model-*/*.npy"))[0], harm)
+    damage(folder / "model.chunks" / "a" / "c" / "1" / "0", harm)
     model, extractor = fake("model", {"a": 2})
     resumed = collect(folder, extractor)["a"]
     assert model.batches == 2
@@ -191,11 +195,31 @@ def test_missing_packages_are_named_by_the_command_that_brings_them(folder):
     assert str(error.value) == f'{missing} "no-such-thing==1.0" "nor-this>=2"'
 
 
-@pytest.mark.parametrize("bad", [np.full((CHUNK, 2), np.nan), np.zeros((CHUNK, 3))])
-def test_what_is_no_feature_is_refused(folder, bad):
-    extractor = Extractor("model", {"a": 2}, (), lambda: lambda items: bad)
-    with pytest.raises(ValueError, match=r"model made no finite features of shape \(64, 2\)"):
+@pytest.mark.parametrize(
+    ("bad", "words"), [(np.nan, "row 0, 'a': the model makes nan"), ([0, 0, 0], "expected {'a': (2,)}")]
+)
+def test_what_is_no_feature_is_refused(folder, bad, words):
+    extractor = Extractor(
+        "model", {"a": 2}, (), lambda: cache.function(lambda items: {"a": np.tile(bad, (len(items), 1))})
+    )
+    with pytest.raises(ValueError, match=re.escape(words)):
         collect(folder, extractor)
+
+
+def test_chunks_of_versions_before_are_cleared_away(folder):
+    (folder / "model-0123456789ab").mkdir(parents=True)
+    (folder / "model-of-mine").mkdir()
+    collect(folder, fake("model", {"a": 2})[1])
+    assert sorted(path.name for path in folder.iterdir()) == ["a.npy", "model-of-mine", "model.json"]
+
+
+def test_features_of_versions_before_are_found(folder):
+    folder.mkdir(parents=True)
+    np.save(folder / "a.npy", np.ones((150, 2), np.float32))
+    sums = {"a": hashlib.sha256((folder / "a.npy").read_bytes()).hexdigest()}
+    about = {"rows": 150, "widths": {"a": 2}, "versions": {"numpy": "2.0.0"}, "sha256": sums}
+    (folder / "model.json").write_text(json.dumps(about))
+    np.testing.assert_array_equal(collect(folder, fake("model", {"a": 2})[1])["a"], np.ones((150, 2)))
 
 
 def test_the_extra_holds_what_extractors_need():
@@ -324,7 +348,7 @@ def test_cells_are_read_without_importing_their_package(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     found = cells.read_cells(tmp_path)
     assert found == [("images/cell0001.png", 1.0), ("images/cell0002.png", 1 / 3)]
-    np.testing.assert_array_equal(cells.labels_of()(found), np.float32([[1], [1 / 3]]))
+    np.testing.assert_array_equal(cells.labels_of().embed(found)["defect"], np.float32([[1], [1 / 3]]))
 
 
 def toy_runs(folder, trials=6):
@@ -441,7 +465,7 @@ def test_ctrl_c_while_features_are_made_is_one_line_and_keeps_what_is_done(folde
     monkeypatch.setattr(solar, "TASK", task)
     status, text, err = run(capsys, "task", "solar", "--out", str(tmp_path), "--quiet", monkeypatch=monkeypatch)
     assert (status, text, err.strip()) == (130, "", "w2s-fast: error: interrupted")
-    assert len(list(folder.glob("models-*/*.npy"))) == 2
+    assert len(list(folder.glob("models.chunks/small/c/*/0"))) == 2
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ except ImportError:
     raise SystemExit('w2s-fast needs its command-line extra: python -m pip install "w2s_fast[cli,plot]"') from None
 
 from w2s_fast import __version__
+from w2s_fast.cli.extract import extract
 from w2s_fast.cli.info import info
 from w2s_fast.cli.inspect import inspect
 from w2s_fast.cli.output import (
@@ -88,5 +89,5 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (probe, sweep, plan, report, merge, reproduce, task, inspect, info, warmup):
+for command in (probe, sweep, plan, report, merge, reproduce, task, extract, inspect, info, warmup):
     commands.add_command(command)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -134,6 +134,21 @@ class Estimator(Protocol):
         """Predictions (m, c) of weights (p, c) for rows (m, p)."""
 
 
+@runtime_checkable
+class NestingEstimator(Protocol):
+    """An estimator that fits samples which contain each other faster together than one by one."""
+
+    def nested_fits(
+        self,
+        learner: Learner,
+        index: Indices,
+        labels: Callable[[], Matrix],
+        sizes: Sequence[int],
+        sums: Sequence[Sums | None],
+    ) -> list[Fit]:
+        """Fit the labels (m, c) of the first rows of ``index``, of each size."""
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """How fits see rows of a model.
@@ -228,6 +243,18 @@ class Learner:
     def fit(self, index: Indices, labels: Callable[[], Matrix], sums: Sums | None, start: Matrix | None = None) -> Fit:
         """Fit the labels (m, c) of the rows of ``index``, of which sums may be known, and weights to begin from."""
         return self.estimator.fit(self, index, labels, sums, start)
+
+    def nested_fits(
+        self, index: Indices, labels: Callable[[], Matrix], sizes: Sequence[int], sums: Iterable[Sums | None]
+    ) -> list[Fit]:
+        """Fit the labels (m, c) of the first rows of ``index``, of each of the rising sizes."""
+        if isinstance(self.estimator, NestingEstimator):
+            return self.estimator.nested_fits(self, index, labels, sizes, list(sums))
+        found: list[Fit] = []
+        for size, known in zip(sizes, sums, strict=True):
+            start = found[-1].weights if found else None
+            found.append(self.fit(index[:size], lambda of=size: labels()[:of], known, start))  # type: ignore[misc]
+        return found
 
     def predict(self, index: Indices, weights: Matrix) -> Matrix:
         """Predictions (m, c) of weights (p, c) for training rows."""

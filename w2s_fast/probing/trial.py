@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -57,16 +56,12 @@ class NestedFits:
     def _labelled_sums(self, learner: Learner, most: int) -> Tops:
         """Sums over the labelled rows of every n, unless no fit uses them, or ``most`` rows are too few for it."""
         if not learner.estimator.uses_sums or most < learner.columns:
-            return repeat(None, len(self.ns))
+            return [None] * len(self.ns)
         return learner.prefix_sums(self.labelled, self.known, self.ns)
 
     def _labelled_fits(self, learner: Learner, tops: Tops) -> list[Fit]:
-        """Fits to the labelled rows of every n, each begun from the last."""
-        found: list[Fit] = []
-        for n, sums in zip(self.ns, tops, strict=True):
-            start = found[-1].weights if found else None
-            found.append(learner.fit(self.labelled[:n], partial(self.known.__getitem__, slice(n)), sums, start))
-        return found
+        """Fits to the labelled rows of every n."""
+        return learner.nested_fits(self.labelled, lambda: self.known, self.ns, tops)
 
     def _predictions(self, teacher: Learner, fits: Sequence[Fit]) -> Matrix:
         """What the teacher of every n says of the pseudo-labelled rows, (N, n times k)."""
@@ -85,36 +80,47 @@ class NestedFits:
         """Baseline of every n; ceiling of every point; for every teacher, w2s of every point."""
         student = student.holding(self.both)
         few = list(self._labelled_sums(student, self.ns[-1] + self.Ns[-1]))
-        many: Tops = repeat(None) if few[0] is None else self._pseudo_labelled_sums(student)
+        many = [None] * len(self.Ns) if few[0] is None else list(self._pseudo_labelled_sums(student))
+        known = dict(zip(self.Ns, many, strict=True))
         ceilings: dict[tuple[int, int], Fit] = {}
+        for n, sums in zip(self.ns, few, strict=True):
+            Ns = [N for N in self.Ns if (n, N) in self.points]
+            fits = self._ceilings(student, n, Ns, sums, [known[N] for N in Ns])
+            ceilings.update(((n, N), fit) for N, fit in zip(Ns, fits, strict=True))
         w2s: dict[tuple[int, tuple[int, int]], Fit] = {}
-        so_far: dict[tuple[int, int], Matrix] = {}  # weights of every teacher and n at the last N
-        for N, sums in zip(self.Ns, many, strict=False):
-            points = [(n, N) for n in self.ns if (n, N) in self.points]
-            for n, _ in points:
-                begun = [ceilings[n, smaller] for smaller in self.Ns if (n, smaller) in ceilings]
-                ceilings[n, N] = self._ceiling(student, few[self.ns.index(n)], sums, (n, N), begun)
-            places = [(t, point) for t in range(len(self.design.teachers)) for point in points]
-            start = _joined([so_far.get((t, n)) for t, (n, _) in places])
-            fit = self._fit_to_teachers(student, N, sums, [(t, n) for t, (n, _) in places], start)
-            for _ in range(1, self.task.rounds):
-                fit = self._fit_to_students(student, sums, N, fit)
-            for (t, point), part in zip(places, fit.split(len(places)), strict=True):
-                w2s[t, point], so_far[t, point[0]] = part, part.weights
+        for ns, Ns in self._grids():
+            places = [(teacher, n) for teacher in range(len(self.design.teachers)) for n in ns]
+            for N, fit in zip(Ns, self._fits_to_teachers(student, Ns, known, places), strict=True):
+                parts = fit.split(len(places))
+                w2s.update(((teacher, (n, N)), part) for (teacher, n), part in zip(places, parts, strict=True))
         teachers = range(len(self.design.teachers))
         baselines = self._labelled_fits(student, few)
         return baselines + [ceilings[p] for p in self.points] + [w2s[t, p] for t in teachers for p in self.points]
 
-    def _fit_to_teachers(
-        self, student: Learner, N: int, sums: Sums | None, teachers: list[tuple[int, int]], start: Matrix | None
-    ) -> Fit:
-        """Fit what teachers of some n said of the first N rows, side by side."""
+    def _grids(self) -> list[tuple[list[int], list[int]]]:
+        """The points as grids of n by N: the N that have the same n."""
+        found: dict[tuple[int, ...], list[int]] = {}
+        for N in self.Ns:
+            found.setdefault(tuple(n for n in self.ns if (n, N) in self.points), []).append(N)
+        return [(list(ns), Ns) for ns, Ns in found.items()]
+
+    def _fits_to_teachers(
+        self, student: Learner, Ns: list[int], known: Mapping[int, Sums | None], teachers: list[tuple[int, int]]
+    ) -> list[Fit]:
+        """Fit what teachers of some n said of the first rows, side by side, for each N."""
+        fits: list[Fit]
         if self.task.confident < 1.0:
-            said = [self.said[t][:N, self._columns_of_n(n)] for t, n in teachers]
-            return self._fit_to_surest(student, np.hstack(said), start)
-        columns = np.concatenate([self._columns_of_teacher(t, n) for t, n in teachers])
-        told = None if sums is None else sums.of_labels(columns)
-        return student.fit(self.pseudo[:N], lambda: self.shown[:N, columns], told, start)
+            fits = []
+            for N in Ns:
+                said = np.hstack([self.said[t][:N, self._columns_of_n(n)] for t, n in teachers])
+                fits.append(self._fit_to_surest(student, said, fits[-1].weights if fits else None))
+        else:
+            columns = np.concatenate([self._columns_of_teacher(t, n) for t, n in teachers])
+            sums = (of_all and of_all.of_labels(columns) for of_all in map(known.__getitem__, Ns))
+            fits = student.nested_fits(self.pseudo, lambda: self.shown[:, columns], Ns, sums)
+        for _ in range(1, self.task.rounds):
+            fits = [self._fit_to_students(student, known[N], N, fit) for N, fit in zip(Ns, fits, strict=True)]
+        return fits
 
     def _fit_to_students(self, student: Learner, sums: Sums | None, N: int, taught: Fit) -> Fit:
         """Fit what students of the last round say of the first N rows; what they have of flaws stays."""
@@ -156,20 +162,21 @@ class NestedFits:
         """Columns of [hidden | those of the first teacher for every n | ...]."""
         return self.k * (1 + teacher * len(self.ns) + self.ns.index(n)) + np.arange(self.k)
 
-    def _ceiling(
-        self, student: Learner, few: Sums | None, many: Sums | None, point: tuple[int, int], smaller: list[Fit]
-    ) -> Fit:
-        """The ceiling of a point, begun from those of the same n and smaller N."""
-        n, N = point
-        start = smaller[-1].weights if smaller else None
-        if many is not None:
-            many = many.of_labels(np.arange(self.k))
+    def _ceilings(
+        self, student: Learner, n: int, Ns: list[int], few: Sums | None, many: Sequence[Sums | None]
+    ) -> list[Fit]:
+        """The ceilings of one n."""
+        of_truth = [None if sums is None else sums.of_labels(np.arange(self.k)) for sums in many]
         if self.task.ceiling == "pseudo":
-            return student.fit(self.pseudo[:N], lambda: self.hidden[:N], many, start)
-        sums = None if few is None or many is None else few.plus(many)
+            return student.nested_fits(self.pseudo, lambda: self.hidden, Ns, of_truth)
+        sums = [None if few is None or others is None else few.plus(others) for others in of_truth]
         last = n == self.ns[-1]  # whose rows lie before the pseudo-labelled ones
-        index = self.both[: n + N] if last else np.concatenate((self.labelled[:n], self.pseudo[:N]))
-        return student.fit(index, lambda: np.vstack((self.known[:n], self.hidden[:N])), sums, start)
+        index = self.both if last else np.concatenate((self.labelled[:n], self.pseudo[: Ns[-1]]))
+
+        def labels() -> Matrix:
+            return np.vstack((self.known[:n], self.hidden[: Ns[-1]]))
+
+        return student.nested_fits(index, labels, [n + N for N in Ns], sums)
 
     def _inherited(self, student: str, taught: Mapping[str, list[Fit]]) -> list[Fit]:
         """What the student can say of every teacher of every n, if asked for."""

@@ -138,7 +138,8 @@ class BaseStudy:
 
         Of studies that are finished and keep their trials; empty for others, and where no fit has a choice.
         """
-        if self.measured.kept is None or not self.is_complete:
+        none_chose = CHOSEN_RIDGE["w2s"] not in self.measured.columns
+        if none_chose or self.measured.kept is None or not self.is_complete:
             return {}
         columns = zip(self.measured.columns, np.moveaxis(self.measured.trials(), -1, 0), strict=True)
         return {name: Quartiles.of(values) for name, values in columns if name in CHOSEN_RIDGE.values()}

