@@ -127,6 +127,8 @@ def measured(way: str, parameters: int, rows: int, k: int, rounds: int) -> dict[
         own, reading, copying = medians(how[way], lambda: read(G), lambda: copy(G, other), rounds=rounds, seconds=0)
         told |= {"seconds": own, "read_GBps": G.nbytes / reading / 1e9, "copy_GBps": 2 * G.nbytes / copying / 1e9}
         told |= {"share_of_read": reading / own, "share_of_copy": copying / 2 / own}
+    if way == "trak":
+        told["is_traker"] = float("trak.projectors" in sys.modules)
     return told | {"GBps": G.nbytes / told["seconds"] / 1e9, "gradient_bytes": G.nbytes}
 
 
