@@ -25,6 +25,7 @@ from w2s_fast import (
     simulate,
 )
 from w2s_fast._threads import ordered_map, single_threaded_blas
+from w2s_fast.features import sketch_rows
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.products import gram, gram_times, misfit, residual_moment, times
 from w2s_fast.linalg.rows.sources import rows_of
@@ -66,8 +67,16 @@ CALLS = {
     "SVD": lambda: randomized_svd(LONG, 5, random_state=0),
     "SVD at another scale": lambda: randomized_svd(np.ldexp(LONG, 900), 5, random_state=0),
     "files": of_file,
+    "sketches": lambda: sketch_rows(WIDE, 64),
     "subspaces": lambda: [Subspace.fit(X, rank=3).eigenvalues for X in (WIDE, list(np.split(LONG, 6)))],
 }
+
+
+APART = {
+    "w2s_fast._threads",
+    "w2s_fast._workers",
+    "w2s_fast.features.batches",
+}  # the last runs networks of the caller's
 
 
 def mapping_modules():
@@ -96,7 +105,7 @@ def send(monkeypatch):
 
 def test_what_is_run_is_sent_and_comes_back(monkeypatch):
     expected = {name: arrays(call()) for name, call in CALLS.items()}  # which imports all that maps
-    modules = {module.__name__ for module in mapping_modules()} - {"w2s_fast._threads", "w2s_fast._workers"}
+    modules = {module.__name__ for module in mapping_modules()} - APART
     senders = send(monkeypatch)
     for name, call in CALLS.items():
         found = arrays(call())

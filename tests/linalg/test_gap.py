@@ -7,7 +7,7 @@ from scipy import stats
 
 from tests import naive
 from tests.matrices import random
-from w2s_fast import padded_correlation_dimension, predict_gap, projected_correlation_dimension
+from w2s_fast import correlation_dimension, padded_correlation_dimension, predict_gap, projected_correlation_dimension
 from w2s_fast.linalg.spectral.published import _wishart_root
 
 
@@ -187,3 +187,20 @@ def test_features_of_one_width_are_compared_as_they_are():
     X = random(50, 6)
     assert padded_correlation_dimension(X, X) == pytest.approx(naive.intrinsic_dimension(X, 0.99))
     assert padded_correlation_dimension(X, X) == projected_correlation_dimension(X, X)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_features_wider_than_rows_are_compared_by_their_rows_products(dtype):
+    core = random(30, 12, seed=4)
+    weak, strong = (
+        core[:, own] @ random(8, width, seed=width) for own, width in ((slice(8), 9_000), (slice(4, 12), 20_000))
+    )
+    weak, strong, y = weak.astype(dtype), strong.astype(dtype), core[:, 0]
+    spans = [np.linalg.svd(rows.astype(float), full_matrices=False)[0][:, :8] for rows in (weak, strong)]
+    expected = np.sum((spans[0].T @ spans[1]) ** 2)
+    assert correlation_dimension(weak, strong, energy=1.0) == pytest.approx(expected, rel=1e-5)
+    found = predict_gap(weak, strong, y, energy=1.0)  # the joint Gram matrix of the columns would take 6.7 GB
+    assert found.gap == pytest.approx(0.0, abs=1e-5)
+    weak[3, 700] = np.nan
+    with pytest.raises(ValueError, match=r"A holds 1 NaN or infinite value\(s\), the first at index \(3, 700\)"):
+        correlation_dimension(weak, strong, energy=1.0)

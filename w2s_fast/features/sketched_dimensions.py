@@ -8,8 +8,6 @@ import numpy as np
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.leastsq.by_qr import reduced
 from w2s_fast.linalg.spectral.joint import ENERGY, Dimensions
 from w2s_fast.linalg.spectral.subspace import intrinsic_dimension
 
@@ -121,7 +119,7 @@ def sketched_correlation_dimension(weak: Any, strong: Any, *, energy: float = EN
     ]
     _check.same_rows(weak=sides[0][0], strong=sides[1][0])
     w, s = ((_joined(*side), *side) for side in sides)
-    found = [Dimensions.of(_narrow(a), _narrow(b), share) for a, b in zip(w, s, strict=True)]
+    found = [Dimensions.of(a, b, share) for a, b in zip(w, s, strict=True)]
     return SketchedDimensions(*(SketchedDimension.of(*map(float, values)) for values in zip(*found, strict=True)))
 
 
@@ -151,11 +149,3 @@ def _flat(rows: FloatArray, name: str) -> FloatArray:
 def _joined(first: FloatArray, second: FloatArray) -> FloatArray:
     """A sketch of twice as many columns, with the mean of the inner products of the two."""
     return np.concatenate([first, second], axis=1) / np.sqrt(2.0).astype(first.dtype)
-
-
-def _narrow(rows: FloatArray) -> FloatArray:
-    """Rows with the same inner products, of at most as many columns as rows."""
-    if rows.shape[1] <= len(rows):
-        return rows
-    with single_threaded_blas():
-        return np.ascontiguousarray(reduced(rows.T).T)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast._random import key64
 from w2s_fast._threads import default_workers, ordered_map
 from w2s_fast.kernels.runs import RUN, SEGMENTS
+from w2s_fast.linalg.rows.products import Matrix
 
 BUCKETS_PER_COLUMN = 8  # which add an eighth to the variance, 6 % to the standard error; 16 cost a tenth of the speed
 LEAST_BUCKETS = 4_096
@@ -154,41 +156,46 @@ class SketchedRows:
         return self._mixed().astype(self._dtype)
 
     def _fill(self, block: FloatArray, start: int, stop: int, first: int) -> None:
-        from w2s_fast.kernels.runs import add_runs
-
-        def fill(rows: slice) -> None:
-            add_runs(block[rows], start, stop, first, self._key, self._buckets[rows])
-
-        self._each_group(fill, stop - start, max(1, GROUP_BYTES // (self._sketch.row_length * self._dtype.itemsize)))
+        most = max(1, GROUP_BYTES // (self._sketch.row_length * self._dtype.itemsize))
+        self._each_group(partial(_fill, start, stop, first, self._key), stop - start, most, block, self._buckets)
 
     def _empty(self) -> None:
-        from w2s_fast.kernels.runs import empty_buckets
-
-        def empty(rows: slice) -> None:
-            empty_buckets(self._buckets[rows], self._totals[rows])
-
-        self._each_group(empty, self._sketch.buckets)
+        self._each_group(_empty, self._sketch.buckets, len(self._totals), self._buckets, self._totals)
 
     def _mixed(self) -> FloatArray:
-        from w2s_fast.kernels.sketch import add_sketch
-
         found = np.empty((len(self._totals), self._sketch.width))
-
-        def mix(rows: slice) -> None:
-            own = np.zeros((self._sketch.width, rows.stop - rows.start))
-            add_sketch(np.ascontiguousarray(self._totals[rows].T), 0, self._mixing_key, own)
-            found[rows] = own.T
-
-        self._each_group(mix, self._sketch.buckets)
+        self._each_group(partial(_mix, self._mixing_key), self._sketch.buckets, len(found), self._totals, found)
         return found
 
-    def _each_group(self, function: Callable[[slice], None], columns: int, most: int | None = None) -> None:
-        """Call a function for groups of rows, on threads where that pays, each of ``most`` rows then."""
+    def _each_group(self, function: Callable[[Any], None], columns: int, most: int, *arrays: FloatArray) -> None:
+        """Call a function with groups of ``most`` rows of arrays, on threads where that pays."""
         rows = len(self._totals)
         if rows * columns < LEAST_WORK:
-            function(slice(0, rows))
+            function(arrays)
             return
-        share = -(-rows // default_workers())
-        step = share if most is None else min(share, most)
-        for _ in ordered_map(function, (slice(top, min(top + step, rows)) for top in range(0, rows, step))):
+        step = min(-(-rows // default_workers()), most)
+        groups = (tuple(array[top : top + step] for array in arrays) for top in range(0, rows, step))
+        for _ in ordered_map(function, groups):
             pass
+
+
+def _fill(start: int, stop: int, first: int, key: np.uint64, rows: tuple[FloatArray, FloatArray]) -> None:
+    from w2s_fast.kernels.runs import add_runs
+
+    block, buckets = rows
+    add_runs(block, start, stop, first, key, buckets)
+
+
+def _empty(rows: tuple[FloatArray, Matrix]) -> None:
+    from w2s_fast.kernels.runs import empty_buckets
+
+    empty_buckets(*rows)
+
+
+def _mix(key: np.uint64, rows: tuple[Matrix, Matrix]) -> None:
+    from w2s_fast.kernels.sketch import add_sketch
+
+    totals, found = rows
+    own = np.zeros(found.shape[::-1])
+    add_sketch(np.ascontiguousarray(totals.T), 0, key, own)
+    found[:] = own.T

@@ -14,7 +14,8 @@ from w2s_fast._display import html_record, record
 from w2s_fast._types import ArrayLike, Blocks
 from w2s_fast._workers import Workers
 from w2s_fast.linalg.rows.products import Matrix, blas_threads
-from w2s_fast.linalg.spectral.joint import JointGram, Leading, joint_gram
+from w2s_fast.linalg.rows.sources import rows_of
+from w2s_fast.linalg.spectral.joint import JointGram, Leading, joint_gram, narrowed
 
 
 class PredictedGap(NamedTuple):
@@ -111,7 +112,9 @@ def predict_gap(
     """
     ridges = _ridges(ridge)
     share = _check.real(energy, "energy", maximum=1.0, open_left=True)
-    joint = joint_gram(weak, strong, y, ("weak", "strong"), workers)
+    names = "weak", "strong"
+    a, b = (narrowed(rows_of(side, name, workers)) for side, name in zip((weak, strong), names, strict=True))
+    joint = joint_gram(a, b, y, names)
     with blas_threads(joint.squares):
         return _predicted(joint, share, ridges, y, weak)
 

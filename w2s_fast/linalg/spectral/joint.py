@@ -12,11 +12,12 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast._workers import Workers
+from w2s_fast.linalg.leastsq import by_qr
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff, blur
 from w2s_fast.linalg.rows.base import SMALLEST_ENERGY, Rows, ScaleError
 from w2s_fast.linalg.rows.cutting import LONGEST_BLOCK
-from w2s_fast.linalg.rows.products import Matrix, gram_pass
-from w2s_fast.linalg.rows.sources import rows_of
+from w2s_fast.linalg.rows.products import Matrix, blas_threads, gram_pass
+from w2s_fast.linalg.rows.sources import ArrayRows, rows_of
 from w2s_fast.linalg.spectral.dimension import rank_for_energy, trusted_share
 
 ENERGY = 0.99  # share of a feature set that its intrinsic dimension holds, as in the paper's section 4
@@ -107,7 +108,8 @@ class Dimensions(NamedTuple):
     @classmethod
     def of(cls, weak: Any, strong: Any, energy: float = ENERGY, workers: Workers = None) -> Self:
         """Read features (rows, d_weak) and (rows, d_strong) once."""
-        joint = joint_gram(weak, strong, workers=workers)
+        A, B = (narrowed(rows_of(side, name, workers)) for side, name in ((weak, "A"), (strong, "B")))
+        joint = joint_gram(A, B)
         a, b = joint.leading(energy)
         cosines = np.linalg.svd(joint.between(a, b), compute_uv=False)
         shared = float(np.sum(np.minimum(cosines, 1.0) ** 2))  # small eigenvalues carry rounding
@@ -144,6 +146,17 @@ def joint_gram(
         if a.once or b.once:
             raise
         return _one_pass(a.rescaled(), b.rescaled(), labels)
+
+
+def narrowed(rows: Rows) -> Rows:
+    """Rows with the same inner products, of no more columns than rows if they are held: their joint Gram is small."""
+    held = rows.held()
+    if held is None or held.shape[1] <= len(held):
+        return rows
+    _check.all_finite(held, rows.name)
+    with blas_threads(held):
+        narrow = by_qr.reduced(held.T.astype(np.float64)).T.astype(held.dtype)
+    return ArrayRows(np.ascontiguousarray(narrow), rows.name)
 
 
 def _one_pass(a: Rows, b: Rows, labels: FloatArray | None) -> JointGram:
