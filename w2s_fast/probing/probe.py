@@ -24,7 +24,6 @@ from w2s_fast.probing.options import PseudoLabels
 from w2s_fast.probing.splits import Indices
 from w2s_fast.probing.task import Task
 from w2s_fast.probing.trial import NestedFits
-from w2s_fast.probing.trial_of_sums import TrialsOfSums
 from w2s_fast.probing.trial_results import Collected, TrialResult, joined
 from w2s_fast.results.risks import Ceiling
 from w2s_fast.results.trials import Trials
@@ -282,6 +281,8 @@ def run_trials(
         at_hand = design.with_rows_at_hand(rows for trial in trials for rows in drawn(trial))
         found = ordered_map(ProbeTrials(at_hand), trials, workers)
     else:  # a trial is a pass over the rows where these are: one at a time
+        from w2s_fast.probing.trial_of_sums import TrialsOfSums
+
         found = ordered_map(TrialsOfSums(design, beyond), trials, 1)
     try:
         for result in found:

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from w2s_fast.linalg.logistic import fit_nested
 from w2s_fast.probing.coding import Coding
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.fits import Fit, Learner, Sums
@@ -62,6 +61,8 @@ class Softmax:
         start: Matrix | None,
     ) -> list[Fit]:
         """Fit the first rows, of each size."""
+        from w2s_fast.linalg.logistic import fit_nested
+
         most = max(sizes)
         targets = self.coding.probabilities(labels()[:most])
         metrics = [known.gram for known in sums if known is not None and np.isfinite(known.gram).all()]
