@@ -32,7 +32,8 @@ def solve_nested(
     problems = [problem.first_rows(most) for problem in problems]
     rows = problems[0].rows
     if rows.size * max(problem.targets.shape[1] for problem in problems) >= WORTH_ROUNDING:
-        problems = [replace(problem, rounded=short) for short in [rounded(rows)] for problem in problems]
+        rows_in_float32 = rounded(rows)
+        problems = [replace(problem, rounded=rows_in_float32) for problem in problems]
     known = _squares(problems[0], metrics)
     found: list[dict[int, SoftmaxFit]] = [{} for _ in problems]
     columns = sum(problem.targets.shape[1] for problem in problems)

@@ -113,8 +113,9 @@ def values(questions: Sequence[Question]) -> list[Value]:
     ends = sorted(set(sizes)) if len(asked) > 1 else ()
     places = np.arange(sizes[0])
     found = total(partial(_block, fits), longest.rows, places, factors=len(asked) * classes, ends=ends)
-    answers = [one.objective._value(one.weights, sums) for one, sums in zip(asked, found, strict=True)]
-    return [answers[order.index(place)] for place in range(len(order))]
+    answers = (one.objective._value(one.weights, sums) for one, sums in zip(asked, found, strict=True))
+    in_turn = dict(zip(order, answers, strict=True))
+    return [in_turn[place] for place in range(len(questions))]
 
 
 class Fits(NamedTuple):
