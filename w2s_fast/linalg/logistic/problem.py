@@ -87,9 +87,14 @@ class Problem:
 
     def first_rows(self, size: int, squares: Matrix = NOT_KNOWN, like: SoftmaxFit | None = None) -> Self:
         """The problem of so many rows, with X'X of these, and what a fit to much the same has learned."""
-        rounded, memory = None if self.rounded is None else self.rounded[:size], () if like is None else like.memory
-        part = replace(self, rows=self.rows[:size], targets=self.targets[:size], rounded=rounded)
-        return replace(part, squares=squares, memory=memory)
+        return replace(
+            self,
+            rows=self.rows[:size],
+            targets=self.targets[:size],
+            squares=squares,
+            memory=() if like is None else like.memory,
+            rounded=None if self.rounded is None else self.rounded[:size],
+        )
 
     @property
     def is_wide(self) -> bool:

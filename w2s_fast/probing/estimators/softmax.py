@@ -39,7 +39,7 @@ class Softmax:
         sums: Sums | None,
         start: Matrix | None = None,
     ) -> Fit:
-        return self._fits(learner, index, labels, [len(index)], [sums], start)[0]
+        return self.nested_fits(learner, index, labels, [len(index)], [sums], start)[0]
 
     def nested_fits(
         self,
@@ -48,19 +48,9 @@ class Softmax:
         labels: Callable[[], Matrix],
         sizes: Sequence[int],
         sums: Sequence[Sums | None],
+        start: Matrix | None = None,
     ) -> list[Fit]:
-        return self._fits(learner, index, labels, sizes, sums, None)
-
-    def _fits(
-        self,
-        learner: Learner,
-        index: Indices,
-        labels: Callable[[], Matrix],
-        sizes: Sequence[int],
-        sums: Sequence[Sums | None],
-        start: Matrix | None,
-    ) -> list[Fit]:
-        """Fit the first rows, of each size."""
+        """Fit the first rows, of each size, those to most rows from ``start``."""
         from w2s_fast.linalg.logistic import fit_nested
 
         most = max(sizes)
