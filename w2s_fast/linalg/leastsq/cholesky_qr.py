@@ -19,7 +19,7 @@ import numpy.typing as npt
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.leastsq.cholesky import factor_gram
-from w2s_fast.linalg.leastsq.policy import EPS64
+from w2s_fast.linalg.leastsq.policy import arithmetic
 from w2s_fast.linalg.leastsq.triangles import divide
 from w2s_fast.linalg.rows.products import Held, blas_threads, total
 from w2s_fast.linalg.rows.sketches import sketched
@@ -44,7 +44,7 @@ def factor(X: Held, Y: FloatArray) -> tuple[Matrix, Matrix] | None:
     n = X.shape[1]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         R = _triangle_of_sketch(X)
-        if not (np.isfinite(R).all() and np.all(np.abs(np.diagonal(R)) > EPS64 * np.abs(R).max(axis=0))):
+        if not (np.isfinite(R).all() and np.all(np.abs(np.diagonal(R)) > arithmetic(X.shape) * np.abs(R).max(axis=0))):
             return None
         with single_threaded_blas():
             joint = total(partial(_joint_gram, R.T), X, Y, factors=n, longest=BLOCK_ROWS)
