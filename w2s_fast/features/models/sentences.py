@@ -1,4 +1,4 @@
-"""Folders of sentence-transformers: an encoder of transformers, how its tokens are pooled, and rows of length one.
+"""Models of sentence-transformers: an encoder of transformers, how its tokens are pooled, and rows of length one.
 
 They are read without their library. What has further parts, such as dense layers, needs it: give its ``encode``.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from w2s_fast.features.models import hub, transformers
 from w2s_fast.features.models import torch as shared
-from w2s_fast.features.models import transformers
 from w2s_fast.features.models.base import FEATURES, Features, Loaded, Reading
 
 LIST = "modules.json"
@@ -28,26 +29,38 @@ POOLINGS = {
 
 
 def recognises(model: Any) -> bool:
-    """Whether it is a folder with a list of modules."""
-    return isinstance(model, str | os.PathLike) and (Path(model) / LIST).is_file()
+    """Whether it is a folder, or a repository of a hub, with a list of modules."""
+    if not isinstance(model, str | os.PathLike):
+        return False
+    if hub.file_of(model, LIST) is not None:
+        return True
+    if hub.may_lack(model, LIST):
+        warnings.warn(
+            f"{os.fspath(model)!r} is read as a plain encoder: its {LIST}, which sentence-transformers have, is not in "
+            f"the cache, and the hub cannot be asked; say transformers:{os.fspath(model)} if it has none",
+            stacklevel=4,
+        )
+    return False
 
 
 def load(model: Any, reading: Reading, kind: str) -> Loaded:
-    """Load the encoder, with the folder's pooling and length where none are asked for."""
-    folder = Path(model)
-    if not (folder / LIST).is_file():
-        raise ValueError(f"model {str(folder)!r} must be a folder of sentence-transformers, with {LIST}")
-    parts = {part["type"].rpartition(".")[2]: folder / part["path"] for part in _json(folder / LIST)}
-    if others := [name for name in parts if name not in KNOWN]:
-        raise ValueError(f"model {str(folder)!r} has a part {others[0]!r}: pass the encode of its own library as model")
+    """Load the encoder, with the pooling and length that the model says where none are asked for."""
+    name, listed = os.fspath(model), hub.file_of(model, LIST)
+    if listed is None:
+        raise ValueError(f"model {name!r} must be of sentence-transformers, a folder or a name of a hub, with {LIST}")
+    parts = {part["type"].rpartition(".")[2]: part["path"] for part in json.loads(listed.read_text(encoding="utf-8"))}
+    if others := [part for part in parts if part not in KNOWN]:
+        raise ValueError(f"model {name!r} has a part {others[0]!r}: pass the encode of its own library as model")
     encoder = parts["Transformer"]
-    limits = _json(encoder / "sentence_bert_config.json")
+    limits = _config(name, encoder, "sentence_bert_config.json")
+    pooling = _config(name, parts["Pooling"], "config.json") if "Pooling" in parts else {}
     found = replace(
         reading,
-        pooling=reading.pooling or _pooling(_json(parts["Pooling"] / "config.json") if "Pooling" in parts else {}),
+        pooling=reading.pooling or _pooling(pooling),
         max_tokens=reading.max_tokens or limits.get("max_seq_length"),
     )
-    loaded = transformers.load(encoder, found, kind)
+    place, inside = (Path(name) / encoder, "") if Path(name).is_dir() else (name, encoder)
+    loaded = transformers.load(place, found, kind, inside)
     normalises = "Normalize" in parts and reading.layers is None and not reading.logits
     about = {**loaded.about, "kind": "sentence-transformers", "name": str(model)}
     about |= {"pooling": found.pooling, "max_tokens": found.max_tokens, "normalises": normalises}
@@ -71,5 +84,6 @@ def _pooling(config: dict[str, Any]) -> str:
     return POOLINGS[asked[0]] if asked else "mean"
 
 
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _config(name: str, part: str, file: str) -> Any:
+    found = hub.file_of(name, f"{part}/{file}" if part else file)
+    return {} if found is None else json.loads(found.read_text(encoding="utf-8"))
