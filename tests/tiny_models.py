@@ -1,7 +1,9 @@
 """Tiny random models of transformers in folders, texts for them, and the plain loop of their own library."""
 
 import contextlib
+import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -112,3 +114,16 @@ def sentence_folder(encoder, path, parts, pooling, inside=""):
     (path / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
     (path / inside / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 6}))
     return path
+
+
+def in_cache(cache, name, folder, *absent):
+    """Put a folder into a cache of the hub's, as its library keeps a repository; files it knows to be absent."""
+    place = cache / f"models--{name.replace('/', '--')}"
+    revision = hashlib.sha1(name.encode()).hexdigest()
+    shutil.copytree(folder, place / "snapshots" / revision)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(revision)
+    for file in absent:
+        (place / ".no_exist" / revision).mkdir(parents=True)
+        (place / ".no_exist" / revision / file).touch()
+    return revision

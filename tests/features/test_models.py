@@ -122,6 +122,22 @@ def test_folders_of_sentence_transformers(tmp_path, folders, pooling, how):
     np.testing.assert_allclose(end, expected[:, -1] / np.linalg.norm(expected[:, -1], axis=1)[:, None], rtol=1e-6)
 
 
+def test_sentence_transformers_that_change_the_text(tmp_path, folders):
+    """A prompt in front and small letters, as their library does before the tokenizer; a file of another name."""
+    path = sentence_folder(folders / "bert", tmp_path / "model", ("Transformer", "Pooling"), {})
+    (path / "sentence_bert_config.json").unlink()
+    (path / "sentence_roberta_config.json").write_text('{"max_seq_length": 6, "do_lower_case": true}')
+    own = path / "config_sentence_transformers.json"
+    own.write_text(json.dumps({"prompts": {"query": "not "}, "default_prompt_name": "query"}))
+    expected = plain(folders / "bert", POOLED["mean"], texts=[" ".join(f"not {text}".split()[:6]) for text in TEXTS])
+    made = extract(path, [f" {text.title()} " for text in TEXTS], out=tmp_path / "X.npz", batch=BATCH)
+    np.testing.assert_array_equal(made.array("features"), expected[:, -1])
+    assert (made.manifest["model"]["prompt"], made.manifest["model"]["lowercase"]) == ("not ", True)
+    (path / "1_Pooling" / "config.json").write_text('{"include_prompt": false}')
+    with pytest.raises(ValueError, match="leaves its prompt out of the mean: pass the encode of its own library"):
+        extract(path, TEXTS, out=tmp_path / "Y.npz")
+
+
 def test_sentence_transformers_with_other_parts_are_refused(tmp_path, folders):
     path = sentence_folder(folders / "bert", tmp_path / "model", ("Transformer", "Pooling", "Dense"), {})
     with pytest.raises(ValueError, match="has a part 'Dense': pass the encode of its own library"):

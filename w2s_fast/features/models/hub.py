@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+CONFIG = "config.json"
+
 
 def file_of(model: str | os.PathLike[str], file: str) -> Path | None:
     """Find a file of a folder, or of a repository, in the cache where there is no network; None without such a file."""
@@ -21,6 +23,13 @@ def file_of(model: str | os.PathLike[str], file: str) -> Path | None:
         return None
 
 
+def revision_of(model: str | os.PathLike[str], subfolder: str = "") -> str | None:
+    """Name the commit that a repository is at, which the cache's folder is called after; None for a folder."""
+    inside = Path(subfolder) / CONFIG
+    file = None if Path(model).is_dir() else file_of(model, inside.as_posix())
+    return None if file is None else file.parents[len(inside.parts) - 1].name
+
+
 def may_lack(model: str | os.PathLike[str], file: str) -> bool:
     """Whether a repository is in the cache, and nobody knows if it has a file that is not: the hub was not asked."""
     if Path(model).is_dir():
@@ -29,7 +38,7 @@ def may_lack(model: str | os.PathLike[str], file: str) -> bool:
         from huggingface_hub import try_to_load_from_cache
 
         return (
-            try_to_load_from_cache(os.fspath(model), "config.json") is not None
+            try_to_load_from_cache(os.fspath(model), CONFIG) is not None
             and try_to_load_from_cache(os.fspath(model), file) is None
         )
     except (ImportError, ValueError):

@@ -26,6 +26,7 @@ POOLINGS = {
     "cls_token": "cls",
     "lasttoken": "last",
 }  # theirs: ours
+ENCODERS = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")  # in names of its file
 
 
 def recognises(model: Any) -> bool:
@@ -44,7 +45,7 @@ def recognises(model: Any) -> bool:
 
 
 def load(model: Any, reading: Reading, kind: str) -> Loaded:
-    """Load the encoder, with the pooling and length that the model says where none are asked for."""
+    """Load the encoder of texts, with the pooling and length that the model says where none are asked for."""
     name, listed = os.fspath(model), hub.file_of(model, LIST)
     if listed is None:
         raise ValueError(f"model {name!r} must be of sentence-transformers, a folder or a name of a hub, with {LIST}")
@@ -52,7 +53,9 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
     if others := [part for part in parts if part not in KNOWN]:
         raise ValueError(f"model {name!r} has a part {others[0]!r}: pass the encode of its own library as model")
     encoder = parts["Transformer"]
-    limits = _config(name, encoder, "sentence_bert_config.json")
+    limits: dict[str, Any] = next(
+        filter(None, (_config(name, encoder, f"sentence_{written_for}_config.json") for written_for in ENCODERS)), {}
+    )
     pooling = _config(name, parts["Pooling"], "config.json") if "Pooling" in parts else {}
     found = replace(
         reading,
@@ -64,15 +67,34 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
     normalises = "Normalize" in parts and reading.layers is None and not reading.logits
     about = {**loaded.about, "kind": "sentence-transformers", "name": str(model)}
     about |= {"pooling": found.pooling, "max_tokens": found.max_tokens, "normalises": normalises}
-    if not normalises:
-        return replace(loaded, about=about)
+    changes = _changes(name, limits, pooling)
     torch = shared.library()
 
+    def changed(items: list[Any]) -> list[Any]:
+        texts = [f"{changes.get('prompt', '')}{text}".strip() for text in items]
+        return [text.lower() for text in texts] if "lowercase" in changes else texts
+
     def embed(items: list[Any]) -> Features:
-        rows = torch.from_numpy(loaded.embed(items)[FEATURES])
+        features = loaded.embed(changed(items))
+        if not normalises:
+            return features
+        rows = torch.from_numpy(features[FEATURES])
         return {FEATURES: torch.nn.functional.normalize(rows, dim=1).numpy()}  # as theirs, to the last bit
 
-    return replace(loaded, about=about, embed=embed)
+    own_lengths = loaded.lengths
+    lengths = None if own_lengths is None else lambda items: own_lengths(changed(items))
+    return replace(loaded, about=about | changes, embed=embed, lengths=lengths)
+
+
+def _changes(name: str, limits: dict[str, Any], pooling: dict[str, Any]) -> dict[str, Any]:
+    """What is done to a text beside taking blanks off its ends: a prompt in front, small letters."""
+    own = _config(name, "", "config_sentence_transformers.json")
+    prompt = (own.get("prompts") or {}).get(own.get("default_prompt_name"))
+    if prompt and not pooling.get("include_prompt", True):
+        raise ValueError(
+            f"model {name!r} leaves its prompt out of the mean: pass the encode of its own library as model"
+        )
+    return ({"prompt": prompt} if prompt else {}) | ({"lowercase": True} if limits.get("do_lower_case") else {})
 
 
 def _pooling(config: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from w2s_fast.features.models import hub
 from w2s_fast.features.models import torch as shared
 from w2s_fast.features.models.base import FEATURES, LOGITS, Array, Features, Loaded, Reading
 
@@ -40,10 +41,10 @@ def recognises(model: Any) -> bool:
 
 def load(model: Any, reading: Reading, kind: str, subfolder: str = "") -> Loaded:
     """Load a network and its tokenizer or image processor, from a subfolder of a hub's repository if one is named."""
-    name = ""
+    name, revision = "", None
     if isinstance(model, str | os.PathLike):
-        name = os.fspath(model)
-        encoder = opened(name, reading, kind, subfolder)
+        name, revision = os.fspath(model), hub.revision_of(model, subfolder)
+        encoder = opened(name, reading, kind, subfolder, revision)
     else:
         encoder = Encoder(*model) if isinstance(model, tuple) else Encoder(model, None)
     network = encoder.network if reading.logits else _tower(encoder.network, kind)
@@ -51,7 +52,7 @@ def load(model: Any, reading: Reading, kind: str, subfolder: str = "") -> Loaded
         "kind": "transformers",
         "name": name or type(network).__name__,
         "class": type(network).__name__,
-        "revision": getattr(network.config, "_commit_hash", None),
+        "revision": revision or getattr(network.config, "_commit_hash", None),
         "weights": shared.weights_sum(network),
         "input": described(encoder.prepare),
     }
@@ -121,7 +122,7 @@ def called(network: Any, items: str, reading: Reading, **inputs: Any) -> Any:
         output = network(**inputs, output_hidden_states=reading.layers is not None)
     except (TypeError, ValueError, AttributeError) as error:
         said = " ".join(str(error).split())[:200]
-        how = "leave logits out, or name a classifier" if reading.logits else "pass a function of a list of them instead"
+        how = "leave logits out, or name a classifier" if reading.logits else "pass a function of a list of them"
         raise ValueError(f"model, {type(network).__name__}, does not take {items} alone: {how} ({said})") from error
     if reading.logits and getattr(output, "logits", None) is None:
         raise ValueError(f"model, {type(network).__name__}, has no head: leave logits out, or name a classifier")
@@ -145,11 +146,11 @@ def _row(states: Any, mask: Any, how: str) -> Array:
     return shared.to_numpy(shared.pooled(states.float() if half else states, mask, how))
 
 
-def opened(name: str, reading: Reading, kind: str, subfolder: str = "") -> Encoder:
+def opened(name: str, reading: Reading, kind: str, subfolder: str = "", revision: str | None = None) -> Encoder:
     """Read the network and what prepares its input from a folder, or by name from a hub."""
     with shared.needed("transformers"):
         import transformers
-    inside = {"subfolder": subfolder} if subfolder else {}
+    inside = {key: value for key, value in (("subfolder", subfolder), ("revision", revision)) if value}
     with quiet(transformers), explained(name):
         config = transformers.AutoConfig.from_pretrained(name, **inside)
         made = transformers.AutoModel
