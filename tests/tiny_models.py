@@ -31,7 +31,7 @@ def tokenizer_of(**extra):
     tokenizers = pytest.importorskip("tokenizers")
     backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(VOCABULARY, unk_token="[UNK]"))
     backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    extra = {"model_max_length": PLACES, **extra}
+    extra = {"model_max_length": PLACES, "model_input_names": ["input_ids", "attention_mask"], **extra}
     return transformers.PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]", **extra)
 
 

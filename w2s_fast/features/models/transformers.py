@@ -64,13 +64,15 @@ def load(model: Any, reading: Reading, kind: str, subfolder: str = "") -> Loaded
             runs["session"] = partial(_padding_told, network, texts.tokenizer, runs["session"])
         return Loaded(("text",), about, texts.embed, texts.lengths, texts.unit_bytes, versions=versions, **runs)
 
+    dtype = next(network.parameters()).dtype
+
     def embed(items: list[Any]) -> Features:
         with shared.inference(reading.where):
             if kind == "image":
                 pixels = encoder.prepare(images=[image.convert("RGB") for image in items], return_tensors="pt")
-                values = pixels["pixel_values"].to(reading.where, network.dtype)
+                values = pixels["pixel_values"].to(reading.where, dtype)
             else:
-                values = shared.stacked(items, reading.where).to(network.dtype)
+                values = shared.stacked(items, reading.where).to(dtype)
             output = called(network, f"{kind}s", reading, pixel_values=values)
             return features_of(output, None, reading)
 
