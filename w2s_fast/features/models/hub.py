@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 CONFIG = "config.json"
+Model = str | os.PathLike[str]
 
 
-def file_of(model: str | os.PathLike[str], file: str) -> Path | None:
-    """Find a file of a folder, or of a repository, in the cache where there is no network; None without such a file."""
+def file_of(model: Model, file: str, revision: str | None = None) -> Path | None:
+    """Find a file of a folder, or of a repository, in the cache where there is no network; None without such a file.
+
+    Where the hub does not answer, its library tries for half a minute, but not for what the cache has of a revision.
+    """
     if Path(model).is_dir():
         found = Path(model) / file
         return found if found.is_file() else None
@@ -18,28 +22,25 @@ def file_of(model: str | os.PathLike[str], file: str) -> Path | None:
     except ImportError:
         return None
     try:
-        return Path(hf_hub_download(os.fspath(model), file))
+        return Path(hf_hub_download(os.fspath(model), file, revision=revision))
     except (OSError, ValueError):  # no such file or repository, no name of one, or nobody to ask
         return None
 
 
-def revision_of(model: str | os.PathLike[str], subfolder: str = "") -> str | None:
-    """Name the commit that a repository is at, which the cache's folder is called after; None for a folder."""
-    inside = Path(subfolder) / CONFIG
-    file = None if Path(model).is_dir() else file_of(model, inside.as_posix())
-    return None if file is None else file.parents[len(inside.parts) - 1].name
+def revision_of(model: Model, file: str = CONFIG) -> str | None:
+    """Name the commit that a repository is at, as the cache's folder of a file is called; None for a folder."""
+    found = None if Path(model).is_dir() else file_of(model, file)
+    return None if found is None else found.parents[len(Path(file).parts) - 1].name
 
 
-def may_lack(model: str | os.PathLike[str], file: str) -> bool:
+def may_lack(model: Model, file: str) -> bool:
     """Whether a repository is in the cache, and nobody knows if it has a file that is not: the hub was not asked."""
     if Path(model).is_dir():
         return False
     try:
         from huggingface_hub import try_to_load_from_cache
 
-        return (
-            try_to_load_from_cache(os.fspath(model), CONFIG) is not None
-            and try_to_load_from_cache(os.fspath(model), file) is None
-        )
+        is_there, found = (try_to_load_from_cache(os.fspath(model), name) for name in (CONFIG, file))
     except (ImportError, ValueError):
         return False
+    return isinstance(is_there, str) and found is None

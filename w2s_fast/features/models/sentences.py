@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,43 +31,44 @@ ENCODERS = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta
 
 def recognises(model: Any) -> bool:
     """Whether it is a folder, or a repository of a hub, with a list of modules."""
-    if not isinstance(model, str | os.PathLike):
-        return False
-    if hub.file_of(model, LIST) is not None:
-        return True
-    if hub.may_lack(model, LIST):
-        warnings.warn(
-            f"{os.fspath(model)!r} is read as a plain encoder: its {LIST}, which sentence-transformers have, is not in "
-            f"the cache, and the hub cannot be asked; say transformers:{os.fspath(model)} if it has none",
-            stacklevel=4,
-        )
-    return False
+    return isinstance(model, str | os.PathLike) and hub.file_of(model, LIST) is not None
+
+
+def doubt(model: Any) -> str | None:
+    """Say that a repository may be one of these, and is not read as one."""
+    if not isinstance(model, str | os.PathLike) or not hub.may_lack(model, LIST):
+        return None
+    return (
+        f"{os.fspath(model)!r} is read as a plain encoder: its {LIST}, which models of sentence-transformers have, is "
+        f"not in the cache, and the hub cannot be asked; say transformers:{os.fspath(model)} if it has none"
+    )
 
 
 def load(model: Any, reading: Reading, kind: str) -> Loaded:
     """Load the encoder of texts, with the pooling and length that the model says where none are asked for."""
-    name, listed = os.fspath(model), hub.file_of(model, LIST)
+    name, revision = os.fspath(model), hub.revision_of(model, LIST)
+    listed = hub.file_of(name, LIST, revision)
     if listed is None:
         raise ValueError(f"model {name!r} must be of sentence-transformers, a folder or a name of a hub, with {LIST}")
     parts = {part["type"].rpartition(".")[2]: part["path"] for part in json.loads(listed.read_text(encoding="utf-8"))}
     if others := [part for part in parts if part not in KNOWN]:
         raise ValueError(f"model {name!r} has a part {others[0]!r}: pass the encode of its own library as model")
-    encoder = parts["Transformer"]
+    encoder, config = parts["Transformer"], partial(_config, name, revision)
     limits: dict[str, Any] = next(
-        filter(None, (_config(name, encoder, f"sentence_{written_for}_config.json") for written_for in ENCODERS)), {}
+        filter(None, (config(encoder, f"sentence_{written_for}_config.json") for written_for in ENCODERS)), {}
     )
-    pooling = _config(name, parts["Pooling"], "config.json") if "Pooling" in parts else {}
+    pooling = config(parts["Pooling"], "config.json") if "Pooling" in parts else {}
     found = replace(
         reading,
         pooling=reading.pooling or _pooling(pooling),
         max_tokens=reading.max_tokens or limits.get("max_seq_length"),
     )
-    place, inside = (Path(name) / encoder, "") if Path(name).is_dir() else (name, encoder)
-    loaded = transformers.load(place, found, kind, inside)
+    place, inside = (name, encoder) if revision else (Path(name) / encoder, "")
+    loaded = transformers.load(place, found, kind, inside, revision)
     normalises = "Normalize" in parts and reading.layers is None and not reading.logits
     about = {**loaded.about, "kind": "sentence-transformers", "name": str(model)}
     about |= {"pooling": found.pooling, "max_tokens": found.max_tokens, "normalises": normalises}
-    changes = _changes(name, limits, pooling)
+    changes = _changes(name, config("", "config_sentence_transformers.json"), limits, pooling)
     torch = shared.library()
 
     def changed(items: list[Any]) -> list[Any]:
@@ -86,9 +87,8 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
     return replace(loaded, about=about | changes, embed=embed, lengths=lengths)
 
 
-def _changes(name: str, limits: dict[str, Any], pooling: dict[str, Any]) -> dict[str, Any]:
+def _changes(name: str, own: dict[str, Any], limits: dict[str, Any], pooling: dict[str, Any]) -> dict[str, Any]:
     """What is done to a text beside taking blanks off its ends: a prompt in front, small letters."""
-    own = _config(name, "", "config_sentence_transformers.json")
     prompt = (own.get("prompts") or {}).get(own.get("default_prompt_name"))
     if prompt and not pooling.get("include_prompt", True):
         raise ValueError(
@@ -106,6 +106,6 @@ def _pooling(config: dict[str, Any]) -> str:
     return POOLINGS[asked[0]] if asked else "mean"
 
 
-def _config(name: str, part: str, file: str) -> Any:
-    found = hub.file_of(name, f"{part}/{file}" if part else file)
+def _config(name: str, revision: str | None, part: str, file: str) -> Any:
+    found = hub.file_of(name, f"{part}/{file}" if part else file, revision)
     return {} if found is None else json.loads(found.read_text(encoding="utf-8"))

@@ -39,11 +39,11 @@ def recognises(model: Any) -> bool:
     return any(kind.__module__.startswith("transformers.") for kind in type(network).__mro__)
 
 
-def load(model: Any, reading: Reading, kind: str, subfolder: str = "") -> Loaded:
-    """Load a network and its tokenizer or image processor, from a subfolder of a hub's repository if one is named."""
-    name, revision = "", None
+def load(model: Any, reading: Reading, kind: str, subfolder: str = "", revision: str | None = None) -> Loaded:
+    """Load a network and its tokenizer or image processor, of a repository from a subfolder and commit if named."""
+    name = ""
     if isinstance(model, str | os.PathLike):
-        name, revision = os.fspath(model), hub.revision_of(model, subfolder)
+        name, revision = os.fspath(model), revision or hub.revision_of(model)
         encoder = opened(name, reading, kind, subfolder, revision)
     else:
         encoder = Encoder(*model) if isinstance(model, tuple) else Encoder(model, None)
