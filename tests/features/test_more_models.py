@@ -172,11 +172,17 @@ def _row(state, pooling):
         ("llama", "arrays", {}, "LlamaModel, does not take arrays alone: pass a function"),
         ("llama", "texts", {"logits": True}, "LlamaModel, has no head: leave logits out, or name a classifier"),
         ("t5", "texts", {"logits": True}, "does not take texts alone: leave logits out, or name a classifier"),
+        (
+            "roberta",
+            "long texts",
+            {"max_tokens": 12},
+            "max_tokens must be at most 11, the places of RobertaModel, got 12",
+        ),
         ("clip", "texts", {"logits": True}, "CLIPModel, does not take texts alone: leave logits out"),
     ],
 )
 def test_what_a_model_does_not_take_is_one_line(tmp_path, folders, name, kind, options, said):
-    data = TEXTS if kind == "texts" else IMAGES
+    data = {"texts": TEXTS, "long texts": [" ".join(["film"] * 30)]}.get(kind, IMAGES)
     if kind == "images":
         data = [pytest.importorskip("PIL.Image").fromarray(picture) for picture in IMAGES]
     with pytest.raises(ValueError, match=said) as caught:

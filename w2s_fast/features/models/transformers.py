@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from w2s_fast.features.batches import is_out_of_memory
 from w2s_fast.features.models import hub
 from w2s_fast.features.models import torch as shared
 from w2s_fast.features.models.base import FEATURES, LOGITS, Array, Features, Loaded, Reading
@@ -122,13 +123,27 @@ def called(network: Any, items: str, reading: Reading, **inputs: Any) -> Any:
     """Call a network; ValueError where it wants more than such items, or has no head and logits are asked for."""
     try:
         output = network(**inputs, output_hidden_states=reading.layers is not None)
-    except (TypeError, ValueError, AttributeError) as error:
-        said = " ".join(str(error).split())[:200]
-        how = "leave logits out, or name a classifier" if reading.logits else "pass a function of a list of them"
-        raise ValueError(f"model, {type(network).__name__}, does not take {items} alone: {how} ({said})") from error
+    except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        explanation = None if is_out_of_memory(error) else _explanation(error, network, items, reading)
+        if explanation is None:
+            raise
+        raise ValueError(explanation) from error
     if reading.logits and getattr(output, "logits", None) is None:
         raise ValueError(f"model, {type(network).__name__}, has no head: leave logits out, or name a classifier")
     return output
+
+
+def _explanation(error: Exception, network: Any, items: str, reading: Reading) -> str | None:
+    """Say in one line why a network did not take what it was given; None where its library says it best."""
+    name, said, places = type(network).__name__, " ".join(str(error).split())[:200], _places(network)
+    if (reading.max_tokens or 0) > places:
+        return f"max_tokens must be at most {places:,}, the places of {name}, got {reading.max_tokens:,}"
+    if isinstance(error, IndexError):
+        return f"model, {name}, has fewer tokens than its tokenizer: give one that belongs to it ({said})"
+    if isinstance(error, RuntimeError):
+        return None
+    how = "leave logits out, or name a classifier" if reading.logits else "pass a function of a list of them"
+    return f"model, {name}, does not take {items} alone: {how} ({said})"
 
 
 def features_of(output: Any, mask: Any, reading: Reading) -> Features:
