@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -38,13 +39,13 @@ PLACES = ("/proc", "/sys", "/dev/shm", "/dev/full", "/run")
 KEEPS = ("threadpoolctl",)  # which asks each system in its own way
 
 
-def take_away() -> None:
-    """Be such a system from now on; import what others need of POSIX before."""
+def take_away(but: frozenset[str] = frozenset()) -> None:
+    """Be such a system from now on, ``but`` for some names; import what others need of POSIX before."""
     for module, names in MISSING.items():
-        for name in names:
+        for name in names - but:
             if hasattr(module, name):
                 delattr(module, name)
-    tempfile._O_TMPFILE_WORKS = False  # which it found out when it was imported
+    tempfile._O_TMPFILE_WORKS = shutil._USE_CP_SENDFILE = False  # found out when these were imported
     sys.addaudithook(_only_elsewhere)
 
 
@@ -56,4 +57,4 @@ def _only_elsewhere(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def pytest_configure() -> None:
-    take_away()
+    take_away(but=frozenset({"getuid"}))  # which pytest asks whose folders are
