@@ -98,8 +98,12 @@ def add_each_row(block: Matrix, count: int, state: Matrix) -> None:
 
 
 @kernel
-def add_rows(block: FloatArray, count: int, state: Matrix) -> None:
-    """Merge the rows of ``block`` (n, d) into the state (4, d) of ``count`` samples, in place."""
+def add_rows(block: FloatArray, count: int, state: Matrix, least: float) -> bool:
+    """Merge the rows of ``block`` (n, d) into the state (4, d) of ``count`` samples, in place.
+
+    Return what :func:`are_squares` says of the sums of squares: asking in a call of its own would take a few rows
+    longer than their sums. What a state of no samples holds is not looked at.
+    """
     rows, columns = block.shape
     tile = np.zeros((ROWS_OF_STATE, min(columns, TILE_COLUMNS)))
     for left in range(0, columns, TILE_COLUMNS):
@@ -142,3 +146,4 @@ def add_rows(block: FloatArray, count: int, state: Matrix) -> None:
                 squares[j] -= drift[j] * drift[j] / height
                 drift[j] /= height
             merge_moments(count + top, state, left, width, height, tile)
+    return are_squares(state[2], least)

@@ -10,6 +10,11 @@ MOST_NUMBERS, MOST_COLUMNS = 1_024, 16  # beyond, library calls are as fast, or 
 DTYPES = np.dtype(np.float64), np.dtype(np.float32)
 
 
+def is_plain(X: Any) -> bool:
+    """Whether something is a NumPy array, and no subclass, of float64 or float32 in order in memory."""
+    return type(X) is np.ndarray and X.ndim > 0 and X.dtype in DTYPES and X.flags.carray
+
+
 def is_few(X: Any, y: Any) -> bool:
     """Whether X (m, n) and y (m,) are plain arrays of one kind of numbers, a few, in order in memory."""
     return (
