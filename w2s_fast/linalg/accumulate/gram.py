@@ -151,7 +151,7 @@ class Gram(Shown):
         workers : Dask client or pool, optional
             Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
         """
-        if weights is None and skip_nan is False and self._is_updated(X, Y):
+        if weights is workers is None and skip_nan is False and self._is_updated(X, Y):
             return self
         skip_nan = _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(X, "X", workers)) is not None:
@@ -167,11 +167,16 @@ class Gram(Shown):
 
     def _is_updated(self, X: Any, Y: Any) -> bool:
         """Add a few plain rows in one call, if their labels are numbers as those before."""
-        before, plain = self._joint, self._label_shape == () and not self.centred and self._place == Gram._place
-        found = self._sums.with_few(X, Y) if plain else None
+        before, found = self._joint, None
+        if not self.centred and self._place == Gram._place:
+            if self._label_shape == ():
+                found = self._sums.with_few(X, Y)
+            elif self._columns is None:
+                found = Sums.of_few(X, Y)
         if found is None or self._joint is not before:  # another thread has joined rows meanwhile
             return False
         self._joint, self._mean, self._peak, self.n_rows, self.weight = found
+        self._columns, self._label_shape = len(self._peak) - 1, ()
         return True
 
     def _added(self, arrays: tuple[FloatArray, ...], weights: Any, skip_nan: bool) -> Sums:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING
 from w2s_fast.linalg.rows.few import is_few
+from w2s_fast.linalg.rows.products import joint_gram_of_block
 from w2s_fast.linalg.rows.scatter import merge_scatter
 
 Matrix = npt.NDArray[np.float64]
@@ -38,12 +39,24 @@ class Sums(NamedTuple):
         """Sums of the same shape over no rows."""
         return Sums(np.zeros_like(self.joint), np.zeros_like(self.mean), np.zeros_like(self.peak), 0, 0.0)
 
+    @classmethod
+    def of_few(cls, X: Any, y: Any) -> Sums | None:
+        """Of a few plain rows and their labels, with BLAS's sums, to the bit; None as of :meth:`with_few`."""
+        if not is_few(X, y):
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            joint = joint_gram_of_block(X, y[:, None])
+        peak = np.empty(len(joint))
+        if not _kernels()[1](joint, peak):
+            return None
+        return cls(joint, np.zeros((2, len(joint))), peak, len(X), float(len(X))).frozen()
+
     def with_few(self, X: Any, y: Any) -> Sums | None:
         """With a few plain rows and their labels, in one compiled call; None where these are more, or not safe so."""
         if not (is_few(X, y) and len(self.peak) == X.shape[1] + 1):
             return None
         joint, peak = np.empty_like(self.joint), np.empty_like(self.peak)
-        if not _add_few()(X, y, self.joint, self.peak, joint, peak):
+        if not _kernels()[0](X, y, self.joint, self.peak, joint, peak):
             return None
         return Sums(joint, self.mean, peak, self.n_rows + len(X), self.weight + len(X)).frozen()
 
@@ -78,7 +91,7 @@ class Sums(NamedTuple):
 
 
 @cache
-def _add_few() -> Any:
-    from w2s_fast.kernels.few import add_gram_few
+def _kernels() -> tuple[Any, Any]:
+    from w2s_fast.kernels.few import add_gram_few, complete_gram_few
 
-    return add_gram_few
+    return add_gram_few, complete_gram_few

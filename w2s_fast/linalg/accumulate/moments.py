@@ -211,16 +211,13 @@ class Moments(Streaming):
 
     def _is_updated(self, block: Any) -> bool:
         """Add plain samples in one compiled call, if they have the shape of those before and sums without a doubt."""
-        before, count = self._state, self.count
+        seen, before, count, weights = self._shape, self._state, self.count, self._weights
         if not (is_plain(block) and 0 < block.size <= cutting.MOMENTS_SIZE and self._place == Moments._place):
             return False
         shape, more = block.shape[1:], len(block)
-        if self._shape == shape and self._weights is None:
-            state = before.copy()
-        elif self._shape is None:
-            state = np.empty((4, block.size // more))
-        else:
+        if weights is not None or seen not in (None, shape):
             return False
+        state = before.copy() if seen == shape else np.empty((4, block.size // more))
         rows, total = block if len(shape) == 1 else block.reshape(more, -1), total_count(count, more)
         if not _kernels().add_rows(rows, count, state, SMALLEST_SUM) or self._state is not before:
             return False  # not sound, or another thread has added samples meanwhile

@@ -15,17 +15,26 @@ def is_plain(X: Any) -> bool:
     return type(X) is np.ndarray and X.ndim > 0 and X.dtype in DTYPES and X.flags.carray
 
 
+def are_few(X: Any) -> bool:
+    """Whether something is a plain array (m, n) of a few rows, at least one, and columns, in order in memory."""
+    return (
+        type(X) is np.ndarray
+        and X.size <= MOST_NUMBERS
+        and X.ndim == 2
+        and 0 < X.shape[1] <= MOST_COLUMNS
+        and X.shape[0] > 0
+        and X.dtype in DTYPES
+        and X.flags.carray
+    )
+
+
 def is_few(X: Any, y: Any) -> bool:
     """Whether X (m, n) and y (m,) are plain arrays of one kind of numbers, a few, in order in memory."""
     return (
-        type(X) is type(y) is np.ndarray
+        type(y) is np.ndarray
+        and are_few(X)
         and X.dtype is y.dtype
-        and X.size <= MOST_NUMBERS
-        and X.ndim == 2
         and y.ndim == 1
-        and 0 < X.shape[1] <= MOST_COLUMNS
-        and y.size == X.shape[0] > 0
-        and X.dtype in DTYPES
-        and X.flags.carray
+        and y.size == X.shape[0]
         and y.flags.carray
     )
