@@ -329,7 +329,7 @@ def merge_scatter_few(
         for j in range(columns):
             for k in range(columns):
                 product[j, k] = (scatter[j, k] + product[j, k]) + delta[j] * (delta[k] * (count * share))
+    are_finite = True
     for j in range(columns):
-        if not product[j, j] < np.inf:
-            return False
-    return True
+        are_finite &= product[j, j] < np.inf
+    return are_finite
