@@ -124,8 +124,8 @@ def expected_risks(
     >>> f"{given.weak:.2e} {given.w2s:.2e}"  # the student cannot see all that this teacher says
     '7.85e-05 1.20e-04'
     """
-    if pseudo_noise_variance is teacher is None and (found := _at_one_point(model, n, N, ridge, ceiling)) is not None:
-        return found
+    if pseudo_noise_variance is teacher is None and (at := _at_one_point(model, n, N, ridge, ceiling)) is not None:
+        return at
     labelled, pseudo = sizes_of(model, n, N)
     setup = Setup.of(model, ceiling, pseudo_noise_variance, teacher)
     labelled, pseudo, added = _check.broadcast(n=labelled, N=pseudo, ridge=_ridges(ridge))
@@ -153,8 +153,10 @@ def _at_one_point(model: Any, n: Any, N: Any, ridge: Any, ceiling: Any) -> Expec
     d_weak, d_strong = model.d_weak, model.d_strong
     if not (labelled >= d_weak and labelled >= d_strong and pseudo >= d_strong and ceiling in CEILINGS):
         return None
-    exact = _closed_forms(model, labelled, pseudo, PAPERS if ceiling == "all" else Setup("pseudo"))
-    return ExpectedRisks(*map(np.float64, exact), order=Risks(*(np.zeros(()) for _ in exact)))
+    exact: Any = map(
+        np.float64, _closed_forms(model, labelled, pseudo, PAPERS if ceiling == "all" else Setup("pseudo"))
+    )
+    return ExpectedRisks(*exact, order=Risks(*(np.zeros(()) for _ in Risks._fields)))
 
 
 def _one_size(value: Any) -> float:
