@@ -12,7 +12,6 @@ from w2s_fast import _check
 from w2s_fast._types import Sizes
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.setup import Setup
-from w2s_fast.gaussian.stages import risks_by_stages
 from w2s_fast.gaussian.target import split_target, teacher_risk
 from w2s_fast.results.risks import CEILINGS, Ceiling, ExpectedRisks, Risks
 
@@ -137,6 +136,8 @@ def expected_risks(
         wanted = np.zeros_like(wanted)
     if not wanted.any():
         return ExpectedRisks(*closed, order=Risks(**order))
+    from w2s_fast.gaussian.stages import risks_by_stages
+
     risks = {name: np.array(risk) for name, risk in closed._asdict().items()}
     found, found_order = risks_by_stages(model, labelled[wanted], pseudo[wanted], added[wanted], setup)
     for name, mask in elsewhere.items():
