@@ -11,9 +11,11 @@ import numpy.typing as npt
 from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING
 from w2s_fast.linalg.rows.few import is_few
 from w2s_fast.linalg.rows.products import joint_gram_of_block
+from w2s_fast.linalg.rows.scale import SMALLEST_SUM
 from w2s_fast.linalg.rows.scatter import merge_scatter
 
 Matrix = npt.NDArray[np.float64]
+LARGEST_SUM = 1e300  # of squares: products of columns with sums below are finite
 
 
 class Sums(NamedTuple):
@@ -46,8 +48,10 @@ class Sums(NamedTuple):
             return None
         with np.errstate(over="ignore", invalid="ignore"):
             joint = joint_gram_of_block(X, y[:, None])
-        peak = np.empty(len(joint))
-        if not _kernels()[1](joint, peak):
+        joint[-1, :-1] = joint[:-1, -1]
+        joint += 0.0  # as if added to no rows: there is no -0
+        peak = joint.diagonal().copy()
+        if not all(SMALLEST_SUM <= square <= LARGEST_SUM for square in peak.tolist()):
             return None
         return cls(joint, np.zeros((2, len(joint))), peak, len(X), float(len(X))).frozen()
 
@@ -56,7 +60,7 @@ class Sums(NamedTuple):
         if not (is_few(X, y) and len(self.peak) == X.shape[1] + 1):
             return None
         joint, peak = np.empty_like(self.joint), np.empty_like(self.peak)
-        if not _kernels()[0](X, y, self.joint, self.peak, joint, peak):
+        if not _add_few()(X, y, self.joint, self.peak, joint, peak):
             return None
         return Sums(joint, self.mean, peak, self.n_rows + len(X), self.weight + len(X)).frozen()
 
@@ -91,7 +95,7 @@ class Sums(NamedTuple):
 
 
 @cache
-def _kernels() -> tuple[Any, Any]:
-    from w2s_fast.kernels.few import add_gram_few, complete_gram_few
+def _add_few() -> Any:
+    from w2s_fast.kernels.few import add_gram_few
 
-    return add_gram_few, complete_gram_few
+    return add_gram_few

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from typing import Any
 
 import numpy as np
 
 MOST_NUMBERS, MOST_COLUMNS = 1_024, 16  # beyond, library calls are as fast, or faster
 DTYPES = np.dtype(np.float64), np.dtype(np.float32)
+
+CALLS_WITHOUT = 500  # of general routes with a few rows, 15 ms or so: loading Numba takes 400
+_calls = itertools.count()
+
+
+def is_compiled_code_due() -> bool:
+    """Whether Numba is loaded, or there are so many small calls that it should be: for results of the same bits."""
+    return "numba" in sys.modules or next(_calls) >= CALLS_WITHOUT
 
 
 def is_plain(X: Any) -> bool:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.rows import cutting
-from w2s_fast.linalg.rows.few import are_few
+from w2s_fast.linalg.rows.few import are_few, is_compiled_code_due
 from w2s_fast.linalg.rows.products import Matrix, over_rows
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM
 
@@ -84,7 +84,7 @@ def merge_few(count: float, mean: Matrix, product: Matrix, rows: Any) -> tuple[M
 
     They are safe where all squares are finite, and large enough unless all numbers of a column are equal.
     """
-    if not are_few(rows) or rows.shape[1] == 1:  # of one column NumPy has sums of its own
+    if not (are_few(rows) and rows.shape[1] > 1 and is_compiled_code_due()):  # NumPy sums one column in another order
         return None
     centre, merge = _kernels()
     deviations, middle = np.empty(rows.shape), np.empty((2, rows.shape[1]))
@@ -93,7 +93,9 @@ def merge_few(count: float, mean: Matrix, product: Matrix, rows: Any) -> tuple[M
     its_product = deviations.T @ deviations
     if count == 0.0:
         mean, product = middle, its_product
-    return (middle, its_product) if merge(rows, middle, its_product, count, mean, product, SMALLEST_SUM) else None
+    if not merge(rows, deviations, middle, its_product, count, mean, product, SMALLEST_SUM):
+        return None
+    return middle, its_product
 
 
 @cache
