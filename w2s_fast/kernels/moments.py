@@ -13,7 +13,7 @@ left of it, second moment, what rounding left of it.
 import numpy as np
 
 from w2s_fast._check import FloatArray
-from w2s_fast._jit import Matrix, Vector, kernel, part
+from w2s_fast._jit import Matrix, Vector, inlined, kernel, part
 
 ROWS_OF_STATE = 4
 TILE_ROWS = 64
@@ -56,7 +56,7 @@ def merged(
     return mean, mean_rest, m2, m2_rest
 
 
-@kernel
+@inlined
 def are_squares(m2: Vector, least: float) -> bool:
     """Whether all sums of squares are finite, and none below the least."""
     are = True

@@ -306,7 +306,7 @@ def _add_rows(rows: FloatArray, count: int, state: Matrix) -> bool:
     for (tops, lefts), found in zip(tiles, ordered_map(_state_of, (rows[tile] for tile in tiles)), strict=True):
         more = min(tops.stop, len(rows)) - tops.start
         _kernels().merge_moments(count + tops.start, state, lefts.start, found.shape[1], more, found)
-    return bool(_kernels().are_squares(state[2], SMALLEST_SUM))
+    return bool(((state[2] >= SMALLEST_SUM) & (state[2] < np.inf)).all())
 
 
 def _state_of(tile: FloatArray) -> Matrix:
@@ -317,6 +317,6 @@ def _state_of(tile: FloatArray) -> Matrix:
 
 @cache
 def _kernels() -> Any:
-    from w2s_fast.kernels.moments import add_rows, are_squares, merge_moments
+    from w2s_fast.kernels.moments import add_rows, merge_moments
 
-    return SimpleNamespace(add_rows=add_rows, are_squares=are_squares, merge_moments=merge_moments)
+    return SimpleNamespace(add_rows=add_rows, merge_moments=merge_moments)
