@@ -1,5 +1,6 @@
 """Texts, images, arrays and labels in whatever they come. No torch."""
 
+import csv
 import json
 import re
 
@@ -122,3 +123,10 @@ def test_tables_that_are_not_whole(tmp_path, content, words):
     (tmp_path / "rows.csv").write_text(content)
     with pytest.raises(ValueError, match=words):
         read(tmp_path / "rows.csv", "text", "label")
+
+
+def test_long_cells_are_read_and_the_limit_of_the_process_stays(tmp_path):
+    (tmp_path / "rows.csv").write_text("text\n" + "a" * 200_000 + "\n")
+    before = csv.field_size_limit()
+    assert len(read(tmp_path / "rows.csv", "text").at(0, 1)[0]) == 200_000
+    assert csv.field_size_limit() == before

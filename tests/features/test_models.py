@@ -239,6 +239,65 @@ def test_modules_of_torch_by_names_of_layers(tmp_path):
         extract(module, TEXTS, out=tmp_path / "Z.npz")
 
 
+def test_a_module_is_given_back_as_it_was(tmp_path):
+    """Modes of its parts, tensors and their layout, hooks; what a tokenizer pads; also after an error."""
+
+    class Unsteady(torch.nn.Module):
+        """A network with a buffer, a frozen parameter and a part in evaluation."""
+
+        def __init__(self):
+            super().__init__()
+            self.body = torch.nn.Sequential(network(), torch.nn.BatchNorm1d(4))
+            self.register_buffer("shift", torch.ones(4, dtype=torch.float64))
+            self.fails = False
+
+        def forward(self, values):
+            if self.fails:
+                raise RuntimeError("no good")
+            assert not self.training
+            assert not self.body[1].training
+            assert self.body[0][0].weight.is_contiguous(memory_format=torch.channels_last)
+            return self.body(values) + self.shift
+
+    module = Unsteady().train()
+    module.body[0].eval()
+    module.body[0][5].weight.requires_grad_(False)
+    pixels = RNG.standard_normal((10, 3, 12, 12)).astype(np.float32)
+    for fails in (False, True):
+        module.fails = fails
+        tensors = {name: (tensor, tensor.data_ptr(), tensor.stride()) for name, tensor in named_tensors(module)}
+        modes = [part.training for part in module.modules()]
+        call = {"out": tmp_path / f"{fails}.npz", "layers": ("body",), "device": "cpu"}
+        if fails:
+            with pytest.raises(RuntimeError, match="no good"):
+                extract(module, pixels, **call)
+        else:
+            extract(module, pixels, **call)
+        assert modes == [part.training for part in module.modules()]
+        for name, tensor in named_tensors(module):
+            before, place, stride = tensors[name]
+            assert tensor is before
+            assert tensor.data_ptr() == place
+            assert tensor.stride() == stride
+        assert not module.body._forward_hooks
+
+
+def named_tensors(module):
+    return [*module.named_parameters(), *module.named_buffers()]
+
+
+def test_a_tokenizer_is_left_as_it_was(tmp_path, folders):
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folders / "gpt")
+    tokenizer.padding_side = "left"
+    model = transformers.AutoModel.from_pretrained(folders / "gpt").train()
+    extract((model, tokenizer), TEXTS, out=tmp_path / "X.npy")
+    assert tokenizer.padding_side == "left"
+    assert tokenizer.pad_token is None
+    assert model.training
+
+
 def test_nan_in_a_model_is_named_by_row_and_layer(tmp_path, folders):
     import transformers
 

@@ -95,6 +95,7 @@ def test_all_numbers_of_a_part_of_several_axes_are_counted(suffix, tmp_path):
     path = save(tmp_path / f"X{suffix}", deep)
     for index in ("", "[:,1]", "[:,:2]", "[:,1:,::2]", "[:,:,1,2:]", "[:,0,1,2]"):
         file = MatrixFile.open(f"{path}#{index}", "X", (1, 2, 3, 4))
+        np.testing.assert_array_equal(file.array(), eval(f"deep{index or '[:]'}"))
         for count in (1, 7, 10_000):
             found = np.concatenate([block.ravel() for block in file.flat(count)])
             np.testing.assert_array_equal(np.sort(found), np.sort(eval(f"deep{index or '[:]'}").ravel()))

@@ -24,7 +24,7 @@ from w2s_fast.features.memory import keep_memory
 from w2s_fast.features.models import registry
 from w2s_fast.features.models.base import Array, Layer, Loaded, Reading
 from w2s_fast.features.store import Store, chunk_rows, manifest_of, require_same
-from w2s_fast.linalg.files.matrix import MatrixFile
+from w2s_fast.linalg.files.matrix import ANY, MatrixFile
 
 DTYPES = ("float16", "float32")
 LABELS = "labels"
@@ -61,9 +61,7 @@ class Extraction(Shown):
 
     def array(self, name: str, index: str = "") -> Array:
         """All of an array, in memory."""
-        if not index and len(self.shapes.get(name, ())) > 2:
-            return np.stack([self.array(name, f"[:,{layer}]") for layer in range(self.shapes[name][1])], axis=1)
-        return MatrixFile.open(self.where(name, index), "name", (1, 2)).array()
+        return MatrixFile.open(self.where(name, index), "name", ANY).array()
 
     def told(self) -> dict[str, str]:
         """Say where features are, of what, and of which shapes."""

@@ -156,14 +156,23 @@ def _columns_of_file(path: Path) -> Columns:
         with path.open(encoding="utf-8-sig") as file:
             rows = [json.loads(line) for line in file if line.strip()]
         return list(rows[0]) if rows else [], lambda name: [row[name] for row in rows]
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        head, *lines = list(csv.reader(file, delimiter=DELIMITERS[path.suffix], strict=True)) or [[]]
-    lines = [line for line in lines if line]
+    head, *lines = _lines_of_csv(path) or [[]]
     for number, line in enumerate(lines, 1):
         if len(line) != len(head):
             raise ValueError(f"data: row {number:,} of {str(path)!r} has {len(line)} cells, its first line {len(head)}")
     return head, lambda name: [line[head.index(name)] for line in lines]
+
+
+def _lines_of_csv(path: Path) -> list[list[str]]:
+    """Lines that are not empty, of cells as long as texts are; the limit is the whole process's, and put back."""
+    before = csv.field_size_limit()
+    csv.field_size_limit(max(before, LONGEST_CELL))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = list(csv.reader(file, delimiter=DELIMITERS[path.suffix], strict=True))
+    finally:
+        csv.field_size_limit(before)
+    return [line for place, line in enumerate(lines) if line or not place]
 
 
 def _table_of_arrow(path: Path) -> Any:

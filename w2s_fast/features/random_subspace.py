@@ -16,7 +16,8 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._display import Shown, spread, with_error
 from w2s_fast._random import key64
-from w2s_fast.features.parameters import Parameters, evaluating, torch_library
+from w2s_fast.features.borrowing import evaluating
+from w2s_fast.features.parameters import Parameters, torch_library
 
 SHARE = 0.9
 TESTED_AT_A_TIME = 256

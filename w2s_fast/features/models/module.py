@@ -24,12 +24,8 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
 
 def reader(model: Any, reading: Reading, about: dict[str, Any], takes: tuple[str, ...], stack: Stack) -> Loaded:
     """Read a module: "all" layers are the modules directly in it, and every other may be named."""
-    torch = shared.library()
-    model = model.eval().to(reading.where)
-    is_of_images = any(parameter.ndim == 4 for parameter in model.parameters())
-    if reading.where == "cpu" and is_of_images:
-        model = model.to(memory_format=torch.channels_last)
     layers: list[Layer] = []
+    taps = shared.Taps({})
     if reading.layers is not None:
         children = [name for name, _ in model.named_children()]
         modules = dict(model.named_modules())
@@ -51,5 +47,8 @@ def reader(model: Any, reading: Reading, about: dict[str, Any], takes: tuple[str
             return reading.named(layers, [shared.to_numpy(state) for state in states])
 
     about |= {"class": type(model).__name__, "weights": shared.weights_sum(model)}
-    runs = shared.runs_on(reading.where, shared.IMAGE_BATCH if is_of_images else BATCH)
+    is_of_images = any(parameter.ndim == 4 for parameter in model.parameters())
+    batch = shared.IMAGE_BATCH if is_of_images else BATCH
+    channels_last = is_of_images and reading.where == "cpu"
+    runs = shared.runs_on(reading.where, model, batch, channels_last=channels_last, taps=taps)
     return Loaded(takes, about, embed, versions=shared.versions(), **runs)

@@ -23,12 +23,10 @@ def recognises(model: Any) -> bool:
 
 def load(model: Any, reading: Reading, kind: str) -> Loaded:
     """Load a network with the preparation of images that its configuration says."""
-    torch = shared.library()
     with shared.needed("timm"):
         import timm
     name = os.fspath(model) if isinstance(model, str | os.PathLike) else ""
     network = _created(timm, name) if name else model
-    network = network.eval().to(reading.where, memory_format=torch.channels_last)
     config = timm.data.resolve_model_data_config(network)
     transform = timm.data.create_transform(**config, is_training=False)
     about = {
@@ -45,10 +43,8 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
             arrays = [transform(image.convert("RGB")).numpy() for image in items] if kind == "image" else items
             return features_of(network, shared.stacked(arrays, reading.where), reading)
 
-    versions = shared.versions("timm")
-    return Loaded(
-        ("image", "array"), about, embed, versions=versions, **shared.runs_on(reading.where, shared.IMAGE_BATCH)
-    )
+    runs = shared.runs_on(reading.where, network, shared.IMAGE_BATCH, channels_last=True)
+    return Loaded(("image", "array"), about, embed, versions=shared.versions("timm"), **runs)
 
 
 def features_of(network: Any, values: Any, reading: Reading) -> Features:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 
+from w2s_fast.features.borrowing import evaluating, placed
 from w2s_fast.features.memory import keep_memory
 from w2s_fast.features.models.base import BATCH, Array
 
@@ -37,21 +39,28 @@ def library() -> Any:
 
 
 @contextmanager
-def session() -> Iterator[None]:
-    """Keep torch's number of threads for afterwards: batches run beside one another, with one thread each."""
+def session(network: Any, device: str, channels_last: bool, taps: Taps | None) -> Iterator[None]:
+    """Make a network ready for batches that run beside one another, with one of torch's threads each.
+
+    The network and the number of threads are afterwards what they were.
+    """
     torch = library()
     before = torch.get_num_threads()
     try:
-        yield
+        with evaluating(network), placed(network, device, channels_last), taps or nullcontext():
+            yield
     finally:
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)
 
 
-def runs_on(device: str, batch: int = BATCH) -> dict[str, Any]:
+def runs_on(
+    device: str, network: Any, batch: int = BATCH, *, channels_last: bool = False, taps: Taps | None = None
+) -> dict[str, Any]:
     """How batches run on a device: some on the CPU beside one another, on a GPU as much as its memory takes."""
     on_cpu = device.partition(":")[0] == "cpu"
-    return {"session": session, "one_at_a_time": not on_cpu, "batch": batch if on_cpu else LARGEST_BATCH}
+    ready = partial(session, network, device, channels_last, taps)
+    return {"session": ready, "one_at_a_time": not on_cpu, "batch": batch if on_cpu else LARGEST_BATCH}
 
 
 @contextmanager
@@ -122,12 +131,19 @@ def pooled(states: Any, mask: Any, how: str) -> Any:
 
 
 class Taps:
-    """What modules give out, caught as it comes by: each thread has its own."""
+    """What modules give out, caught as it comes by, while this is entered: each thread has its own."""
 
     def __init__(self, modules: Mapping[str, Any]) -> None:
         self._local = threading.local()
-        for name, module in modules.items():
-            module.register_forward_hook(self._hook(name))
+        self._modules = modules
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> None:
+        self._hooks = [module.register_forward_hook(self._hook(name)) for name, module in self._modules.items()]
+
+    def __exit__(self, *error: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
 
     def _hook(self, name: str) -> Any:
         def keep(module: Any, inputs: Any, output: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
@@ -43,7 +44,6 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
     else:
         encoder = Encoder(*model) if isinstance(model, tuple) else Encoder(model, None)
     network = encoder.network if reading.logits else _tower(encoder.network, kind)
-    network = network.eval().to(reading.where)
     about = {
         "kind": "transformers",
         "name": name or type(network).__name__,
@@ -55,7 +55,7 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
     versions = shared.versions("transformers", "tokenizers")
     if kind == "text":
         texts = Texts(network, _padding(encoder.prepare), reading)
-        runs = shared.runs_on(reading.where)
+        runs = shared.runs_on(reading.where, network)
         return Loaded(("text",), about, texts.embed, texts.lengths, texts.unit_bytes, versions=versions, **runs)
 
     def embed(items: list[Any]) -> Features:
@@ -69,7 +69,8 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
             return features_of(output, None, reading)
 
     takes = ("image", "array") if encoder.prepare is not None else ("array",)
-    return Loaded(takes, about, embed, versions=versions, **shared.runs_on(reading.where, shared.IMAGE_BATCH))
+    runs = shared.runs_on(reading.where, network, shared.IMAGE_BATCH)
+    return Loaded(takes, about, embed, versions=versions, **runs)
 
 
 class Texts:
@@ -184,9 +185,10 @@ def _tower(network: Any, kind: str) -> Any:
 
 
 def _padding(tokenizer: Any) -> Any:
-    """A tokenizer that pads behind the text, by the end of a text where it has no token for padding."""
+    """A tokenizer of our own that pads behind the text, by the end of a text where it has no token for padding."""
     if tokenizer is None:
         raise ValueError("data holds text: give a model in memory as a pair (network, tokenizer)")
+    tokenizer = copy.deepcopy(tokenizer)
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -177,9 +177,15 @@ class MatrixFile:
 
     def array(self) -> Array:
         """All of it, in memory."""
-        if self._stored is not None:
+        header = self.header
+        if self._stored is not None and len(self.shape) <= 2:
             return self._decoded(self._stored.read().reshape(self.shape))
         found = np.empty(self.shape, np.float32 if self._is_bfloat16 else self.dtype)
+        if isinstance(header, Header) and header.entry is None:
+            for places, matrix in self._matrices(header):
+                index: tuple[Any, ...] = (ALL, *places)
+                found[index] = self._decoded(matrix.read())
+            return found
         rows = 0
         for piece in self._pieces(max(1, PIECE_BYTES // max(self._row_bytes, 1))):
             found[rows : rows + len(piece)] = piece
@@ -195,18 +201,18 @@ class MatrixFile:
             line = self._matrix((size, 1), header.start, (self.dtype.itemsize,) * 2)
             yield from (self._decoded(line.read(slice(first, first + count))) for first in range(0, size, count))
         elif len(self.shape) > 2 and isinstance(header, Header) and header.entry is None:
-            for matrix in self._matrices(header):
+            for _, matrix in self._matrices(header):
                 step = max(1, count // max(matrix.shape[1], 1))
                 yield from (self._decoded(matrix.read(cut)) for cut in cuts(len(matrix), step))
         else:
             yield from self._blocks(max(1, count // max(math.prod(self.shape[1:]), 1)))
 
-    def _matrices(self, header: Header) -> Iterator[PlainMatrix]:
-        """Matrices of the first axis and the last, one for each index of those between."""
+    def _matrices(self, header: Header) -> Iterator[tuple[tuple[int, ...], PlainMatrix]]:
+        """Yield matrices of the first axis and the last, each with its index in those between."""
         moved, strides = steps(header.steps, self.index)
         for places in itertools.product(*map(range, self.shape[1:-1])):
             start = header.start + moved + sum(map(operator.mul, places, strides[1:-1]))
-            yield self._matrix((self.shape[0], self.shape[-1]), start, (strides[0], strides[-1]))
+            yield places, self._matrix((self.shape[0], self.shape[-1]), start, (strides[0], strides[-1]))
 
     @property
     def _row_bytes(self) -> int:

@@ -6,7 +6,6 @@ and Langou 2012).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,11 +16,12 @@ import numpy.typing as npt
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map
-from w2s_fast.linalg.leastsq import by_svd
-from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, Cutoff
+from w2s_fast.linalg.leastsq import by_svd, cholesky_qr
+from w2s_fast.linalg.leastsq.policy import Cutoff
+from w2s_fast.linalg.leastsq.triangles import clears
 from w2s_fast.linalg.rows.base import Rows, ScaleError
 from w2s_fast.linalg.rows.cutting import ELONGATED, qr_cuts
-from w2s_fast.linalg.rows.products import SERIAL_SIZE, Held, blas_threads
+from w2s_fast.linalg.rows.products import SERIAL_SIZE, Held, blas_threads, misfit
 
 RawQR = tuple[FloatArray, FloatArray]  # reflections, transposed, and their factors tau
 Array = npt.NDArray[Any]  # real or complex
@@ -49,7 +49,7 @@ def _by_triangle(a: Array, b: Array, cut: float) -> Solution | None:
     if _near_the_cut(s, cut):
         return None
     if a.shape[0] > rank == a.shape[1]:
-        residuals = np.sum(reduced.outside**2, axis=0)
+        residuals = misfit(a, x, b) ** 2 if reduced.outside is None else np.sum(reduced.outside**2, axis=0)
     dtype = np.result_type(a, b)
     return reduced.lift(x).astype(dtype), residuals.astype(dtype), rank, s.astype(dtype)
 
@@ -70,7 +70,7 @@ def solve(X: FloatArray, Y: FloatArray, cut: Cutoff) -> FloatArray:
         reduced = _reduce(X, Y) if _worth_reducing(X, WORTH_REDUCING) else None
         if reduced is None:
             return _cut_off(X.astype(np.float64, copy=False), Y.astype(np.float64, copy=False), cut)
-        if _clears(reduced, cut):
+        if clears(reduced.triangle if reduced.lower else reduced.triangle.T, cut):
             return reduced.lift(_solve_triangle(reduced))
         return reduced.lift(_cut_off(reduced.triangle, reduced.moment, cut, rows=reduced.lower))
 
@@ -93,7 +93,7 @@ class _Reduced:
     triangle: FloatArray
     lower: bool
     moment: FloatArray
-    outside: FloatArray  # a triangle with the norms of what the labels have outside of the columns
+    outside: FloatArray | None  # a triangle with the norms of what labels have outside of the columns, where known
     lift: Callable[[FloatArray], FloatArray]
 
 
@@ -107,16 +107,19 @@ def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
     if a.shape[0] >= n:
         if b.shape[1] > n:
             return None
-        R = triangle(a, b)
-        reduced = _Reduced(R[:n, :n], False, R[:n, n:], R[n:, n:], lambda x: x)
+        if cholesky_qr.pays(a) and (found := cholesky_qr.factor(a, b)) is not None:
+            reduced = _Reduced(found[0], False, found[1], None, lambda x: x)
+        else:
+            R = triangle(a, b)
+            reduced = _Reduced(R[:n, :n], False, R[:n, n:], R[n:, n:], lambda x: x)
     else:
         Q = _Reflections(a.T)
         reduced = _Reduced(Q.R.T, True, b.astype(np.float64, copy=False), np.zeros((0, b.shape[1])), Q.times)
     return reduced if _in_range(reduced.triangle) and _in_range(reduced.moment, reduced.outside) else None
 
 
-def _in_range(*arrays: FloatArray) -> bool:
-    largest = float(np.max([np.abs(array).max(initial=0.0) for array in arrays]))
+def _in_range(*arrays: FloatArray | None) -> bool:
+    largest = float(np.max([np.abs(array).max(initial=0.0) for array in arrays if array is not None]))
     return largest == 0.0 or 1 / LARGE <= largest <= LARGE
 
 
@@ -125,7 +128,7 @@ def lstsq_of_rows(rows: Rows, Y: Any, cut: Callable[[tuple[int, int]], float]) -
     reduced, dtypes, m = _reduce_rows(rows, Y)
     n = reduced.triangle.shape[1]
     x, residuals, rank, s = NUMPY_LSTSQ(reduced.triangle, reduced.moment, cut((m, n)))
-    if m > rank == n:
+    if m > rank == n and reduced.outside is not None:
         residuals = np.sum(reduced.outside**2, axis=0)
     dtype = np.result_type(*dtypes)
     return x.astype(dtype), residuals.astype(dtype), rank, s.astype(dtype)
@@ -138,7 +141,7 @@ def solve_rows(rows: Rows, Y: Any, rcond: float | None, ridge: float) -> FloatAr
     cut = Cutoff.of(dtypes[0], (m, n), rcond, ridge)
     if ridge:
         weights = by_svd.factor(reduced.triangle, ridge, cut, m < n).solve(reduced.moment)
-    elif m >= n and _clears(reduced, cut):
+    elif m >= n and clears(reduced.triangle if reduced.lower else reduced.triangle.T, cut):
         weights = _solve_triangle(reduced)
     else:
         weights = _cut_off(reduced.triangle, reduced.moment, cut, m < n)
@@ -237,26 +240,6 @@ def _reflect(factor: RawQR, x: FloatArray) -> FloatArray:
     padded = np.zeros((reflections.shape[1], x.shape[1]), x.dtype, order="F")
     padded[: len(x)] = x
     return np.asarray(multiply("L", "N", reflections.T, tau, padded, max(64 * x.shape[1], 1), overwrite_c=1)[0])
-
-
-def _clears(reduced: _Reduced, cut: Cutoff) -> bool:
-    """Whether every singular value of the triangle is certainly above the cut."""
-    if not np.diagonal(reduced.triangle).all():
-        return False
-    lower = reduced.triangle if reduced.lower else reduced.triangle.T
-    lower = lower / np.abs(lower).max()  # its rows have the norms of the columns, or of the rows, that are fewer
-    units = lower / np.sqrt(np.einsum("ij,ij->i", lower, lower))[:, None]
-    return _surely_above(lower, cut.relative * float(np.linalg.norm(lower))) and (
-        not cut.stored or _surely_above(units, cut.stored)
-    )
-
-
-def _surely_above(lower: FloatArray, least: float) -> bool:
-    """Whether the smallest singular value of a triangle is."""
-    from w2s_fast.kernels.leastsq import inverse_norm
-
-    inverse = CUTOFF_MARGIN * inverse_norm(np.ascontiguousarray(lower), np.ones(len(lower)))
-    return math.isfinite(inverse) and 1.0 / math.sqrt(inverse) > least
 
 
 def _solve_triangle(reduced: _Reduced) -> FloatArray:

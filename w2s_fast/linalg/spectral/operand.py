@@ -22,6 +22,7 @@ from w2s_fast.linalg.rows.centred import Centred
 from w2s_fast.linalg.rows.cutting import cuts
 from w2s_fast.linalg.rows.products import cross, gram_times, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
+from w2s_fast.linalg.rows.sketches import sketched
 from w2s_fast.linalg.rows.sources import elsewhere
 from w2s_fast.linalg.rows.sparse import is_sparse
 
@@ -61,20 +62,7 @@ def sketch(X: Any, width: int, key: int) -> FloatArray:
     if not is_dense(X):
         gaussian = np.random.default_rng(key).standard_normal((X.shape[0], width))
         return transposed_image(X, gaussian.astype(X.dtype))
-    from w2s_fast.kernels.sketch import TILE_COLUMNS
-
-    strips = (X[:, left : left + TILE_COLUMNS] for left in range(0, X.shape[1], TILE_COLUMNS))
-    product = partial(_sketch_of_strip, width, np.uint64(key), cuts(len(X), X.shape[1], width))
-    return np.hstack(list(ordered_map(product, strips))).T
-
-
-def _sketch_of_strip(width: int, key: np.uint64, pieces: list[slice], strip: FloatArray) -> FloatArray:
-    from w2s_fast.kernels.sketch import add_sketch
-
-    found = np.zeros((width, strip.shape[1]), strip.dtype)
-    for cut in pieces:
-        add_sketch(np.ascontiguousarray(strip[cut]), cut.start, key, found)
-    return found
+    return sketched(X, width, key, X.dtype).T
 
 
 def image(X: Any, V: FloatArray) -> FloatArray:

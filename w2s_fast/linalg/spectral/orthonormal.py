@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.leastsq.policy import GRAM_RESOLVES
-from w2s_fast.linalg.rows.products import Matrix, cross, gram, times
+from w2s_fast.linalg.rows.products import SERIAL_SIZE, Matrix, cross, gram, times
 
 LEFT_OUTSIDE = 0.25  # of a unit vector's square by a second projection, or the first one left mere rounding of it
 ROUNDS = 2  # of Cholesky QR
@@ -52,6 +52,8 @@ def thin_svd(columns: FloatArray, driver: str = "gesdd") -> tuple[FloatArray, Ma
     """
     from scipy.linalg import cholesky, solve_triangular, svd
 
+    if columns.size <= SERIAL_SIZE:  # less time than the products take to be called
+        return svd(columns, full_matrices=False, lapack_driver=driver)
     k, dtype = columns.shape[1], columns.dtype
     Q, R = columns, np.eye(k)  # their product is what came
     for _ in range(ROUNDS):

@@ -1,0 +1,173 @@
+"""QR of long matrices by a sketch and products: the triangles and moments that Householder's reflections give."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.accuracy import backward_error, rounding
+from w2s_fast import lstsq, min_norm
+from w2s_fast.linalg.leastsq import cholesky_qr
+from w2s_fast.linalg.leastsq.policy import Cutoff
+from w2s_fast.linalg.leastsq.triangles import _inverse_squared, clears, divide
+from w2s_fast.linalg.rows.centred import Centred
+
+RNG = np.random.default_rng(0)
+ROWS, COLUMNS = 1_200, 60
+
+
+def conditioned(condition, m=ROWS, n=COLUMNS, rng=RNG):
+    """Rows whose singular values fall evenly by so much, by their logarithms."""
+    left, right = (np.linalg.qr(rng.standard_normal((size, n)))[0] for size in (m, n))
+    return left * np.geomspace(1.0, 1.0 / condition, n) @ right.T
+
+
+def upright(R):
+    """Rows with the signs that make a positive diagonal."""
+    return np.where(np.diagonal(R) < 0, -1.0, 1.0)[:, None] * R
+
+
+def assert_factors(X, Y):
+    """The Gram matrices [X Y]'[X Y] of what came and what is left agree, to rounding of the columns."""
+    R, moment = cholesky_qr.factor(X, Y)
+    np.testing.assert_array_equal(np.tril(R, -1), 0.0)
+    X, Y = np.asarray(X, np.float64), np.asarray(Y, np.float64)
+    sizes, labels = np.linalg.norm(X, axis=0), np.linalg.norm(Y, axis=0)
+    bound = rounding(np.float64, len(X))
+    assert np.all(np.abs(R.T @ R - X.T @ X) <= bound * np.outer(sizes, sizes))
+    assert np.all(np.abs(R.T @ moment - X.T @ Y) <= bound * np.outer(sizes, labels))
+    assert np.all(np.linalg.norm(moment, axis=0) <= labels * (1 + bound))
+    return R, moment
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e3, 1e7, 1e10, 1e13])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_triangles_are_those_of_the_rows(condition, dtype):
+    X = conditioned(condition).astype(dtype)
+    Y = RNG.standard_normal((len(X), 3)).astype(dtype)
+    R, _ = assert_factors(X, Y)
+    if condition <= 1e7 and dtype == np.float64:
+        expected = upright(np.linalg.qr(X)[1])
+        assert np.linalg.norm(upright(R) - expected) <= condition * rounding(np.float64, len(X)) * np.linalg.norm(R)
+    values, expected = np.linalg.svd(R, compute_uv=False), np.linalg.svd(X.astype(np.float64), compute_uv=False)
+    assert np.abs(values - expected).max() <= rounding(np.float64, len(X)) * expected[0]
+
+
+@pytest.mark.parametrize("layout", ["F", "strided", "read-only", "centred", "one label", "no labels"])
+def test_rows_and_labels_may_lie_as_they_like(layout):
+    X, Y = conditioned(1e6), RNG.standard_normal((1_200, 2))
+    plain = cholesky_qr.factor(X, Y)
+    if layout == "F":
+        found = cholesky_qr.factor(np.asfortranarray(X), np.asfortranarray(Y))
+    elif layout == "strided":
+        wide = np.zeros((2_400, 120))
+        wide[::2, ::2] = X
+        found = cholesky_qr.factor(wide[::2, ::2], np.repeat(Y, 2, axis=1)[:, ::2])
+    elif layout == "read-only":
+        X.flags.writeable = Y.flags.writeable = False
+        found = cholesky_qr.factor(X, Y)
+    elif layout == "centred":
+        mean = X.mean(axis=0)
+        found, plain = cholesky_qr.factor(Centred.columns(X, mean), Y), cholesky_qr.factor(X - mean, Y)
+    else:
+        kept = slice(0, 1 if layout == "one label" else 0)
+        found, plain = cholesky_qr.factor(X, Y[:, kept]), (plain[0], plain[1][:, kept])
+    bound = 1e6 * rounding(np.float64, 1_200)
+    for mine, expected in zip(found, plain, strict=True):
+        assert mine.shape == expected.shape
+        assert np.linalg.norm(mine - expected) <= bound * max(np.linalg.norm(expected), 1.0)
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e-140, 1e140, 1e250])
+def test_columns_of_any_scale(scale):
+    scales = np.where(np.arange(60) % 2, scale, 1.0)
+    X = conditioned(1e4)
+    R, _ = cholesky_qr.factor(X * scales, X[:, :1])
+    plain = upright(np.linalg.qr(X)[1])
+    assert np.linalg.norm(upright(R) / scales - plain) <= 1e4 * rounding(np.float64, 1_200) * np.linalg.norm(plain)
+
+
+def test_a_direction_that_one_row_has_alone_is_seen():
+    X = conditioned(1e2)
+    X[:, 7], X[31, 7] = 0.0, 1.0
+    X[:, 9], X[1_100, 9] = X[:, 8], X[1_100, 8] + 1e-9
+    assert_factors(X, RNG.standard_normal((1_200, 1)))
+
+
+@pytest.mark.parametrize("what", ["zeros", "constants", "a dead column", "equal columns", "low rank", "nan", "inf"])
+def test_what_is_of_lower_rank_or_not_finite_is_left_to_others(what):
+    X = conditioned(1e2)
+    if what == "zeros":
+        X[:] = 0.0
+    elif what == "constants":
+        X[:, :2] = 1.0
+    elif what == "a dead column":
+        X[:, 5] = 0.0
+    elif what == "equal columns":
+        X[:, 5] = X[:, 6]
+    elif what == "low rank":
+        X = X[:, :30] @ RNG.standard_normal((30, 60))
+    else:
+        X[500, 5] = float(what)
+    found = cholesky_qr.factor(X, X[:, :1])
+    if what == "low rank" and found is not None:  # of which rounding has made full rank
+        assert np.linalg.norm(found[0].T @ found[0] - X.T @ X) <= rounding(np.float64, 1_200) * np.linalg.norm(X) ** 2
+    else:
+        assert found is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 700), st.integers(0, 2**32))
+def test_division_by_a_triangle(n, rows, seed):
+    rng = np.random.default_rng(seed)
+    lower = np.tril(rng.standard_normal((n, n))) + 3 * n**0.5 * np.eye(n)
+    columns = rng.standard_normal((n, rows))
+    found = columns.copy()
+    divide(lower, found)
+    np.testing.assert_allclose(found, scipy.linalg.solve_triangular(lower, columns, lower=True), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 40, 300])
+@pytest.mark.parametrize("condition", [1.0, 1e5, 1e12])
+def test_the_norm_of_an_inverse_is_hardly_underrated(n, condition):
+    lower = np.linalg.qr(conditioned(condition, 2 * n, n))[1].T
+    smallest = np.linalg.svd(lower, compute_uv=False)[-1]
+    assert 1.0 / 3 <= _inverse_squared(lower) * smallest**2 <= 1.02
+    relative = smallest / np.linalg.norm(lower)  # which stands for the largest singular value
+    assert clears(lower, Cutoff(relative / 6))
+    assert not clears(lower, Cutoff(1.1 * relative))
+
+
+def test_a_singular_triangle_is_not_clear():
+    lower = np.tril(np.ones((5, 5)))
+    lower[4, 4] = 0.0
+    assert not clears(lower, Cutoff(0.0))
+    lower[4] = lower[3] * (1 + 1e-17)
+    assert not clears(lower, Cutoff(1e-15))
+
+
+@pytest.mark.parametrize("condition", [1e2, 1e6, 1e10, 1e15])
+@pytest.mark.parametrize("labels", ["noise", "of the columns"])
+def test_least_squares_this_way(condition, labels, monkeypatch):
+    rng = np.random.default_rng(1)
+    X = conditioned(condition, ROWS, COLUMNS, rng)
+    y = rng.standard_normal(ROWS) if labels == "noise" else X @ rng.standard_normal(COLUMNS)
+    calls = []
+    factor = cholesky_qr.factor
+    monkeypatch.setattr(cholesky_qr, "factor", lambda *given: calls.append(1) or factor(*given))
+    monkeypatch.setattr(cholesky_qr, "LEAST_WORK", 0)
+    x, residuals, rank, s = lstsq(X, y)
+    expected = np.linalg.lstsq(X, y)
+    assert calls
+    assert rank == expected[2]
+    np.testing.assert_allclose(s, expected[3], rtol=0, atol=rounding(np.float64, ROWS) * s[0])
+    if rank == COLUMNS:
+        np.testing.assert_allclose(residuals, expected[1], rtol=1e-9, atol=(1e-14 * np.linalg.norm(y)) ** 2 * condition)
+        for found in (x, min_norm(X, y)):
+            assert backward_error(X, y, found) <= rounding(np.float64, ROWS)
+
+
+def test_long_matrices_alone_pay():
+    shapes = [(12_000, 100), (399, 100), (10**6, 2), (100, 12_000), (5_000, 1_500)]
+    assert [cholesky_qr.pays(np.empty(shape, np.float32)) for shape in shapes] == [True, False, False, False, False]

@@ -1,0 +1,63 @@
+"""Triangles that factorisations leave: what they say of singular values, and rows times their inverse."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from w2s_fast._check import FloatArray
+from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, Cutoff
+
+Matrix = npt.NDArray[np.float64]
+BLOCK, POWER_STEPS = 4, 4  # columns and steps, which underrate a square by n^(1 / 9): 2.2 (Halko et al. 2011)
+LEAF = 16  # columns: of fewer a compiled loop takes less than calls of BLAS
+
+
+def clears(lower: FloatArray, cut: Cutoff) -> bool:
+    """Whether every singular value of a triangle, of which rows have the norms of columns, is surely above the cut."""
+    if not np.diagonal(lower).all():
+        return False
+    lower = lower / np.abs(lower).max()
+    units = lower / np.sqrt(np.einsum("ij,ij->i", lower, lower))[:, None]
+    return _surely_above(lower, cut.relative * float(np.linalg.norm(lower))) and (
+        not cut.stored or _surely_above(units, cut.stored)
+    )
+
+
+def _surely_above(lower: FloatArray, least: float) -> bool:
+    """Whether the smallest singular value of a triangle is."""
+    inverse = CUTOFF_MARGIN * _inverse_squared(lower)
+    return math.isfinite(inverse) and 1.0 / math.sqrt(inverse) > least
+
+
+def _inverse_squared(lower: FloatArray) -> float:
+    """|L^-1|^2 by steps of a block power method: too small by a factor of two at most, but for bad luck."""
+    from scipy.linalg.blas import dtrsm
+
+    lower = np.asfortranarray(lower)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        image = np.random.default_rng(0).standard_normal((len(lower), BLOCK))
+        for _ in range(POWER_STEPS):
+            if not np.isfinite(image).all():
+                return math.inf
+            basis = np.linalg.qr(image)[0]
+            image = dtrsm(1.0, lower, dtrsm(1.0, lower, basis, lower=1), lower=1, trans_a=1)
+        return float(np.linalg.norm(image, 2)) if np.isfinite(image).all() else math.inf
+
+
+def divide(lower: Matrix, columns: Matrix) -> None:
+    """Overwrite ``columns`` (n, rows) with the inverse of ``lower`` (n, n) times it, mostly by products of matrices.
+
+    SciPy's binding of BLAS's own routine holds on to the interpreter, so that threads would wait for each other.
+    """
+    if len(lower) <= LEAF:
+        from w2s_fast.kernels.leastsq import divide_by_lower
+
+        divide_by_lower(np.ascontiguousarray(lower), columns)
+        return
+    half = len(lower) // 2
+    divide(lower[:half, :half], columns[:half])
+    columns[half:] -= lower[half:, :half] @ columns[:half]
+    divide(lower[half:, half:], columns[half:])
