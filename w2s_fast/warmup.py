@@ -88,6 +88,7 @@ def _few() -> None:
         few.lstsq(_rows(dtype), np.ones(60, dtype))
         Gram().update(_rows(dtype), np.ones(60, dtype)).update(_rows(dtype), np.ones(60, dtype))
         CoMoments().update(_rows(dtype))
+        Gram(centred=True).update(_rows(dtype), np.ones(60, dtype)).update(_rows(dtype), np.ones(60, dtype))
 
 
 def _least_squares() -> None:

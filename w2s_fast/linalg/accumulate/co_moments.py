@@ -18,8 +18,7 @@ from w2s_fast.linalg.rows.sources import elsewhere
 
 
 # Rows are merged as in Gram(centred=True), by the one function for that. There are two classes since what they keep and
-# refuse differs: Gram has labels, files and rows to take away, whose rounding it tracks, and takes 1.2 to 1.3 times as
-# long for the small blocks that studies add; here counts end at 2**53.
+# refuse differs: Gram has labels, files and rows to take away, whose rounding it tracks; here counts end at 2**53.
 class CoMoments(Streaming):
     """Streaming mean and covariance matrix of vectors, by rows.
 

@@ -167,16 +167,13 @@ class Gram(Shown):
 
     def _is_updated(self, X: Any, Y: Any) -> bool:
         """Add a few plain rows in one call, if their labels are numbers as those before."""
-        before, found = self._joint, None
-        if not self.centred and self._place == Gram._place:
-            if self._label_shape == ():
-                found = self._sums.with_few(X, Y)
-            elif self._columns is None:
-                found = Sums.of_few(X, Y)
+        before, sums, is_alike = self._joint, self._sums, self._columns is None or self._label_shape == ()
+        add = sums.with_few_centred if self.centred else sums.with_few
+        found = add(X, Y) if is_alike and self._place == Gram._place else None
         if found is None or self._joint is not before:  # another thread has joined rows meanwhile
             return False
         self._joint, self._mean, self._peak, self.n_rows, self.weight = found
-        self._columns, self._label_shape = len(self._peak) - 1, ()
+        self._columns, self._label_shape = X.shape[1], ()  # without a call, which could let another thread in between
         return True
 
     def _added(self, arrays: tuple[FloatArray, ...], weights: Any, skip_nan: bool) -> Sums:
