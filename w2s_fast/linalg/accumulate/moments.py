@@ -24,6 +24,8 @@ from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
 from w2s_fast.linalg.rows.sources import elsewhere
 
 Matrix = npt.NDArray[np.float64]
+NO_SAMPLES: Matrix = np.zeros((4, 1))
+NO_SAMPLES.flags.writeable = False  # as all share it
 LARGEST_EXACT = 2**53  # counts stay exact in float64 up to here
 
 
@@ -94,7 +96,7 @@ class Moments(Streaming):
     def __init__(self) -> None:
         super().__init__()
         self._weights: Matrix | None = None  # of each number, where they are not the count
-        self._state: Matrix = np.zeros((4, 1))  # as kernels.moments has it, of samples laid flat
+        self._state = NO_SAMPLES  # as kernels.moments has it, of samples laid flat
 
     # What a device does its own way.
     _place = "the host"
