@@ -6,6 +6,9 @@ about 1/sqrt(k) for all. Needs PyTorch, and ``traker`` (pip install --no-deps tr
 BasicProjector, which is what it has for the CPU; without, the same is written out: a dense matrix of signs, made anew
 from its seed 100 columns at a time. Bandwidth is that of reading (BLAS's dot product with itself, on the same threads)
 and of copying (both ways counted), by turns with the sketch, of which medians are taken.
+
+``--model base`` takes a BERT-base of transformers with random weights instead, 110 million parameters, and as many rows
+of 32 random tokens: the gradients alone and with their sketches, one at a time, and the dimension of finetuning.
 """
 
 from __future__ import annotations
@@ -24,12 +27,16 @@ import numpy.typing as npt
 
 from bench import medians
 from w2s_fast._threads import ordered_map
-from w2s_fast.features import gradient_features
+from w2s_fast.features import gradient_features, sketched_dimension
+from w2s_fast.features.borrowing import evaluating
 from w2s_fast.features.parameters import Parameters
 from w2s_fast.features.per_example import PerExample
 from w2s_fast.features.sketching import Sketch, SketchedRows
 
 INPUTS = 256
+TOKENS = 32  # of a row, for BERT
+ROWS_TIMED = 8  # of them, by turns
+ENERGY = 0.9  # that the dimension holds
 TRAK_COLUMNS = 100  # that its projector makes at a time
 DENSE_COLUMNS = 256  # of the other dense matrices, which as a whole may not fit
 WAYS = ("sketch", "trak", "rademacher", "gaussian", "gradients")
@@ -151,6 +158,35 @@ def of_gradients(parameters: int, rows: int, k: int, rounds: int) -> dict[str, f
     return told | {"gradient_bytes": 4 * chosen.size * rows}
 
 
+def of_base(rows: int, k: int, rounds: int) -> dict[str, Any]:
+    """Time and memory of a gradient of BERT-base with its sketch and without, and the dimension from two sketches."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(0)
+    model = BertForSequenceClassification(BertConfig(num_labels=1))
+    tokens = torch.randint(1_000, 30_000, (rows, TOKENS))
+    chosen = Parameters.of(model, None)
+    alone, before = PerExample(model, chosen, tokens, None, None), peak_bytes()
+    with evaluating(model):
+        whole, gradient = medians(
+            lambda: gradient_features(model, tokens[:ROWS_TIMED], k=k),
+            lambda: [alone.gradients(slice(row, row + 1), slice(0, 1)).clear() for row in range(ROWS_TIMED)],
+            rounds=rounds,
+            seconds=0,
+        )
+    start = perf_counter()
+    sketches = [gradient_features(model, tokens, k=k, random_state=seed).numpy() for seed in (1, 2)]
+    told = {"parameters": chosen.size, "seconds_a_row": whole / ROWS_TIMED, "without_sketch": gradient / ROWS_TIMED}
+    told |= {"seconds": perf_counter() - start, "peak_bytes": peak_bytes(), "peak_bytes_of_model": before}
+    centred = [rows - rows.mean(axis=0) for rows in sketches]
+    named = {
+        "dimension": sketched_dimension(*sketches, energy=ENERGY),
+        "centred": sketched_dimension(*centred, energy=ENERGY),
+    }
+    return told | {name: {**found._asdict(), "extrapolated": found.extrapolated} for name, found in named.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--parameters", type=int, default=4_000_000)
@@ -158,7 +194,11 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=1_024)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--way", choices=WAYS, help="one alone, in this process, as JSON")
+    parser.add_argument("--model", choices=("perceptron", "base"), default="perceptron", help="base: BERT-base alone")
     options = parser.parse_args()
+    if options.model == "base":
+        print(json.dumps(of_base(options.rows, options.columns, options.rounds)))
+        return
     sizes = [str(value) for value in (options.parameters, options.rows, options.columns, options.rounds)]
     if options.way:
         print(json.dumps(measured(options.way, *map(int, sizes))))

@@ -350,7 +350,7 @@ def test_a_missing_library_is_named_by_what_brings_it(tmp_path):
 def test_the_command_names_its_files_and_is_one_line_when_it_fails(tmp_path, capsys, monkeypatch):
     from w2s_fast.features.models import function, registry
 
-    monkeypatch.setattr(registry, "load", lambda model, reading, kind: function.load(letters, reading, kind))
+    monkeypatch.setattr(registry, "load", lambda model, reading, kind, _: function.load(letters, reading, kind))
     (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"{text},{'no' if i % 2 else 'yes'}\n" for i, text in
                                                                  enumerate(TEXTS)))  # fmt: skip
     monkeypatch.chdir(tmp_path)

@@ -7,83 +7,38 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from tests.tiny_models import (  # noqa: E402
+    BATCH,
+    IMAGES,
+    OF_IMAGES,
+    POOLED,
+    RNG,
+    TEXTS,
+    VOCABULARY,
+    bert_config,
+    plain,
+    save,
+    sentence_folder,
+    tokenizer_of,
+)
 from w2s_fast.features import extract  # noqa: E402
-from w2s_fast.features.batches import cuts  # noqa: E402
 from w2s_fast.features.models import torch as shared  # noqa: E402
-
-WORDS = ["good", "bad", "film", "book", "very", "not", "the", "a"]
-RNG = np.random.default_rng(0)
-TEXTS = [" ".join(RNG.choice(WORDS, 1 + number % 11)) for number in range(70)]
-IMAGES = RNG.integers(0, 256, (9, 40, 30, 3)).astype(np.uint8)
-BATCH = 8
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Folders of tiny models of texts, and of one of images, as their library saves them."""
     transformers = pytest.importorskip("transformers")
-    tokenizers = pytest.importorskip("tokenizers")
     folder = tmp_path_factory.mktemp("models")
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "<|end|>"]
-    vocabulary = {word: place for place, word in enumerate([*special, *WORDS])}
     torch.manual_seed(0)
-    sizes = {"vocab_size": len(vocabulary), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    bert = transformers.BertConfig(**sizes, intermediate_size=32, max_position_embeddings=20, num_labels=3)
     gpt = transformers.GPT2Config(
-        vocab_size=len(vocabulary), n_positions=20, n_embd=16, n_layer=2, n_head=2, eos_token_id=4, bos_token_id=4
+        vocab_size=len(VOCABULARY), n_positions=20, n_embd=16, n_layer=2, n_head=2, eos_token_id=4, bos_token_id=4
     )
-    backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
-    backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    for name, model, extra in (
-        ("bert", transformers.BertModel(bert), {"pad_token": "[PAD]"}),
-        ("head", transformers.BertForSequenceClassification(bert), {"pad_token": "[PAD]"}),
-        ("gpt", transformers.GPT2Model(gpt), {"eos_token": "<|end|>"}),
-    ):
-        model.save_pretrained(folder / name)
-        tokenizer = transformers.PreTrainedTokenizerFast(
-            tokenizer_object=backend, unk_token="[UNK]", model_max_length=20, **extra
-        )
-        tokenizer.save_pretrained(folder / name)
-    vit = transformers.ViTConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, image_size=16, patch_size=8
-    )
-    transformers.ViTModel(vit).save_pretrained(folder / "vit")
+    save(folder / "bert", transformers.BertModel(bert_config()), tokenizer_of(pad_token="[PAD]"))
+    save(folder / "head", transformers.BertForSequenceClassification(bert_config()), tokenizer_of(pad_token="[PAD]"))
+    save(folder / "gpt", transformers.GPT2Model(gpt), tokenizer_of(eos_token="<|end|>"))
+    save(folder / "vit", transformers.ViTModel(transformers.ViTConfig(**OF_IMAGES)))
     return folder
-
-
-def plain(folder, pooled, batch=BATCH, texts=TEXTS, **options):
-    """Hidden states of the library's own loop, at the batches that an extraction has; (rows, layers, d)."""
-    import transformers
-
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    model = transformers.AutoModel.from_pretrained(folder).eval()
-    places = cuts([len(tokenizer(text)["input_ids"]) for text in texts], len(texts), batch)
-    found = None
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    for part in places:
-        inputs = tokenizer([texts[place] for place in part], padding=True, return_tensors="pt", **options)
-        with torch.no_grad():
-            states = model(**inputs, output_hidden_states=True).hidden_states
-        rows = torch.stack([pooled(state, inputs["attention_mask"]) for state in states], 1).numpy()
-        if found is None:
-            found = np.empty((len(texts), *rows.shape[1:]), rows.dtype)
-        found[part] = rows
-    torch.set_num_threads(threads)
-    return found
-
-
-def mean(state, mask):
-    mask = mask.unsqueeze(-1).to(state.dtype)
-    return (state * mask).sum(1) / mask.sum(1)
-
-
-def last(state, mask):
-    return torch.stack([row[int(count) - 1] for row, count in zip(state, mask.sum(1), strict=True)])
-
-
-POOLED = {"mean": mean, "cls": lambda state, mask: state[:, 0], "last": last}
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt"])
@@ -149,20 +104,6 @@ def test_other_weights_are_another_model(tmp_path, folders):
         extract((network, tokenizer), TEXTS, out=tmp_path / "X.npz")
 
 
-def sentence_folder(folders, path, parts, pooling):
-    """A folder of sentence-transformers around the encoder."""
-    path.mkdir()
-    for file in (folders / "bert").iterdir():
-        (path / file.name).write_bytes(file.read_bytes())
-    modules = [{"idx": place, "name": str(place), "path": "" if not place else f"{place}_{part}",
-                "type": f"sentence_transformers.models.{part}"} for place, part in enumerate(parts)]  # fmt: skip
-    (path / "modules.json").write_text(json.dumps(modules))
-    (path / "1_Pooling").mkdir()
-    (path / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
-    (path / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 6}))
-    return path
-
-
 @pytest.mark.parametrize(
     ("pooling", "how"),
     [
@@ -172,7 +113,7 @@ def sentence_folder(folders, path, parts, pooling):
     ],
 )
 def test_folders_of_sentence_transformers(tmp_path, folders, pooling, how):
-    path = sentence_folder(folders, tmp_path / "model", ("Transformer", "Pooling", "Normalize"), pooling)
+    path = sentence_folder(folders / "bert", tmp_path / "model", ("Transformer", "Pooling", "Normalize"), pooling)
     cut = [" ".join(text.split()[:6]) for text in TEXTS]
     expected = plain(folders / "bert", POOLED[how], texts=cut)
     made = extract(path, TEXTS, out=tmp_path / "X.npz", batch=BATCH, layers="all")
@@ -181,11 +122,29 @@ def test_folders_of_sentence_transformers(tmp_path, folders, pooling, how):
     np.testing.assert_allclose(end, expected[:, -1] / np.linalg.norm(expected[:, -1], axis=1)[:, None], rtol=1e-6)
 
 
+def test_sentence_transformers_that_change_the_text(tmp_path, folders):
+    """A prompt in front and small letters, as their library does before the tokenizer; a file of another name."""
+    path = sentence_folder(folders / "bert", tmp_path / "model", ("Transformer", "Pooling"), {})
+    (path / "sentence_bert_config.json").unlink()
+    (path / "sentence_roberta_config.json").write_text('{"max_seq_length": 6, "do_lower_case": true}')
+    own = path / "config_sentence_transformers.json"
+    own.write_text(json.dumps({"prompts": {"query": "not "}, "default_prompt_name": "query"}))
+    expected = plain(folders / "bert", POOLED["mean"], texts=[" ".join(f"not {text}".split()[:6]) for text in TEXTS])
+    made = extract(path, [f" {text.title()} " for text in TEXTS], out=tmp_path / "X.npz", batch=BATCH)
+    np.testing.assert_array_equal(made.array("features"), expected[:, -1])
+    assert (made.manifest["model"]["prompt"], made.manifest["model"]["lowercase"]) == ("not ", True)
+    (path / "1_Pooling" / "config.json").write_text('{"include_prompt": false}')
+    with pytest.raises(ValueError, match="leaves its prompt out of the mean: pass the encode of its own library"):
+        extract(path, TEXTS, out=tmp_path / "Y.npz")
+
+
 def test_sentence_transformers_with_other_parts_are_refused(tmp_path, folders):
-    path = sentence_folder(folders, tmp_path / "model", ("Transformer", "Pooling", "Dense"), {})
+    path = sentence_folder(folders / "bert", tmp_path / "model", ("Transformer", "Pooling", "Dense"), {})
     with pytest.raises(ValueError, match="has a part 'Dense': pass the encode of its own library"):
         extract(path, TEXTS, out=tmp_path / "X.npz")
-    path = sentence_folder(folders, tmp_path / "other", ("Transformer", "Pooling"), {"pooling_mode_max_tokens": True})
+    path = sentence_folder(
+        folders / "bert", tmp_path / "other", ("Transformer", "Pooling"), {"pooling_mode_max_tokens": True}
+    )
     with pytest.raises(ValueError, match="the model pools by max_tokens: say mean, cls or last"):
         extract(path, TEXTS, out=tmp_path / "X.npz")
 

@@ -168,8 +168,8 @@ def extract(
     found = data if isinstance(data, Items) else items.read(data, column, labels, split)
     chosen = tuple(layers) if isinstance(layers, Iterable) and not isinstance(layers, str) else layers
     reading = Reading(chosen, pooling, logits, max_tokens, device)
-    loaded = registry.load(model, reading, found.kind)
     notify = notify or warnings.warn
+    loaded = registry.load(model, reading, found.kind, notify)
     return run(loaded, found, place, reading.told(), dtype, batch, workers, overwrite, progress, notify)
 
 

@@ -100,7 +100,7 @@ class PerExample:
 
     def _one_by_one(self, examples: slice, outputs: slice) -> Gradients:
         torch = self._torch
-        tensors = {name: tensor.clone().requires_grad_(True) for name, tensor in self._tensors.items()}
+        tensors = {name: tensor.detach().requires_grad_(True) for name, tensor in self._tensors.items()}
         found: dict[str, list[Any]] = {name: [] for name in tensors}
         with torch.enable_grad():
             for row in range(examples.start, examples.stop):
@@ -113,7 +113,8 @@ class PerExample:
                     for (name, tensor), gradient in zip(tensors.items(), gradients, strict=True):
                         found[name].append(torch.zeros_like(tensor) if gradient is None else gradient)
         shape = examples.stop - examples.start, outputs.stop - outputs.start
-        return {name: torch.stack(rows).detach().reshape(*shape, *rows[0].shape) for name, rows in found.items()}
+        stacked = {name: rows[0] if len(rows) == 1 else torch.stack(rows) for name, rows in found.items()}
+        return {name: rows.detach().reshape(*shape, *tensors[name].shape) for name, rows in stacked.items()}
 
 
 def mapped(value: Any, function: Callable[[Any], Any]) -> Any:

@@ -25,11 +25,6 @@ def cholesky(gram: Matrix) -> tuple[Matrix, bool]:
 
 
 @kernel
-def transposed(matrix: Matrix) -> Matrix:
-    return matrix.T.copy()
-
-
-@kernel
 def copy_into(out: Matrix, source: Matrix) -> None:
     """What ``out[:] = source`` does: for its messages Numba compiles functions of strings, which takes a second."""
     for i in range(source.shape[0]):
@@ -153,8 +148,9 @@ def factor_scaled(gram: Matrix, ridge: float, lower: Matrix, scale: Vector) -> f
 
 
 @calling_kernel
-def gram_fit(X: Matrix, Xt: Matrix, Y: Matrix, lower: Matrix, scale: Vector, ridge: float) -> Matrix:
+def gram_fit(X: Matrix, Y: Matrix, lower: Matrix, scale: Vector, ridge: float) -> Matrix:
     """Solve by the factor of X'X + ridge (tall) or XX' + ridge (wide), refined once."""
+    Xt = X.T
     if X.shape[0] >= X.shape[1]:
         coef = np.dot(Xt, Y)
         solve_columns(lower, scale, coef)
@@ -199,22 +195,22 @@ def moderate(columns: Matrix) -> bool:
 
 @calling_kernel
 def gram_stack(
-    X: Stack, Y: Stack, rcond: float, ridge: float, limit: float, margin: float, coef: Stack, safe: Flags
+    X: Stack, grams: Stack, Y: Stack, rcond: float, ridge: float, limit: float, margin: float, coef: Stack, safe: Flags
 ) -> None:
     """Solve every problem of the stacks X (b, m, n) and Y (b, m, k) for which that is safe, into ``coef`` (b, n, k).
 
-    It is where the reciprocal condition of the Gram matrix is above the ``limit``, and no singular value near the cut.
+    ``grams`` are the smaller of X'X and XX'. It is safe where the reciprocal condition of that is above the ``limit``,
+    and no singular value near the cut.
     """
     d = min(X.shape[1], X.shape[2])
     lower, scale = np.empty((d, d)), np.empty(d)
     for b in range(X.shape[0]):
-        Xt = transposed(X[b])
-        gram = np.dot(Xt, X[b]) if X.shape[1] >= X.shape[2] else np.dot(X[b], Xt)
+        gram = grams[b]
         gram_rcond = factor_scaled(gram, ridge, lower, scale)
         safe[b] = gram_rcond > limit and clears_cutoff(gram, lower, scale, gram_rcond, ridge, rcond, margin)
         safe[b] = safe[b] and moderate(Y[b])
         if safe[b]:
-            copy_into(coef[b], gram_fit(X[b], Xt, Y[b], lower, scale, ridge))
+            copy_into(coef[b], gram_fit(X[b], Y[b], lower, scale, ridge))
 
 
 @calling_kernel

@@ -5,10 +5,13 @@ Each module has ``recognises``, whether something is such a model, and ``load``,
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from typing import Any, Protocol, cast
 
+from w2s_fast.features.models import sentences
 from w2s_fast.features.models.base import Loaded, Reading
 from w2s_fast.features.models.torch import picked_device
 
@@ -33,8 +36,10 @@ class Kind(Protocol):
         """Make a model ready for items of a kind."""
 
 
-def load(model: Any, reading: Reading, kind: str) -> Loaded:
+def load(model: Any, reading: Reading, kind: str, notify: Callable[[str], None] = warnings.warn) -> Loaded:
     """Load a model, whatever it is, for items that are "text", "image", "array" or "other".
+
+    ``notify`` gets a line where nobody can say for sure what it is.
 
     Raises
     ------
@@ -48,6 +53,8 @@ def load(model: Any, reading: Reading, kind: str) -> Loaded:
         model = rest
     else:
         name = next(name for name in KINDS if _of(name).recognises(model))
+        if name == "transformers" and (doubt := sentences.doubt(model)):
+            notify(doubt)
     if name != FUNCTION:
         reading = replace(reading, device=picked_device(reading.device))
     found = _of(name).load(model, reading, kind)

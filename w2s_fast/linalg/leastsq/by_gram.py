@@ -195,7 +195,7 @@ def factor(X: FloatArray, ridge: float, cut: Cutoff) -> GramFactor | SpannedFact
     Z = X if X.shape[0] >= X.shape[1] else X.T
     rows, columns = Z.shape
     limits = {np.float32: GRAM_RCOND_FLOAT32, np.float64: GRAM_RCOND}
-    if columns < MIXED_SIDE and X.dtype != np.float32:
+    if not gains_by_float32(X):
         del limits[np.float32]
     hint, enough, product = math.inf, SAMPLED_ROWS * columns, np.zeros((0, 0))
     with single_threaded_blas():
@@ -210,6 +210,11 @@ def factor(X: FloatArray, ridge: float, cut: Cutoff) -> GramFactor | SpannedFact
                 if found := _factor_safe(X, product, limit, ridge, cut):
                     return found
         return _factor_spanned(X, product, cut) if hint > GRAM_RCOND and not ridge else None
+
+
+def gains_by_float32(X: FloatArray) -> bool:
+    """Whether products in float32 save more than the refinements they ask for."""
+    return X.dtype == np.float32 or min(X.shape) >= MIXED_SIDE
 
 
 def _sampled_rcond(Z: FloatArray, ridge: float) -> float:

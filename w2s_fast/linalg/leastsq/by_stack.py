@@ -23,17 +23,18 @@ THREADED_WORK = 10**7  # multiplications of X'X over a stack: below, threads cos
 SVD_CALL, SVD_WORK = 10_000, 20  # multiplications that a decomposition takes as long as, beside those of X'X
 
 
-def solve(A: FloatArray, B: FloatArray, ridge: float, cut: Cutoff, coef: FloatArray) -> list[int]:
+def solve(A: FloatArray, B: FloatArray, ridge: float, cut: Cutoff, coef: FloatArray, by_values: bool) -> list[int]:
     """Solve what compiled loops over slices of the stacks can; return the other problems.
 
-    Gram matrices first; what is deficient or ill-conditioned, if that is more than a few, by singular values.
+    Gram matrices first; with ``by_values``, what is deficient or ill-conditioned by singular values, if that is more
+    than a few.
     """
     if 0 in A.shape[1:]:
         return []
     solved, work = np.zeros(len(A), np.bool_), gram_work(A.shape[1], A.shape[2])
     by_gram = partial(few.min_norm_of_stack, cut) if _are_few(A, B, ridge) else partial(_by_gram_matrices, ridge, cut)
     _over_stack(by_gram, work, A, B, coef, solved)
-    if np.count_nonzero(~solved) >= LEAST_STACK:
+    if by_values and np.count_nonzero(~solved) >= LEAST_STACK:
         _over_stack(partial(_by_singular_values, ridge, cut), SVD_CALL + SVD_WORK * work, A, B, coef, solved)
     return np.flatnonzero(~solved).tolist()
 
@@ -46,7 +47,11 @@ def _are_few(A: FloatArray, B: FloatArray, ridge: float) -> bool:
 def _by_gram_matrices(ridge: float, cut: Cutoff, X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:
     from w2s_fast.kernels.leastsq import gram_stack
 
-    gram_stack(X, Y, cut.relative, ridge, GRAM_RCOND, CUTOFF_MARGIN, solution, done)
+    Xt = X.transpose(0, 2, 1)
+    # NumPy makes these by half the multiplications, which it takes for granted where a matrix meets its own transpose.
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not safe
+        grams = np.matmul(Xt, X) if X.shape[1] >= X.shape[2] else np.matmul(X, Xt)
+    gram_stack(X, grams, Y, cut.relative, ridge, GRAM_RCOND, CUTOFF_MARGIN, solution, done)
 
 
 def _by_singular_values(ridge: float, cut: Cutoff, X: Matrix, Y: Matrix, solution: Matrix, done: Flags) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, Self, TypedDict, Unpack, overload
 
@@ -23,7 +24,7 @@ from w2s_fast.linalg.rows.sources import elsewhere
 
 Matrix = npt.NDArray[np.float64]
 FAR_OFF = 4.0  # lengths that centring leaves of a column: from here rounding may be what a Gram matrix calls safe
-KERNEL_WORK = 5 * 10**6  # multiplications of one X'X: below, a compiled loop over the stack beats NumPy's calls
+KERNEL_WORK = 5 * 10**6  # multiplications of one X'X: below, a compiled loop beats NumPy's calls for one problem, too
 
 
 class MinNorm(Shown):
@@ -266,11 +267,14 @@ def min_norm(
     count = int(np.prod(lead))
     A, B = features.reshape(count, m, n), labels.reshape(count, m, *right)
     coef = np.zeros((count, n, *right), dtype)
-    in_kernel = by_stack.gram_work(m, n) < KERNEL_WORK
-    if unsolved := by_stack.solve(A, B, ridge, cut, coef) if in_kernel else range(count):
+    are_small = by_stack.gram_work(m, n) < KERNEL_WORK
+    unsolved: Sequence[int] = range(count)
+    if are_small or (count >= by_stack.LEAST_STACK and not by_gram.gains_by_float32(A[0])):
+        unsolved = by_stack.solve(A, B, ridge, cut, coef, are_small)
+    if unsolved:
         solve_all = ordered_map if len(unsolved) > 1 else map  # a single problem has threads of its own
         problems = ((f"X[{place}]" if lead else "X", A[place], B[place]) for place in unsolved)
-        solve = partial(_solve, ridge, cut, dtype, not in_kernel)
+        solve = partial(_solve, ridge, cut, dtype, not are_small)
         for place, solution in zip(unsolved, solve_all(solve, problems), strict=True):
             coef[place] = solution
     return Home.of(X, Y).give(coef.reshape(*lead, n, *(() if vector else right)))
