@@ -27,7 +27,7 @@ from w2s_fast.linalg.rows.sketches import sketched
 
 Matrix = npt.NDArray[np.float64]
 SKETCH_ROWS = 1.5  # a column: X R^-1 then has a condition of 10
-LEAST_ROWS = 4  # a column: with fewer, the sketch's own QR takes what is saved
+LEAST_ROWS = 8  # a column: with fewer, the sketch's own QR takes what is saved
 LEAST_WORK = 10**8  # multiplications of X'X: below, reflections are as fast
 BLOCK_ROWS = 1_024  # of X R^-1 that are made at a time, and stay in cache
 LEAST_RCOND = 1e-5  # of the Gram matrix of X R^-1, which is .003 as a rule: five digits of its own are lost
