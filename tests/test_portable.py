@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,10 @@ NO_NAME = re.compile(r'[<>:"|?*\\]')  # what no name of a file may have on Windo
 NAME = re.compile(r"\S+\.(png|svg|pdf|html|csv|json|jsonl|npy|npz|zarr|sqlite|safetensors)")
 
 
-def sources() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        yield path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def sources() -> list[tuple[str, ast.Module]]:
+    files = sorted(PACKAGE.rglob("*.py"))
+    return [(path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in files]
 
 
 def unguarded(tree: ast.AST) -> Iterator[str]:
@@ -248,6 +250,7 @@ main()
 """
 
 
+@pytest.mark.compiled
 def test_all_works_where_nothing_of_posix_is(tmp_path) -> None:
     environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
     command = [sys.executable, "-c", ELSEWHERE]
