@@ -66,7 +66,7 @@ class CoMoments(Streaming):
         skip_nan : bool
             Leave out rows with a NaN in them.
         workers : Dask client or pool, optional
-            Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+            Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
         """
         skip_nan = _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(block, "block", workers)) is not None:

@@ -176,7 +176,7 @@ class Moments(Streaming):
         finite : bool
             Refuse NaN and infinity; ``False`` lets them through into the moments they touch.
         workers : Dask client or pool, optional
-            Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+            Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
         """
         finite, skip_nan = _check.boolean(finite, "finite"), _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(block, "block", workers)) is not None:
