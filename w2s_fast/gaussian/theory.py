@@ -90,10 +90,10 @@ def expected_risks(
 
     With a given teacher v is 0 and ``teacher`` stands for P_w target: weak = |teacher - target|^2, whatever n is.
 
-    Elsewhere deterministic equivalents with the correction of the next order, ``docs/explanation/ridge_theory.md``: their
+    Elsewhere deterministic equivalents with the correction of the next order, docs/explanation/ridge_theory.md: their
     relative error is of order 1 / (rows - df2)^2 with df2 the degrees of freedom of a fit's variance, which is large
-    near the interpolation peak alone (Dobriban and Wager 2018; Hastie, Montanari, Rosset and Tibshirani 2022; Ildiz et al. 2024
-    for the student).
+    near the interpolation peak alone (Dobriban and Wager 2018; Hastie, Montanari, Rosset and Tibshirani 2022; Ildiz
+    et al. 2024 for the student).
 
     Examples
     --------

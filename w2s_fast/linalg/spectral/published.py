@@ -2,8 +2,8 @@
 
 Features of two models have no space in common. What is done to compare their coordinates all the same makes one of the
 two subspaces random, and leaves what chance gives: independent subspaces of dimensions d_w and d_s of R^D, one of them
-uniformly random, have an expected correlation dimension of d_w d_s / D. docs/explanation/dimensions.md sets the published
-values beside that.
+uniformly random, have an expected correlation dimension of d_w d_s / D. docs/explanation/dimensions.md sets the
+published values beside that.
 """
 
 from __future__ import annotations
