@@ -1,4 +1,4 @@
-"""How Sphinx builds the site: ``sphinx-build -W --keep-going docs docs/_build/html``; nothing in it needs the network."""
+"""How Sphinx builds the site, with no network: ``sphinx-build -W --keep-going docs docs/_build/html``."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ nb_execution_show_tb = True
 nb_merge_streams = True
 
 autosummary_generate = True
+autodoc_default_options = {"exclude-members": "set_fit_request, set_score_request"}  # of scikit-learn
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say what is taken, in fewer words
 numpydoc_show_class_members = False

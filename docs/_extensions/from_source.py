@@ -6,11 +6,12 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import w2s_fast
 from docutils import nodes
 from numpydoc.docscrape_sphinx import SphinxDocString
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+import w2s_fast
 
 PACKAGE = Path(w2s_fast.__file__).parent
 Definition = ast.FunctionDef | ast.ClassDef
@@ -33,7 +34,7 @@ def described(node: Definition, kind: str) -> list[str]:
     """Write a definition as Sphinx takes it, methods below their class."""
     arguments = signature(node) if isinstance(node, ast.FunctionDef) else ""
     text = str(SphinxDocString(ast.get_docstring(node) or "", config={"show_class_members": False}))
-    body = text.splitlines() + [""]
+    body = [*text.splitlines(), ""]
     if isinstance(node, ast.ClassDef):
         body += [line for method in public(node) for line in described(method, "method")]
     return [f".. py:{kind}:: {node.name}{arguments}", "", *(f"   {line}".rstrip() for line in body)]
