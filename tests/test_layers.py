@@ -223,6 +223,17 @@ def test_importing_loads_nothing_heavy(statement: str, more: tuple[str, ...]) ->
     assert done.stdout.strip() == "[]"
 
 
+def test_a_study_of_a_gaussian_model_loads_nothing_of_real_features() -> None:
+    program = (
+        "import sys\nfrom w2s_fast import GaussianModel, Study\n"
+        "Study(GaussianModel.paper(4, 3, 2, d_target=5), n=9, N=8, trials=1)\n"
+        "names = 'study.features_source', 'probing.data', 'gaussian.stages', 'gaussian.planning', 'linalg.files.npz'\n"
+        "print([name for name in names if f'w2s_fast.{name}' in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_cpu_users_load_nothing_of_cuda() -> None:
     program = (
         "import sys\nfrom w2s_fast import GaussianModel, Gram, simulate\n"

@@ -64,7 +64,7 @@ CALLS = {
     "lstsq of small stacks": lambda: lstsq(SMALL_STACK, SMALL_STACK[..., 0])[0],
     "QR": lambda: [MinNorm(LONG * 10.0 ** -np.linspace(0, 10, 40)).solve(LONG[:, 0])],
     "wide QR": lambda: [MinNorm((LONG * 10.0 ** -np.linspace(0, 10, 40)).T).solve(LONG[0])],
-    "SVD": lambda: randomized_svd(LONG, 5, random_state=0),
+    "SVD": lambda: [*randomized_svd(LONG, 39, random_state=0), *randomized_svd(WIDE, 5, random_state=0)],
     "SVD at another scale": lambda: randomized_svd(np.ldexp(LONG, 900), 5, random_state=0),
     "files": of_file,
     "sketches": lambda: sketch_rows(WIDE, 64),

@@ -132,6 +132,8 @@ class NotFinite(NamedTuple):
 
 def integer(value: Any, name: str, *, minimum: int = 0, maximum: int = LARGEST_COUNT) -> int:
     """A whole number in ``minimum..maximum``."""
+    if type(value) is int and minimum <= value <= maximum:  # without a question that only other kinds need
+        return value
     if isinstance(value, bool | np.bool_) or _has_masked(value):
         raise ArgumentError(f"{name} must be a whole number, got {value!r}")
     try:
@@ -196,7 +198,9 @@ def is_path(value: Any) -> bool:
 
 def boolean(value: Any, name: str) -> bool:
     """True or False, and nothing that merely counts as either."""
-    if not isinstance(value, bool | np.bool_):
+    if value is True or value is False:
+        return value
+    if not isinstance(value, np.bool_):
         raise ArgumentError(f"{name} must be True or False, got {value!r}")
     return bool(value)
 

@@ -10,6 +10,7 @@ import gc
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 import numba
@@ -120,6 +121,8 @@ def inlined(function: F) -> F:
 
 
 def _compiled(function: F, options: dict[str, Any]) -> F:
+    if numba.config.DISABLE_JIT:
+        return _quiet(function)
     try:
         dispatcher = numba.njit(cache=True, **options)(function)
     except RuntimeError as error:
@@ -131,6 +134,17 @@ def _compiled(function: F, options: dict[str, Any]) -> F:
         cache_file._data_name_pattern = _OwnNames(cache_file._data_name_pattern)
         dispatcher._cache = _ForgivingCache(dispatcher._cache)
     return cast(F, dispatcher)
+
+
+def _quiet(function: F) -> F:
+    """A kernel that runs as Python and warns of overflow and NaN as little as compiled code does."""
+
+    @wraps(function)
+    def call(*values: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*values)
+
+    return cast(F, call)
 
 
 class _ForgivingCache:

@@ -79,6 +79,7 @@ def _record() -> None:
 
 
 def _few() -> None:
+    from w2s_fast.linalg.accumulate.co_moments import CoMoments
     from w2s_fast.linalg.accumulate.gram import Gram
     from w2s_fast.linalg.leastsq import few
 
@@ -86,6 +87,8 @@ def _few() -> None:
         few.min_norm(_rows(dtype), np.ones(60, dtype))
         few.lstsq(_rows(dtype), np.ones(60, dtype))
         Gram().update(_rows(dtype), np.ones(60, dtype)).update(_rows(dtype), np.ones(60, dtype))
+        CoMoments().update(_rows(dtype))
+        Gram(centred=True).update(_rows(dtype), np.ones(60, dtype)).update(_rows(dtype), np.ones(60, dtype))
 
 
 def _least_squares() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from w2s_fast import GaussianModel, expected_risks, paper_bounds, paper_ratio_bounds, w2s_variance
+from w2s_fast.gaussian.theory import _at_one_point
 
 
 @pytest.fixture
@@ -129,3 +130,41 @@ def test_ratio_bounds_have_their_limit_in_labels():
     pgr, opr = paper_ratio_bounds(model, [10**15, np.inf], 10)
     np.testing.assert_allclose(pgr, 0.4)
     np.testing.assert_allclose(opr, 1 / 1.2)
+
+
+@pytest.mark.parametrize("ceiling", ["all", "pseudo"])
+@pytest.mark.parametrize("noise", [0.0, 0.3, 1e139])
+def test_one_point_has_the_bits_of_a_grid(noise, ceiling):
+    models = (
+        GaussianModel.paper(d_weak=6, d_strong=4, d_shared=2, d_target=9, ambient=30, noise_variance=noise),
+        (
+            GaussianModel.from_blocks(
+                shared=1, weak_only=3, strong_only=2, noise_variance=noise, angles=[0.5], target_s=[1.0], target_q=[0.2]
+            )
+        ),
+    )
+    sizes = [1, 3, 4, 5, 6, 7, 8, 20, 10**12, 2**62, float("inf")]
+    for model in models:
+        for n in sizes:
+            grid = expected_risks(model, n, np.array(sizes), ceiling=ceiling) if n >= 6 else None
+            for index, N in enumerate(sizes):
+                at = _at_one_point(model, n, N, 0.0, ceiling)
+                assert (at is not None) == (n >= max(model.d_weak, model.d_strong) and N >= model.d_strong)
+                if at is not None and grid is not None:
+                    for risk, order, whole in zip(at, at.order, grid, strict=True):
+                        assert type(risk) is np.float64
+                        assert risk.tobytes() == whole[index].tobytes()
+                        assert order.shape == ()
+                        assert order == 0.0
+
+
+def test_one_point_is_what_was_checked_alone(model):
+    assert _at_one_point(model, 2000, 4000, 0.0, "all") is not None
+    for wrong in (True, np.int64(2000), 2000.0, [2000], np.nan, -np.inf, 2**62 + 1, 0, "2000", None):
+        assert _at_one_point(model, wrong, 4000, 0.0, "all") is None
+        assert _at_one_point(model, 2000, wrong, 0.0, "all") is None
+    for ridge, ceiling in ((False, "all"), (0.1, "all"), ([0.0], "all"), (0.0, "none"), (0.0, ["all"]), (None, "all")):
+        assert _at_one_point(model, 2000, 4000, ridge, ceiling) is None
+    assert _at_one_point(None, 2000, 4000, 0.0, "all") is None
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
+        expected_risks(model, 0, 4000)

@@ -1,14 +1,17 @@
 """A few rows in one compiled call: right where it answers, and silent where the general routes are to."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.matrices import spectrum
-from w2s_fast import Gram, lstsq, min_norm
+from w2s_fast import CoMoments, Gram, Moments, lstsq, min_norm
 from w2s_fast.linalg.accumulate.gram_sums import Sums
 from w2s_fast.linalg.leastsq import few
+from w2s_fast.linalg.rows import few as few_rows
 
 EPS = 2.0**-52
 SHAPES = [(1, 1), (3, 1), (5, 5), (20, 5), (64, 16), (200, 5)]
@@ -180,3 +183,127 @@ def test_sums_over_few_rows_that_are_not_surely_right_are_not_made(rng):
         Gram().update(X, y).update(X[:, :4].copy(), y)
     centred = Gram(centred=True).update(X, y).update(X, y)
     assert centred.xtx == pytest.approx(2 * (len(X) - 1) * np.cov(X.T), rel=1e-12)
+
+
+class Subclass(np.ndarray):
+    """Arrays that may do anything else with what is asked of them."""
+
+
+KINDS = "Fortran", "strided", "of another byte order", "integers", "with NaN", "with infinity"
+UNPLAIN = {kind: ODD[kind] for kind in KINDS} | {
+    "a list": lambda X: X.tolist(),
+    "of a subclass": lambda X: X.view(Subclass),
+    "masked": np.ma.masked_array,
+    "read-only": lambda X: np.broadcast_to(X, X.shape),
+    "no rows": lambda X: X[:0],
+    "overflowing": lambda X: X * 1e160,
+}
+ACCUMULATED = {  # each with its own plain rows, and how it is told to take the general way, which changes nothing else
+    "Moments": (Moments, {"finite": False}),
+    "CoMoments": (CoMoments, {"skip_nan": np.False_}),
+    "Gram": (Gram, {"skip_nan": np.False_}),
+    "centred Gram": (partial(Gram, centred=True), {"skip_nan": np.False_}),
+}
+
+
+def rows_for(kind, X, y):
+    return (X,) if kind in (Moments, CoMoments) else (X, y)
+
+
+def bits(accumulator):
+    """All that it holds."""
+    slots = [name for kind in type(accumulator).__mro__ for name in getattr(kind, "__slots__", ())]
+    values = {name: getattr(accumulator, name) for name in slots}
+    return {name: value.tobytes() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    monkeypatch.setattr(few_rows, "CALLS_WITHOUT", 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 2), (2, 5), (3, 15), (20, 5), (63, 7), (60, 15)])
+@pytest.mark.parametrize("name", ACCUMULATED)
+@pytest.mark.usefixtures("compiled")
+def test_plain_rows_are_accumulated_in_one_call_to_the_same_bits(rng, name, shape, dtype):
+    kind, general = ACCUMULATED[name]
+    first, offset = rng.standard_normal((2, *shape))
+    first, offset = (first + 1e3).astype(dtype), (1e3 * offset).astype(dtype)
+    labels = [rng.standard_normal(len(first)).astype(dtype) for _ in range(2)]
+    short, long = kind(), kind()
+    for X, y in zip((first, offset), labels, strict=True):
+        is_alone = kind is Moments and len(X) == 1 and short.count == 0  # one number has no variance
+        assert short._is_updated(*rows_for(kind, X, y)) is not is_alone
+        if is_alone:
+            short.update(X)
+        if kind is not Gram or long.n_rows == 0:  # later rows of Gram have sums of their own
+            long.update(*rows_for(kind, X, y), **general)
+            assert bits(short) == bits(long)
+
+
+@pytest.mark.parametrize("unplain", UNPLAIN)
+@pytest.mark.parametrize("name", ACCUMULATED)
+@pytest.mark.usefixtures("compiled")
+def test_other_rows_are_accumulated_the_general_way(rng, name, unplain):
+    kind, _ = ACCUMULATED[name]
+    good = rng.standard_normal((24, 5))
+    X = UNPLAIN[unplain](good * 10)
+    y = np.ones(len(X))
+    for before in (kind(), kind().update(*rows_for(kind, good, np.ones(24)))):
+        held = bits(before)
+        assert not before._is_updated(*rows_for(kind, X, y))
+        assert bits(before) == held
+        if "NaN" in unplain or "infinity" in unplain:
+            with pytest.raises(ValueError, match=r"holds 1 NaN or infinite value\(s\), the first at index \(3, 2\)"):
+                before.update(*rows_for(kind, X, y))
+            assert bits(before) == held
+
+
+@pytest.mark.parametrize("name", ACCUMULATED)
+@pytest.mark.usefixtures("compiled")
+def test_one_call_leaves_what_vanishes_to_the_general_way(rng, name):
+    kind, _ = ACCUMULATED[name]
+    X, y = rng.standard_normal((24, 5)), np.ones(24)
+    for tiny in (X * 1e-160, X * [1.0, 1.0, 1e-160, 1.0, 1.0]):
+        assert not kind()._is_updated(*rows_for(kind, tiny, y))
+        with pytest.raises(ValueError, match="vanish in float64"):
+            kind().update(*rows_for(kind, tiny, y))
+
+
+@pytest.mark.parametrize("name", ACCUMULATED)
+@pytest.mark.usefixtures("compiled")
+def test_one_call_asks_for_the_shape_before_and_for_the_place_of_counts(rng, name):
+    kind, _ = ACCUMULATED[name]
+    X, y = rng.standard_normal((6, 4)), rng.standard_normal(6)
+    some = kind().update(*rows_for(kind, X, y))
+    other = np.ascontiguousarray(X[:, :3])
+    assert not some._is_updated(*rows_for(kind, other, y))
+    with pytest.raises(ValueError, match=r"columns|shape"):
+        some.update(*rows_for(kind, other, y))
+    for options in ({"workers": 2}, {"skip_nan": 0}, {"weights": [1.0]}):
+        with pytest.raises((TypeError, ValueError), match=next(iter(options))):
+            some.update(*rows_for(kind, X, y), **options)
+    if kind in (Moments, CoMoments):
+        some.count = 2**53 - 5
+        with pytest.raises(OverflowError, match=r"2\*\*53"):
+            some.update(X)
+
+
+def test_numbers_and_whole_arrays_are_samples_too(rng):
+    for shape in ((10,), (10, 3, 2)):
+        samples = rng.standard_normal(shape)
+        short, long = Moments(), Moments().update(samples, finite=False)
+        assert short._is_updated(samples)
+        assert bits(short) == bits(long)
+        assert short.variance(1).shape == shape[1:] == short.mean.shape
+    weighted = Moments().update(samples, weights=np.ones(10))
+    assert not weighted._is_updated(samples)
+
+
+def test_numba_is_loaded_where_calls_are_many(rng, monkeypatch):
+    monkeypatch.delitem(__import__("sys").modules, "numba")
+    monkeypatch.setattr(few_rows, "_calls", iter(range(10**6)))
+    monkeypatch.setattr(few_rows, "CALLS_WITHOUT", 3)
+    X = rng.standard_normal((6, 4))
+    assert [CoMoments()._is_updated(X) for _ in range(5)] == [False, False, False, True, True]

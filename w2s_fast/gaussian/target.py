@@ -26,18 +26,28 @@ class SplitTarget(NamedTuple):
 
 def split_target(model: GaussianModel, teacher: Matrix | None = None) -> SplitTarget:
     """Split the target for the student's expected risk."""
+    if teacher is None:
+        kept = vars(model)  # where the model keeps all else that it has worked out of its maps
+        if "split_target" not in kept:
+            kept["split_target"] = _split_of_model(model)
+        found: SplitTarget = kept["split_target"]
+        return found
+    strong = model.strong_features
+    believed, unseen = strong.basis.T @ (teacher - model.target), strong.outside(teacher)
+    return SplitTarget(_energy(believed, teacher, model.target), _energy(unseen, teacher))
+
+
+def _split_of_model(model: GaussianModel) -> SplitTarget:
+    """Split the target by a teacher that is fitted."""
     if model.blocks is not None:
         blocks = model.blocks
         w = blocks.cos * blocks.target_s + blocks.sin * blocks.target_q
         mislearned = blocks.target_strong**2 + float(np.sum((blocks.cos * w - blocks.target_s) ** 2))
         return SplitTarget(mislearned, blocks.target_weak**2 + float(np.sum((blocks.sin * w) ** 2)))
     strong = model.strong_features
-    if teacher is None:
-        learnable = model.target - model.weak_features.outside(model.target)  # P_w target
-        believed = strong.basis.T @ (learnable - model.target)
-        return SplitTarget(model.energy(believed), model.energy(strong.outside(learnable)))
-    believed, unseen = strong.basis.T @ (teacher - model.target), strong.outside(teacher)
-    return SplitTarget(_energy(believed, teacher, model.target), _energy(unseen, teacher))
+    learnable = model.target - model.weak_features.outside(model.target)  # P_w target
+    believed = strong.basis.T @ (learnable - model.target)
+    return SplitTarget(model.energy(believed), model.energy(strong.outside(learnable)))
 
 
 def teacher_risk(model: GaussianModel, teacher: Matrix) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ from w2s_fast import _check
 from w2s_fast._types import Sizes
 from w2s_fast.gaussian.model import GaussianModel
 from w2s_fast.gaussian.setup import Setup
-from w2s_fast.gaussian.stages import risks_by_stages
 from w2s_fast.gaussian.target import split_target, teacher_risk
-from w2s_fast.results.risks import Ceiling, ExpectedRisks, Risks
+from w2s_fast.results.risks import CEILINGS, Ceiling, ExpectedRisks, Risks
 
 Matrix = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+PAPERS = Setup()
+Numbers = Any  # float, or an array of them: at one point arrays take ten times as long as their arithmetic
 
 
 def sizes_of(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Matrix]:
@@ -25,18 +27,28 @@ def sizes_of(model: GaussianModel, n: Any, N: Any) -> tuple[Matrix, Matrix]:
     return labelled, pseudo
 
 
-def noise_energy(variance: Matrix | float, rank: float, rows: Matrix, fitted: int) -> Matrix:
+def noise_energy(variance: Numbers, rank: float, rows: Numbers, fitted: int) -> Numbers:
     """``variance * rank / (rows - fitted - 1)``: what fitting noise costs out of sample.
 
     Infinite at ``rows`` = ``fitted`` and ``fitted`` + 1, where the inverse Wishart has no mean; NaN below, where the
     fit interpolates; zero where there is no noise to fit.
     """
     freedom = rows - fitted - 1
+    if type(rows) is float and isinstance(variance, float):
+        return _noise_energy_at(variance * rank, freedom)
     scale = np.asarray(variance, dtype=np.float64) * rank
     with np.errstate(divide="ignore", invalid="ignore"):
         energy = np.where(np.isinf(scale), np.inf, scale / freedom)  # of an infinite variance, to the limit of rows
         energy = np.where(freedom > 0, energy, np.where(freedom >= -1, np.inf, np.nan))
     return np.where((scale == 0) & (freedom >= -1), 0.0, energy)
+
+
+def _noise_energy_at(scale: float, freedom: float) -> float:
+    if scale == 0.0 and freedom >= -1.0:
+        return 0.0
+    if freedom > 0.0:
+        return math.inf if math.isinf(scale) else scale / freedom
+    return math.inf if freedom >= -1.0 else math.nan
 
 
 def expected_risks(
@@ -111,6 +123,8 @@ def expected_risks(
     >>> f"{given.weak:.2e} {given.w2s:.2e}"  # the student cannot see all that this teacher says
     '7.85e-05 1.20e-04'
     """
+    if pseudo_noise_variance is teacher is None and (at := _at_one_point(model, n, N, ridge, ceiling)) is not None:
+        return at
     labelled, pseudo = sizes_of(model, n, N)
     setup = Setup.of(model, ceiling, pseudo_noise_variance, teacher)
     labelled, pseudo, added = _check.broadcast(n=labelled, N=pseudo, ridge=_ridges(ridge))
@@ -122,12 +136,35 @@ def expected_risks(
         wanted = np.zeros_like(wanted)
     if not wanted.any():
         return ExpectedRisks(*closed, order=Risks(**order))
+    from w2s_fast.gaussian.stages import risks_by_stages
+
     risks = {name: np.array(risk) for name, risk in closed._asdict().items()}
     found, found_order = risks_by_stages(model, labelled[wanted], pseudo[wanted], added[wanted], setup)
     for name, mask in elsewhere.items():
         here = mask[wanted]
         risks[name][mask], order[name][mask] = getattr(found, name)[here], getattr(found_order, name)[here]
     return ExpectedRisks(*(risk[()] for risk in risks.values()), order=Risks(**order))
+
+
+def _at_one_point(model: Any, n: Any, N: Any, ridge: Any, ceiling: Any) -> ExpectedRisks | None:
+    """Risks at one pair of sizes that are exact all four, without arrays; None elsewhere and of what is wrong."""
+    if not (isinstance(model, GaussianModel) and type(ridge) in (int, float) and ridge == 0 and type(ceiling) is str):
+        return None
+    labelled, pseudo = _one_size(n), _one_size(N)
+    d_weak, d_strong = model.d_weak, model.d_strong
+    if not (labelled >= d_weak and labelled >= d_strong and pseudo >= d_strong and ceiling in CEILINGS):
+        return None
+    exact: Any = map(
+        np.float64, _closed_forms(model, labelled, pseudo, PAPERS if ceiling == "all" else Setup("pseudo"))
+    )
+    return ExpectedRisks(*exact, order=Risks(*(np.zeros(()) for _ in Risks._fields)))
+
+
+def _one_size(value: Any) -> float:
+    """A number of rows, or infinity; NaN for anything else."""
+    if type(value) is int and value <= _check.LARGEST_COUNT:
+        return float(value)
+    return math.inf if isinstance(value, float) and value == math.inf else math.nan
 
 
 def _ridges(ridge: Any) -> Matrix:
@@ -150,7 +187,7 @@ def _elsewhere(model: GaussianModel, n: Matrix, N: Matrix, ridged: Mask, setup: 
     }
 
 
-def _closed_forms(model: GaussianModel, labelled: Matrix, pseudo: Matrix, setup: Setup) -> Risks:
+def _closed_forms(model: GaussianModel, labelled: Numbers, pseudo: Numbers, setup: Setup) -> Risks:
     """Exact expectations of ridgeless fits to at least as many rows as directions; NaN below."""
     d_weak, d_strong = model.d_weak, model.d_strong
     rho_weak, rho_strong, noise = model.rho_weak, model.rho_strong, model.noise_variance
@@ -170,7 +207,7 @@ def _closed_forms(model: GaussianModel, labelled: Matrix, pseudo: Matrix, setup:
     )
 
 
-def teacher_variance(model: GaussianModel, labelled: Matrix, variance: float) -> tuple[Matrix, Matrix]:
+def teacher_variance(model: GaussianModel, labelled: Numbers, variance: float) -> tuple[Numbers, Numbers]:
     """Variance of a fitted teacher inside V_s and outside it, where labels vary by so much about what it learns."""
     d_weak, d_shared = model.d_weak, model.d_shared
     inside = noise_energy(variance, d_shared, labelled, d_weak)

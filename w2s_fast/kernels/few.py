@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
-from w2s_fast._jit import Matrix, Vector, inlined, kernel
+from w2s_fast._jit import Matrix, Vector, inlined, kernel, small_kernel
+from w2s_fast.kernels.moments import two_sum
 from w2s_fast.kernels.small import LARGEST_SQUARE, SMALLEST_SQUARE, solve_upper, triangle
 
 Stack = npt.NDArray[np.float64]
@@ -252,3 +253,73 @@ def add_gram_few(X: FloatArray, y: FloatArray, before: Matrix, peak: Vector, aft
             after[j, k] = before[j, k] + sums[j, k]
             after[k, j] = after[j, k]
     return True
+
+
+@small_kernel
+def centre_few(X: FloatArray, deviations: Matrix, middle: Matrix) -> bool:
+    """Write the mean of each of several columns, and the mean of the deviations from it, to ``middle`` (2, n).
+
+    Sums run down the rows, as NumPy's do. Return False where squares of deviations overflow; NaN's do.
+    """
+    rows, columns = X.shape
+    squares = 0.0
+    for j in range(columns):
+        total = np.float64(X[0, j])
+        for i in range(1, rows):
+            total += X[i, j]
+        center = total / rows
+        drift = X[0, j] - center
+        deviations[0, j] = drift
+        squares += drift * drift
+        for i in range(1, rows):
+            deviation = X[i, j] - center
+            deviations[i, j] = deviation
+            squares += deviation * deviation
+            drift += deviation
+        middle[0, j], middle[1, j] = center, drift / rows
+    return squares < LARGEST_SQUARE
+
+
+@small_kernel
+def merge_scatter_few(
+    X: FloatArray,
+    deviations: Matrix,
+    middle: Matrix,
+    product: Matrix,
+    count: float,
+    mean: Matrix,
+    scatter: Matrix,
+    least: float,
+) -> bool:
+    """Make a scatter of the product of deviations, as :func:`centre_few` has them, and merge it.
+
+    The mean (2, n), a sum of two numbers, and the scatter (n, n) of rows of weight ``count`` go to ``middle`` and
+    ``product`` with the new rows; what they hold where there are none is not looked at. Deviations give way. Return
+    False where a square is below the ``least`` though its column is not all of one number, or not finite.
+    """
+    rows, columns = X.shape
+    share = rows / (count + rows)
+    for j in range(columns):
+        for k in range(columns):
+            product[j, k] -= rows * (middle[1, j] * middle[1, k])
+    for j in range(columns):
+        its_mean, its_rest = two_sum(middle[0, j], middle[1, j])
+        if not product[j, j] >= least:
+            for i in range(rows):
+                if X[i, j] != its_mean:
+                    return False
+        if count > 0.0:
+            apart, rest = two_sum(its_mean, -mean[0, j])
+            delta = apart + (rest + (its_rest - mean[1, j]))
+            moved, left = two_sum(mean[0, j], delta * share)
+            its_mean, its_rest = two_sum(moved, left + mean[1, j])
+            deviations[0, j] = delta
+        middle[0, j], middle[1, j] = its_mean, its_rest
+    are_finite = True
+    for j in range(columns):
+        for k in range(columns):
+            if count > 0.0:
+                moved = deviations[0, j] * (deviations[0, k] * (count * share))
+                product[j, k] = (scatter[j, k] + product[j, k]) + moved
+        are_finite &= product[j, j] < np.inf
+    return are_finite

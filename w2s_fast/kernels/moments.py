@@ -13,7 +13,7 @@ left of it, second moment, what rounding left of it.
 import numpy as np
 
 from w2s_fast._check import FloatArray
-from w2s_fast._jit import Matrix, Vector, kernel, part
+from w2s_fast._jit import Matrix, Vector, inlined, kernel, part
 
 ROWS_OF_STATE = 4
 TILE_ROWS = 64
@@ -56,7 +56,7 @@ def merged(
     return mean, mean_rest, m2, m2_rest
 
 
-@kernel
+@inlined
 def are_squares(m2: Vector, least: float) -> bool:
     """Whether all sums of squares are finite, and none below the least."""
     are = True
@@ -98,8 +98,12 @@ def add_each_row(block: Matrix, count: int, state: Matrix) -> None:
 
 
 @kernel
-def add_rows(block: FloatArray, count: int, state: Matrix) -> None:
-    """Merge the rows of ``block`` (n, d) into the state (4, d) of ``count`` samples, in place."""
+def add_rows(block: FloatArray, count: int, state: Matrix, least: float) -> bool:
+    """Merge the rows of ``block`` (n, d) into the state (4, d) of ``count`` samples, in place.
+
+    Return what :func:`are_squares` says of the sums of squares: asking in a call of its own would take a few rows
+    longer than their sums. What a state of no samples holds is not looked at.
+    """
     rows, columns = block.shape
     tile = np.zeros((ROWS_OF_STATE, min(columns, TILE_COLUMNS)))
     for left in range(0, columns, TILE_COLUMNS):
@@ -142,3 +146,4 @@ def add_rows(block: FloatArray, count: int, state: Matrix) -> None:
                 squares[j] -= drift[j] * drift[j] / height
                 drift[j] /= height
             merge_moments(count + top, state, left, width, height, tile)
+    return are_squares(state[2], least)

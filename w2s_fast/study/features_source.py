@@ -15,7 +15,6 @@ from w2s_fast._workers import Workers
 from w2s_fast.gaussian.runners import Device
 from w2s_fast.gaussian.simulate import Method
 from w2s_fast.linalg.rows.cutting import gathered
-from w2s_fast.linalg.spectral.joint import Dimensions
 from w2s_fast.probing.data import Array, Rows, Stored, part
 from w2s_fast.probing.design import Design, Points
 from w2s_fast.probing.estimators.chosen import Grid
@@ -192,6 +191,8 @@ class FeaturesSource(Source):
     def overlap(self) -> float | None:
         if self.task is None or self.description.weak_labels:
             return None
+        from w2s_fast.linalg.spectral.joint import Dimensions
+
         return Dimensions.of(_blocks(self.task.rows.weak), _blocks(self.task.rows.strong)).overlap
 
     def require(self, points: Points, seed: int) -> None:

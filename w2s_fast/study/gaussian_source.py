@@ -5,25 +5,25 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from w2s_fast import _check
 from w2s_fast._workers import Workers
 from w2s_fast.gaussian.model import GaussianModel
-from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
 from w2s_fast.gaussian.runners import Device, Span
 from w2s_fast.gaussian.setup import Setup
 from w2s_fast.gaussian.simulate import Method, method_otherwise, require_device, require_method, run_spans
 from w2s_fast.gaussian.theory import expected_risks, paper_bounds, w2s_variance
 from w2s_fast.kernels.trials import RISKS, VARIANCE_PARTS, Geometry
-from w2s_fast.linalg.files import npz
-from w2s_fast.probing.design import Points
 from w2s_fast.results.metrics import FITS, METRICS, columns_of, metric_of, quotients_of_means, values_of
 from w2s_fast.results.risks import Ceiling, Risks
 from w2s_fast.study import fields
 from w2s_fast.study.source import Axis, ByMetric, Chunk, Description, Matrix, Source, Theory, fingerprint
+
+if TYPE_CHECKING:
+    from w2s_fast.probing.design import Points
 
 # Parts of the student's variance, on the pseudo-labelled rows and on new ones.
 PARTS = ("inherited", "reduced", "inherited_new", "reduced_new")
@@ -205,6 +205,8 @@ class GaussianSource(Source):
         return self.description.d_shared / self.description.d_weak
 
     def required_size(self, axis: Axis, fixed: int, pgr: float, certainty: float | None = None) -> int:
+        from w2s_fast.gaussian.planning import required_labels, required_pseudo_labels
+
         required = required_pseudo_labels if axis == "N" else required_labels
         return required(self.model, fixed, pgr=pgr, certainty=certainty)
 
@@ -252,6 +254,8 @@ def _arrays(model: GaussianModel) -> dict[str, Any]:
 
 
 def _model_in(stored: bytes, noise_variance: float) -> GaussianModel:
+    from w2s_fast.linalg.files import npz
+
     try:
         return GaussianModel(**npz.load(io.BytesIO(stored), ARRAYS), noise_variance=noise_variance)
     except KeyError:

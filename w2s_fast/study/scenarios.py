@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,21 @@ import numpy as np
 from w2s_fast import _check
 from w2s_fast.gaussian.simulate import Method
 from w2s_fast.results.risks import CEILINGS, Ceiling
-from w2s_fast.study.features_source import FeaturesSource
-from w2s_fast.study.gaussian_source import GaussianSource
 from w2s_fast.study.source import AXES, Source
 
-# Kinds of source by their names in study files. Later ones are asked first whether something is theirs, since a
-# Gaussian model may be any function that makes one.
-KINDS: dict[str, type[Source]] = {kind.kind: kind for kind in (GaussianSource, FeaturesSource)}
+# Kinds of source by their names in study files, and where they are: a study of a Gaussian model does not load what
+# studies of real features take. They are asked in this order whether something is theirs.
+KINDS = {
+    "gaussian": ("w2s_fast.study.gaussian_source", "GaussianSource"),
+    "features": ("w2s_fast.study.features_source", "FeaturesSource"),
+}
+
+
+def kind_named(name: str) -> type[Source]:
+    """A kind of source by its name in study files."""
+    module, kind = KINDS[name]
+    found: type[Source] = getattr(import_module(module), kind)
+    return found
 
 
 def scenarios_of(given: Any, method: Method, ceiling: Ceiling | None = None, **axes: Any) -> list[Source]:
@@ -32,7 +41,7 @@ def scenarios_of(given: Any, method: Method, ceiling: Ceiling | None = None, **a
 
 
 def _kind_of(given: Any) -> type[Source]:
-    for kind in reversed(KINDS.values()):
+    for kind in map(kind_named, KINDS):
         if kind.accepts(given):
             return kind
     raise TypeError(

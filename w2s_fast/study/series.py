@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._display import facts, shortened, spread
-from w2s_fast.probing.design import Points
 from w2s_fast.results.doubts import Doubts
 from w2s_fast.results.metrics import METRICS
 from w2s_fast.results.summary import Estimate, Quartiles, in_brief
 from w2s_fast.study.source import Axis, Source, Theory
+
+if TYPE_CHECKING:
+    from w2s_fast.probing.design import Points
 
 Matrix = npt.NDArray[np.float64]
 

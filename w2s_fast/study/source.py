@@ -11,8 +11,8 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,11 @@ from w2s_fast._workers import Workers
 from w2s_fast.gaussian.runners import Device
 from w2s_fast.gaussian.simulate import Method
 from w2s_fast.linalg.rows.cutting import gathered
-from w2s_fast.probing.data import Stored
-from w2s_fast.probing.design import Points
-from w2s_fast.probing.gathering import Elsewhere
 from w2s_fast.results.metrics import DIFFERENCES, FITS, METRICS, measure_and_part
+
+if TYPE_CHECKING:
+    from w2s_fast.probing.data import Stored
+    from w2s_fast.probing.design import Points
 
 Matrix = npt.NDArray[np.float64]
 Axis = Literal["n", "N"]
@@ -258,14 +259,16 @@ def fingerprint(arrays: Sequence[npt.NDArray[Any] | Stored]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(json.dumps([array.dtype.str, array.shape]).encode())
-        if isinstance(array, Elsewhere):
-            digest.update(array.digest)
-            continue
-        if isinstance(array, Stored):
-            blocks = (array.read(block) for block in gathered(*array.shape))
-        else:
-            columns = math.prod(array.shape[1:])
-            blocks = (array[block] for block in (gathered(len(array), columns) if array.ndim else [()]))
-        for block in blocks:
+        for block in _blocks_of(array):
             digest.update(np.ascontiguousarray(block).data)
     return digest.hexdigest()
+
+
+def _blocks_of(array: npt.NDArray[Any] | Stored) -> Iterable[Any]:
+    if isinstance(array, np.ndarray):
+        return (array[block] for block in (gathered(len(array), math.prod(array.shape[1:])) if array.ndim else [()]))
+    from w2s_fast.probing.gathering import Elsewhere
+
+    if isinstance(array, Elsewhere):
+        return (np.frombuffer(array.digest, np.uint8),)
+    return (array.read(block) for block in gathered(*array.shape))

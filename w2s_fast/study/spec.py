@@ -10,7 +10,7 @@ from typing import Any
 from w2s_fast._display import record
 from w2s_fast.results.metrics import measures_in
 from w2s_fast.study import fields
-from w2s_fast.study.scenarios import KINDS
+from w2s_fast.study.scenarios import KINDS, kind_named
 from w2s_fast.study.source import Description
 
 NAMES = ("title", "n", "N", "settings", "columns", "keep_trials")  # in JSON, where scenarios are called settings
@@ -52,7 +52,7 @@ class Spec:
         kind = scenarios[0].kind
         if any(scenario.kind != kind for scenario in scenarios):
             raise ValueError("its settings are of several kinds")
-        if not KINDS[kind].has_columns(fields.filled(found["columns"], "columns")):
+        if not kind_named(kind).has_columns(fields.filled(found["columns"], "columns")):
             raise ValueError(f"its columns must be those of a study, got {fields.shown(found['columns'])}")
         if type(found["keep_trials"]) is not bool:
             raise ValueError(f"keep_trials must be true or false, got {fields.shown(found['keep_trials'])}")
@@ -96,4 +96,4 @@ def _description(about: Any) -> Description:
     for name, value in about.items():
         if type(value) not in (int, float, bool, str):
             raise ValueError(f"{fields.shown(name)} of a setting must be a number or a word, got {fields.shown(value)}")
-    return KINDS[about["kind"]].described(about)
+    return kind_named(about["kind"]).described(about)

@@ -43,7 +43,7 @@ from w2s_fast.study.database import (
 )
 from w2s_fast.study.measured import Measured
 from w2s_fast.study.migrations import migrate, migrated, tables_of
-from w2s_fast.study.scenarios import KINDS
+from w2s_fast.study.scenarios import kind_named
 from w2s_fast.study.source import Chunk, Source
 from w2s_fast.study.spec import Spec
 
@@ -82,7 +82,7 @@ class Store:
             if kept and list(kept) != list(range(len(self.spec.scenarios))):
                 raise ValueError("its models are not those of its settings")
             described = enumerate(self.spec.scenarios)
-            return [KINDS[about.kind].restored(about, kept.get(index)) for index, about in described]
+            return [kind_named(about.kind).restored(about, kept.get(index)) for index, about in described]
 
     def seeds(self) -> dict[int, int]:
         """Trials wanted of each seed."""

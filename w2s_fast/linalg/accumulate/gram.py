@@ -151,7 +151,7 @@ class Gram(Shown):
         workers : Dask client or pool, optional
             Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
         """
-        if weights is None and skip_nan is False and self._is_updated(X, Y):
+        if weights is workers is None and skip_nan is False and self._is_updated(X, Y):
             return self
         skip_nan = _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(X, "X", workers)) is not None:
@@ -167,11 +167,13 @@ class Gram(Shown):
 
     def _is_updated(self, X: Any, Y: Any) -> bool:
         """Add a few plain rows in one call, if their labels are numbers as those before."""
-        before, plain = self._joint, self._label_shape == () and not self.centred and self._place == Gram._place
-        found = self._sums.with_few(X, Y) if plain else None
+        before, sums, is_alike = self._joint, self._sums, self._columns is None or self._label_shape == ()
+        add = sums.with_few_centred if self.centred else sums.with_few
+        found = add(X, Y) if is_alike and self._place == Gram._place else None
         if found is None or self._joint is not before:  # another thread has joined rows meanwhile
             return False
         self._joint, self._mean, self._peak, self.n_rows, self.weight = found
+        self._columns, self._label_shape = X.shape[1], ()  # without a call, which could let another thread in between
         return True
 
     def _added(self, arrays: tuple[FloatArray, ...], weights: Any, skip_nan: bool) -> Sums:

@@ -10,9 +10,12 @@ import numpy.typing as npt
 
 from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING
 from w2s_fast.linalg.rows.few import is_few
-from w2s_fast.linalg.rows.scatter import merge_scatter
+from w2s_fast.linalg.rows.products import joint_gram_of_block
+from w2s_fast.linalg.rows.scale import SMALLEST_SUM
+from w2s_fast.linalg.rows.scatter import merge_few, merge_scatter
 
 Matrix = npt.NDArray[np.float64]
+LARGEST_SUM = 1e300  # of squares: products of columns with sums below are finite
 
 
 class Sums(NamedTuple):
@@ -38,14 +41,42 @@ class Sums(NamedTuple):
         """Sums of the same shape over no rows."""
         return Sums(np.zeros_like(self.joint), np.zeros_like(self.mean), np.zeros_like(self.peak), 0, 0.0)
 
+    @classmethod
+    def of_few(cls, X: Any, y: Any) -> Sums | None:
+        """Of a few plain rows and their labels, with BLAS's sums, to the bit; None as of :meth:`with_few`."""
+        if not is_few(X, y):
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            joint = joint_gram_of_block(X, y[:, None])
+        joint[-1, :-1] = joint[:-1, -1]
+        joint += 0.0  # as if added to no rows: there is no -0
+        peak = joint.diagonal().copy()
+        if not all(SMALLEST_SUM <= square <= LARGEST_SUM for square in peak.tolist()):
+            return None
+        return cls(joint, np.zeros((2, len(joint))), peak, len(X), float(len(X))).frozen()
+
     def with_few(self, X: Any, y: Any) -> Sums | None:
         """With a few plain rows and their labels, in one compiled call; None where these are more, or not safe so."""
+        if len(self.peak) == 0:  # no rows yet
+            return self.of_few(X, y)
         if not (is_few(X, y) and len(self.peak) == X.shape[1] + 1):
             return None
         joint, peak = np.empty_like(self.joint), np.empty_like(self.peak)
         if not _add_few()(X, y, self.joint, self.peak, joint, peak):
             return None
         return Sums(joint, self.mean, peak, self.n_rows + len(X), self.weight + len(X)).frozen()
+
+    def with_few_centred(self, X: Any, y: Any) -> Sums | None:
+        """The same of deviations from the mean, to the bit of general routes."""
+        seen = len(self.peak)
+        if not (is_few(X, y) and seen in (0, X.shape[1] + 1)) or min(self.joint.diagonal().tolist(), default=0.0) < 0.0:
+            return None
+        rows = np.concatenate((X, y[:, None]), axis=1, dtype=np.float64)
+        if (found := merge_few(self.weight, self.mean, self.joint, rows)) is None:
+            return None
+        mean, joint = found
+        peak = np.maximum(self.peak, joint.diagonal()) if seen else joint.diagonal().copy()
+        return Sums(joint, mean, peak, self.n_rows + len(X), self.weight + len(X)).frozen()
 
     def frozen(self) -> Sums:
         """The same, products that nobody can write to: views of them are handed out."""

@@ -19,10 +19,13 @@ from w2s_fast._types import ArrayLike, Blocks
 from w2s_fast._workers import Workers
 from w2s_fast.linalg.accumulate.weighting import NumberMoments, checked, summed
 from w2s_fast.linalg.rows import cutting
+from w2s_fast.linalg.rows.few import is_plain
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
 from w2s_fast.linalg.rows.sources import elsewhere
 
 Matrix = npt.NDArray[np.float64]
+NO_SAMPLES: Matrix = np.zeros((4, 1))
+NO_SAMPLES.flags.writeable = False  # as all share it
 LARGEST_EXACT = 2**53  # counts stay exact in float64 up to here
 
 
@@ -61,7 +64,7 @@ class Streaming(Shown):
 def divisor(weights: Any, ddof: int) -> Any:
     """What sums of squares are divided by, ``weights`` less ``ddof``; NaN where nothing is left."""
     freedom = weights - _check.integer(ddof, "ddof")
-    if isinstance(freedom, int | float):  # which goes with arrays of any library
+    if isinstance(freedom, (int, float)):  # which goes with arrays of any library
         return float(freedom) if freedom > 0 else math.nan
     return np.where(freedom > 0.0, freedom, np.nan)
 
@@ -93,7 +96,7 @@ class Moments(Streaming):
     def __init__(self) -> None:
         super().__init__()
         self._weights: Matrix | None = None  # of each number, where they are not the count
-        self._state: Matrix = np.zeros((4, 1))  # as kernels.moments has it, of samples laid flat
+        self._state = NO_SAMPLES  # as kernels.moments has it, of samples laid flat
 
     # What a device does its own way.
     _place = "the host"
@@ -103,8 +106,7 @@ class Moments(Streaming):
     @staticmethod
     def _add(rows: FloatArray, count: int, state: Matrix) -> bool:
         """Merge rows into a state; return whether its sums are known to be finite, and large enough to have digits."""
-        _add_rows(rows, count, state)
-        return bool(_kernels().are_squares(state[2], SMALLEST_SUM))
+        return _add_rows(rows, count, state)
 
     @staticmethod
     def _merge(count: int, state: Matrix, more: int, other: Matrix) -> None:
@@ -137,7 +139,9 @@ class Moments(Streaming):
     @property
     def mean(self) -> Any:
         """Mean of the samples; NaN before the first one."""
-        mean = self._state[0].reshape(self._shape or ()).copy()
+        mean = self._state[0].copy()
+        if mean.shape != self._shape:
+            mean = mean.reshape(self._shape or ())
         if not self.count:
             return self._home.give(np.full_like(mean, np.nan))
         if self._weights is not None:
@@ -178,6 +182,8 @@ class Moments(Streaming):
         workers : Dask client or pool, optional
             Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
         """
+        if weights is workers is None and skip_nan is False and finite is True and self._is_updated(block):
+            return self
         finite, skip_nan = _check.boolean(finite, "finite"), _check.boolean(skip_nan, "skip_nan")
         if (lazy := elsewhere(block, "block", workers)) is not None:
             return self.merge(summed(lazy, type(self), (), weights, skip_nan=skip_nan, finite=finite))
@@ -204,6 +210,22 @@ class Moments(Streaming):
         # A call from here on could let another thread in between.
         self._home, self._shape, self._state, self.count = home, shape, state, total
         return self
+
+    def _is_updated(self, block: Any) -> bool:
+        """Add plain samples in one compiled call, if they have the shape of those before and sums without a doubt."""
+        seen, before, count, weights = self._shape, self._state, self.count, self._weights
+        if not (is_plain(block) and 0 < block.size <= cutting.MOMENTS_SIZE and self._place == Moments._place):
+            return False
+        shape, more = block.shape[1:], len(block)
+        if weights is not None or seen not in (None, shape):
+            return False
+        state = before.copy() if seen == shape else np.empty((4, block.size // more))
+        rows, total = block if len(shape) == 1 else block.reshape(more, -1), total_count(count, more)
+        if not _kernels().add_rows(rows, count, state, SMALLEST_SUM) or self._state is not before:
+            return False  # not sound, or another thread has added samples meanwhile
+        # A call from here on could let another thread in between.
+        self._shape, self._state, self.count = shape, state, total
+        return True
 
     def _add_weighted(self, samples: FloatArray, weights: Any, skip_nan: bool, finite: bool, home: Home) -> Self:
         if self._place != Moments._place:
@@ -263,7 +285,8 @@ class Moments(Streaming):
 
     def variance(self, ddof: int = 0) -> Any:
         """Variance with divisor ``weights - ddof``; NaN where that is not positive."""
-        return self._home.give(self._variance(ddof).reshape(self._shape or ()))
+        found = self._variance(ddof)
+        return self._home.give(found if found.shape == self._shape else found.reshape(self._shape or ()))
 
     def _variance(self, ddof: int) -> Any:
         return self._state[2] / divisor(self.count if self._weights is None else self._weights, ddof)
@@ -274,25 +297,28 @@ class Moments(Streaming):
         return {"mean": self._state[0], "std": np.sqrt(self._variance(1))}
 
 
-def _add_rows(rows: FloatArray, count: int, state: Matrix) -> None:
-    """Merge rows (k, d) into the state of ``count`` samples: tile by tile over threads, in an order of its own."""
+def _add_rows(rows: FloatArray, count: int, state: Matrix) -> bool:
+    """Merge rows (k, d) into the state of ``count`` samples: tile by tile over threads, in an order of its own.
+
+    Return whether all sums of squares are finite, and none too small to have all their digits.
+    """
     if rows.size <= cutting.MOMENTS_SIZE:
-        _kernels().add_rows(np.ascontiguousarray(rows), count, state)
-        return
+        return bool(_kernels().add_rows(np.ascontiguousarray(rows), count, state, SMALLEST_SUM))
     tiles = cutting.moments_tiles(*rows.shape)
     for (tops, lefts), found in zip(tiles, ordered_map(_state_of, (rows[tile] for tile in tiles)), strict=True):
         more = min(tops.stop, len(rows)) - tops.start
         _kernels().merge_moments(count + tops.start, state, lefts.start, found.shape[1], more, found)
+    return bool(((state[2] >= SMALLEST_SUM) & (state[2] < np.inf)).all())
 
 
 def _state_of(tile: FloatArray) -> Matrix:
     found = np.zeros((4, tile.shape[1]))
-    _kernels().add_rows(np.ascontiguousarray(tile), 0, found)
+    _kernels().add_rows(np.ascontiguousarray(tile), 0, found, SMALLEST_SUM)
     return found
 
 
 @cache
 def _kernels() -> Any:
-    from w2s_fast.kernels.moments import add_rows, are_squares, merge_moments
+    from w2s_fast.kernels.moments import add_rows, merge_moments
 
-    return SimpleNamespace(add_rows=add_rows, are_squares=are_squares, merge_moments=merge_moments)
+    return SimpleNamespace(add_rows=add_rows, merge_moments=merge_moments)

@@ -104,18 +104,24 @@ def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
     driver scales.
     """
     n = a.shape[1]
-    if a.shape[0] >= n:
-        if b.shape[1] > n:
-            return None
-        if cholesky_qr.pays(a) and (found := cholesky_qr.factor(a, b)) is not None:
-            reduced = _Reduced(found[0], False, found[1], None, lambda x: x)
-        else:
-            R = triangle(a, b)
-            reduced = _Reduced(R[:n, :n], False, R[:n, n:], R[n:, n:], lambda x: x)
+    if a.shape[0] < n:
+        reduced = _reduce_wide(a, b)
+    elif b.shape[1] > n:
+        return None
+    elif cholesky_qr.pays(a) and (found := cholesky_qr.factor(a, b)) is not None:
+        reduced = _Reduced(found.R, False, found.moment, None, lambda x: x)
     else:
-        Q = _Reflections(a.T)
-        reduced = _Reduced(Q.R.T, True, b.astype(np.float64, copy=False), np.zeros((0, b.shape[1])), Q.times)
+        R = triangle(a, b)
+        reduced = _Reduced(R[:n, :n], False, R[:n, n:], R[n:, n:], lambda x: x)
     return reduced if _in_range(reduced.triangle) and _in_range(reduced.moment, reduced.outside) else None
+
+
+def _reduce_wide(a: FloatArray, b: FloatArray) -> _Reduced:
+    Q: cholesky_qr.Factor | _Reflections | None = None
+    if cholesky_qr.pays(a.T):
+        Q = cholesky_qr.factor(a.T, np.zeros((a.shape[1], 0)), keep=True)
+    Q = Q or _Reflections(a.T)
+    return _Reduced(Q.R.T, True, b.astype(np.float64, copy=False), np.zeros((0, b.shape[1])), Q.times)
 
 
 def _in_range(*arrays: FloatArray | None) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,12 @@ from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.leastsq.cholesky import factor_gram
 from w2s_fast.linalg.leastsq.policy import arithmetic
 from w2s_fast.linalg.leastsq.triangles import divide
-from w2s_fast.linalg.rows.products import Held, blas_threads, total
+from w2s_fast.linalg.rows.products import Held, blas_threads, times, total
 from w2s_fast.linalg.rows.sketches import sketched
 
 Matrix = npt.NDArray[np.float64]
 SKETCH_ROWS = 1.5  # a column: X R^-1 then has a condition of 10
-LEAST_ROWS = 4  # a column: with fewer, the sketch's own QR takes what is saved
+LEAST_ROWS = 8  # a column: with fewer, the sketch's own QR takes what is saved
 LEAST_WORK = 10**8  # multiplications of X'X: below, reflections are as fast
 BLOCK_ROWS = 1_024  # of X R^-1 that are made at a time, and stay in cache
 LEAST_RCOND = 1e-5  # of the Gram matrix of X R^-1, which is .003 as a rule: five digits of its own are lost
@@ -39,15 +40,33 @@ def pays(X: Held) -> bool:
     return m >= LEAST_ROWS * n and m * n**2 >= LEAST_WORK
 
 
-def factor(X: Held, Y: FloatArray) -> tuple[Matrix, Matrix] | None:
-    """R (n, n) and Q'Y (n, k) of X = Q R (m, n) and Y (m, k); None where X is too close to a lower rank."""
+class Factor(NamedTuple):
+    """R (n, n) and Q'Y (n, k) of X = Q R (m, n) and Y (m, k); Q = ``image`` C^-1, of which the image may be kept."""
+
+    R: Matrix
+    moment: Matrix
+    C: Matrix
+    image: Matrix | None
+
+    def times(self, x: FloatArray) -> FloatArray:
+        """Q x."""
+        from scipy.linalg import solve_triangular
+
+        assert self.image is not None
+        return times(self.image, solve_triangular(self.C, x, check_finite=False))
+
+
+def factor(X: Held, Y: FloatArray, *, keep: bool = False) -> Factor | None:
+    """Factor X (m, n) beside Y (m, k), and ``keep`` X R^-1 for Q; None where X is too close to a lower rank."""
     n = X.shape[1]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         R = _triangle_of_sketch(X)
         if not (np.isfinite(R).all() and np.all(np.abs(np.diagonal(R)) > arithmetic(X.shape) * np.abs(R).max(axis=0))):
             return None
+        image = np.empty(X.shape) if keep else None
+        beside = (Y,) if image is None else (Y, image)
         with single_threaded_blas():
-            joint = total(partial(_joint_gram, R.T), X, Y, factors=n, longest=BLOCK_ROWS)
+            joint = total(partial(_joint_gram, R.T), X, *beside, factors=n, longest=BLOCK_ROWS)
             lower, scale, rcond = factor_gram(joint[:, :n], 0.0)
         if rcond < LEAST_RCOND:
             return None
@@ -55,7 +74,7 @@ def factor(X: Held, Y: FloatArray) -> tuple[Matrix, Matrix] | None:
         moment = np.array(joint[:, n:])
         divide(lower, moment)
         with blas_threads(R):
-            return lower.T @ R, moment
+            return Factor(lower.T @ R, moment, lower.T, image)
 
 
 def _triangle_of_sketch(X: Held) -> Matrix:
@@ -64,11 +83,13 @@ def _triangle_of_sketch(X: Held) -> Matrix:
         return np.asarray(np.linalg.qr(rows, mode="r"))
 
 
-def _joint_gram(lower: Matrix, block: FloatArray, labels: FloatArray) -> Matrix:
-    """[Z'Z Z'Y] of Z = block R^-1, for ``lower`` = R'."""
+def _joint_gram(lower: Matrix, block: FloatArray, labels: FloatArray, image: Matrix | None = None) -> Matrix:
+    """[Z'Z Z'Y] of Z = block R^-1, for ``lower`` = R'; Z goes to ``image`` where that is given."""
     columns = np.empty(block.shape[::-1])
     columns[:] = block.astype(np.float64, copy=False).T
     divide(lower, columns)
+    if image is not None:
+        image[:] = columns.T
     found = np.empty((len(columns), len(columns) + labels.shape[1]))
     found[:, : len(columns)] = columns @ columns.T
     found[:, len(columns) :] = columns @ labels.astype(np.float64, copy=False)

@@ -101,14 +101,15 @@ def _whole(half: Matrix) -> Matrix:
 def joint_gram(X: FloatArray, Y: FloatArray) -> Matrix:
     """[X Y]'[X Y] of X (m, n) and Y (m, k), without joining them."""
     n, width = X.shape[1], X.shape[1] + Y.shape[1]
-    found = total(_joint_gram, X, Y, factors=width, longest=cutting.GRAM_ROWS)
+    found = total(joint_gram_of_block, X, Y, factors=width, longest=cutting.GRAM_ROWS)
     found[n:, :n] = found[:n, n:].T
     return np.asarray(found)
 
 
-def _joint_gram(*parts: FloatArray) -> Matrix:
-    """The upper half of [X Y]'[X Y], by blocks."""
-    rows, labels = (part.astype(np.float64, copy=False) for part in parts)
+def joint_gram_of_block(rows: FloatArray, labels: FloatArray) -> Matrix:
+    """The upper half of [X Y]'[X Y], by blocks, of rows that one thread takes at once."""
+    if rows.dtype != np.float64 or labels.dtype != np.float64:
+        rows, labels = rows.astype(np.float64, copy=False), labels.astype(np.float64, copy=False)
     n, width = rows.shape[1], rows.shape[1] + labels.shape[1]
     found = np.zeros((width, width))
     found[:n, :n] = rows.T @ rows

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.rows import cutting
+from w2s_fast.linalg.rows.few import are_few, is_compiled_code_due
 from w2s_fast.linalg.rows.products import Matrix, over_rows
+from w2s_fast.linalg.rows.scale import SMALLEST_SUM
 
 
 def scatter(*arrays: FloatArray, precision: npt.DTypeLike = np.float64) -> tuple[Matrix, Matrix]:
@@ -72,3 +77,29 @@ def two_sum(a: Matrix, b: Matrix) -> tuple[Matrix, Matrix]:
     total = a + b
     of_b = total - a
     return total, (a - (total - of_b)) + (b - of_b)
+
+
+def merge_few(count: float, mean: Matrix, product: Matrix, rows: Any) -> tuple[Matrix, Matrix] | None:
+    """What :func:`merge_scatter` makes of a few plain rows, to the bit; None where they are none, or not safe so.
+
+    They are safe where all squares are finite, and large enough unless all numbers of a column are equal.
+    """
+    if not (are_few(rows) and rows.shape[1] > 1 and is_compiled_code_due()):  # NumPy sums one column in another order
+        return None
+    centre, merge = _kernels()
+    deviations, middle = np.empty(rows.shape), np.empty((2, rows.shape[1]))
+    if not centre(rows, deviations, middle):
+        return None
+    its_product = deviations.T @ deviations
+    if count == 0.0:
+        mean, product = middle, its_product
+    if not merge(rows, deviations, middle, its_product, count, mean, product, SMALLEST_SUM):
+        return None
+    return middle, its_product
+
+
+@cache
+def _kernels() -> tuple[Any, Any]:
+    from w2s_fast.kernels.few import centre_few, merge_scatter_few
+
+    return centre_few, merge_scatter_few

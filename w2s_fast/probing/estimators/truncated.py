@@ -10,7 +10,6 @@ import numpy as np
 
 from w2s_fast._random import stream
 from w2s_fast.linalg.leastsq.min_norm import min_norm
-from w2s_fast.linalg.spectral.randomized import randomized_svd
 from w2s_fast.probing.coding import NUMBERS, Coding
 from w2s_fast.probing.data import Matrix
 from w2s_fast.probing.estimators.ridge import Ridge
@@ -51,6 +50,8 @@ class Truncated:
         if learner.columns - learner.intercept <= self.rank:
             enough = len(index) >= learner.columns
             return ridge.fit(learner, index, labels, learner.sums(index, labels()) if enough else None)
+        from w2s_fast.linalg.spectral.randomized import randomized_svd
+
         rows = learner.rows(index)
         if learner.intercept:
             rows = rows[:, :-1]
