@@ -24,8 +24,9 @@ extensions = [
     "mathml",
     "plain_docstrings",
 ]
-exclude_patterns = ["_build", "reference/generated/README.md"]
+exclude_patterns = ["_build"]
 templates_path = ["_templates"]
+smartquotes = False  # what is to be typed into a shell keeps its dashes and quotes
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
