@@ -20,6 +20,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx_click",
     "sphinx_design",
+    "command_help",
     "from_source",
     "mathml",
     "plain_docstrings",
@@ -39,7 +40,11 @@ nb_execution_show_tb = True
 nb_merge_streams = True
 
 autosummary_generate = True
-autodoc_default_options = {"exclude-members": "set_fit_request, set_score_request"}  # of scikit-learn
+HIDDEN = {  # from the reference
+    "set_fit_request, set_score_request",  # scikit-learn's own
+    "is_at_a_glance, lines, nothing, require_same, series, settings, take_in, told",  # how studies work inside
+}
+autodoc_default_options = {"exclude-members": ", ".join(sorted(HIDDEN))}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say what is taken, in fewer words
 numpydoc_show_class_members = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +19,10 @@ Definition = ast.FunctionDef | ast.ClassDef
 
 
 def signature(function: ast.FunctionDef) -> str:
-    """Write arguments and defaults without their types, nor self."""
+    """Write arguments and defaults without their types, nor self or cls."""
     for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs):
         argument.annotation = None
-    return f"({ast.unparse(function.args)})".replace("(self, ", "(").replace("(self)", "()")
+    return re.sub(r"^\((self|cls)(, )?", "(", f"({ast.unparse(function.args)})")
 
 
 def public(node: ast.ClassDef) -> Iterator[ast.FunctionDef]:
