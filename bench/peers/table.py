@@ -95,7 +95,8 @@ def times(ratio: float) -> str:
 
 def brief(found: dict[str, Any]) -> str:
     """Three lines: ours beside the fastest of the others that are as accurate."""
-    lines = header(["what", "w2s_fast", "fastest other", "ratio"])
+    measured = f"Measured on {found['threads']} threads of {found['cpu']}, {found['date'][:10]}:"
+    lines = [measured, "", *header(["what", "w2s_fast", "fastest other", "ratio"])]
     for what, name in SHOWN.items():
         rows = [row for row in found["rows"] if row["what"] == what]
         ours = next(row for row in rows if row["ratio"] == 1.0)
