@@ -21,6 +21,7 @@ extensions = [
     "sphinx_click",
     "sphinx_design",
     "command_help",
+    "contributing",
     "from_source",
     "mathml",
     "plain_docstrings",
@@ -66,4 +67,4 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"start": [], "index": []}
+html_sidebars = {"start": [], "index": [], "development": []}

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # which ends a process at once on Windows
 PATIENT = {  # settings of Dask for machines on which others work, too
     "distributed.deploy.lost-worker-timeout": "1 hour",
     "distributed.comm.timeouts.connect": "5 minutes",
@@ -58,7 +59,7 @@ def soon(holds: Callable[[], bool], seconds: float = 60) -> None:
 def die() -> None:
     """Kill the worker that runs this, once its nanny surely knows that it is up: else it might never come again."""
     time.sleep(1)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), KILL)
 
 
 class Processes:

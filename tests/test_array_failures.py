@@ -1,7 +1,6 @@
 """Sums of Dask arrays and of files outlive whatever becomes of the workers, or say what it was."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.array_calls import HEIGHTS, Here, X, Y
-from tests.clusters import PATIENT, Processes, die, local_cluster, pids, soon
+from tests.clusters import KILL, PATIENT, Processes, die, local_cluster, pids, soon
 from tests.conftest import COMPILED
 from w2s_fast import Gram, Subspace, intrinsic_dimension
 from w2s_fast._workers import DeadWorkersError
@@ -65,7 +64,7 @@ def lazily(function, *arguments, heights=HEIGHTS):
 
 
 def kill(pid):
-    os.kill(pid, signal.SIGKILL)
+    os.kill(pid, KILL)
 
 
 def kill_once(block, flags):

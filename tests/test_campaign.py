@@ -8,6 +8,8 @@ import time
 import numpy as np
 import pytest
 
+pytest.importorskip("resource")  # of POSIX
+
 from tests.campaign import __main__ as campaign
 from tests.campaign import arrays, children, disks, files, kills
 from tests.conftest import COMPILED

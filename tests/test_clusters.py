@@ -3,7 +3,6 @@
 import asyncio
 import operator
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.clusters import PATIENT, Processes, die, local_cluster, pids, soon
+from tests.clusters import KILL, PATIENT, Processes, die, local_cluster, pids, soon
 from tests.conftest import COMPILED
 from w2s_fast import GaussianModel, Gram, Study, Subspace, _workers, probe, simulate
 
@@ -175,7 +174,7 @@ def test_killed_workers_cost_nothing(doomed, share, how_many, tmp_path, expected
         if done >= share * total and not dead:
             dead.extend(pids(doomed)[:how_many])
             for pid in dead:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, KILL)
 
     path = tmp_path / "study.sqlite"
     study = Study(MODEL, **GRID, path=path).run(progress=kill, workers=doomed)
@@ -193,7 +192,7 @@ def test_chaos(doomed, expected, monkeypatch):
             if over.wait(2):
                 return
             for pid in pids(doomed)[:1]:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, KILL)
 
     chaos = threading.Thread(target=kill)
     chaos.start()

@@ -11,11 +11,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import sleep
 from typing import BinaryIO
 
 ANYBODY = 0o666  # less what the process's umask takes
 OPEN_FILES = "/proc/self/fd"  # where Linux shows them, so that one without a name can be given one
-TRIES = 100  # to replace a file while other processes replace it too
+TRIES = 100  # to replace a file while other processes replace or read it too
+IN_USE = (5, 32)  # of Windows, which replaces no file that another process has open: access denied, sharing violation
+PAUSE = 0.02  # seconds until the next try there
 TAKEN = "{} exists: name a new file"
 NAMES_ONLY = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)  # what disks say without such files
 
@@ -40,7 +43,7 @@ def whole_file(path: str | os.PathLike[str], *, replace: bool = True) -> Iterato
                     return
                 _copy(file, temporary, rights)
         if replace:
-            os.replace(temporary, target)
+            _replace(temporary, target)
         else:
             _take_free_name(temporary, target)
     except BaseException as error:
@@ -140,6 +143,18 @@ def _copy(file: BinaryIO, name: Path, rights: int | None) -> None:
         _flush(copy)
 
 
+def _replace(temporary: Path, target: Path) -> None:
+    """Put a file in the place of another, as soon as no other process has that open; two seconds are enough to read."""
+    for left in reversed(range(TRIES)):
+        try:
+            os.replace(temporary, target)
+            return
+        except PermissionError as error:
+            if left == 0 or getattr(error, "winerror", None) not in IN_USE:
+                raise
+        sleep(PAUSE)
+
+
 def _take_free_name(temporary: Path, target: Path) -> None:
     """Give a file its name; unlike renaming, this fails where the name is taken."""
     taken = FileExistsError(TAKEN.format(target))
@@ -158,7 +173,7 @@ def _take_free_name(temporary: Path, target: Path) -> None:
     except FileExistsError:
         raise taken from None
     try:
-        os.replace(temporary, target)
+        _replace(temporary, target)
     except BaseException:
         target.unlink(missing_ok=True)
         raise

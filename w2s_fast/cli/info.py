@@ -71,7 +71,10 @@ def _pools() -> list[dict[str, Any]]:
 
 def _hints() -> list[str]:
     """OpenBLAS takes processors that it does not know for older ones."""
-    has_avx512 = CPU_INFO.exists() and " avx512f " in CPU_INFO.read_text()
+    try:
+        has_avx512 = " avx512f " in CPU_INFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        has_avx512 = False
     if not (has_avx512 and any(pool.get("architecture") in WITHOUT_AVX512 for pool in _pools())):
         return []
     return ["OpenBLAS leaves AVX-512 unused here: OPENBLAS_CORETYPE=SkylakeX in the environment can double its speed"]
