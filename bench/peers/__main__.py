@@ -21,10 +21,12 @@ def main() -> None:
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help=f"some of {', '.join(TOPICS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that everything works")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of peers.json and peers.md")
-    parser.add_argument("--readme", action="store_true", help="measure nothing: put the table on file into the README")
+    parser.add_argument("--readme", action="store_true", help="measure nothing: put the table on file into pages")
     arguments = parser.parse_args()
     if arguments.readme:
-        table.into_readme(ROOT / "README.md", json.loads((RESULTS / "peers.json").read_text(encoding="utf-8")))
+        found = json.loads((RESULTS / "peers.json").read_text(encoding="utf-8"))
+        table.put(ROOT / "docs" / "benchmarks" / "peers.md", table.short(found))
+        table.put(ROOT / "README.md", table.brief(found))
         return
     unknown = set(arguments.topics) - set(TOPICS)
     if unknown:

@@ -1,4 +1,4 @@
-"""The tables: all of it for ``bench/results/peers.md``, one line a comparison for the README."""
+"""The tables: all of it for ``bench/results/peers.md``, a line a comparison for the site, three for the README."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from bench.peers.cases import LIBRARIES
 Row = dict[str, Any]
 BEGIN, END = "<!-- python -m bench.peers --readme writes from here -->", "<!-- to here -->"
 LESS_ACCURATE = "†"
+SHOWN = {  # in the README, by shorter names
+    "least squares, 10,000 x 1,000, gaussian": "least squares, 10,000 x 1,000",
+    "one trial of the paper's setting, n = 2,000, N = 40,000": "a trial at N = 40,000",
+    "one probe trial, 384-d, n = 1,000, 20 values of N to 6,500": "a probe trial, 20 values of N",
+}
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 
 
@@ -79,13 +84,32 @@ def cell(rows: list[Row]) -> str:
     if not rows:
         return ""
     best = min(rows, key=lambda row: (row["less_accurate"], row["seconds"])) if rows[0]["ratio"] != 1.0 else rows[0]
-    digits = f"{best['ratio']:.2g}" if best["ratio"] < 99.5 else f"{best['ratio']:.0f}"
-    return duration(best["seconds"]) + f" ({digits})" * (best["ratio"] != 1.0) + LESS_ACCURATE * best["less_accurate"]
+    ratio = f" ({times(best['ratio'])})" * (best["ratio"] != 1.0)
+    return duration(best["seconds"]) + ratio + LESS_ACCURATE * best["less_accurate"]
 
 
-def into_readme(path: Path, found: dict[str, Any]) -> None:
-    """Replace what stands between the markers."""
-    text = path.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
+def times(ratio: float) -> str:
+    """Two digits, and all of them before the point."""
+    return f"{ratio:.2g}" if ratio < 99.5 else f"{ratio:.0f}"
+
+
+def brief(found: dict[str, Any]) -> str:
+    """Three lines: ours beside the fastest of the others that are as accurate."""
+    measured = f"Measured on {found['threads']} threads of {found['cpu']}, {found['date'][:10]}:"
+    lines = [measured, "", *header(["what", "w2s_fast", "fastest other", "ratio"])]
+    for what, name in SHOWN.items():
+        rows = [row for row in found["rows"] if row["what"] == what]
+        ours = next(row for row in rows if row["ratio"] == 1.0)
+        others = [row for row in rows if row["library"] != ours["library"] and not row["less_accurate"]]
+        best = min(others, key=lambda row: row["seconds"])
+        fastest = f"{duration(best['seconds'])}, {best['library']}"
+        lines.append(line([name, duration(ours["seconds"]), fastest, times(best["ratio"])]))
+    return "\n".join(lines)
+
+
+def put(path: Path, text: str) -> None:
+    """Replace what stands between the markers of a page."""
+    page = path.read_text(encoding="utf-8")
+    before, rest = page.split(BEGIN)
     after = rest.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n{short(found)}\n{END}{after}", encoding="utf-8")
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")

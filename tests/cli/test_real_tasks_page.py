@@ -1,4 +1,4 @@
-"""Every command of docs/real_tasks.md runs, on features of its names with fewer rows and columns."""
+"""Every command of docs/howto/real_tasks.md runs, on features of its names with fewer rows and columns."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ import pytest
 
 from tests import commands
 
-PAGE = Path(__file__).parents[2] / "docs" / "real_tasks.md"
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "real_tasks.md"
 ROWS, TEST, TRIALS = 90, "20", "2"
 SIZES = {"--n": "24", "--N": "25,40"}
 FURTHER = {  # what the page's words add to its commands

@@ -90,7 +90,9 @@ def _with(command: Command, *options: Option) -> Command:
 
 def _kinds() -> tuple[Option, Option]:
     return (
-        click.option("--fit", default="ridge", show_default=True, help="Kind of fit, see docs/classification.md."),
+        click.option(
+            "--fit", default="ridge", show_default=True, help="Kind of fit, see docs/howto/classification.md."
+        ),
         click.option("--teacher-fit", help="The teacher's, where it is another."),
     )
 

@@ -141,7 +141,7 @@ def measure_options(command: Command) -> Command:
                 "--metrics",
                 type=names,
                 default="",
-                help="What else to measure, with its PGR and OPR, such as accuracy,auroc: see docs/metrics.md.",
+                help="What else to measure, with its PGR and OPR, such as accuracy,auroc: docs/explanation/metrics.md.",
             ),
             click.option(
                 "--ceiling",

@@ -1,4 +1,4 @@
-"""Exact second moments of the four risks, without differences of large numbers. See docs/distributions.md."""
+"""Exact second moments of the four risks, without differences of large numbers: docs/explanation/distributions.md."""
 
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ def risk_distribution(model: GaussianModel, n: int, N: float) -> RiskDistributio
 
     Notes
     -----
-    Derivations are in docs/distributions.md.
+    Derivations are in docs/explanation/distributions.md.
 
     Examples
     --------

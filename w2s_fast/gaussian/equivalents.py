@@ -8,8 +8,8 @@ and all that the risks need of K is, for a direction i::
     bias_i      E sum_j K_ji^2: the squared error that beta_i^2 costs, by its loss and by its spill to others
     variance_i  squared error in direction i that noise of variance 1 costs
 
-``docs/ridge_theory.md`` derives them. The equations hold up to fluctuations of tr K alone, a relative error of
-1 / (m - df2)^2, df2 the degrees of freedom of the variance.
+``docs/explanation/ridge_theory.md`` derives them. The equations hold up to fluctuations of tr K alone, a relative error
+of 1 / (m - df2)^2, df2 the degrees of freedom of the variance.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 In principal coordinates the teacher errs by delta = sqrt(v) g / chi, v the variance of what it cannot say. It then says
 v_i = m_i + cos_i delta_i too much within V_s and beta_i = b_i + sin_i delta_i outside, and the student's excess risk
 is |v + |beta| x|^2 with x = g' / chi' in R^d_strong: through the lengths |v|, |beta|, |x| and one cosine alone.
-See docs/distributions.md.
+See docs/explanation/distributions.md.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def expected_risks(
         Added to every fit, in squared units of the features as given, as ``simulate`` has it; it broadcasts too.
     ceiling : {"all", "pseudo"}
         Whether the ceiling is fitted on all n + N rows, as in the paper, or on the N rows alone, as in much of the
-        field (docs/metrics.md says by whom).
+        field (docs/explanation/metrics.md says by whom).
     pseudo_noise_variance : float, optional
         Variance of the noise of the N rows' true labels, which the ceiling alone sees; by default the model's
         ``noise_variance``, which the n labelled rows have in any case. Noise that differs between rows counts by its
@@ -102,10 +102,10 @@ def expected_risks(
 
     With a given teacher v is 0 and ``teacher`` stands for P_w target: weak = |teacher - target|^2, whatever n is.
 
-    Elsewhere deterministic equivalents with the correction of the next order, ``docs/ridge_theory.md``: their relative
-    error is of order 1 / (rows - df2)^2 with df2 the degrees of freedom of a fit's variance, which is large near the
-    interpolation peak alone (Dobriban and Wager 2018; Hastie, Montanari, Rosset and Tibshirani 2022; Ildiz et al. 2024
-    for the student).
+    Elsewhere deterministic equivalents with the correction of the next order, docs/explanation/ridge_theory.md: their
+    relative error is of order 1 / (rows - df2)^2 with df2 the degrees of freedom of a fit's variance, which is large
+    near the interpolation peak alone (Dobriban and Wager 2018; Hastie, Montanari, Rosset and Tibshirani 2022; Ildiz
+    et al. 2024 for the student).
 
     Examples
     --------

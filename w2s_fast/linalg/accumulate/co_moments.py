@@ -65,7 +65,7 @@ class CoMoments(Streaming):
         skip_nan : bool
             Leave out rows with a NaN in them.
         workers : Dask client or pool, optional
-            Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+            Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
         """
         if weights is workers is None and skip_nan is False and self._is_updated(block):
             return self

@@ -180,7 +180,7 @@ class Moments(Streaming):
         finite : bool
             Refuse NaN and infinity; ``False`` lets them through into the moments they touch.
         workers : Dask client or pool, optional
-            Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+            Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
         """
         if weights is workers is None and skip_nan is False and finite is True and self._is_updated(block):
             return self

@@ -50,7 +50,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None, *, workers: Workers = None) -> Any:
         Singular values up to ``rcond`` times the largest count as zero: eps * max(m, n) by default, with the eps of
         float64. Anything up to 0 or from 1 stands for eps / 2, LAPACK's machine precision.
     workers : Dask client or pool, optional
-        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+        Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
 
     Returns
     -------

@@ -214,7 +214,7 @@ def min_norm(
         Fit ``X w + b``, where neither ``ridge`` nor the norm that is minimised takes b in: the fit of deviations from
         the means of columns, at any offset of theirs. Long rows are not copied for it.
     workers : Dask client or pool, optional
-        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+        Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
 
     Returns
     -------

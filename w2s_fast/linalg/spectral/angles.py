@@ -45,7 +45,7 @@ def principal_angles(A: Any, B: Any, *, workers: Workers = None) -> Any:
         precision alone (:mod:`w2s_fast.linalg.leastsq.policy`). Of rows that are read by blocks one pass makes the
         triangle of [A B], whose columns have the same angles.
     workers : Dask client or pool, optional
-        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+        Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def correlation_dimension(
         In (0, 1]: A and B are features, each cut to the fewest leading directions that hold this share of its energy.
         They are read once, by row blocks, into one joint Gram matrix (D_w + D_s, D_w + D_s); no N x N matrix is made.
     workers : Dask client or pool, optional
-        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+        Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
 
     Examples
     --------

@@ -81,7 +81,7 @@ def predict_gap(
         In (0, 1]: each model's features are first cut to the fewest leading directions that hold this share of their
         energy.
     workers : Dask client or pool, optional
-        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+        Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
 
     Returns
     -------

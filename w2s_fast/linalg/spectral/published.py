@@ -2,8 +2,8 @@
 
 Features of two models have no space in common. What is done to compare their coordinates all the same makes one of the
 two subspaces random, and leaves what chance gives: independent subspaces of dimensions d_w and d_s of R^D, one of them
-uniformly random, have an expected correlation dimension of d_w d_s / D. docs/dimensions.md sets the published values
-beside that.
+uniformly random, have an expected correlation dimension of d_w d_s / D. docs/explanation/dimensions.md sets the
+published values beside that.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def projected_correlation_dimension(
         In (0, 1]. The dimensions are those of the features before projection, at most D.
     random_state : int, RandomState, Generator, np.random or None
     workers : Dask client or pool, optional
-        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+        Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
 
     See Also
     --------
@@ -84,7 +84,7 @@ def padded_correlation_dimension(
         In (0, 1]. The dimensions are those of the features before padding.
     random_state : int, RandomState, Generator, np.random or None
     workers : Dask client or pool, optional
-        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+        Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
 
     Notes
     -----

@@ -113,7 +113,7 @@ def randomized_svd(
         None follows ``np.random.seed``, as ``np.random`` itself does.
     svd_lapack_driver : {"gesdd", "gesvd"}
     workers : Dask client or pool, optional
-        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+        Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
 
     Returns
     -------

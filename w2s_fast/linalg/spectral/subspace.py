@@ -98,8 +98,8 @@ class Subspace(Shown):
         Parameters
         ----------
         X : (N, D) array_like, memmap, Rows, Dask array, path, list of paths, or iterable of row blocks
-            Files of a list lie one below the other. A path names one of any type in docs/files.md, ``file#array`` where
-            it holds several, and ``file#array[:,12]`` for a part of its later axes.
+            Files of a list lie one below the other. A path names one of any type in docs/howto/files.md, ``file#array``
+            where it holds several, and ``file#array[:,12]`` for a part of its later axes.
         rank : int, optional
             From 1 to min(N, D).
         energy : float, optional
@@ -113,7 +113,7 @@ class Subspace(Shown):
             Called with (rows done, rows in all) during each pass; 0 in all where that is not known. Columns count in
             place of rows where an array is wide.
         workers : Dask client or pool, optional
-            Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+            Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
 
         Raises
         ------
@@ -302,7 +302,7 @@ def intrinsic_dimension(
     progress : callable, optional
         Called with (rows done, rows in all) during each pass; with columns where an array is wide.
     workers : Dask client or pool, optional
-        Of paths: who reads and sums the rows, as docs/clusters.md says; the same bits.
+        Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
 
     Returns
     -------
