@@ -192,5 +192,6 @@ def test_shortest_solutions_this_way(condition, monkeypatch):
 
 
 def test_long_matrices_alone_pay():
-    shapes = [(12_000, 100), (399, 100), (10**6, 2), (100, 12_000), (5_000, 1_500)]
-    assert [cholesky_qr.pays(np.empty(shape, np.float32)) for shape in shapes] == [True, False, False, False, False]
+    shapes = [(399, 100), (10**6, 2), (100, 12_000), (5_000, 1_500), (20_000, 1_000)]
+    assert not any(cholesky_qr.pays(np.empty(shape, np.float32)) for shape in shapes)
+    assert cholesky_qr.pays(np.empty((12_000, 100)))

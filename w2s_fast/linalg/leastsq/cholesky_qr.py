@@ -29,15 +29,16 @@ Matrix = npt.NDArray[np.float64]
 SKETCH_ROWS = 1.5  # a column: X R^-1 then has a condition of 10
 LEAST_ROWS = 8  # a column: with fewer, the sketch's own QR takes what is saved
 LEAST_WORK = 10**8  # multiplications of X'X: below, reflections are as fast
+MOST_COLUMNS = 600  # beyond, reflections are hardly slower than the products that they are made of
 BLOCK_ROWS = 1_024  # of X R^-1 that are made at a time, and stay in cache
 LEAST_RCOND = 1e-5  # of the Gram matrix of X R^-1, which is .003 as a rule: five digits of its own are lost
 KEY = 0  # of the sketch, of which results are independent up to rounding
 
 
 def pays(X: Held) -> bool:
-    """Whether X (m, n) is long and large enough."""
+    """Whether X (m, n) is long and large enough, and not too wide."""
     m, n = X.shape
-    return m >= LEAST_ROWS * n and m * n**2 >= LEAST_WORK
+    return n <= MOST_COLUMNS and m >= LEAST_ROWS * n and m * n**2 >= LEAST_WORK
 
 
 class Factor(NamedTuple):
