@@ -80,16 +80,17 @@ def killed_saves(rng: np.random.Generator, folder: Path) -> str:
         time.sleep(rng.uniform(0, 0.05))
         child.kill()
         child.end()
-    if not path.exists():
+    is_there = path.exists()
+    if is_there:
+        found = Gram.load(path).xtx
+        assert any(np.array_equal(found, gram.xtx) for gram in pair), "neither save"
+    else:
         assert not before, "the save before is lost"
-        require_only(folder)
-        return "nothing saved yet"
-    found = Gram.load(path).xtx
-    assert any(np.array_equal(found, gram.xtx) for gram in pair), "neither save"
-    amid_the_change = len(list(folder.iterdir())) > 1
+    amid_the_change = len(list(folder.iterdir())) > is_there  # when a file has a name of its own, for a moment
     pair[0].save(path)
     require_only(folder, path.name)
-    return "whole, killed as it took its place" if amid_the_change else "whole"
+    state = "whole" if is_there else "nothing saved yet"
+    return f"{state}, killed as it took its place" if amid_the_change else state
 
 
 ATTACKS = {"killed runs": killed_runs, "killed saves": killed_saves}
