@@ -70,7 +70,7 @@ def solve(X: FloatArray, Y: FloatArray, cut: Cutoff) -> FloatArray:
         reduced = _reduce(X, Y) if _worth_reducing(X, WORTH_REDUCING) else None
         if reduced is None:
             return _cut_off(X.astype(np.float64, copy=False), Y.astype(np.float64, copy=False), cut)
-        if clears(reduced.triangle if reduced.lower else reduced.triangle.T, cut):
+        if reduced.clears(cut):
             return reduced.lift(_solve_triangle(reduced))
         return reduced.lift(_cut_off(reduced.triangle, reduced.moment, cut, rows=reduced.lower))
 
@@ -96,6 +96,10 @@ class _Reduced:
     outside: FloatArray | None  # a triangle with the norms of what labels have outside of the columns, where known
     lift: Callable[[FloatArray], FloatArray]
 
+    def clears(self, cut: Cutoff) -> bool:
+        """Whether every singular value is surely above the cut."""
+        return clears(self.triangle if self.lower else self.triangle.T, cut)
+
 
 def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
     """Reduce by QR in float64 of [a b] (tall) or of a' (wide).
@@ -117,6 +121,7 @@ def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
 
 
 def _reduce_wide(a: FloatArray, b: FloatArray) -> _Reduced:
+    """Reduce by QR of a', of which Q lifts a solution."""
     Q: cholesky_qr.Factor | _Reflections | None = None
     if cholesky_qr.pays(a.T):
         Q = cholesky_qr.factor(a.T, np.zeros((a.shape[1], 0)), keep=True)
@@ -147,7 +152,7 @@ def solve_rows(rows: Rows, Y: Any, rcond: float | None, ridge: float) -> FloatAr
     cut = Cutoff.of(dtypes[0], (m, n), rcond, ridge)
     if ridge:
         weights = by_svd.factor(reduced.triangle, ridge, cut, m < n).solve(reduced.moment)
-    elif m >= n and clears(reduced.triangle if reduced.lower else reduced.triangle.T, cut):
+    elif m >= n and reduced.clears(cut):
         weights = _solve_triangle(reduced)
     else:
         weights = _cut_off(reduced.triangle, reduced.moment, cut, m < n)
