@@ -144,6 +144,7 @@ def _quiet(function: F) -> F:
         with np.errstate(all="ignore"):
             return function(*values)
 
+    call.py_func = function  # type: ignore[attr-defined]  # where compiled kernels have it, and devices look for it
     return cast(F, call)
 
 
