@@ -33,7 +33,7 @@ Matrix = npt.NDArray[np.float64]
 class Gram(Shown):
     """Accumulated X'X, X'Y and Y'Y over row blocks, in float64 whatever comes.
 
-    Values merge and subtract: the Gram matrix of a union of rows is the sum of theirs.
+    Values merge and subtract: the Gram matrix of a union of rows is the sum of theirs, right to the coarser of them.
 
     Parameters
     ----------
@@ -41,10 +41,10 @@ class Gram(Shown):
         Accumulate deviations from the mean instead of the rows themselves, without the cancellation that subtracting
         it at the end would bring. Weights are then those of a fit with the intercept ``y_mean - x_mean @ weights``.
     product_dtype : {"float64", "float32"}
-        In which rows that come in float32 are multiplied. In float32 this takes half the time: BLAS adds the products
-        of 1,024 rows, float64 the rest. Entries are right to some 1e-8 of the diagonal, not 1e-16, and :meth:`solve`
-        asks for more: where rank or condition is at stake, leave it. Rows in float64 or with weights, and blocks
-        whose squares do not fit float32, are multiplied in float64.
+        In which rows that come in float32 are multiplied. In float32 this takes about half the time: BLAS adds the
+        products of 1,024 rows, float64 the rest. Entries are right to 1e-7 or so of the diagonal's, not 1e-16, and
+        :meth:`solve` asks for a better condition: where rank is at stake, leave it. Rows in float64 or with weights,
+        and blocks whose squares do not fit float32, are multiplied in float64.
 
     Attributes
     ----------
@@ -267,8 +267,8 @@ class Gram(Shown):
             Absolute, as scikit-learn's ``Ridge(alpha)``. Many are solved from one eigendecomposition.
         rcond : float, optional
             Treat singular values of X below ``rcond`` times the largest as zero. A Gram matrix squares them, so it
-            cannot tell apart those below sqrt(eps d), about 1e-7: smaller cut-offs are refused. By default nothing
-            is cut and a singular matrix is an error.
+            cannot tell apart those below sqrt(eps d), about 1e-7 (.008 or more with products in float32): smaller
+            cut-offs are refused. By default nothing is cut and a singular matrix is an error.
 
         Returns
         -------
