@@ -275,3 +275,13 @@ def test_few_rows_have_the_same_bits_whatever_is_compiled():
     alone = Gram(**FAST).update(X, X[:, 0])
     Gram().update(X, X[:, 0]).update(X, X[:, 0])  # compiles, or loads, what adds a few rows
     assert np.array_equal(Gram(**FAST).update(X, X[:, 0]).xtx, alone.xtx)
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_bits_are_the_same_for_any_number_of_threads(centred, monkeypatch):
+    monkeypatch.setattr(cutting, "BLOCK_WORK", 1)
+    X, found = rows32(30_000, 5), set()
+    for workers in (1, 2, 5):
+        monkeypatch.setattr("w2s_fast._threads.default_workers", lambda workers=workers: workers)
+        found.add(Gram(centred=centred, **FAST).update(X, X[:, 0]).xtx.tobytes())
+    assert len(found) == 1

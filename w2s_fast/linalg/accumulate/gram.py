@@ -42,7 +42,7 @@ class Gram(Shown):
         it at the end would bring. Weights are then those of a fit with the intercept ``y_mean - x_mean @ weights``.
     product_dtype : {"float64", "float32"}
         In which rows that come in float32 are multiplied. In float32 this takes about half the time: BLAS adds the
-        products of 1,024 rows, float64 the rest. Entries are right to 1e-7 or so of the diagonal's, not 1e-16, and
+        products of 1,024 rows, float64 the rest. Entries are right to some 1e-7 of the diagonal's, not 1e-16, and
         :meth:`solve` asks for a better condition: where rank is at stake, leave it. Rows in float64 or with weights,
         and blocks whose squares do not fit float32, are multiplied in float64.
 

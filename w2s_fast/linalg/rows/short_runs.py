@@ -1,7 +1,7 @@
 """X'X of float32 rows by float32 products: BLAS multiplies short runs of rows, and float64 adds the runs up.
 
 A product of float32 numbers is rounded by 6e-8 of it, and BLAS adds at most ``RUN_ROWS`` of them in float32: an entry
-(i, j) is right to ``RUN_ROWS`` times as much of |x_i| |x_j| whatever the numbers, and as a rule to a few times 1e-8 or
+(i, j) is right to ``RUN_ROWS`` times as much of |x_i| |x_j| whatever the numbers, and as a rule to a few times 1e-7 or
 less, however many rows there are. Blocks whose products overflow float32, or vanish in it, are multiplied in float64,
 and so is what came as float64.
 """
