@@ -19,7 +19,7 @@ from w2s_fast._types import ArrayLike, Blocks, Features
 from w2s_fast._workers import Workers
 from w2s_fast.linalg.accumulate import gram_file
 from w2s_fast.linalg.accumulate.gram_shape import Shape, label_columns, refuse_other_shape
-from w2s_fast.linalg.accumulate.gram_sums import Sums, checked_product_dtype
+from w2s_fast.linalg.accumulate.gram_sums import FLOAT64, Sums, checked_product_dtype
 from w2s_fast.linalg.accumulate.weighting import Counted, summed
 from w2s_fast.linalg.leastsq.gram_solve import solve_at_any_scale, solve_gram
 from w2s_fast.linalg.rows.products import gram, joint_gram
@@ -175,7 +175,7 @@ class Gram(Shown):
         """Add a few plain rows in one call, if their labels are numbers as those before."""
         before, sums, is_alike = self._joint, self._sums, self._columns is None or self._label_shape == ()
         add = sums.with_few_centred if self.centred else sums.with_few
-        is_due = is_alike and self._place == Gram._place and self.product_dtype == np.float64
+        is_due = is_alike and self._place == Gram._place and self.product_dtype == FLOAT64
         found = add(X, Y) if is_due else None
         if found is None or self._joint is not before:  # another thread has joined rows meanwhile
             return False
