@@ -60,6 +60,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def links(session: nox.Session) -> None:
+    """The external links of the site, looked up; what is broken is listed in build/links/output.txt."""
+    session.install(".[docs]")
+    session.run("sphinx-build", "-b", "linkcheck", "-D", "nb_execution_mode=off", "docs", "build/links")
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """A wheel and a source distribution in dist/, and some tests run from the latter."""
     shutil.rmtree("dist", ignore_errors=True)

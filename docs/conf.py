@@ -51,6 +51,10 @@ autodoc_typehints = "none"  # the docstrings say what is taken, in fewer words
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
+linkcheck_ignore = [r"https?://(localhost|127\.0\.0\.1)(:\d+)?(/|$)"]  # servers of the reader's own
+linkcheck_retries = 3
+linkcheck_timeout = 30
+
 html_theme = "pydata_sphinx_theme"
 html_title = "w2s_fast"
 html_static_path = ["_static"]
