@@ -122,9 +122,10 @@ def probe(
         Features of the teacher and of the student, or of several: every teacher is paired with every student. Arrays
         and memory maps stay where they are, in their own precision; a path names a file of any type in
         docs/reference/file_formats.md, or, as text, ``file#array`` where it holds several, ``file#array[:,12]`` for a
-        part of it, and ``file#array[:,*]`` for a model of each layer. Files that need no decoding (.npy, .safetensors and .pt on
-        this machine, but bfloat16 and truth values) are read where rows are asked for, and may be larger than memory;
-        they must not change meanwhile. A teacher may be given by :class:`Predictions` instead: weak labels of rows.
+        part of it, and ``file#array[:,*]`` for a model of each layer. Files that need no decoding (.npy, .safetensors
+        and .pt on this machine, but bfloat16 and truth values) are read where rows are asked for, and may be larger
+        than memory; they must not change meanwhile. A teacher may be given by :class:`Predictions` instead: weak labels
+        of rows.
     y : (rows,) or (rows, k) array_like, or path
         Labels. Columns are problems of their own, with errors of their own, that share all work on the features. Names
         of two classes become -1 and +1 in alphabetical order, of more a column each with 1 in its own. So do whole
