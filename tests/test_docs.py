@@ -22,6 +22,7 @@ PUBLIC = {  # modules with public names, and the folder of reference pages that 
 }
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+OPTIONS = re.compile(r"^(---\n.*?^---|:tags:[^\n]*)$", re.DOTALL | re.MULTILINE)  # of a cell
 PASSED_ON = {"PYTHONPATH"}  # to a child process: no setting of ours
 
 pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="an sdist has no docs")
@@ -101,7 +102,7 @@ def test_commands_on_pages_are_what_the_program_takes():
 
 def test_code_on_pages_compiles_and_imports_what_is_there():
     for page, block in [*blocks("python"), *blocks(r"\{code-cell\}")]:
-        tree = ast.parse("\n".join(line for line in block.splitlines() if not line.startswith(":tags:")), page)
+        tree = ast.parse(OPTIONS.sub("", block), page)
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module in {
                 "w2s_fast",
