@@ -56,7 +56,7 @@ def kernels(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The site, into build/docs; a warning is an error."""
     session.install(".[docs]")
-    session.run("sphinx-build", "-W", "docs", "build/docs")
+    session.run("sphinx-build", "-W", "--keep-going", "-j", "auto", "docs", "build/docs")
 
 
 @nox.session
