@@ -35,7 +35,7 @@ myst_heading_anchors = 3
 
 nb_execution_mode = "cache"  # a page whose code is as it was is not run again
 nb_execution_cache_path = str(Path(__file__).parent / "_build" / "executed")
-nb_execution_timeout = 60
+nb_execution_timeout = 180  # seconds a cell, in which kernels may have to be compiled
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_merge_streams = True
