@@ -56,7 +56,14 @@ def kernels(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The site, into build/docs; a warning is an error."""
     session.install(".[docs]")
-    session.run("sphinx-build", "-W", "docs", "build/docs")
+    session.run("sphinx-build", "-W", "--keep-going", "-j", "auto", "docs", "build/docs")
+
+
+@nox.session
+def links(session: nox.Session) -> None:
+    """The external links of the site, looked up; what is broken is listed in build/links/output.txt."""
+    session.install(".[docs]")
+    session.run("sphinx-build", "-b", "linkcheck", "-D", "nb_execution_mode=off", "docs", "build/links")
 
 
 @nox.session

@@ -35,7 +35,7 @@ myst_heading_anchors = 3
 
 nb_execution_mode = "cache"  # a page whose code is as it was is not run again
 nb_execution_cache_path = str(Path(__file__).parent / "_build" / "executed")
-nb_execution_timeout = 60
+nb_execution_timeout = 180  # seconds a cell, in which kernels may have to be compiled
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_merge_streams = True
@@ -50,6 +50,10 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say what is taken, in fewer words
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+
+linkcheck_ignore = [r"https?://(localhost|127\.0\.0\.1)(:\d+)?(/|$)"]  # servers of the reader's own
+linkcheck_retries = 3
+linkcheck_timeout = 30
 
 html_theme = "pydata_sphinx_theme"
 html_title = "w2s_fast"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2s_fast import _fork  # noqa: F401  before any first call
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from w2s_fast.gaussian.distribution import risk_distribution

@@ -121,10 +121,11 @@ def probe(
     weak, strong : (rows, d_weak) and (rows, d_strong) array_like, or path, or mapping of names to either
         Features of the teacher and of the student, or of several: every teacher is paired with every student. Arrays
         and memory maps stay where they are, in their own precision; a path names a file of any type in
-        docs/howto/files.md, or, as text, ``file#array`` where it holds several, ``file#array[:,12]`` for a part of it,
-        and ``file#array[:,*]`` for a model of each layer. Files that need no decoding (.npy, .safetensors and .pt on
-        this machine, but bfloat16 and truth values) are read where rows are asked for, and may be larger than memory;
-        they must not change meanwhile. A teacher may be given by :class:`Predictions` instead: weak labels of rows.
+        docs/reference/file_formats.md, or, as text, ``file#array`` where it holds several, ``file#array[:,12]`` for a
+        part of it, and ``file#array[:,*]`` for a model of each layer. Files that need no decoding (.npy, .safetensors
+        and .pt on this machine, but bfloat16 and truth values) are read where rows are asked for, and may be larger
+        than memory; they must not change meanwhile. A teacher may be given by :class:`Predictions` instead: weak labels
+        of rows.
     y : (rows,) or (rows, k) array_like, or path
         Labels. Columns are problems of their own, with errors of their own, that share all work on the features. Names
         of two classes become -1 and +1 in alphabetical order, of more a column each with 1 in its own. So do whole
@@ -143,7 +144,7 @@ def probe(
         strong, y) of their own, too; their labels serve the ceiling alone.
     fit : str, or pair of str
         Kind of fit, of all, or (the teacher's, the student's): baseline and ceiling are of the student's.
-        ``"ridge"`` is linear regression; docs/howto/classification.md has the others, and what each option here means.
+        ``"ridge"`` is linear regression; docs/reference/fits.md has the others, and what each option here means.
     ridge : float or list of float, or pair of either
         Absolute, as scikit-learn's ``Ridge(alpha)``; 0 for ridgeless, minimum-norm fits. From a list or an array every
         fit chooses one. A tuple of two is (the teacher's, the student's).

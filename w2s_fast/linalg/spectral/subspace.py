@@ -98,8 +98,8 @@ class Subspace(Shown):
         Parameters
         ----------
         X : (N, D) array_like, memmap, Rows, Dask array, path, list of paths, or iterable of row blocks
-            Files of a list lie one below the other. A path names one of any type in docs/howto/files.md, ``file#array``
-            where it holds several, and ``file#array[:,12]`` for a part of its later axes.
+            Files of a list lie one below the other. A path names one of any type in docs/reference/file_formats.md,
+            ``file#array`` where it holds several, and ``file#array[:,12]`` for a part of its later axes.
         rank : int, optional
             From 1 to min(N, D).
         energy : float, optional
