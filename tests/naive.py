@@ -192,8 +192,9 @@ def bucket_and_sign(key, coordinate, buckets):
     of_stretch = mixed_word(key ^ mixed_word((stretch + golden) % 2**64))
     word = mixed_word((of_stretch + (place + 1) * golden) % 2**64)
     start = (word >> 32) * segment >> 32
-    bucket = (place + (of_stretch >> 61)) % 8 * segment + (start + lane) % segment
-    return bucket, -1 if word >> lane & 1 else 1
+    turned = (lane - start % 16) % 32
+    bucket = (place + (of_stretch >> 61)) % 8 * segment + (start // 16 * 16 + turned) % segment
+    return bucket, -1 if word >> turned & 1 else 1
 
 
 def signs_of_row(key, row, width):

@@ -28,7 +28,7 @@ from w2s_fast.kernels.draws import BUFFER, EDGES, INNER, LAST, LAYER_BITS, LAYER
 from w2s_fast.kernels.invariants import trial
 from w2s_fast.kernels.invariants.setting import Room, Setting
 from w2s_fast.kernels.philox import DROPPED_BITS, HALF_WORD, LOW, MIDDLE, ULP
-from w2s_fast.kernels.runs import RUN, SEGMENTS, STRETCH
+from w2s_fast.kernels.runs import LINE, RUN, SEGMENTS, STRETCH
 
 FLOAT64, INT64 = cuda.types.float64, cuda.types.int64
 TRIAL_THREADS = 128  # of a block, a trial each
@@ -251,9 +251,11 @@ def add_runs(
         of_stretch = _stretch_word(key, stretch)
         place = (warp + SEGMENTS - _segment_of(of_stretch, 0)) % SEGMENTS
         word = _run_word(of_stretch, place)
-        column = (stretch * SEGMENTS + place) * RUN + lane + origin
+        first_bucket = _start_of(word, segment)
+        turn = first_bucket % LINE
+        column = (stretch * SEGMENTS + place) * RUN + (lane + turn) % RUN + origin
         if start <= column < stop:
             value = block[row, column]
             negative = (word >> np.uint64(lane)) & np.uint64(1)
-            own[(_start_of(word, segment) + lane) % segment] += -value if negative else value
+            own[(first_bucket - turn + lane) % segment] += -value if negative else value
         cuda.syncthreads()  # the next run may take the same places by other lanes

@@ -12,9 +12,10 @@ import numpy as np
 from w2s_fast import _arrays, _check, _devices
 from w2s_fast._arrays import Home
 from w2s_fast._check import FloatArray
+from w2s_fast.features.batches import is_out_of_memory
 from w2s_fast.features.borrowing import evaluating
 from w2s_fast.features.parameters import Parameters, torch_library
-from w2s_fast.features.per_example import Gradients, PerExample, is_out_of_memory, mapped
+from w2s_fast.features.per_example import Gradients, PerExample, mapped
 from w2s_fast.features.sketching import Sketch, SketchedRows
 
 WORKING_BYTES = 2**29  # of gradients at a time

@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from w2s_fast.features.batches import is_out_of_memory
 from w2s_fast.features.parameters import Parameters, torch_library
 
-OUT_OF_MEMORY = "out of memory", "not enough memory", "can't allocate memory"
 REASON = 160  # characters of torch's reason that are told
 Gradients = dict[str, Any]  # a tensor (examples, outputs, *shape) a parameter
 
@@ -122,8 +122,3 @@ def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
     if isinstance(value, Mapping):
         return {name: function(tensor) for name, tensor in value.items()}
     return tuple(map(function, value)) if isinstance(value, tuple) else function(value)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch, or the system, had no more memory; torch has no class of its own for that on the CPU."""
-    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in OUT_OF_MEMORY)

@@ -1,10 +1,12 @@
 """Buckets of coordinates by runs: the first half of a sketch of vectors too long to hold, a vector read once.
 
 Coordinate i of a vector is added to one bucket, times a random sign. Coordinates go in runs of ``RUN`` neighbours,
-which take neighbouring buckets, so that a run is one addition of vector registers; where it begins is a hash of (key,
-i // RUN). Eight runs, a stretch, take turns at eight segments of the buckets. Two coordinates thus share a bucket with
-the chance 1 / buckets where they are of different stretches, and never where they are of one: no addition waits for
-the one before it, and on a GPU a stretch takes eight warps that meet nowhere.
+which take as many neighbouring buckets, so that a run is one addition of vector registers. A hash of (key, i // RUN)
+names the bucket where it begins: the cache line of that bucket is the first that is written, and the place in the line
+is by how many coordinates the run is turned, so that no addition writes to parts of lines. Eight runs, a stretch, take
+turns at eight segments of the buckets. Two coordinates thus share a bucket with the chance 1 / buckets where they are
+of different stretches, and never where they are of one: no addition waits for the one before it, and on a GPU a stretch
+takes eight warps that meet nowhere.
 """
 
 from typing import Any
@@ -21,6 +23,7 @@ from w2s_fast._jit import kernel
 from w2s_fast.kernels.sketch import mix
 
 RUN = 32  # coordinates: as many signs as half a word has bits
+LINE = RUN // 2  # places that a run may be turned by: of float32 they are a cache line
 SEGMENTS = 8
 STRETCH = RUN * SEGMENTS
 TILE_RUNS = 4_096  # whose places are found once for all rows: 48 KiB of them, beside 512 KiB of a row in float32
@@ -78,39 +81,64 @@ def prefetch(builder: Any, address: Any) -> None:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def add_run(typing_context: Any, row: Any, at: Any, buckets: Any, to: Any, signs: Any) -> Any:
-    """Add ``row[at : at + RUN]``, negated where bits of ``signs`` are set, to ``buckets[to : to + RUN]``.
+    """Add ``row[at : at + RUN]``, turned, to the buckets from the line of number ``to`` on.
 
-    Both contiguous, neither overlapping the other. In LLVM's vectors, since of a loop it makes no use of them: it
-    unrolls the loop first, and then cannot prove that what is written is not read again.
+    Bucket number l of these takes coordinate (l + turn) % RUN of the run, negated where bit l of ``signs`` is set; turn
+    is ``to`` % LINE. LINE more coordinates than these are read on both sides. Arrays are contiguous and do not overlap.
+    In LLVM's vectors, since of a loop it makes no use of them: it unrolls the loop first, and then cannot prove that
+    what is written is not read again.
     """
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        vector = ir.VectorType(context.get_value_type(row.dtype), RUN)
+        number = context.get_value_type(row.dtype)
+        half, of_lanes = ir.VectorType(number, LINE), ir.VectorType(ir.IntType(16), LINE)
+        at, to = arguments[1], arguments[3]
 
-        def data(array: int) -> Any:
-            return context.make_array(signature.args[array])(context, builder, arguments[array]).data
+        def word(value: int) -> Any:
+            return context.get_constant(types.intp, value)
 
-        def address(array: int, index: int) -> Any:
-            return builder.bitcast(builder.gep(data(array), [arguments[index]]), vector.as_pointer())
+        def data(array: int, index: Any) -> Any:
+            start = context.make_array(signature.args[array])(context, builder, arguments[array]).data
+            return builder.gep(start, [index])
+
+        def vector(address: Any) -> Any:
+            return builder.bitcast(address, half.as_pointer())
 
         def aligned(instruction: Any) -> Any:
             instruction.align = row.dtype.bitwidth // 8
             return instruction
 
-        ahead = builder.add(arguments[1], context.get_constant(types.intp, AHEAD))
-        prefetch(builder, builder.gep(data(0), [ahead]))
-        values, target = aligned(builder.load(address(0, 1))), address(2, 3)
-        negative = builder.bitcast(arguments[4], ir.VectorType(ir.IntType(1), RUN))
-        signed = builder.select(negative, builder.fneg(values), values)
-        aligned(builder.store(builder.fadd(aligned(builder.load(target)), signed), target))
+        def coordinates(index: Any) -> Any:
+            return aligned(builder.load(vector(data(0, index))))
+
+        prefetch(builder, data(0, builder.add(at, word(AHEAD))))
+        turn = builder.and_(to, word(LINE - 1))
+        first, line = builder.add(at, turn), builder.sub(to, turn)
+        # Of the second half, places before LINE - turn have coordinates up to the end, the others those from the start.
+        lanes = ir.Constant(of_lanes, [ir.Constant(ir.IntType(16), lane + 1) for lane in range(LINE)])
+        left = builder.trunc(builder.sub(word(LINE), turn), ir.IntType(16))
+        splat = builder.insert_element(ir.Constant(of_lanes, ir.Undefined), left, ir.IntType(32)(0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), LINE), [ir.IntType(32)(0)] * LINE)
+        splat = builder.shuffle_vector(splat, ir.Constant(of_lanes, ir.Undefined), zeros)
+        before = builder.icmp_unsigned("<=", lanes, splat)
+        start, end = coordinates(builder.sub(first, word(LINE))), coordinates(builder.add(first, word(LINE)))
+        halves = coordinates(first), builder.select(before, end, start)
+        for part, values in enumerate(halves):
+            own = builder.trunc(builder.lshr(arguments[4], ir.IntType(32)(part * LINE)), ir.IntType(LINE))
+            negative = builder.bitcast(own, ir.VectorType(ir.IntType(1), LINE))
+            signed = builder.select(negative, builder.fneg(values), values)
+            target = vector(data(2, builder.add(line, word(part * LINE))))
+            aligned(builder.store(builder.fadd(aligned(builder.load(target)), signed), target))
         return context.get_dummy_value()
 
     return types.void(row, types.intp, buckets, types.intp, types.uint32), build
 
 
 def _add_run(row: FloatArray, at: int, buckets: FloatArray, to: int, signs: np.uint32) -> None:
+    turn = to % LINE
     negative = (int(signs) >> np.arange(RUN)) & 1
-    buckets[to : to + RUN] += np.where(negative, -1, 1).astype(row.dtype) * row[at : at + RUN]
+    line = buckets[to - turn : to - turn + RUN]
+    line += np.where(negative, -1, 1).astype(row.dtype) * np.roll(row[at : at + RUN], -turn)
 
 
 if numba.config.DISABLE_JIT:
@@ -135,12 +163,15 @@ def add_runs(block: FloatArray, start: int, stop: int, first: int, key: np.uint6
             row, own = block[r], buckets[r]
             for i in range(runs):
                 at = (top + i) * RUN + origin
-                if at >= start and at + RUN <= stop:
+                if at >= max(start, LINE) and at + RUN <= min(stop, row.size - LINE):
                     add_run(row, at, own, starts[i], signs[i])
                 else:
-                    for j in range(max(at, start), min(at + RUN, stop)):
-                        negative = (signs[i] >> np.uint32(j - at)) & np.uint32(1)
-                        own[starts[i] + j - at] += -row[j] if negative else row[j]
+                    turn = starts[i] % LINE
+                    for place in range(RUN):
+                        j = at + (place + turn) % RUN
+                        if start <= j < stop:
+                            negative = (signs[i] >> np.uint32(place)) & np.uint32(1)
+                            own[starts[i] - turn + place] += -row[j] if negative else row[j]
 
 
 @kernel
