@@ -119,6 +119,7 @@ LEAST_SQUARES = (
 STACKS = ((20_000, 20, 5), (500, 400, 100), (32, 2_000, 200))
 STREAMS = ((10, 5, "float64"), (200_000, 512, "float64"), (200_000, 512, "float32"))
 GRAMS = ((50_000, 200, "float64"), (50_000, 200, "float32"), (20_000, 1_000, "float64"))
+FLOAT32_PRODUCTS = ((100_000, 200), (1_000_000, 64), (20_000, 1_000))
 # rows, columns, dtype, components
 SPECTRA = (
     (300, 200, "float64", 5),

@@ -67,6 +67,7 @@ CALLS: dict[str, Callable[[Any, Any, dict[str, Any]], Any]] = {
     "Gram": _gram,
     "Gram, one label": lambda X, Y, how: Gram().update(X, Y[:, 0], **how).xty,
     "Gram centred": _centred,
+    "Gram, float32 products": lambda X, Y, how: Gram(product_dtype="float32").update(X, Y, **how).xtx,
     "Gram, more rows": lambda X, Y, how: Gram().update(X, **how).update(X, **how).xtx,
     "Moments": _moments,
     "CoMoments": _co_moments,

@@ -37,9 +37,10 @@ def ill_conditioned(m, n):
     return X * np.logspace(0, -9, X.shape[1]) @ random(n, n, seed=1)
 
 
-def gram_of(X, Y):
+def gram_of(X, Y, **how):
     half = len(X) // 2
-    gram = Gram(centred=True).update(X[:half], Y[:half]).merge(Gram(centred=True).update(X[half:], Y[half:]))
+    gram, other = Gram(centred=True, **how).update(X[:half], Y[:half]), Gram(centred=True, **how)
+    gram.merge(other.update(X[half:], Y[half:]))
     return gram.xtx, gram.xty, gram.x_mean, gram.solve(ridge=0.1), gram.solve(ridge=[0.1, 1.0])
 
 
@@ -90,6 +91,10 @@ CALLS = {
     "Gram, more labels than columns": (gram_of, lambda: (random(80, 30), random(80, 80, seed=1))),
     "Gram wide": (gram_of, lambda: (random(1200, 500), random(1200, 2, seed=1))),
     "Gram float32": (gram_of, lambda: (random(2000, 50).astype(np.float32), random(2000, seed=1).astype(np.float32))),
+    "Gram, float32 products": (
+        functools.partial(gram_of, product_dtype="float32"),
+        lambda: (random(20_000, 60).astype(np.float32), random(20_000, seed=1).astype(np.float32)),
+    ),
     "principal_angles": (principal_angles, lambda: (random(600, 101), random(600, 21, seed=1))),
     "Moments": (functools.partial(moments_of, Moments), lambda: (random(9000, 200),)),
     "Moments of arrays": (functools.partial(moments_of, Moments), lambda: (random(60, 40, 30),)),

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from bench.peers.cases import OURS, Call, Case, relative
-from bench.workloads import GRAMS, STREAMS, Floats, gaussian
+from bench.workloads import FLOAT32_PRODUCTS, GRAMS, STREAMS, Floats, gaussian
 from w2s_fast import CoMoments, Gram, Moments
 
 QUICK = ((10, 5, "float64"), (40, 5, "float32"))
+QUICK_PRODUCTS = ((40, 5),)
 CHECKED = 4  # columns whose exact values are computed in extended precision
 
 
@@ -22,6 +23,8 @@ def cases(quick: bool) -> Iterator[Case]:
     for shape in QUICK if quick else GRAMS:
         yield gram(*shape)
         yield covariance(*shape)
+    for shape in QUICK_PRODUCTS if quick else FLOAT32_PRODUCTS:
+        yield gram(*shape, "float32", product_dtype="float32")
 
 
 def moments(m: int, n: int, dtype: str) -> Case:
@@ -59,18 +62,18 @@ def by_dask(X: Floats) -> Any:
     return dask.compute(rows.mean(axis=0), rows.var(axis=0))[1]
 
 
-def gram(m: int, n: int, dtype: str) -> Case:
+def gram(m: int, n: int, dtype: str, product_dtype: str = "float64") -> Case:
     X, y = gaussian((m, n), dtype), gaussian((m,), dtype, seed=1)
     right = X[:, :CHECKED].astype(np.longdouble).T @ X[:, :CHECKED].astype(np.longdouble)
+    products = "" if product_dtype == "float64" else f", {product_dtype} products"
     calls = [
-        Call(OURS, "Gram", lambda: Gram().update(X, y).xtx),
+        Call(OURS, f"Gram{products}", lambda: Gram(product_dtype=product_dtype).update(X, y).xtx),
         Call("NumPy", "X'X and X'y", lambda: (X.T @ X, X.T @ y)[0]),
         Call("torch", "X'X and X'y", partial(gram_by_torch, X, y)),
         Call("Dask", "X'X and X'y", partial(gram_by_dask, X, y)),
     ]
-    return Case(
-        f"Gram matrix with labels, {m:,} x {n:,}", dtype, calls, checked(right), flops=float(m) * n * n, bytes=X.nbytes
-    )
+    what = f"Gram matrix with labels{products}, {m:,} x {n:,}"
+    return Case(what, dtype, calls, checked(right), flops=float(m) * n * n, bytes=X.nbytes)
 
 
 def gram_by_torch(X: Floats, y: Floats) -> Any:

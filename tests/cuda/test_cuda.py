@@ -176,6 +176,16 @@ def test_gram_is_that_of_the_cpu(rows, centred, labels, tmp_path, monkeypatch):
             assert found == pytest.approx(host.solve(ridge, rcond), rel=1e-6, abs=1e-9)
 
 
+def test_sums_of_float32_products_are_trusted_no_more_than_on_the_cpu(tmp_path):
+    X = np.random.default_rng(0).standard_normal((500, 3), dtype=np.float32)
+    X[:, 2] = X[:, 0] + X[:, 2] / 1_000
+    host = Gram(product_dtype="float32").update(X, X[:, 1])
+    host.save(tmp_path / "g.npz")
+    with pytest.raises(np.linalg.LinAlgError, match="products in float32"):
+        cuda.Gram.load(tmp_path / "g.npz").solve()
+    assert to_host(cuda.Gram().update(put(X), put(X[:, 1])).solve()) == pytest.approx([0.0, 1.0, 0.0], abs=1e-5)
+
+
 def test_gram_refuses_what_the_cpu_refuses(rows):
     twice = np.column_stack((rows, rows[:, 0]))
     with pytest.raises(np.linalg.LinAlgError, match="too ill-conditioned"):
@@ -184,6 +194,8 @@ def test_gram_refuses_what_the_cpu_refuses(rows):
         cuda.Gram().update(put(twice), put(rows[:, 1])).solve([0.0, 1.0])
     with pytest.raises(ValueError, match="X has 5 columns, the rows before have 6"):
         cuda.Gram().update(put(twice)).update(put(rows))
+    with pytest.raises(TypeError, match="product_dtype='float32' is the host's alone, these sums are on the GPU"):
+        cuda.Gram(product_dtype="float32")
     with pytest.raises(TypeError, match="other is on the host, this one on the GPU: copy one of them"):
         cuda.Gram().merge(Gram().update(rows))
     with pytest.raises(TypeError, match="other is on the GPU, this one on the host"):

@@ -100,7 +100,7 @@ class ScaledFactor:
 class Gram(gram.Gram):
     """Streaming X'X, X'Y and Y'Y of blocks on the GPU: :class:`w2s_fast.Gram`, results and weights on the GPU.
 
-    Products are CuPy's, in float64 whatever comes, a row block of 256 MB at a time.
+    Products are CuPy's, in float64 whatever comes, a row block of 256 MB at a time. ``product_dtype`` is the CPU's.
     """
 
     __slots__ = ()
@@ -126,9 +126,9 @@ class Gram(gram.Gram):
         return mean, product
 
     @staticmethod
-    def _solve(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix) -> Matrix:
+    def _solve(xtx: Matrix, xty: Matrix, ridge: float, peak: Matrix, single: bool = False) -> Matrix:
         factor = ScaledFactor.of(xtx, ridge)
-        require_trusted(factor.rcond, factor.scale, peak)
+        require_trusted(factor.rcond, factor.scale, peak, single)
         return factor.solve(xty.reshape(len(xtx), -1)).reshape(xty.shape)
 
     def save(self, path: Any) -> None:

@@ -1,9 +1,13 @@
 """Minimum-norm least squares by Gram matrices and by singular values, where its caller's policy finds either safe."""
 
+from typing import Any
+
+import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg.cython_blas
 import scipy.linalg.cython_lapack  # noqa: F401  Numba would import both within a kernel, where Ctrl-C ends the process
+from numba.np.linalg import _LAPACK
 
 from w2s_fast._jit import Matrix, Vector, calling_kernel, kernel
 from w2s_fast.kernels.small import LARGEST_SQUARE, SMALLEST_SQUARE
@@ -11,17 +15,46 @@ from w2s_fast.kernels.small import LARGEST_SQUARE, SMALLEST_SQUARE
 Stack = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+DOUBLE, UPPER_BY_COLUMNS = ord("d"), ord("U")  # as LAPACK is told; by rows that triangle is the lower one
 DIVIDED = 256  # rows at a time, whose 16 numbers each stay in the nearest cache
 GOLDEN_RATIO = (1 + 5**0.5) / 2
+
+
+if numba.config.DISABLE_JIT:
+
+    def potrf(_kind: int, _triangle: int, _n: int, factored: Any, _ld: int) -> int:
+        """LAPACK's, as compiled code calls it: overwrite a matrix with its lower factor, or return where that ends."""
+        matrix = factored._arr
+        try:
+            matrix[:] = np.linalg.cholesky(np.asarray(matrix))
+        except np.linalg.LinAlgError:
+            return 1
+        return 0
+
+else:
+    potrf = _LAPACK().numba_xxpotrf(numba.float64)
+
+
+@calling_kernel
+def factor_in_place(matrix: Matrix) -> bool:
+    """Overwrite a symmetric matrix with its lower factor; False, and numbers of no meaning, where it has none.
+
+    By what ``np.linalg.cholesky`` calls in compiled code, which there makes a copy and zeros column by column.
+    """
+    n = matrix.shape[0]
+    if n == 0:
+        return True
+    definite = potrf(DOUBLE, UPPER_BY_COLUMNS, n, matrix.ctypes, n) == 0
+    for i in range(n):
+        matrix[i, i + 1 :] = 0.0
+    return bool(definite)
 
 
 @calling_kernel
 def cholesky(gram: Matrix) -> tuple[Matrix, bool]:
     """Lower factor L, gram = L L', and whether ``gram`` is positive definite to working precision."""
-    try:
-        return np.linalg.cholesky(gram), True  # type: ignore[return-value]  # float64 in, float64 out
-    except Exception:  # the only kind that compiled code can catch
-        return gram, False
+    lower = gram.copy()
+    return lower, factor_in_place(lower)
 
 
 @kernel
@@ -114,9 +147,14 @@ def inverse_norm(lower: Matrix, scale: Vector) -> float:
 
 @kernel
 def largest_column_sum(matrix: Matrix) -> float:
-    norm = 0.0
+    """The 1-norm: sums of columns go along vector registers, those of rows would wait for each addition."""
+    sums = np.zeros(matrix.shape[1])
     for i in range(matrix.shape[0]):
-        norm = max(norm, np.abs(matrix[i]).sum())
+        for j in range(matrix.shape[1]):
+            sums[j] += abs(matrix[i, j])
+    norm = 0.0
+    for j in range(sums.size):
+        norm = max(norm, sums[j])
     return norm
 
 
@@ -127,23 +165,22 @@ def factor_scaled(gram: Matrix, ridge: float, lower: Matrix, scale: Vector) -> f
     Its factor goes to ``lower``, the diagonal of D to ``scale``.
     """
     d = gram.shape[0]
-    scaled = gram.copy()
     scale[:] = 1.0
     if d == 0:
         return 1.0
     for i in range(d):
-        scaled[i, i] += ridge
-        if not (SMALLEST_SQUARE < scaled[i, i] < LARGEST_SQUARE):
+        square = gram[i, i] + ridge
+        if not (SMALLEST_SQUARE < square < LARGEST_SQUARE):
             return 0.0
-        scale[i] = 1.0 / np.sqrt(scaled[i, i])
+        scale[i] = 1.0 / np.sqrt(square)
     for i in range(d):
         for j in range(d):
-            scaled[i, j] *= scale[i] * scale[j]
-    factor, definite = cholesky(scaled)
-    if not definite:
+            lower[i, j] = gram[i, j] * (scale[i] * scale[j])
+        lower[i, i] = (gram[i, i] + ridge) * (scale[i] * scale[i])
+    size = largest_column_sum(lower)
+    if not factor_in_place(lower):
         return 0.0
-    copy_into(lower, factor)
-    condition = largest_column_sum(scaled) * inverse_norm(lower, np.ones(d))
+    condition = size * inverse_norm(lower, np.ones(d))
     return 1.0 / condition if condition < np.inf else 0.0
 
 

@@ -16,6 +16,7 @@ from w2s_fast.linalg.files.header import explained, shown
 
 Matrix = npt.NDArray[np.float64]
 KIND = "w2s_fast.Gram 1"
+PRODUCT_DTYPES = ("float64", "float32")
 REST = "mean_rest"  # what rounding left of the means
 DOWNDATE_ROUNDING = 1e-12  # of the largest diagonal: below zero by more than this is no rounding
 ASYMMETRY = 1e-9  # likewise, of products that are summed in one order
@@ -32,6 +33,8 @@ class Parts(NamedTuple):
     joint, mean, peak : ndarray
         Of the columns and the labels behind them: products, means as sums (2, n) of two numbers, the largest squares
         there ever were.
+    single, product_dtype : bool, str
+        Whether products of some rows were taken in float32, and in which those of further ones are to be.
     """
 
     centred: bool
@@ -42,6 +45,8 @@ class Parts(NamedTuple):
     peak: Matrix
     n_rows: int
     weight: float
+    single: bool = False
+    product_dtype: str = "float64"
 
 
 def save(path: str | os.PathLike[str], parts: Parts) -> None:
@@ -71,22 +76,28 @@ def load(path: str | os.PathLike[str]) -> Parts:
 def _content(file: IO[bytes]) -> Mapping[str, npt.NDArray[Any]]:
     """The arrays of a saved Gram matrix; nothing if it is something else.
 
-    Also of one saved before rows had weights, and before means were sums.
+    Also of one saved before products were taken in float32, before rows had weights, and before means were sums.
     """
-    fields = ("kind", *Parts._fields[:-1])
-    for names in ((*fields, "weight", REST), (*fields, REST), fields):
+    fields = ("kind", *Parts._fields[:-3])
+    products = {name: np.array(Parts._field_defaults[name]) for name in Parts._fields[-2:]}
+    for names in ((*fields, "weight", REST, *products), (*fields, "weight", REST), (*fields, REST), fields):
         try:
             content = npz.load(file, names)
         except KeyError:
             continue
-        return {REST: np.zeros_like(content["mean"]), "weight": content["n_rows"].astype(np.float64)} | content
+        rest, weight = np.zeros_like(content["mean"]), content["n_rows"].astype(np.float64)
+        return {REST: rest, "weight": weight} | products | content
     return {}
 
 
 def _checked(content: Mapping[str, npt.NDArray[Any]]) -> Parts:
     """Refuse parts of other types, shapes, signs or sizes than a Gram matrix has."""
-    if content["centred"].dtype != np.bool_ or content["centred"].shape != ():
-        raise ValueError("centred must be one truth value")
+    for name in ("centred", "single"):
+        if content[name].dtype != np.bool_ or content[name].shape != ():
+            raise ValueError(f"{name} must be one truth value")
+    product_dtype: Any = content["product_dtype"].tolist()
+    if product_dtype not in PRODUCT_DTYPES:
+        raise ValueError(f"product_dtype must be one of {', '.join(PRODUCT_DTYPES)}, got {shown(product_dtype)}")
     n_rows, columns = (_whole(content, name, (), least) for name, least in (("n_rows", 0), ("columns", -1)))
     labels = content["label_shape"]
     if labels.shape not in ((), (0,), (1,)):
@@ -109,7 +120,18 @@ def _checked(content: Mapping[str, npt.NDArray[Any]]) -> Parts:
     weight = float(_numbers(content, "weight", ()))
     if weight < 0.0 or (weight > 0.0) != (int(n_rows) > 0):
         raise ValueError(f"{int(n_rows)} rows cannot have a weight of {weight}")
-    return Parts(centred, None if empty else int(columns), label_shape, joint, mean, peak, int(n_rows), weight)
+    shape = None if empty else int(columns), label_shape
+    return Parts(
+        centred,
+        *shape,
+        joint,
+        mean,
+        peak,
+        int(n_rows),
+        weight,
+        bool(content["single"]),
+        content["product_dtype"].tolist(),
+    )
 
 
 def _whole(content: Mapping[str, npt.NDArray[Any]], name: str, shape: tuple[int, ...], least: int) -> npt.NDArray[Any]:

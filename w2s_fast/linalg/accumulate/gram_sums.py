@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING
+from w2s_fast import _check
+from w2s_fast._check import FloatArray
+from w2s_fast.linalg.accumulate.gram_file import DOWNDATE_ROUNDING, PRODUCT_DTYPES
+from w2s_fast.linalg.accumulate.weighting import Counted
 from w2s_fast.linalg.rows.few import is_few
 from w2s_fast.linalg.rows.products import joint_gram_of_block
-from w2s_fast.linalg.rows.scale import SMALLEST_SUM
+from w2s_fast.linalg.rows.scale import SMALLEST_SUM, refuse_vanishing
 from w2s_fast.linalg.rows.scatter import merge_few, merge_scatter
 
 Matrix = npt.NDArray[np.float64]
+FLOAT64 = np.dtype(np.float64)
 LARGEST_SUM = 1e300  # of squares: products of columns with sums below are finite
 
 
@@ -29,6 +34,8 @@ class Sums(NamedTuple):
         The largest diagonal there ever was: what downdates leave is relative to it.
     n_rows, weight : int, float
         How many rows, and the sum of their weights.
+    single : bool
+        Whether products of some of them were taken in float32.
     """
 
     joint: Matrix
@@ -36,10 +43,38 @@ class Sums(NamedTuple):
     peak: Matrix
     n_rows: int
     weight: float
+    single: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        arrays: tuple[FloatArray, ...],
+        counted: Counted | None,
+        centred: bool,
+        products: Callable[..., Matrix],
+        scatter: Callable[..., tuple[Matrix, Matrix]],
+    ) -> Sums:
+        """Of arrays X and Y by a place's ``products`` or ``scatter``; refuse squares that overflow or vanish."""
+        n_rows, width = len(arrays[0]), sum(array.shape[1] for array in arrays)
+        mean, joint = (np.zeros_like(arrays[0], np.float64, shape=(size, width)) for size in (2, width))
+        if n_rows and width:
+            if not centred:
+                joint = products(*arrays)
+            else:
+                mean, joint = scatter(*arrays) if counted is None else counted.scatter()
+        squares, start = np.diagonal(joint), 0
+        if not np.isfinite(squares).all():  # tells of any NaN or infinity without a pass of its own
+            for name, array in zip("XY", arrays, strict=False):
+                _check.all_finite(array, name)
+        for name, array in zip("XY", arrays, strict=False):
+            part = slice(start, start + array.shape[1])
+            refuse_vanishing(array, squares[part], mean[0, part], name)
+            start = part.stop
+        return cls(joint, mean, squares, n_rows, float(n_rows) if counted is None else counted.weight)
 
     def empty(self) -> Sums:
         """Sums of the same shape over no rows."""
-        return Sums(np.zeros_like(self.joint), np.zeros_like(self.mean), np.zeros_like(self.peak), 0, 0.0)
+        return Sums(np.zeros_like(self.joint), np.zeros_like(self.mean), np.zeros_like(self.peak), 0, 0.0, self.single)
 
     @classmethod
     def of_few(cls, X: Any, y: Any) -> Sums | None:
@@ -64,7 +99,7 @@ class Sums(NamedTuple):
         joint, peak = np.empty_like(self.joint), np.empty_like(self.peak)
         if not _add_few()(X, y, self.joint, self.peak, joint, peak):
             return None
-        return Sums(joint, self.mean, peak, self.n_rows + len(X), self.weight + len(X)).frozen()
+        return Sums(joint, self.mean, peak, self.n_rows + len(X), self.weight + len(X), self.single).frozen()
 
     def with_few_centred(self, X: Any, y: Any) -> Sums | None:
         """The same of deviations from the mean, to the bit of general routes."""
@@ -76,7 +111,7 @@ class Sums(NamedTuple):
             return None
         mean, joint = found
         peak = np.maximum(self.peak, joint.diagonal()) if seen else joint.diagonal().copy()
-        return Sums(joint, mean, peak, self.n_rows + len(X), self.weight + len(X)).frozen()
+        return Sums(joint, mean, peak, self.n_rows + len(X), self.weight + len(X), self.single).frozen()
 
     def frozen(self) -> Sums:
         """The same, products that nobody can write to: views of them are handed out."""
@@ -105,7 +140,7 @@ class Sums(NamedTuple):
             peak = np.maximum(peak, (np.abs(self.mean[0]) + np.abs(other.mean[0])) * moved)
         if np.any(np.diagonal(joint) < -DOWNDATE_ROUNDING * peak):
             raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
-        return Sums(joint, mean, peak, rows, weight)
+        return Sums(joint, mean, peak, rows, weight, self.single or other.single)
 
 
 @cache
@@ -113,3 +148,18 @@ def _add_few() -> Any:
     from w2s_fast.kernels.few import add_gram_few
 
     return add_gram_few
+
+
+def checked_product_dtype(value: npt.DTypeLike, place: str) -> np.dtype[Any]:
+    """Take float64 or float32 by any of their names; float32 on the host alone."""
+    if value is np.float64:  # as a rule: names of dtypes take longer to look up than few rows to add
+        return FLOAT64
+    try:
+        found = np.dtype(value)
+    except TypeError:
+        found = np.dtype(object)
+    if value is None or found.name not in PRODUCT_DTYPES:
+        raise ValueError(f"product_dtype must be one of {', '.join(map(repr, PRODUCT_DTYPES))}, got {value!r}")
+    if found != FLOAT64 and place != "the host":
+        raise TypeError(f"product_dtype='float32' is the host's alone, these sums are on {place}: leave it out")
+    return found

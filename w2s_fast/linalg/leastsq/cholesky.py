@@ -12,8 +12,8 @@ def factor_gram(gram: Matrix, ridge: float) -> tuple[Matrix, Matrix, float]:
     """Cholesky factor of D (gram + ridge I) D, the diagonal of D, and the reciprocal condition: 0 without a factor."""
     from w2s_fast.kernels.leastsq import factor_scaled
 
-    matrix = np.array(gram, np.float64, order="C")  # of one type, whatever view it comes as: each is compiled anew
-    lower, scale = np.zeros(matrix.shape), np.empty(len(matrix))
+    matrix = np.require(gram, np.float64, ["C", "W"])  # of one type, whatever view it comes as: each is compiled anew
+    lower, scale = np.empty(matrix.shape), np.empty(len(matrix))
     return lower, scale, factor_scaled(matrix, ridge, lower, scale)
 
 

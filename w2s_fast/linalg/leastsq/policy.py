@@ -35,6 +35,7 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
+from w2s_fast.linalg.rows.cutting import RUN_ROWS
 
 Matrix = npt.NDArray[np.float64]
 STORED = 4.0  # units in the last place: a product of float32 matrices with 1,000 columns between them leaves 2
@@ -81,6 +82,19 @@ def gram_serves(gram_rcond: float, scale: float, trace: float, ridge: float, cut
     """
     smallest = gram_rcond / (CUTOFF_MARGIN * scale**2) - ridge
     return gram_rcond > GRAM_RCOND and (cut.relative == 0.0 or smallest > cut.relative**2 * trace)
+
+
+def least_gram_rcond(single: bool) -> float:
+    """From which on sums of products alone, some of them in float32 or all in float64, are solved."""
+    return GRAM_RCOND_FLOAT32 if single else GRAM_RCOND
+
+
+def gram_rounding(columns: int, single: bool) -> float:
+    """What rounding makes of squares of singular values that should be 0, relative to the largest.
+
+    Products in float32 are added in float32 by runs of ``RUN_ROWS``, each of which may add half a unit.
+    """
+    return EPS32 / 2.0 * max(columns, RUN_ROWS) if single else EPS64 * columns
 
 
 def arithmetic(shape: tuple[int, ...]) -> float:

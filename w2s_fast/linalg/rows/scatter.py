@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -27,10 +28,15 @@ def scatter(*arrays: FloatArray, precision: npt.DTypeLike = np.float64) -> tuple
         rows = np.concatenate([part.astype(np.float64, copy=False) for part in parts], axis=1)
         return len(rows), *scatter_of_block(rows)
 
+    return merged_scatter(moments, *arrays)
+
+
+def merged_scatter(of_block: Callable[..., tuple[int, Matrix, Matrix]], *arrays: FloatArray) -> tuple[Matrix, Matrix]:
+    """Mean and scatter of the rows of arrays (m, n_i) joined, of those of blocks: numbers of rows, means, scatters."""
     width = sum(array.shape[1] for array in arrays)
     factors = -(-(width**2) // max(1, arrays[0].shape[1]))  # of the first of them, in a product of all with all
     count, mean, product = 0, np.zeros(()), np.zeros(())
-    for more, *part in over_rows(moments, *arrays, factors=factors, longest=cutting.GRAM_ROWS):
+    for more, *part in over_rows(of_block, *arrays, factors=factors, longest=cutting.GRAM_ROWS):
         mean, product = merge_scatter(count, mean, product, more, *part)
         count += more
     return mean, product
