@@ -23,7 +23,7 @@ from w2s_fast.gaussian.runners import InvariantTrials, Span, WishartTrials
 from w2s_fast.probing.design import Design
 from w2s_fast.probing.probe import ProbeTrials
 from w2s_fast.probing.task import Task
-from w2s_fast.warmup import compiling_few_rows_and_ridge
+from w2s_fast.warmup import compiling_few_rows_and_ridge, compiling_simulations
 
 pytestmark = pytest.mark.compiled
 PACKAGE = Path(w2s_fast.__file__).parent
@@ -188,11 +188,12 @@ def test_a_full_disk_keeps_nothing_and_compiles(tmp_path):
     assert not list(tmp_path.rglob("*.nbc"))
 
 
-def test_another_process_compiles_what_it_is_asked_to(warm, monkeypatch):
+@pytest.mark.parametrize("meanwhile", [compiling_few_rows_and_ridge, compiling_simulations])
+def test_another_process_compiles_what_it_is_asked_to(warm, monkeypatch, meanwhile):
     started = []
     with monkeypatch.context() as patched:
         patched.setattr(subprocess, "Popen", lambda command, **options: started.append(command) or Mock())
-        with compiling_few_rows_and_ridge():
+        with meanwhile():
             pass
     environment = os.environ | {"NUMBA_CACHE_DIR": warm, "PYTHONPATH": str(PACKAGE.parent)}
     subprocess.run(started[0], check=True, env=environment, timeout=HANG)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,9 +28,8 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
     progress : callable, optional
         Called with (steps done, steps).
     """
-    simulations = _simulation, _ceiling_apart, _wishart_simulation, _simulation_of_few_rows, _ridge_simulation
     linear = _few, _least_squares, _stacks, _factors, _sketch, _sketched_rows
-    steps = (_moments, _record, *linear, _orders, *simulations)
+    steps = (_moments, _record, *linear, _orders, *_simulations())
     for done, step in enumerate(steps):
         if progress is not None:
             progress(done, len(steps))
@@ -39,13 +38,27 @@ def warm_up(progress: Callable[[int, int], None] | None = None) -> None:
         progress(len(steps), len(steps))
 
 
+def _simulations() -> tuple[Callable[[], None], ...]:
+    return _simulation, _ceiling_apart, _wishart_simulation, _simulation_of_few_rows, _ridge_simulation
+
+
+def compiling_simulations() -> AbstractContextManager[None]:
+    """Meanwhile compile in another process the last half of a warm-up, which by then has only to be loaded."""
+    return _compiling_elsewhere(*_simulations())
+
+
+def compiling_few_rows_and_ridge() -> AbstractContextManager[None]:
+    """Meanwhile compile in another process what trials of few rows and of ridge take."""
+    return _compiling_elsewhere(_simulation_of_few_rows, _ridge_simulation, _moments)
+
+
 @contextmanager
-def compiling_few_rows_and_ridge() -> Iterator[None]:
-    """Meanwhile compile in another process what trials of few rows and of ridge take, since compiling fills one core.
+def _compiling_elsewhere(*steps: Callable[[], None]) -> Iterator[None]:
+    """Take these steps in another process, since compiling fills one core.
 
     It is for the cache: who comes too early compiles the same, and where there is no other process all goes on as well.
+    For commands, whose ``sys.executable`` is Python: that of a frozen application would start the application again.
     """
-    steps = _simulation_of_few_rows, _ridge_simulation, _moments
     calls = "; ".join(f"warmup.{step.__name__}()" for step in steps)
     command = [sys.executable or "python", "-P", "-c", f"from w2s_fast import warmup; {calls}"]
     nowhere = subprocess.DEVNULL

@@ -23,10 +23,10 @@ def warmup(quiet: bool) -> None:
       w2s-fast warmup
     """  # noqa: D301  click wants the character
     from w2s_fast.study.progress import progress_bar
-    from w2s_fast.warmup import warm_up
+    from w2s_fast.warmup import compiling_simulations, warm_up
 
     started = time.perf_counter()
-    with progress_bar("compiling", not quiet) as progress:
+    with compiling_simulations(), progress_bar("compiling", not quiet) as progress:
         warm_up(progress)
     if not quiet:
         say(f"Compiled in {time.perf_counter() - started:.1f} s.")
