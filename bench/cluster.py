@@ -132,7 +132,8 @@ def compressed(iterations: int, array: Any) -> Any:
     import dask
     from dask.array.linalg import svd_compressed
 
-    _, s, vt = svd_compressed(array, RANK, n_power_iter=iterations, compute=True)
+    # By QR between iterations, without which float32 overflows at eight of them.
+    _, s, vt = svd_compressed(array, RANK, iterator="QR", n_power_iter=iterations, compute=True)
     return dask.compute(s, vt)[1].T
 
 
