@@ -27,7 +27,7 @@ import numpy as np
 from w2s_fast import GaussianModel, Gram, Study, Subspace
 from w2s_fast.linalg.rows.base import Rows
 
-COLUMNS, HEIGHT, RANK = 1_024, 16_384, 50
+COLUMNS, HEIGHT, RANK = 1_024, 32_768, 50  # blocks of 128 MiB, as Dask cuts arrays by itself
 Call = Callable[[], Any]
 
 
@@ -50,12 +50,14 @@ def _block(path: Path, number: int) -> Any:
 
 def lazy(path: Path, rows: int) -> Any:
     """The same blocks as a Dask array: workers are sent the path, and read what they need."""
-    import dask
     import dask.array as da
 
-    read = dask.delayed(_block)
-    blocks = [da.from_delayed(read(path, i), (HEIGHT, COLUMNS), np.float32) for i in range(rows // HEIGHT)]
-    return da.concatenate(blocks)
+    chunks = ((HEIGHT,) * (rows // HEIGHT), (COLUMNS,))
+    return da.map_blocks(_numbered_block, path=path, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0), np.float32))
+
+
+def _numbered_block(path: Path, block_id: tuple[int, int]) -> Any:
+    return _block(path, block_id[0])
 
 
 def write(path: Path, rows: int) -> None:
@@ -128,6 +130,10 @@ def overheads(path: Path, rows: int, trials: int, rounds: int) -> None:
             print(f"largest of {workers} worker(s): {peak(client):.2f} GB", flush=True)
 
 
+def in_float32(array: Any) -> Any:
+    return Subspace.fit(Gram(product_dtype="float32").update(array), rank=RANK).basis
+
+
 def compressed(iterations: int, array: Any) -> Any:
     import dask
     from dask.array.linalg import svd_compressed
@@ -165,6 +171,7 @@ def peers(path: Path, rows: int, rounds: int) -> None:
     least = float(np.trace(squares) - np.linalg.eigvalsh(squares)[-RANK:].sum())
     calls: dict[str, Callable[[Any], Any]] = {
         "Subspace.fit": lambda array: Subspace.fit(array, rank=RANK).basis,
+        "Subspace.fit of products in float32": in_float32,
         **{f"svd_compressed, {count} iterations,": partial(compressed, count) for count in (2, 8)},
         "tsqr": tsqr,
     }

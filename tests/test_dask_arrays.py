@@ -1,5 +1,6 @@
 """Sums and spectra of Dask arrays have the bits of one machine that reads the same blocks."""
 
+import itertools
 import threading
 
 import numpy as np
@@ -90,8 +91,8 @@ def here():
 
 @pytest.mark.usefixtures("here")
 def test_passes_over_wide_arrays(monkeypatch):
-    for limit in ("LARGEST_GRAM", "CERTIFIED_FROM"):
-        monkeypatch.setattr(f"w2s_fast.linalg.spectral.subspace.{limit}", 4)
+    for module, limit in itertools.product(("subspace", "intrinsic"), ("LARGEST_GRAM", "CERTIFIED_FROM")):
+        monkeypatch.setattr(f"w2s_fast.linalg.spectral.{module}.{limit}", 4)
     for how in ({"rank": 3}, {"energy": 0.8}):
         mine, theirs = (Subspace.fit(rows, **how, random_state=0) for rows in (there(X), Here(X)))
         assert np.array_equal(mine.basis, theirs.basis)

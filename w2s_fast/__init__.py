@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from w2s_fast.linalg.leastsq.min_norm import MinNorm, min_norm
     from w2s_fast.linalg.spectral.angles import correlation_dimension, principal_angles
     from w2s_fast.linalg.spectral.gap import PredictedGap, predict_gap
+    from w2s_fast.linalg.spectral.intrinsic import intrinsic_dimension
     from w2s_fast.linalg.spectral.published import padded_correlation_dimension, projected_correlation_dimension
     from w2s_fast.linalg.spectral.randomized import randomized_svd
-    from w2s_fast.linalg.spectral.subspace import Subspace, intrinsic_dimension
+    from w2s_fast.linalg.spectral.subspace import Subspace
     from w2s_fast.patched import patched
     from w2s_fast.probing.given import Predictions
     from w2s_fast.probing.probe import probe
@@ -58,7 +59,7 @@ _HOME = {
     "correlation_dimension": "linalg.spectral.angles",
     "expected_misfit": "gaussian.misfit",
     "expected_risks": "gaussian.theory",
-    "intrinsic_dimension": "linalg.spectral.subspace",
+    "intrinsic_dimension": "linalg.spectral.intrinsic",
     "lstsq": "linalg.leastsq.lstsq",
     "min_norm": "linalg.leastsq.min_norm",
     "padded_correlation_dimension": "linalg.spectral.published",

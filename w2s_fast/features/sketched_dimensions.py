@@ -8,8 +8,8 @@ import numpy as np
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
+from w2s_fast.linalg.spectral.intrinsic import intrinsic_dimension
 from w2s_fast.linalg.spectral.joint import ENERGY, Dimensions
-from w2s_fast.linalg.spectral.subspace import intrinsic_dimension
 
 
 class SketchedDimension(NamedTuple):

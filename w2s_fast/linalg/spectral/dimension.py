@@ -6,13 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff
+from w2s_fast.linalg.accumulate.gram import Gram
+from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff, gram_rounding
 from w2s_fast.linalg.rows.base import Progress, Rows
 from w2s_fast.linalg.rows.cutting import GRAM_ROWS, cuts
 from w2s_fast.linalg.rows.products import Matrix, gram, gram_pass
 from w2s_fast.linalg.rows.sources import ArrayRows
 from w2s_fast.linalg.spectral.krylov import Ritz
 
+CERTIFIED_FROM = 2_048  # columns: below, all eigenvalues of X'X take less time than a proof without them
 LARGEST_GRAM = 8_192  # rows or columns: a float64 Gram matrix of 512 MiB, eigenvalues in a minute
 POWER = 2  # of H in the bound on its norm: one application is loose by the root of the number of eigenvalues
 
@@ -38,6 +40,15 @@ def gram_of_rows(rows: Rows, columns: int, progress: Progress | None) -> tuple[M
     rows.refuse_not_finite(found.product)
     rows.refuse_vanishing(float(np.trace(found.product)), any(found.nonzero))
     return found.product, found.rows
+
+
+def of_sums(gram: Gram, share: float) -> tuple[tuple[Matrix, int], float]:
+    """X'X (D, D) and the number of rows that were summed, and the share of its energy that is surely no rounding."""
+    if not gram.n_rows:
+        raise ValueError("X is a Gram of no rows: update it first")
+    if gram._place != Gram._place:
+        raise TypeError(f"X is a Gram on {gram._place}: give X.to_host()")
+    return (gram._xtx, gram.n_rows), share * (1.0 - gram_rounding(len(gram._xtx), gram._single))
 
 
 def eigenvalues(squares: Matrix) -> Matrix:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, Self
@@ -24,10 +23,11 @@ from w2s_fast.linalg.rows.products import Matrix, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
 from w2s_fast.linalg.rows.sources import rows_of
 from w2s_fast.linalg.spectral.dimension import (
+    CERTIFIED_FROM,
     LARGEST_GRAM,
     dual_gram,
-    eigenvalues,
     gram_of_rows,
+    of_sums,
     rank_bounds,
     rank_for_energy,
     trusted_share,
@@ -36,7 +36,6 @@ from w2s_fast.linalg.spectral.dimension import (
 from w2s_fast.linalg.spectral.orthonormal import leading_eigenvectors, thin_svd
 from w2s_fast.linalg.spectral.passes import Passes
 
-CERTIFIED_FROM = 2_048  # columns: below, all eigenvalues of X'X take less time than a proof without them
 FIRST_RANK = 128  # tried for a share of energy, then doubled
 
 
@@ -76,7 +75,7 @@ class Subspace(Shown):
     @classmethod
     def fit(
         cls,
-        X: Blocks,
+        X: Blocks | Gram,
         *,
         rank: int | None = None,
         energy: float | None = None,
@@ -97,9 +96,11 @@ class Subspace(Shown):
 
         Parameters
         ----------
-        X : (N, D) array_like, memmap, Rows, Dask array, path, list of paths, or iterable of row blocks
+        X : (N, D) array_like, memmap, Rows, Dask array, path, list of paths, iterable of row blocks, or Gram
             Files of a list lie one below the other. A path names one of any type in docs/reference/file_formats.md,
-            ``file#array`` where it holds several, and ``file#array[:,12]`` for a part of its later axes.
+            ``file#array`` where it holds several, and ``file#array[:,12]`` for a part of its later axes. A
+            :class:`Gram` has the sums that it needs, of deviations or not as it is; where its products are in float32,
+            what is below some 1e-5 of the energy may be rounding.
         rank : int, optional
             From 1 to min(N, D).
         energy : float, optional
@@ -132,6 +133,8 @@ class Subspace(Shown):
         if rank is not None and energy is not None:
             raise ValueError("give rank or energy, not both")
         share = _check.real(0.99 if energy is None else energy, "energy", maximum=1.0, open_left=True)
+        if isinstance(X, Gram):
+            return cls._of_sums(X, rank, share, centred)
         if _check.boolean(centred, "centred"):
             _check.callback(progress, "progress")
             return cls._of_deviations(rows_of(X, "X", workers), rank, share, progress)._beside(X)
@@ -143,6 +146,14 @@ class Subspace(Shown):
         _check.callback(progress, "progress")
         found, exponent = cls._at_any_scale(rows, rank, share, key64(random_state), progress)
         return found._rescaled(exponent)._beside(X)
+
+    @classmethod
+    def _of_sums(cls, gram: Gram, rank: int | None, share: float, centred: bool) -> Self:
+        if centred and not gram.centred:
+            raise ValueError("X is a Gram of rows as they are: to centre them, sum them by Gram(centred=True)")
+        squares, trusted = of_sums(gram, share)
+        with single_threaded_blas():
+            return cls._of_gram(squares, rank, trusted)._at(gram._home)
 
     @classmethod
     def _of_deviations(cls, rows: Rows, rank: int | None, share: float, progress: Progress | None) -> Self:
@@ -192,7 +203,9 @@ class Subspace(Shown):
 
     def _beside(self, X: Any) -> Self:
         """With arrays in the library and on the device of the rows."""
-        home = Home.of(X)
+        return self._at(Home.of(X))
+
+    def _at(self, home: Home) -> Self:
         return replace(self, basis=home.give(self.basis), eigenvalues=home.give(self.eigenvalues))
 
     def _rescaled(self, exponent: int) -> Self:
@@ -282,69 +295,3 @@ class Subspace(Shown):
 
     def drawing(self) -> str:
         return sparkline(self.eigenvalues, "eigenvalues")
-
-
-def intrinsic_dimension(
-    X: Blocks, energy: float = 0.99, *, progress: Progress | None = None, workers: Workers = None
-) -> int:
-    """Smallest k whose top-k eigenvalues of X'X reach ``energy`` times its trace (paper, section 4).
-
-    Up to 2,047 columns, or 8,192 rows of a wide array, it is found from all eigenvalues. Beyond, a few leading ones
-    are tried first, with bounds that prove the answer (wrong at most once in 10^10 calls); where these do not meet it
-    is all eigenvalues again, up to 8,192 columns. :meth:`Subspace.fit` has ``certificate`` and ``rank_bounds``.
-
-    Parameters
-    ----------
-    X : (N, D) array_like, memmap, Rows, Dask array, path, list of paths, or iterable of row blocks
-        Not centred first.
-    energy : float
-        In (0, 1].
-    progress : callable, optional
-        Called with (rows done, rows in all) during each pass; with columns where an array is wide.
-    workers : Dask client or pool, optional
-        Of paths: who reads and sums the rows, as docs/howto/clusters.md says; the same bits.
-
-    Returns
-    -------
-    int
-        0 for features that are all zero.
-
-    Warns
-    -----
-    RuntimeWarning
-        If only bounds are known; the upper one is returned.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from w2s_fast import intrinsic_dimension
-    >>> intrinsic_dimension(np.diag([3.0, 2.0, 0.1]), energy=0.99)
-    2
-    """
-    share = _check.real(energy, "energy", maximum=1.0, open_left=True)
-    _check.callback(progress, "progress")
-    rows = rows_of(X, "X", workers)
-    with single_threaded_blas():
-        known, _ = at_any_scale(rows, lambda rows: _by_all_eigenvalues(rows, share, progress))
-    if known is not None:
-        return known
-    found, _ = Subspace._at_any_scale(rows_of(X, "X", workers), None, share, key64(0), progress)
-    low, high = found.rank_bounds
-    if found.certificate == "bracketed":
-        warnings.warn(
-            f"the intrinsic dimension lies between {low:,} and {high:,}; {high:,} is returned",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    return high
-
-
-def _by_all_eigenvalues(rows: Rows, share: float, progress: Progress | None) -> int | None:
-    """Intrinsic dimension from one pass where that is the cheapest way; None elsewhere."""
-    if (whole := wide_array(rows, LARGEST_GRAM)) is not None:
-        return rank_for_energy(eigenvalues(dual_gram(whole, rows, progress)), trusted_share(share, whole.dtype))
-    columns, dtype, rows = rows.opened()
-    if columns >= CERTIFIED_FROM and not (rows.once and columns <= LARGEST_GRAM):
-        return None
-    squares, count = gram_of_rows(rows, columns, progress)
-    return rank_for_energy(eigenvalues(squares)[:count], trusted_share(share, dtype))
