@@ -392,6 +392,22 @@ def test_no_offset_costs_digits_whatever_the_blocks_and_merges(kind, way, offset
     assert abs(found / variance - 1) <= (20 if kind == "Moments" else 200) * EPS
 
 
+@pytest.mark.parametrize("how", [{"weights": 1.0}, {"skip_nan": True}])
+@pytest.mark.parametrize("kind", KINDS_OF_VARIANCE)
+def test_no_offset_costs_digits_of_weighted_or_skipped_numbers(kind, how):
+    make, read = KINDS_OF_VARIANCE[kind]
+    rng = np.random.default_rng(1)
+    x = 1e9 + rng.standard_normal(300)
+    mean, variance = exact_moments(x)
+    total = make()
+    for part in np.array_split(x, 7):
+        given = {"weights": np.ones(len(part))} if "weights" in how else how
+        total = total.update(part[:, None], **given) if len(part) % 2 else make().update(part[:, None]).merge(total)
+    found_mean, found = (float(np.ravel(part)[0]) for part in read(total))
+    assert abs(found_mean - mean) <= EPS * (abs(mean) + variance**0.5)
+    assert abs(found / variance - 1) <= 200 * EPS
+
+
 def test_an_offset_that_changes_costs_no_digits():
     x = np.concatenate([10.0**power + np.random.default_rng(power).standard_normal(300) for power in (9, 3, 12, 0)])
     mean, variance = exact_moments(x)

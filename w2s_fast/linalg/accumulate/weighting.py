@@ -138,4 +138,5 @@ class NumberMoments(NamedTuple):
         m2, left = two_sum(m2, its_m2)
         m2, left_too = two_sum(m2, delta * delta * (self.weights * share))
         squares = two_sum(m2, (left + left_too) + (m2_rest + its_m2_rest))
-        return NumberMoments(total, np.stack((*moved, *squares)))
+        # Where nothing was before, a step from 0 to a mean far from it would round off what the mean leaves.
+        return NumberMoments(total, np.where(self.weights == 0.0, other.state, np.stack((*moved, *squares))))
