@@ -1,5 +1,7 @@
 """Rows that count as several or as a part of one, and rows and numbers that are missing."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ Y = rng.standard_normal((60, 2))
 TIMES = rng.integers(0, 4, 60)
 WEIGHTS = rng.random(60) * (rng.random(60) > 0.1)
 HOLES = np.where(rng.random(X.shape) < 0.2, np.nan, X)
+CUTS = [np.array_split(np.arange(60), 7), np.array_split(np.arange(60), 4)]
 
 
 def close(found, expected):
@@ -126,6 +129,51 @@ def test_weighted_rows_are_taken_away_and_saved(tmp_path):
         again = Gram.load(tmp_path / "gram.npz")
         assert (again.n_rows, again.weight) == (whole.n_rows, whole.weight)
         assert np.array_equal(again.merge(part).x_mean, whole.merge(part).x_mean)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_equal_numbers_have_no_variance_whatever_their_weights(offset):
+    """Their weighted mean is one of them to rounding alone, and squares of what rounding left may come out below 0."""
+    rng = np.random.default_rng(2)
+    for count in (1, 2, 7, 30):
+        rows = np.repeat(offset + rng.standard_normal((1, 3)), count, axis=0)
+        weights = 3.0 * rng.random(count)
+        gram = Gram(centred=True).update(rows, rows, weights=weights)
+        assert not gram._joint.any()
+        assert np.array_equal(gram.x_mean, rows[0])
+        assert not CoMoments().update(rows, weights=weights).covariance().any()
+        rows[1:, 0], weights[-1:] = np.nan, 0.0
+        if weights.any():
+            moments = Moments().update(rows, weights=weights, skip_nan=True)
+            assert not moments.variance().any()
+            assert np.array_equal(moments.mean, rows[0])
+        rows[:, 0] = rng.standard_normal(count)  # beside one that is none of these
+        moments = Moments().update(rows, weights=np.ones(count))
+        assert np.array_equal(moments.variance() > 0.0, [count > 1, False, False])
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_nothing_is_left_of_weighted_rows_that_were_all_taken_away(centred, tmp_path):
+    make = partial(Gram, centred=centred)
+    part, whole = ([make().update(X[at], Y[at], weights=WEIGHTS[at]) for at in cut] for cut in CUTS)
+    left = make()
+    for each in part:
+        left.merge(each)
+    for each in whole:
+        left.downdate(each)
+    assert (left.n_rows, left.weight) == (0, 0.0)
+    left.save(tmp_path / "gram.npz")  # whose reader refuses a weight of no rows
+    again, new = (sums.update(X, Y, weights=WEIGHTS) for sums in (Gram.load(tmp_path / "gram.npz"), make()))
+    np.testing.assert_allclose(again.xtx, new.xtx, atol=1e-14 * new.xtx.max())
+    np.testing.assert_allclose(again.xty[:3], new.xty[:3], atol=1e-9)
+
+
+@pytest.mark.parametrize("weight", [1e15, 1e20])
+def test_weights_that_drown_what_is_left_are_refused(weight):
+    light = Gram(centred=True).update(X[:20, :3] + 1.0, Y[:20], weights=np.full(20, 0.7))
+    heavy = Gram(centred=True).update(1e-9 * X[20:40, :3], 1e-9 * Y[20:40], weights=np.full(20, weight))
+    with pytest.raises(np.linalg.LinAlgError, match="rounding drowns" if weight > 1e17 else "ill-conditioned"):
+        Gram(centred=True).merge(light).merge(heavy).downdate(heavy).solve()
 
 
 class Blocks(Rows):

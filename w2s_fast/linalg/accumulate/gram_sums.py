@@ -122,6 +122,11 @@ class Sums(NamedTuple):
     def joined(self, other: Sums, sign: int, centred: bool) -> Sums:
         """Both together (``sign`` 1), or these without the other's rows (-1)."""
         rows, weight = self.n_rows + sign * other.n_rows, self.weight + sign * other.weight
+        if rows and other.n_rows and weight <= 0.0:
+            raise np.linalg.LinAlgError(
+                f"downdate: {rows:,} rows are left, and a weight of {weight:g}: other has rows that this Gram matrix "
+                "never saw, or weights so large that rounding drowns the others"
+            )
         mean, joint = np.zeros_like(other.mean), self.joint
         moves = centred and rows and other.n_rows
         with np.errstate(over="ignore", invalid="ignore"):
@@ -135,12 +140,21 @@ class Sums(NamedTuple):
         if not np.isfinite(np.diagonal(joint)).all():
             raise ValueError("the squares of X or Y overflow float64: scale them down first")
         peak = np.maximum(np.maximum(self.peak, other.peak), np.diagonal(joint))
-        if moves and sign < 0:  # rounding of the means, times the distance that they moved
-            moved = np.abs(other.mean[0] - self.mean[0]) * (self.weight * other.weight / weight)
-            peak = np.maximum(peak, (np.abs(self.mean[0]) + np.abs(other.mean[0])) * moved)
+        if moves and sign < 0:
+            peak = np.maximum(peak, self._peak_of_moving(other, weight))
         if np.any(np.diagonal(joint) < -DOWNDATE_ROUNDING * peak):
             raise np.linalg.LinAlgError("downdate: other holds rows that this Gram matrix never saw")
+        weight = weight if rows else 0.0  # no rounding of weights that were taken away
         return Sums(joint, mean, peak, rows, weight, self.single or other.single)
+
+    def _peak_of_moving(self, other: Sums, weight: float) -> Matrix:
+        """What rounding of means, and of weights, is relative to where the other's rows go and ``weight`` is left."""
+        apart = np.abs(other.mean[0] - self.mean[0])
+        moved = apart * (self.weight * other.weight / weight)
+        peak = (np.abs(self.mean[0]) + np.abs(other.mean[0])) * moved
+        if (self.weight, other.weight) == (self.n_rows, other.n_rows):  # which are exact
+            return peak
+        return np.maximum(peak, apart * moved * (self.weight / weight))
 
 
 @cache

@@ -20,6 +20,9 @@ from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.linalg.rows.scatter import merge_scatter, two_sum
 
 Matrix = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
+NEARLY = 1e-6  # how far rounding may take squares of equal deviations from those of their mean, by far
 
 
 def checked(weights: Any, rows: int) -> Matrix:
@@ -56,6 +59,21 @@ def of_block(new: Callable[[], Any], labelled: bool, block: FloatArray, *others:
     return new().update(block, *others[:labelled], weights=weights[0] if weights else None, **how)
 
 
+def settle_equal(mean: Matrix, deviations: Matrix, columns: Indices, counts: Flags | None = None) -> Indices:
+    """Tell which of some columns have equal numbers; their mean (d,) becomes the number, and deviations (k, d) 0.
+
+    A weighted mean of equal numbers is one of them to rounding alone, of which sums of squares would be made.
+    """
+    some = deviations[:, columns]
+    among: Any = True if counts is None else counts[:, columns]
+    low, high = some.min(axis=0, where=among, initial=np.inf), some.max(axis=0, where=among, initial=-np.inf)
+    is_equal = low == high
+    equal = columns[is_equal]
+    mean[equal] += low[is_equal]  # exact, of numbers so close
+    deviations[:, equal] = 0.0
+    return equal
+
+
 class Counted(NamedTuple):
     """The rows that count: those with a weight, and without NaN where rows with NaN are skipped."""
 
@@ -90,9 +108,11 @@ class Counted(NamedTuple):
             more = float(own.sum())
             middle = own @ rows / more
             rows -= middle
+            settle_equal(middle, rows, np.flatnonzero(rows[0] == rows[-1]))
             drift = own @ rows / more  # what rounding left of the mean
             rows *= np.sqrt(own)[:, None]
             its_product = rows.T @ rows - more * np.outer(drift, drift)
+            np.fill_diagonal(its_product, np.maximum(its_product.diagonal(), 0.0))  # below 0 is rounding
             mean, product = merge_scatter(weight, mean, product, more, np.stack(two_sum(middle, drift)), its_product)
             weight += more
         return mean, product
@@ -122,7 +142,12 @@ class NumberMoments(NamedTuple):
         mean = np.sum(counted * rows, axis=0) / divisor
         rows -= mean
         drift = np.sum(counted * rows, axis=0) / divisor  # what rounding left of the mean
-        squares = np.sum(counted * rows**2, axis=0) - total * drift**2
+        alike = total * drift**2  # what the squares of equal numbers are, to rounding
+        squares = np.sum(counted * rows**2, axis=0)
+        equal = settle_equal(mean, rows, np.flatnonzero(np.abs(squares - alike) <= NEARLY * alike), counted > 0.0)
+        drift[equal] = 0.0
+        squares = np.maximum(squares - alike, 0.0)  # below 0 is rounding
+        squares[equal] = 0.0
         return cls(total, np.stack((*two_sum(mean, drift), squares, np.zeros_like(squares))))
 
     def merged(self, other: NumberMoments) -> NumberMoments:
