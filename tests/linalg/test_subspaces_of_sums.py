@@ -69,6 +69,20 @@ def test_what_cannot_be_is_refused():
             call(Gram())
 
 
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("scale", [1e2, 1e9])
+def test_what_rows_taken_away_leave_is_the_subspace_of_the_rest_or_refused(centred, scale):
+    rest, others = (Gram(centred=centred).update(rows) for rows in (X, scale * X[::-1]))
+    left = Gram(centred=centred).merge(rest).merge(others).downdate(others)
+    if scale < 1e3:
+        assert_alike(Subspace.fit(left), Subspace.fit(rest), 1e-6)
+        assert intrinsic_dimension(left) == intrinsic_dimension(rest)
+        return
+    for call in (Subspace.fit, intrinsic_dimension):
+        with pytest.raises(np.linalg.LinAlgError, match="Sum the rows that remain anew"):
+            call(left)
+
+
 def test_a_gram_on_a_gpu_is_to_be_copied():
     class OnDevice(Gram):
         _place = "the GPU"

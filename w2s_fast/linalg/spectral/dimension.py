@@ -16,6 +16,7 @@ from w2s_fast.linalg.spectral.krylov import Ritz
 
 CERTIFIED_FROM = 2_048  # columns: below, all eigenvalues of X'X take less time than a proof without them
 LARGEST_GRAM = 8_192  # rows or columns: a float64 Gram matrix of 512 MiB, eigenvalues in a minute
+MOST_ROUNDING = 1e-3  # of an energy that is decomposed: what rows taken away leave of theirs
 POWER = 2  # of H in the bound on its norm: one application is loose by the root of the number of eigenvalues
 
 
@@ -48,7 +49,16 @@ def of_sums(gram: Gram, share: float) -> tuple[tuple[Matrix, int], float]:
         raise ValueError("X is a Gram of no rows: update it first")
     if gram._place != Gram._place:
         raise TypeError(f"X is a Gram on {gram._place}: give X.to_host()")
-    return (gram._xtx, gram.n_rows), share * (1.0 - gram_rounding(len(gram._xtx), gram._single))
+    squares, columns = gram._xtx, len(gram._xtx)
+    energy, most = float(np.trace(squares)), float(gram._peak[:columns].sum())
+    left = max(energy, 0.0) / most if most > energy else 1.0  # rows were taken away, whose rounding stays
+    rounding = gram_rounding(columns, gram._single)
+    if left < 1.0 and rounding > MOST_ROUNDING * left:
+        raise np.linalg.LinAlgError(
+            f"X is a Gram of which rows were taken away: of an energy of {most:.1e} a share of {left:.1e} is left, too "
+            "little beside what rounding left of theirs. Sum the rows that remain anew"
+        )
+    return (squares, gram.n_rows), share * (1.0 - rounding / left)
 
 
 def eigenvalues(squares: Matrix) -> Matrix:
