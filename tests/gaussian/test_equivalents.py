@@ -209,9 +209,9 @@ def test_a_vanishing_ridge_is_none():
 
 def test_an_endless_ridge_says_nothing():
     model = spread(10, 3)
-    risks = expected_risks(model, 30, [5, 40], 1e14)
-    for risk in risks:
-        assert risk == pytest.approx(np.sum(model.target**2), rel=1e-9)
+    for ridge in (1e14, 1e100, 1e160, 1e300):
+        for risk in expected_risks(model, [3, 30], [5, 40], ridge):
+            assert risk == pytest.approx(np.sum(model.target**2), rel=1e-9)
 
 
 def test_endless_rows_leave_the_floor_whatever_the_ridge():

@@ -27,6 +27,7 @@ ROOT_STEPS = 200  # of a search that takes some 10; bisection alone takes 60
 ROOT_ACCURACY = 4 * np.finfo(np.float64).eps
 LAG_STEPS = 40  # Each squares the error.
 LARGEST_LAG = 0.9  # Beyond, the correction would be all there is.
+ENDLESS = 1e120  # ridge a row, in units of the largest variance: beyond, squares of what fits keep would underflow
 
 
 class Spectrum(NamedTuple):
@@ -117,6 +118,7 @@ def stage(spectrum: Spectrum, rows: Matrix, ridge: Matrix) -> Stage:
     pairs, back = np.unique(np.column_stack((rows, spectrum.relative(ridge))), axis=0, return_inverse=True)
     rows, ridge = pairs.T
     d, values, counts = spectrum.dimension, spectrum.values, spectrum.counts
+    ridge = np.where(ridge > ENDLESS * np.maximum(rows, 1.0), np.inf, ridge)
     shape = (rows.size, values.size)
     none = np.zeros(shape)
     found = Stage(none, none.copy(), none.copy(), np.full(shape, 1.0 / d), np.zeros(rows.size), np.zeros(rows.size))
