@@ -111,6 +111,9 @@ def _of_torch(tensor: Any) -> Any:
 def _of_pandas(table: Any) -> Any:
     """Frames, series, indices and arrays, nullable too: what is missing becomes NaN."""
     dtypes = {table.dtype} if table.ndim == 1 else set(table.dtypes)
+    categories = getattr(table.dtype, "categories", None) if table.ndim == 1 else None
+    if categories is not None and _plain_of_pandas(categories.dtype) is not None:  # as labels may be
+        return np.asarray(table.astype(np.float64))
     plain = {dtype: _plain_of_pandas(dtype) for dtype in dtypes}
     if unfit := next((dtype for dtype, found in plain.items() if found is None), None):
         column = None if table.ndim == 1 else table.columns[[dtype == unfit for dtype in table.dtypes].index(True)]
@@ -254,15 +257,34 @@ def _may_be_shared(result: Array) -> bool:
 
 
 def names(value: Any) -> npt.NDArray[np.str_] | None:
-    """Text, one piece a row, of lists, arrays, series and columns of text or categories; None for anything else."""
-    if _view(value) in (_of_torch, _by_protocol):
+    """Text, one piece a row, of lists, arrays, series and columns of text or categories; None for anything else.
+
+    Raises
+    ------
+    ConversionError
+        Where there is text, and rows have none; without the name of the argument, as :func:`as_numpy` does.
+    """
+    view = _view(value)
+    if view in (_of_torch, _by_protocol) or getattr(getattr(value, "dtype", None), "kind", "O") in NUMBERS:
         return None
+    if view is _of_pandas and value.ndim == 2:
+        value = value.iloc[:, 0] if value.shape[1] == 1 else None
     if hasattr(value, "to_pylist"):  # Arrow's
         value = value.to_pylist()
-    if hasattr(value, "to_list") and getattr(value, "ndim", 1) == 1:  # of pandas and polars
-        value = value.to_list()
+    elif view is not None and getattr(value, "ndim", 1) == 1 and hasattr(value, "__iter__"):  # of pandas and polars
+        value = list(value)
     if isinstance(value, list | tuple):
-        return np.array(value) if value and all(isinstance(item, str) for item in value) else None
-    if isinstance(value, np.ndarray) and value.dtype.kind in "OUT" and all(isinstance(x, str) for x in value.flat):
+        return np.array(value) if _are_text(value) else None
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OUT" and _are_text(value.ravel().tolist()):
         return value.astype(np.str_)
     return None
+
+
+def _are_text(items: Any) -> bool:
+    """Whether all are pieces of text; refuse those that are missing beside some."""
+    other = next((row for row, item in enumerate(items) if not isinstance(item, str)), None)
+    if other is None:
+        return len(items) > 0
+    if any(isinstance(item, str) for item in items):
+        raise ConversionError(f"has names, but {items[other]!r} in row {other:,}: drop such rows, or name them")
+    return False

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from w2s_fast import Study, Task, probe
+from w2s_fast import Predictions, Study, Task, probe
 from w2s_fast._random import stream
 from w2s_fast.probing.design import SPLITS
 
@@ -163,6 +163,8 @@ def series(library):
         lambda: NAMES.astype(object),
         lambda: series("pandas")(NAMES),
         lambda: series("pandas")(NAMES).astype("category"),
+        lambda: pytest.importorskip("pandas").Categorical(NAMES),
+        lambda: pytest.importorskip("pandas").DataFrame({"label": NAMES}),
         lambda: series("polars")(NAMES.tolist()),
         lambda: pytest.importorskip("pyarrow").array(NAMES.tolist()),
     ],
@@ -171,6 +173,28 @@ def test_names_of_two_classes_are_signs(given):
     result, expected = (probe(WEAK, STRONG, y, n=40, N=80, trials=2) for y in (given(), SIGNS))
     assert np.array_equal(found(result), found(expected))
     assert np.array_equal(result.accuracy.w2s, expected.accuracy.w2s)
+
+
+@pytest.mark.parametrize("kind", [int, bool, float])
+def test_categories_of_numbers_are_numbers(kind):
+    given = series("pandas")((SIGNS > 0).astype(kind)).astype("category")
+    result, expected = (probe(WEAK, STRONG, y, n=40, N=80, trials=2) for y in (given, SIGNS > 0))
+    assert np.array_equal(found(result), found(expected))
+    given[3] = None
+    with pytest.raises(ValueError, match=r"y holds 1 NaN or infinite value\(s\), the first at index \(3,\)"):
+        probe(WEAK, STRONG, given, n=40, N=80, trials=2)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("kind", [object, "category", "string"])
+def test_rows_without_a_name_are_refused_by_number(kind, missing):
+    given = series("pandas")(NAMES.astype(object))
+    given[5] = missing
+    for y in (given.astype(kind), given.tolist(), given.to_numpy()):
+        with pytest.raises(ValueError, match=r"y has names, but .* in row 5: drop such rows, or name them"):
+            probe(WEAK, STRONG, y, n=40, N=80, trials=2)
+    with pytest.raises(ValueError, match=r"weak has names, but .* in row 5"):
+        probe(Predictions(given.astype(kind)), STRONG, NAMES, n=40, N=80, trials=2)
 
 
 def test_zeros_and_ones_have_accuracies():
@@ -207,5 +231,5 @@ def test_test_rows_have_the_classes_of_the_others():
 def test_names_that_are_no_classes_are_refused():
     with pytest.raises(ValueError, match="y must name 2 to 1,000 classes, got 1: 'a'"):
         probe(WEAK, STRONG, ["a"] * 400, n=40, N=80, trials=2)
-    with pytest.raises(TypeError, match="y must hold real numbers, got dtype object"):
+    with pytest.raises(TypeError, match=r"y has names, but 1.0 in row 1: drop such rows, or name them"):
         probe(WEAK, STRONG, np.array(["a", 1.0] * 200, object), n=40, N=80, trials=2)

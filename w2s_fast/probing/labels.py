@@ -101,7 +101,10 @@ def names_of(y: Any, name: str) -> npt.NDArray[np.str_] | None:
         return words_in(y, name)
     if type(y) is np.ndarray and y.dtype.kind not in "OUT":
         return None
-    found = _arrays.names(y)
+    try:
+        found = _arrays.names(y)
+    except _arrays.ConversionError as error:
+        raise _check.ArgumentError(f"{name} {error}") from None
     if found is not None and found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]  # a column of a table
     return found if found is not None and found.ndim == 1 and found.size else None
