@@ -8,6 +8,8 @@ into the library and to the device that the arguments came from. Tables (pandas,
 from __future__ import annotations
 
 import importlib
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +20,7 @@ import numpy.typing as npt
 
 HOST, CUDA, CUDA_HOST = 1, 2, 3  # DLPack's numbers for where memory is
 Array = npt.NDArray[Any]
+UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 
 
 class ConversionError(TypeError, ValueError):
@@ -156,8 +159,20 @@ def _of_arrow(table: Any) -> Any:
     """Tables, batches, arrays and chunked arrays, among them those of lists of one length; null becomes NaN."""
     if hasattr(table, "null_count"):
         return _of_column(table, None)
-    columns = [_of_column(table.column(i), name) for i, name in enumerate(table.schema.names)]
+    left_out = indices_of_pandas(table.schema)
+    names = [(i, name) for i, name in enumerate(table.schema.names) if name not in left_out]
+    columns = [_of_column(table.column(i), name) for i, name in names]
     return _side_by_side(columns, table.num_rows)
+
+
+def indices_of_pandas(schema: Any) -> set[str]:
+    """Names of columns of Arrow that hold the index of a frame of pandas, or of Dask, and are none of its columns."""
+    told = (getattr(schema, "metadata", None) or {}).get(b"pandas", b"{}")
+    try:
+        named = json.loads(told).get("index_columns", [])
+    except (ValueError, AttributeError):
+        named = []
+    return {name for name in schema.names if name in named or UNNAMED_INDEX.fullmatch(name)}
 
 
 def _side_by_side(columns: list[Array], rows: int) -> Array:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from tests.formats import both, refused, save
+from w2s_fast import _check
 from w2s_fast.linalg.files import arrow_ipc
 from w2s_fast.linalg.files.matrix import MatrixFile
+from w2s_fast.linalg.files.words import words_in
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -52,6 +54,21 @@ def test_the_only_column_of_lists_or_all_of_numbers_are_features(path):
     refused(path, "it has 2 columns of lists: write path#column, with a column of ['X', 'Y']")
     write(path, pa.table({"id": ["x"]}))
     refused(path, "it has no column of numbers: write path#column")
+
+
+@pytest.mark.parametrize("name", [None, "id"])
+def test_an_index_of_pandas_is_no_feature(name, path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=[f"x{i}" for i in range(6)], index=pandas.Index(LABELS + 5, name=name))
+    table = pa.Table.from_pandas(frame)
+    assert len(table.schema.names) == 7
+    write(path, table)
+    both(path, X)
+    assert np.array_equal(_check.floats(table, "X"), X)
+    column = table.schema.names[-1]
+    assert np.array_equal(MatrixFile.open(f"{path}#{column}", "y", (1,)).array(), LABELS + 5)
+    write(path, pa.Table.from_pandas(pandas.DataFrame({"y": ["a", "b"]}, index=pandas.Index([4, 7], name=name))))
+    assert words_in(path, "y").tolist() == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from tests.formats import both, refused, save
 from w2s_fast.linalg.files import csv
 from w2s_fast.linalg.files.matrix import MatrixFile
+from w2s_fast.linalg.files.words import words_in
 
 X = np.random.default_rng(0).standard_normal((40, 6))
 
@@ -100,6 +101,24 @@ def test_tables_of_text_have_names_or_not(tmp_path):
     refused(f"{path}#q", "there is no 'q'")
     assert MatrixFile.open(text(path, "a,b"), "y").shape == (0, 2)
     both(f"{text(path, 'a,b,c', '1,2,3')}#[:,::2]", np.array([[1.0, 3]]))
+
+
+def test_tables_of_text_as_pandas_writes_them_unasked(tmp_path):
+    """Numbers of rows in a column without a name, and numbers of columns in the first line, are no features."""
+    path, rows = tmp_path / "y.csv", np.array([[1.0, 2, 3], [4, 5, 6]])
+    both(text(path, ",a,b,c", "0,1,2,3", "7,4,5,6"), rows)
+    both(text(path, ",0,1,2", "0,1,2,3", "7,4,5,6"), rows)
+    both(text(path, "0,1,2", "1,2,3", "4,5,6"), rows)
+    assert MatrixFile.open(f"{path}#2", "y", (1,)).array().tolist() == [3, 6]
+    both(text(path, "0,1", "1,0"), np.array([[0.0, 1], [1, 0]]))  # labels of two classes, a column each
+    both(text(path, "1,2,0", "1,2,3"), np.array([[1.0, 2, 0], [1, 2, 3]]))
+    both(text(path, ",0", "0,5", "1,6"), np.array([[5.0], [6]]))
+    assert words_in(text(path, ",label", "0,yes", "1,no"), "y").tolist() == ["yes", "no"]
+    pandas = pytest.importorskip("pandas")
+    for name in (["a", "b", "c"], None):
+        for index in (True, False):
+            pandas.DataFrame(rows, columns=name).to_csv(path, index=index)
+            both(path, rows)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ batches, never mapped.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from w2s_fast._arrays import indices_of_pandas
 from w2s_fast.linalg.files import arrow_columns, arrow_ipc
 from w2s_fast.linalg.files.header import MOST_NAMES, needed, pick
 from w2s_fast.linalg.files.place import Place
@@ -23,7 +23,6 @@ PARQUET = ".parquet"
 SUFFIXES = (PARQUET, ".arrow", ".feather")
 STATE = "state.json"  # of what save_to_disk of Hugging Face's datasets writes
 SPLITS = "dataset_dict.json"  # of several of these
-PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 BATCH_BYTES = 1 << 20  # of Parquet that are decoded together
 BATCH_ROWS = 4_096
 
@@ -78,9 +77,11 @@ def words(path: Place, entry: str) -> list[str | None] | None:
     """Words of the column of a name, or of the only one; None where it has none, or nobody knows which column."""
     files = tuple(_parts(path))
     schema = files[0].schema
-    if not entry and len(schema.names) > 1:
+    left_out = set() if entry else indices_of_pandas(schema)
+    names = [name for name in schema.names if name not in left_out]
+    if not entry and len(names) != 1:
         return None
-    name = pick(schema.names, entry)
+    name = pick(names, entry)
     if not arrow_columns.is_text(schema.field(name).type):
         return None
     return [word for file in files for batch in file.batches((name,)) for word in batch.column(name).to_pylist()]
@@ -97,8 +98,10 @@ def _sizes(values: npt.NDArray[Any]) -> str:
 
 def _features(schema: Any) -> tuple[str, ...]:
     """Choose the columns of features where none is named."""
-    kinds = {field.name: field.type for field in schema if not PANDAS_INDEX.fullmatch(field.name)}
-    if len(kinds) < len(schema.names) - sum(map(bool, map(PANDAS_INDEX.fullmatch, schema.names))):
+    left_out = indices_of_pandas(schema)
+    fields = [field for field in schema if field.name not in left_out]
+    kinds = {field.name: field.type for field in fields}
+    if len(kinds) < len(fields):
         raise ValueError("it has several columns of one name")
     lists = tuple(name for name, kind in kinds.items() if arrow_columns.is_list(kind))
     columns = lists or tuple(name for name, kind in kinds.items() if arrow_columns.is_number(kind))

@@ -19,6 +19,7 @@ from w2s_fast.linalg.files.sliced import Sliced
 
 Array = npt.NDArray[Any]
 LARGEST = 256 << 20  # bytes of text: some 15 s of reading
+SURELY_NAMED = 3  # columns: of fewer, 0 and 1 in the first line may well be data, such as labels
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 Line = tuple[int, list[str]]  # number in the file, and cells
 
@@ -31,7 +32,7 @@ def read(path: Place, entry: str) -> Sliced:
 def _values(path: Place, entry: str) -> Array:
     with _table(path) as (head, lines):
         name = pick(head, entry) if entry else ""
-        places = [head.index(name)] if entry else range(len(head))
+        places = [head.index(name)] if entry else range(_is_numbered(head), len(head))
         hint = "" if len(places) == 1 else ": write path#column for one column alone"
         rows = [[_number(cells[place], number, head[place], hint) for place in places] for number, cells in lines]
     values = np.array(rows).reshape(len(rows), len(places))
@@ -41,9 +42,9 @@ def _values(path: Place, entry: str) -> Array:
 def words(path: Place, entry: str) -> list[str | None] | None:
     """Cells of the column of a name, or of the only one; None where all are numbers, or nobody knows which column."""
     with _table(path) as (head, lines):
-        if not entry and len(head) > 1:
+        if not entry and len(head) - _is_numbered(head) > 1:
             return None
-        place = head.index(pick(head, entry))
+        place = head.index(pick(head, entry)) if entry else len(head) - 1
         cells: list[str | None] = [cells[place] for _, cells in lines]
     return None if all(cell and _is_number(cell) for cell in cells) else cells
 
@@ -65,9 +66,22 @@ def _table(path: Place) -> Iterator[tuple[list[str], Iterator[Line]]]:
         first = next(lines, (0, []))
         if not first[1]:
             raise ValueError("it is empty")
-        is_head = any(cell and not _is_number(cell) for cell in first[1])
+        is_head = _is_head(first[1])
         head = first[1] if is_head else [str(place) for place in range(len(first[1]))]
         yield head, _even(lines if is_head else chain([first], lines), len(head))
+
+
+def _is_head(cells: list[str]) -> bool:
+    """Whether a first line names columns: by a word, or by the numbers 0, 1, 2 and so on that pandas gives them."""
+    if any(cell and not _is_number(cell) for cell in cells):
+        return True
+    named = cells[_is_numbered(cells) :]
+    return len(named) >= (1 if len(named) < len(cells) else SURELY_NAMED) and named == [*map(str, range(len(named)))]
+
+
+def _is_numbered(cells: list[str]) -> bool:
+    """Whether the first of several columns has no name, as row numbers that pandas and R write."""
+    return len(cells) > 1 and not cells[0] and all(cells[1:])
 
 
 def _lines(text: Any, delimiter: str) -> Iterator[Line]:
