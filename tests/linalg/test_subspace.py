@@ -14,6 +14,7 @@ from tests import naive
 from tests.accuracy import rounding
 from tests.matrices import assert_leading, assert_orthonormal, matrix, random
 from w2s_fast import (
+    Gram,
     Subspace,
     correlation_dimension,
     intrinsic_dimension,
@@ -383,6 +384,7 @@ def test_sparse_entries_of_equal_place_are_added_without_overflow(kind, dtype):
     np.add.at(dense, (rows, columns), entries.astype(float))
     s = randomized_svd(M, 2, random_state=0)[1]
     np.testing.assert_allclose(s, np.linalg.svd(dense, compute_uv=False)[:2], rtol=1e-6)
+    np.testing.assert_array_equal(Gram().update(M).xtx, dense.T @ dense)
 
 
 @pytest.mark.parametrize("dtype", ["i1", "f4", "f8", "?"])

@@ -1,14 +1,16 @@
 """Rows that count as several or as a part of one, and rows and numbers that are missing."""
 
+import re
 from functools import partial
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as of_numpy
 
-from w2s_fast import CoMoments, Gram, Moments
+from w2s_fast import CoMoments, Gram, Moments, randomized_svd
 from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.sources import StreamRows
@@ -129,6 +131,20 @@ def test_weighted_rows_are_taken_away_and_saved(tmp_path):
         again = Gram.load(tmp_path / "gram.npz")
         assert (again.n_rows, again.weight) == (whole.n_rows, whole.weight)
         assert np.array_equal(again.merge(part).x_mean, whole.merge(part).x_mean)
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "coo"])
+def test_sparse_rows_with_holes_are_those_of_arrays(kind):
+    some = np.where(rng.random(X.shape) < 0.5, 0.0, HOLES)
+    sparse = scipy.sparse.csr_array(some).asformat(kind)
+    for how in ({"skip_nan": True}, {"skip_nan": True, "weights": WEIGHTS}):
+        for make in (Moments, CoMoments, Gram):
+            found, expected = make().update(sparse, **how), make().update(some, **how)
+            np.testing.assert_array_equal(*(sums.xtx if make is Gram else sums.mean for sums in (found, expected)))
+    first = tuple(np.argwhere(np.isnan(some))[0].tolist())
+    for call in (lambda: Gram().update(sparse), lambda: randomized_svd(sparse, 2)):
+        with pytest.raises(ValueError, match=re.escape(f"the first at index {first}")):
+            call()
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e8])

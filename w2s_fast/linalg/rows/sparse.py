@@ -32,9 +32,9 @@ class SparseMatrix:
         if X.ndim != 2:
             raise ValueError(f"{name} must have 2 dimension(s), got shape {X.shape}")
         _check.numbers(np.zeros(0, X.dtype), name)
-        csr = X.tocsr()
-        _check.all_finite(csr.data, name)
-        return cls(csr)
+        if X.dtype.kind in "biu" and X.dtype.itemsize < 8 and not getattr(X, "has_canonical_format", True):
+            X = X.astype(np.int64)  # before entries of one place are added up: short integers would overflow
+        return cls(X.tocsr())
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from w2s_fast.linalg.rows.products import cross, gram_times, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
 from w2s_fast.linalg.rows.sketches import sketched
 from w2s_fast.linalg.rows.sources import elsewhere
-from w2s_fast.linalg.rows.sparse import is_sparse
+from w2s_fast.linalg.rows.sparse import SparseMatrix, SparseRows, is_sparse
 
 
 def checked(M: Any, workers: Workers = None) -> Any:
@@ -50,7 +50,8 @@ def _sparse_floats(M: Any) -> Any:
     dtype = _check.floats(np.zeros(0, M.dtype), "M").dtype
     M = M.astype(dtype, copy=False)  # before entries of equal place are added up: short integers would overflow
     M = M if M.format in ("csr", "csc") else M.tocsr()
-    _check.all_finite(M.data, "M")
+    if not np.isfinite(M.data).all():
+        SparseRows(SparseMatrix.of(M, "M"), "M").refuse_not_finite(M.data)
     return M
 
 
