@@ -18,7 +18,7 @@ from w2s_fast import (
     randomized_svd,
 )
 from w2s_fast.linalg.rows import cutting
-from w2s_fast.linalg.spectral import subspace
+from w2s_fast.linalg.spectral import dimension
 
 POWERS = {np.float32: (-100, -64, -30, 57, 100, 110), np.float64: (-1000, -566, -300, 300, 508, 1000)}
 SCALES = [(dtype, power) for dtype, powers in POWERS.items() for power in powers]
@@ -136,7 +136,7 @@ def test_eigenvalues_beyond_float64_are_refused_by_name(power):
 @pytest.mark.parametrize("source", ["array", "list"])
 def test_eigenvalues_of_float32_rows_follow_its_whole_range(monkeypatch, power, source):
     """Also where rows are too wide for X'X, and products are taken in float32."""
-    monkeypatch.setattr(subspace, "LARGEST_GRAM", 64)
+    monkeypatch.setattr(dimension, "LARGEST_GRAM", 64)
     X = low_rank(150, 100, 8).astype(np.float32)
     scaled = np.ldexp(X, power)
     whole, given = ([rows[:60], rows[60:]] if source == "list" else rows for rows in (X, scaled))
@@ -200,8 +200,8 @@ def integers(self):
 
 @pytest.mark.parametrize("kind", ["energy", "rank", "one view"])
 def test_wide_blocks_may_come_in_one_buffer(kind, monkeypatch):
-    monkeypatch.setattr(subspace, "LARGEST_GRAM", 64)
-    monkeypatch.setattr(subspace, "CERTIFIED_FROM", 64)
+    monkeypatch.setattr(dimension, "LARGEST_GRAM", 64)
+    monkeypatch.setattr(dimension, "CERTIFIED_FROM", 64)
     X = low_rank(2_000, 100, 6)
     rows = Reused(X, 100)
     asked = {"energy": 0.999} if kind == "energy" else {"rank": 4}

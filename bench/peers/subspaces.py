@@ -1,4 +1,4 @@
-"""Truncated SVD and intrinsic dimension, of matrices whose singular values fall as 1/i."""
+"""Truncated SVD and intrinsic dimension, of matrices whose singular values fall as 1/i; SVD of sparse ones."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from w2s_fast import intrinsic_dimension, randomized_svd
 
 QUICK = ((60, 40, "float64", 3),)
 QUICK_DIMENSION = (60, 10, "float32")
+SPARSE = (100_000, 20_000, 0.005, 100)  # rows, columns, share that is filled, components
+QUICK_SPARSE = (60, 40, 0.2, 3)
 OVERSAMPLES = 10
 FULL = 10**6  # elements up to which all of the SVD takes less than a second
 SHARE = 0.99
@@ -22,6 +24,7 @@ SHARE = 0.99
 def cases(quick: bool) -> Iterator[Case]:
     for shape in QUICK if quick else SPECTRA:
         yield truncated(*shape)
+    yield sparse(*(QUICK_SPARSE if quick else SPARSE))
     yield dimension(*(QUICK_DIMENSION if quick else DIMENSION))
 
 
@@ -53,7 +56,34 @@ def reconstruction_error(X: Floats, factors: tuple[Floats, Floats, Floats]) -> f
     return float((missed / total) ** 0.5)
 
 
-def by_sklearn(X: Floats, k: int, n_iter: Any) -> Any:
+def sparse(m: int, n: int, filled: float, k: int) -> Case:
+    """Numbers from 0 to 1 in random places; :mod:`bench.sparse_svd` has SciPy's exact methods, which take minutes."""
+    X = uniform_sparse(m, n, filled)
+    calls = [
+        Call(OURS, "randomized_svd", lambda: randomized_svd(X, k, random_state=0)),
+        Call("scikit-learn", "auto", partial(by_sklearn, X, k, "auto")),
+        Call("scikit-learn", "n_iter=2", partial(by_sklearn, X, k, 2)),
+    ]
+    flops = 8.0 * X.nnz * (k + OVERSAMPLES) + 2.0 * X.nnz * k  # X'(XV) twice; then U
+    what = f"truncated SVD, sparse, {m:,} x {n:,}, k = {k}"
+    return Case(what, "float64", calls, partial(sparse_error, X), 1.001, flops, X.data.nbytes + X.indices.nbytes)
+
+
+def uniform_sparse(m: int, n: int, filled: float) -> Any:
+    import scipy.sparse
+
+    return scipy.sparse.random_array((m, n), density=filled, format="csr", rng=np.random.default_rng(0))
+
+
+def sparse_error(X: Any, factors: tuple[Floats, Floats, Floats]) -> float:
+    """Relative Frobenius error of U S V', from |X|^2 - 2 <X, U S V'> + |S|^2: U and V are orthonormal."""
+    U, s, Vt = factors
+    total = float(np.vdot(X.data, X.data))
+    missed = total - 2.0 * float(np.einsum("ij,ij,j->", X @ Vt.T, U, s)) + float(np.vdot(s, s))
+    return float((missed / total) ** 0.5)
+
+
+def by_sklearn(X: Any, k: int, n_iter: Any) -> Any:
     from sklearn.utils.extmath import randomized_svd as peer
 
     return peer(X, k, n_iter=n_iter, random_state=0)

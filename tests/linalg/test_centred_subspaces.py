@@ -45,6 +45,6 @@ def test_what_cannot_be_is_refused(monkeypatch):
         Subspace.fit(np.where(X == X[3, 2], np.nan, X), rank=1, centred=True)
     with pytest.raises(ValueError, match="rank must be at least 1 and at most 6"):
         Subspace.fit(StreamRows([X], "X"), rank=7, centred=True)
-    monkeypatch.setattr("w2s_fast.linalg.spectral.subspace.LARGEST_GRAM", 5)
+    monkeypatch.setattr("w2s_fast.linalg.spectral.dimension.LARGEST_GRAM", 5)
     with pytest.raises(ValueError, match="centred takes up to 5 columns, X has 6: subtract the means first"):
         Subspace.fit(X, rank=1, centred=True)

@@ -307,12 +307,42 @@ def test_signs_make_the_largest_entry_of_each_left_vector_positive(container, tr
     np.testing.assert_allclose(as_found[0] * s @ as_found[2], U * s @ Vt, atol=1e-13)
 
 
-@pytest.mark.parametrize(("k", "n_iter", "iterations"), [(3, "auto", 7), (4, "auto", 4), (3, 0, 0), (3, 2, 2)])
+@pytest.mark.parametrize(("k", "n_iter", "iterations"), [(3, "auto", 7), (4, "auto", 4), (3, 0, None), (3, 2, 2)])
 def test_auto_means_seven_iterations_for_few_components_else_four(k, n_iter, iterations, monkeypatch):
-    counted, gram_image = [], operand.gram_image
-    monkeypatch.setattr(operand, "gram_image", lambda *arguments: counted.append(1) or gram_image(*arguments))
+    asked, left_to_gain = [None], randomized.left_to_gain
+    monkeypatch.setattr(randomized, "left_to_gain", lambda *given: asked.append(given[1]) or left_to_gain(*given))
     randomized_svd(scipy.sparse.csr_array(random(70, 40)), k, n_iter=n_iter, random_state=3)
-    assert len(counted) == iterations
+    assert asked[-1] == iterations
+
+
+@pytest.mark.parametrize("container", SPARSE)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("columns", [1, 32, 33, 70])
+def test_products_of_sparse_matrices_are_scipys(container, dtype, columns, monkeypatch):
+    monkeypatch.setattr(operand, "SERIAL_WORK", 0)
+    A = operand.checked(container(np.where(random(50, 40) > 1.0, random(50, 40, seed=1), 0.0).astype(dtype)))
+    V, Q, kept = random(40, columns).astype(dtype), random(50, columns).astype(dtype), np.empty((50, columns), dtype)
+    close = {"rtol": 0, "atol": rounding(dtype, 50)}
+    np.testing.assert_allclose(operand.image(A, V), A @ V, **close)
+    np.testing.assert_allclose(operand.transposed_image(A, Q), A.T @ Q, **close)
+    np.testing.assert_allclose(operand.gram_image(A, V, keep=kept), A.T @ (A @ V), **close)
+    np.testing.assert_allclose(kept, A @ V, **close)
+    assert operand.gram_image(A, V).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("spectrum", ["slow", "decay", "step", "low rank", "zeros"])
+def test_sparse_matrices_leave_no_more_error_than_the_peer_does(spectrum, wide, dtype):
+    peer = pytest.importorskip("sklearn.utils.extmath").randomized_svd
+    block = np.kron(np.eye(6), matrix(SPECTRA[spectrum], 40)).astype(dtype)  # each singular value six times
+    M = scipy.sparse.csr_array(block.T if wide else block)
+    errors = []
+    for decompose in (peer, randomized_svd):
+        U, s, Vt = decompose(M, 24, random_state=0)
+        errors.append(np.linalg.norm(M.toarray() - (U.astype(float) * s) @ Vt))
+    assert errors[1] <= 1.001 * errors[0] + rounding(dtype, 240)
+    assert_orthonormal(Vt[s > rounding(dtype, 240)].T.astype(float), rounding(dtype, 240))
 
 
 @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])

@@ -9,7 +9,7 @@ from tests import naive
 from tests.matrices import assert_leading, assert_orthonormal, matrix, random, save_safetensors
 from w2s_fast import Subspace, correlation_dimension, intrinsic_dimension, projected_correlation_dimension
 from w2s_fast.linalg.rows.sources import rows_of
-from w2s_fast.linalg.spectral import passes, subspace
+from w2s_fast.linalg.spectral import dimension, passes, subspace
 from w2s_fast.linalg.spectral.dimension import rank_bounds
 from w2s_fast.linalg.spectral.krylov import Ritz, nystrom
 
@@ -111,8 +111,8 @@ def test_not_a_number_in_a_file_is_found(tmp_path):
 @pytest.fixture
 def small(monkeypatch):
     """Treat 20 columns as too many for X'X."""
-    monkeypatch.setattr(subspace, "LARGEST_GRAM", 10)
-    monkeypatch.setattr(subspace, "CERTIFIED_FROM", 5)
+    monkeypatch.setattr(dimension, "LARGEST_GRAM", 10)
+    monkeypatch.setattr(dimension, "CERTIFIED_FROM", 5)
     monkeypatch.setattr(subspace, "FIRST_RANK", 4)
     monkeypatch.setattr(passes, "OVERSAMPLES", 2)
 
@@ -164,7 +164,7 @@ def test_one_look_leaves_less_than_three_sketches_of_as_many_columns(power):
 def test_the_error_estimate_has_the_right_size_on_average():
     X, inside = random(50, 20), 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subspace, "LARGEST_GRAM", 10)
+        patch.setattr(dimension, "LARGEST_GRAM", 10)
         for seed in range(60):
             found = Subspace.fit(iter([X]), rank=3, random_state=seed)
             truth = 1 - np.linalg.norm(X - X @ found.basis @ found.basis.T) ** 2 / np.linalg.norm(X) ** 2
@@ -176,7 +176,7 @@ def test_the_error_estimate_has_the_right_size_on_average():
 @pytest.mark.parametrize("once", [False, True])
 @pytest.mark.parametrize("rank", [0, 3, 10])
 def test_more_directions_than_rows_have_are_found_all_the_same(rank, once, dtype, monkeypatch):
-    monkeypatch.setattr(subspace, "LARGEST_GRAM", 10)
+    monkeypatch.setattr(dimension, "LARGEST_GRAM", 10)
     X = (random(60, rank) @ random(rank, 40, seed=2)).astype(dtype)
     blocks = [X[:30], X[30:]]
     found = Subspace.fit(iter(blocks) if once else blocks, rank=12, random_state=0)
@@ -191,8 +191,8 @@ def test_more_directions_than_rows_have_are_found_all_the_same(rank, once, dtype
 @pytest.mark.parametrize("rank", [3, 12, 25])
 def test_low_rank_is_certified_by_the_first_blocks(rank, dtype, monkeypatch):
     """Of 18 columns: the rows have fewer directions, or hardly more, than a block."""
-    monkeypatch.setattr(subspace, "LARGEST_GRAM", 10)
-    monkeypatch.setattr(subspace, "CERTIFIED_FROM", 10)
+    monkeypatch.setattr(dimension, "LARGEST_GRAM", 10)
+    monkeypatch.setattr(dimension, "CERTIFIED_FROM", 10)
     monkeypatch.setattr(subspace, "FIRST_RANK", 8)
     monkeypatch.setattr(passes.Passes, "rows_at_least", lambda _: 0)  # no second try
     values = np.r_[np.arange(1.0, rank + 1) ** -0.5, np.zeros(100 - rank)]
@@ -211,8 +211,8 @@ def test_nystrom_is_exact_on_low_rank():
 @pytest.mark.parametrize("energy", [0.5, 0.9, 0.99, 0.9999])
 @pytest.mark.parametrize("base", [1.2, 2.0, 5.0])
 def test_bounds_hold_the_rank_and_a_certificate_names_it(energy, base, monkeypatch):
-    monkeypatch.setattr(subspace, "LARGEST_GRAM", 10)
-    monkeypatch.setattr(subspace, "CERTIFIED_FROM", 5)
+    monkeypatch.setattr(dimension, "LARGEST_GRAM", 10)
+    monkeypatch.setattr(dimension, "CERTIFIED_FROM", 5)
     monkeypatch.setattr(subspace, "FIRST_RANK", 4)
     X = matrix(base ** -np.arange(60.0), 80)
     found = Subspace.fit(X, energy=energy, random_state=1)
@@ -227,11 +227,11 @@ def test_bounds_hold_the_rank_and_a_certificate_names_it(energy, base, monkeypat
 
 def test_a_flat_spectrum_is_bracketed_or_exact(monkeypatch):
     X = matrix(np.ones(60), 80)
-    monkeypatch.setattr(subspace, "CERTIFIED_FROM", 5)
+    monkeypatch.setattr(dimension, "CERTIFIED_FROM", 5)
     monkeypatch.setattr(subspace, "FIRST_RANK", 4)
     exact = Subspace.fit(X, energy=0.55)
     assert (exact.rank, exact.certificate) == (33, "exact")
-    monkeypatch.setattr(subspace, "LARGEST_GRAM", 10)
+    monkeypatch.setattr(dimension, "LARGEST_GRAM", 10)
     found = Subspace.fit(X, energy=0.55, random_state=0)
     assert found.certificate == "bracketed"
     assert found.rank_bounds[0] <= 33 <= found.rank_bounds[1]
@@ -240,8 +240,8 @@ def test_a_flat_spectrum_is_bracketed_or_exact(monkeypatch):
 
 
 def test_zeros_of_many_columns(monkeypatch):
-    monkeypatch.setattr(subspace, "LARGEST_GRAM", 10)
-    monkeypatch.setattr(subspace, "CERTIFIED_FROM", 5)
+    monkeypatch.setattr(dimension, "LARGEST_GRAM", 10)
+    monkeypatch.setattr(dimension, "CERTIFIED_FROM", 5)
     assert Subspace.fit(np.zeros((30, 20))).rank == intrinsic_dimension(np.zeros((30, 20))) == 0
 
 

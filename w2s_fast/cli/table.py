@@ -19,7 +19,8 @@ SHOWN = 6  # points of a series; files hold all
 def print_series(many: Sequence[Series], title: str) -> None:
     """Print risks and ratios, mean ± standard error, the theory beneath where there is one."""
     metrics, doubtful = shown_metrics(many), any(series.doubtful.any() for series in many)
-    print_line(f"{title}: mean±standard error; risks of synthetic rows times 1000", "bold")
+    scaled = "; risks of synthetic rows times 1000" * any(series.scenario.risk_scale != 1.0 for series in many)
+    print_line(f"{title}: mean±standard error{scaled}", "bold")
     told: set[str] = set()
     for series in many:
         print_line(f"{series.label.replace(' = ', '=') or series.title}, {series.where}")
@@ -66,7 +67,8 @@ def print_trials(found: Mapping[tuple[str, str], Trials], medians: bool = False)
         leading = ["n", "N", *(["column"] if "column" in rows[0] else [])]
         written = [_trial_cells(row, leading) for row in rows]
         print_columns(_columns(tuple(written[0]), [list(row.values()) for row in written]), len(leading))
-    print_line(NO_GAP.strip(), "dim")
+    if any(trials.doubts.has_gapless for trials in found.values()):
+        print_line(NO_GAP.strip(), "dim")
 
 
 def _trial_cells(row: Row, leading: Sequence[str]) -> dict[str, str]:

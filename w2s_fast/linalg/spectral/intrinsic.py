@@ -12,9 +12,8 @@ from w2s_fast._workers import Workers
 from w2s_fast.linalg.accumulate.gram import Gram
 from w2s_fast.linalg.rows.base import Progress, Rows, at_any_scale
 from w2s_fast.linalg.rows.sources import rows_of
+from w2s_fast.linalg.spectral import dimension
 from w2s_fast.linalg.spectral.dimension import (
-    CERTIFIED_FROM,
-    LARGEST_GRAM,
     dual_gram,
     eigenvalues,
     gram_of_rows,
@@ -86,10 +85,10 @@ def intrinsic_dimension(
 
 def _by_all_eigenvalues(rows: Rows, share: float, progress: Progress | None) -> int | None:
     """Intrinsic dimension from one pass where that is the cheapest way; None elsewhere."""
-    if (whole := wide_array(rows, LARGEST_GRAM)) is not None:
+    if (whole := wide_array(rows, dimension.LARGEST_GRAM)) is not None:
         return rank_for_energy(eigenvalues(dual_gram(whole, rows, progress)), trusted_share(share, whole.dtype))
     columns, dtype, rows = rows.opened()
-    if columns >= CERTIFIED_FROM and not (rows.once and columns <= LARGEST_GRAM):
+    if columns >= dimension.CERTIFIED_FROM and not (rows.once and columns <= dimension.LARGEST_GRAM):
         return None
     squares, count = gram_of_rows(rows, columns, progress)
     return rank_for_energy(eigenvalues(squares)[:count], trusted_share(share, dtype))

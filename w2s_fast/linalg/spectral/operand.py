@@ -20,7 +20,7 @@ from w2s_fast._workers import Workers
 from w2s_fast.linalg.rows.base import ScaleError
 from w2s_fast.linalg.rows.centred import Centred
 from w2s_fast.linalg.rows.cutting import cuts
-from w2s_fast.linalg.rows.products import cross, gram_times, times
+from w2s_fast.linalg.rows.products import SERIAL_WORK, cross, gram_times, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
 from w2s_fast.linalg.rows.sketches import sketched
 from w2s_fast.linalg.rows.sources import elsewhere
@@ -38,6 +38,9 @@ def checked(M: Any, workers: Workers = None) -> Any:
             raise ValueError("M must have a known shape and be readable again: it is read once an iteration, and more")
         return rows
     return _check.floats(M, "M", ndim=2, finite=False)
+
+
+SPARSE_COLUMNS = 32  # of a product: their rows then stay in cache, which halves its time on one thread
 
 
 def is_dense(X: Any) -> bool:
@@ -66,19 +69,37 @@ def sketch(X: Any, width: int, key: int) -> FloatArray:
     return sketched(X, width, key, X.dtype).T
 
 
-def image(X: Any, V: FloatArray) -> FloatArray:
+def image(X: Any, V: FloatArray, out: FloatArray | None = None) -> FloatArray:
     """X V in the dtype of V."""
-    return times(X, V) if isinstance(X, Centred) else np.asarray(X @ V)
+    if is_sparse(X):
+        return _sparse_times(X, V, out)
+    return times(X, V, out) if out is not None or isinstance(X, Centred) else np.asarray(X @ V)
 
 
 def transposed_image(X: Any, Q: FloatArray) -> FloatArray:
     """X'Q in the dtype of Q."""
-    return cross(X, Q, Q.dtype).astype(Q.dtype) if isinstance(X, Centred) else np.asarray(X.T @ Q)
+    return _sparse_times(X.T, Q) if is_sparse(X) else cross(X, Q, Q.dtype).astype(Q.dtype)
 
 
-def gram_image(X: Any, V: FloatArray) -> FloatArray:
-    """X'(X V) in the dtype of V."""
-    return np.asarray(X.T @ (X @ V)) if is_sparse(X) else gram_times(X, V).astype(V.dtype)
+def gram_image(X: Any, V: FloatArray, keep: FloatArray | None = None) -> FloatArray:
+    """X'(X V), of an array as its blocks add up; X V goes to ``keep`` where that is given."""
+    return _sparse_times(X.T, _sparse_times(X, V, keep)) if is_sparse(X) else gram_times(X, V, keep)
+
+
+def _sparse_times(X: Any, V: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    """X V by SciPy, which lets go of the GIL, some columns of V at a time on each thread."""
+    columns = V.shape[1]
+    width = SPARSE_COLUMNS if X.nnz * columns > SERIAL_WORK else columns
+    if out is None:
+        out = np.empty((X.shape[0], columns), V.dtype)
+
+    def multiply(some: slice) -> None:
+        out[:, some] = X @ V[:, some]
+
+    pieces = [slice(first, first + width) for first in range(0, columns, width)]
+    for _ in ordered_map(multiply, pieces) if len(pieces) > 1 else map(multiply, pieces):
+        pass
+    return out
 
 
 def energy(X: Any, precision: npt.DTypeLike | None = None) -> float:

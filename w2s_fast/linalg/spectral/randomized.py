@@ -12,8 +12,8 @@ The routes, for X with N rows and D <= N columns, k components, l = k + oversamp
 
 Gram and Krylov work with squares, and cannot tell singular values near the square root of their precision, times the
 largest, from rounding; Gram from ten times that. Then they square float32 in float64. Where the k-th one is smaller
-yet, for sparse matrices and for no iterations the route is Power. Where squares would overflow or vanish, X
-is brought to a moderate scale first.
+yet, and for no iterations, the route is Power. Sparse matrices go by Krylov, or by Power. Where squares would overflow
+or vanish, X is brought to a moderate scale first.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def randomized_svd(
     n_iter : int or "auto"
         Power iterations. "auto" takes the fastest route to the error of the peer's "auto" (4 or 7 iterations), which
         may be exact; 1 and more take the same routes, further for more than 7, until little of the error is left to
-        gain; 0 is followed, and so is every number for sparse matrices.
+        gain; 0 is followed.
     power_iteration_normalizer : {"auto", "QR", "LU", "none"}
         Taken for compatibility. Every iteration is normalised by QR, the most accurate of the choices; here it works
         on the short side and costs little.
@@ -226,16 +226,15 @@ def gram_is_cheaper(N: int, D: int, width: int) -> bool:
 
 def _decomposed(tall: Any, k: int, width: int, iterations: int, key: int, driver: str) -> Triple:
     """U, s, Vt of k components, by the first route that serves; ScaleError where squares overflow or vanish."""
-    by_squares = operand.is_dense(tall) and iterations > 0
-    found = None
-    if by_squares and isinstance(tall, np.ndarray) and tall.size <= SERIAL_SIZE:
-        found = _by_lapack(tall, driver)
-    elif by_squares and gram_is_cheaper(tall.shape[0], tall.shape[1], width):
-        found = _by_gram(tall, k, width, iterations, key, driver)
-    elif by_squares:
-        found = _by_krylov(tall, k, width, left_to_gain(k, iterations), key, driver)
-    else:
+    found, is_dense = None, operand.is_dense(tall)
+    if iterations == 0:
         operand.energy(tall)
+    elif isinstance(tall, np.ndarray) and tall.size <= SERIAL_SIZE:
+        found = _by_lapack(tall, driver)
+    elif is_dense and gram_is_cheaper(tall.shape[0], tall.shape[1], width):
+        found = _by_gram(tall, k, width, iterations, key, driver)
+    else:
+        found = _by_krylov(tall, k, width, left_to_gain(k, iterations), key, driver)
     if found is None:
         found = _by_power(tall, width, iterations, key, driver)
     return found[0][:, :k], found[1][:k], found[2][:k]
@@ -275,7 +274,7 @@ def _iterated(squares: FloatArray, width: int, iterations: int, key: int) -> Flo
     return V
 
 
-def _by_krylov(tall: FloatArray, k: int, width: int, share: float, key: int, driver: str) -> Triple | None:
+def _by_krylov(tall: Any, k: int, width: int, share: float, key: int, driver: str) -> Triple | None:
     """From a Krylov space of X'X, in float64 where float32 does not serve; None as :func:`_by_gram`."""
     start = operand.sketch(tall, block_columns(width), key)
     for precision in dict.fromkeys((tall.dtype, np.dtype(np.float64))):
@@ -305,7 +304,7 @@ def _by_power(tall: Any, width: int, iterations: int, key: int, driver: str) -> 
 
     V = householder(operand.sketch(tall, width, key))
     for _ in range(iterations):
-        V = householder(operand.gram_image(tall, V))
+        V = householder(operand.gram_image(tall, V).astype(V.dtype, copy=False))
     images = operand.image(tall, V)
     if iterations == 0:  # the plain range finder, which is asked for to be cheap
         Q, R = np.linalg.qr(images)

@@ -22,9 +22,8 @@ from w2s_fast.linalg.rows.base import SMALLEST_ENERGY, Progress, Rows, at_any_sc
 from w2s_fast.linalg.rows.products import Matrix, times
 from w2s_fast.linalg.rows.scale import PRODUCTS
 from w2s_fast.linalg.rows.sources import rows_of
+from w2s_fast.linalg.spectral import dimension
 from w2s_fast.linalg.spectral.dimension import (
-    CERTIFIED_FROM,
-    LARGEST_GRAM,
     dual_gram,
     gram_of_rows,
     of_sums,
@@ -159,9 +158,9 @@ class Subspace(Shown):
     def _of_deviations(cls, rows: Rows, rank: int | None, share: float, progress: Progress | None) -> Self:
         """From the scatter matrix, whose eigenvectors are the principal axes."""
         columns, dtype, rows = rows.opened()
-        if columns > LARGEST_GRAM:
+        if columns > dimension.LARGEST_GRAM:
             raise ValueError(
-                f"centred takes up to {LARGEST_GRAM:,} columns, X has {columns:,}: subtract the means first"
+                f"centred takes up to {dimension.LARGEST_GRAM:,} columns, X has {columns:,}: subtract the means first"
             )
         scatter = rows.total(partial(of_block, partial(Gram, centred=True), False), Gram.merge, progress=progress)
         with single_threaded_blas():
@@ -177,22 +176,22 @@ class Subspace(Shown):
 
     @classmethod
     def _of_rows(cls, rows: Rows, rank: int | None, share: float, key: int, progress: Progress | None) -> Self:
-        if (whole := wide_array(rows, LARGEST_GRAM)) is not None:
+        if (whole := wide_array(rows, dimension.LARGEST_GRAM)) is not None:
             return cls._of_wide_array(whole, rows, rank, trusted_share(share, whole.dtype), progress)
         columns, dtype, rows = rows.opened()
         share = trusted_share(share, dtype)
         job = Passes(rows, columns, dtype, np.random.default_rng(key), progress)
-        if rank is None and not rows.once and columns >= CERTIFIED_FROM:
-            small = columns <= LARGEST_GRAM
+        if rank is None and not rows.once and columns >= dimension.CERTIFIED_FROM:
+            small = columns <= dimension.LARGEST_GRAM
             found = cls._of_certified(job, share, 0 if small else min(columns, job.rows_at_least()) // 4)
             if found.certificate != "bracketed" or not small:
                 return found
-        if columns <= LARGEST_GRAM:
+        if columns <= dimension.LARGEST_GRAM:
             return cls._of_gram(gram_of_rows(rows, columns, progress), rank, share)
         if rank is None:
             raise ValueError(
                 f"X is an iterator over rows of {columns:,} columns: energy needs several passes beyond "
-                f"{LARGEST_GRAM:,}. Give rank, or a list, an array or a path that can be read again"
+                f"{dimension.LARGEST_GRAM:,}. Give rank, or a list, an array or a path that can be read again"
             )
         if rows.once:
             return cls._of_one_view(job, rank)
@@ -240,7 +239,7 @@ class Subspace(Shown):
         cls, X: FloatArray, rows: Rows, rank: int | None, share: float, progress: Progress | None
     ) -> Self:
         """By the eigenvectors of X X', which are fewer."""
-        precise = X.dtype if X.shape[1] > LARGEST_GRAM else np.dtype(np.float64)
+        precise = X.dtype if X.shape[1] > dimension.LARGEST_GRAM else np.dtype(np.float64)
         squares = dual_gram(X, rows, progress)
         energy = float(np.trace(squares))
         rows.refuse_vanishing(energy, energy > 0.0, *PRODUCTS[precise])
