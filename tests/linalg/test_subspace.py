@@ -330,6 +330,18 @@ def test_products_of_sparse_matrices_are_scipys(container, dtype, columns, monke
     assert operand.gram_image(A, V).dtype == dtype
 
 
+@pytest.mark.parametrize("power", [-40, -31, -30, -29, 20, 30])
+def test_sparse_matrices_of_float32_are_decomposed_at_any_scale(power):
+    whole = random(123, 68)
+    whole[:, 34:] = whole[:, :34]
+    M = scipy.sparse.csr_array(np.ldexp(np.where(np.abs(whole) > 0.7, whole, 0.0), power).astype(np.float32))
+    U, s, Vt = randomized_svd(M, 14, n_iter=9, random_state=0)
+    exact = np.linalg.svd(M.toarray().astype(float), compute_uv=False)
+    np.testing.assert_allclose(s, exact[:14], rtol=1e-4)
+    assert_orthonormal(Vt.T.astype(float), 1e-5)
+    assert_orthonormal(U.astype(float), 1e-5)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("spectrum", ["slow", "decay", "step", "low rank", "zeros"])

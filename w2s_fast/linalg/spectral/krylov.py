@@ -44,7 +44,8 @@ def block_krylov(
 
 def expansion(basis: FloatArray, image: FloatArray, precision: npt.DTypeLike) -> FloatArray:
     """What ``image``, in the given precision, adds to the span of ``basis``: orthonormal columns, some or none."""
-    units = image / np.maximum(np.linalg.norm(image, axis=0), np.finfo(float).tiny)
+    norms = np.linalg.norm(image.astype(np.float64, copy=False), axis=0)  # squares of float32 may underflow
+    units = image / np.maximum(norms, np.finfo(float).tiny)
     return span_basis(units.astype(basis.dtype, copy=False), precision, against=basis)
 
 
