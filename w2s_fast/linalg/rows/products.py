@@ -60,14 +60,19 @@ def gram_pass(
 ) -> Sums:
     """[X, ...]'[X, ...] of so many columns in all, of Rows and of what lies beside them."""
     if columns <= cutting.UNTILED:
-        return pass_over(X, partial(_gram, precision), *beside, step=step, progress=progress)
+        return pass_over(X, partial(_gram_of_block, precision), *beside, step=step, progress=progress)
     how: dict[str, Any] = {"step": step, "progress": progress, "least": _least(columns), "alone": True}
     found = pass_over(X, partial(_upper_half, precision), *beside, **how)
     return found._replace(product=_whole(found.product))
 
 
-def _gram(precision: npt.DTypeLike, *blocks: FloatArray) -> FloatArray:
-    rows = _joined(blocks).astype(precision, copy=False)
+def _gram_of_block(precision: npt.DTypeLike, *blocks: FloatArray) -> Matrix:
+    """X'X of a block as it came, which may be large: in parts, so that no copy is."""
+    return gram(_joined(blocks), precision)
+
+
+def _gram(precision: npt.DTypeLike, block: FloatArray) -> FloatArray:
+    rows = block.astype(precision, copy=False)
     return rows.T @ rows
 
 
