@@ -21,13 +21,13 @@ import pytest
 
 import bench
 import w2s_fast
-from bench import first_calls
+from bench import bench_import, first_calls
 from bench.workloads import EMBEDDINGS, MEASURED, WORKLOADS
 
 MODULES = [found.name for found in pkgutil.iter_modules(bench.__path__) if found.name.startswith("bench_")]
 PREFIXES = ("time_", "timeraw_", "track_", "peakmem_")
 LARGE = {*MEASURED, *EMBEDDINGS} - {"tiny"}
-COMPILED_ONCE = "Moments"  # of the first calls without a cache: the others differ in nothing but their seconds
+CALLED = "Moments"  # of the first calls, with a cache and without: tests of cold starts make them all
 # The sketch's hashes wrap around on purpose; only as plain Python, without the compiler, do they warn of it.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in scalar:RuntimeWarning")
 
@@ -44,7 +44,7 @@ def benchmarks() -> Iterator[Any]:
         for _, suite in inspect.getmembers(module, inspect.isclass):
             methods = [method for method in vars(suite) if method.startswith(PREFIXES)]
             for method, chosen in itertools.product(methods, itertools.product(*shrunk(getattr(suite, "params", ())))):
-                if "cold" in chosen and COMPILED_ONCE not in chosen:
+                if suite.__name__ == "FirstCall" and CALLED not in chosen:
                     continue
                 label = "-".join(map(str, (name, suite.__name__, method, *chosen)))
                 yield pytest.param(suite, method, chosen, id=label)
@@ -82,8 +82,23 @@ def test_benchmark_runs(suite: type, method: str, chosen: tuple[Any, ...]) -> No
     if method.startswith("track_"):
         assert math.isfinite(result)
     if method.startswith("timeraw_"):
-        statement = ast.literal_eval(f'"""{result}"""')  # so asv passes it on
-        subprocess.run([sys.executable, "-m", "timeit", "-n", "1", "-r", "1", statement], check=True)
+        subprocess.run([sys.executable, "-m", "timeit", "-n", "1", "-r", "1", passed_on(result)], check=True)
+
+
+def passed_on(statement: str) -> str:
+    """A statement as asv passes it on to timeit."""
+    return str(ast.literal_eval(f'"""{statement}"""'))
+
+
+@pytest.mark.parametrize("function", bench_import.SHOWN)
+@pytest.mark.parametrize("cache", ["cold", "warm"])
+def test_first_calls_reach_timeit_as_they_were_written(cache: str, function: str) -> None:
+    """As one line, since within a function no name of the package could be imported by a star."""
+    statement = passed_on(bench_import.FirstCall().timeraw_call(cache, function))
+    (call,) = ast.parse(f"def timed():\n    {statement}").body[0].body  # type: ignore[attr-defined]
+    code = ast.literal_eval(call.value.args[0])
+    written = (bench_import.COLD if cache == "cold" else "") + first_calls.PRELUDE + first_calls.CALLS[function]
+    assert ast.dump(ast.parse(code)) == ast.dump(ast.parse(written))
 
 
 def test_every_module_of_the_suite_holds_benchmarks() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.commands import run
+from tests.drawings import leave_blank
 from w2s_fast import GaussianModel, Study, cli
 from w2s_fast.cli.options import sizes
 from w2s_fast.probing.task import Task
@@ -73,9 +74,10 @@ def toy_job():
     return job.Job(real, synthetic, far, beyond.descent(trials=3, quick=True), beyond.Growth(points=2, trials=5))
 
 
-def toy_jobs(monkeypatch, few_figures=False):
-    monkeypatch.setattr(paper, "RISKS", {1e-2: (1,)} if few_figures else {1e-2: (1, 2), 4e-4: (2,)})
-    monkeypatch.setattr(paper, "RATIOS", {} if few_figures else {1e-2: ((0, 1), (2,)), 0.1: ((0, 1, 2),)})
+def toy_jobs(monkeypatch):
+    """A figure of each kind: the test above has them all."""
+    monkeypatch.setattr(paper, "RISKS", {1e-2: (1,)})
+    monkeypatch.setattr(paper, "RATIOS", {0.1: ((0, 1, 2),)})
     monkeypatch.setattr(job, "job", lambda **options: toy_job())
     monkeypatch.setattr(job, "SHOWN", (1,))
 
@@ -86,7 +88,9 @@ def test_the_whole_job_at_toy_size(capsys, monkeypatch, tmp_path):
     assert status == 0
     assert len(re.findall("^ *exact ", out, re.MULTILINE)) == 4
     assert "toy [bold]" in out
+    assert {path.name for path in tmp_path.iterdir()} == set(job.files(toy_job()))
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".csv", ".json", ".html"}
+    leave_blank(monkeypatch)
     arguments = ["reproduce", "--out", str(tmp_path), "--json", "--quiet"]
     status, out, err = run(capsys, *arguments, monkeypatch=monkeypatch)
     assert (status, err) == (0, "")
@@ -99,7 +103,8 @@ def ascii_stream():
 
 @pytest.mark.compiled
 def test_the_whole_job_on_a_terminal_of_few_signs(monkeypatch, tmp_path):
-    toy_jobs(monkeypatch, few_figures=True)
+    toy_jobs(monkeypatch)
+    leave_blank(monkeypatch)
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, ascii_stream())
     monkeypatch.setattr(sys, "argv", ["w2s-fast", "reproduce", "--out", str(tmp_path / "é")])
@@ -365,6 +370,7 @@ def test_a_report_never_takes_the_place_of_its_study(capsys, monkeypatch, in_fol
 
 @pytest.mark.compiled
 def test_another_files_place_is_taken_only_when_told(capsys, monkeypatch, in_folder):
+    leave_blank(monkeypatch)
     model = GaussianModel.paper(6, 4, 2, d_target=9)
     study = Study(model, n=12, N=[9, 30], noise_variance=[0.1, 0.2], trials=3, path="data.sqlite").run(progress=False)
     others = [f"data{more}.{suffix}" for suffix in ("csv", "json", "png", "svg", "html") for more in ("",)]
@@ -398,7 +404,8 @@ def test_another_files_place_is_taken_only_when_told(capsys, monkeypatch, in_fol
 
 @pytest.mark.compiled
 def test_the_main_job_asks_before_it_works(capsys, monkeypatch, tmp_path):
-    toy_jobs(monkeypatch, few_figures=True)
+    toy_jobs(monkeypatch)
+    leave_blank(monkeypatch)
     arguments = ["reproduce", "--out", str(tmp_path), "-q"]
     for name in ("valence.csv", "far.png", "report.html", "reproduce.json"):
         (tmp_path / name).write_text("mine")

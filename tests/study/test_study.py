@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from tests.drawings import leave_blank
 from w2s_fast import CoMoments, GaussianModel, Study, Task, expected_risks, paper_bounds, simulate, w2s_variance
 from w2s_fast._display import with_error
 from w2s_fast.probing.probe import probe_task
@@ -251,23 +252,34 @@ def test_risks_have_bands_of_trials_where_their_laws_are_known(model):
 
 
 TITLES = [r"from $5 to $7", r"$\frac{$", "a_b^c", "_", "\x1b[31mred\x00", "two\nlines", "\udcff", "雪", r"\$1", "%#&{}"]
+DRAWN_IN_PAGES = (r"$\frac{$", "\x1b[31mred\x00", "\udcff")  # no formula, no XML, no UTF-8
 
 
 @pytest.mark.compiled
 @pytest.mark.parametrize(("title", "usetex"), [*((title, False) for title in TITLES), (TITLES[1], True)])
-def test_titles_are_words_whatever_they_hold(title, usetex, model, tmp_path):
+def test_titles_are_words_whatever_they_hold(title, usetex, model, tmp_path, monkeypatch):
     import matplotlib as mpl
 
     study = Study(model, n=12, N=[9, 20], noise_variance=[0.1, 0.2], trials=2, title=title).run(progress=False)
     with mpl.rc_context({"text.usetex": usetex}):
         study.plot(tmp_path / "a.svg").plot_comparison(tmp_path / "$b$.png")
+    if title not in DRAWN_IN_PAGES:  # elsewhere the page's figures are those above
+        leave_blank(monkeypatch)
     study.to_html(tmp_path / "a.html").to_csv(tmp_path / "a.csv").to_json(tmp_path / "a.json")
     for suffix in ("svg", "html", "csv", "json"):
         text = (tmp_path / f"a.{suffix}").read_text(encoding="utf-8")
         assert all(char.isprintable() or char in "\n\r" for char in text)
+
+
+@pytest.mark.parametrize("usetex", [False, True])
+def test_names_of_panels_are_words_too(usetex, tmp_path):
+    import matplotlib as mpl
+
     panel = {"PGR": {"$a$ $": (0.5, 0.1), r"$\x$": (0.6, 0.1)}}
     drawn = [wide_figures.Panel("PGR $ $", panel["PGR"])]
-    wide_figures.draw_against({"$a$ $": 1.0, r"$\x$": 2.0}, r"$\over$", drawn, tmp_path / "c.png")
+    with mpl.rc_context({"text.usetex": usetex}):
+        wide_figures.draw_against({"$a$ $": 1.0, r"$\x$": 2.0}, r"$\over$", drawn, tmp_path / "c.png")
+    assert (tmp_path / "c.png").stat().st_size > 5_000
 
 
 def test_a_wide_sweep_gets_a_logarithmic_axis(model, tmp_path):

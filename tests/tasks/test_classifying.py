@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.commands import run
+from tests.drawings import leave_blank
 from tests.fake_tasks import fake, no_progress
 from w2s_fast.tasks import cache, claims, real, report
 from w2s_fast.tasks.cache import Extractor
@@ -209,6 +210,7 @@ def shipped():
 def test_sentiment_on_the_features_that_ship(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(sentiment, "TASK", shipped())
+    leave_blank(monkeypatch)
     arguments = ["task", "sentiment", "--out", str(tmp_path), "--trials", "3", "--json", "--quiet"]
     status, text, err = run(capsys, *arguments, monkeypatch=monkeypatch)
     assert (status, err) == (0, "")
