@@ -108,22 +108,22 @@ def told(row: dict[str, Any]) -> str:
 
 
 def draw(found: list[dict[str, Any]], path: Path) -> None:
+    from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    for name, marker in zip(dict.fromkeys(row["call"] for row in found), "osD^vP*X<>h", strict=True):
+    colours = colormaps["tab20"].colors[::2] + colormaps["tab20"].colors[1::2]
+    names = dict.fromkeys(row["call"] for row in found)
+    for name, marker, colour in zip(names, "osD^vP*X<>h", colours, strict=False):
         mine = [row for row in found if row["call"] == name]
-        rows, two = ([row["rows"] for row in mine], [row["seconds"][1] for row in mine])
-        left.plot(
-            rows, [1e9 * seconds / count for seconds, count in zip(two, rows, strict=True)], marker=marker, label=name
-        )
+        style = {"marker": marker, "color": colour}
+        a_row = [1e9 * row["seconds"][1] / row["rows"] for row in mine]
+        left.plot([row["rows"] for row in mine], a_row, label=name, **style)
         slow = [row for row in mine if row["seconds"][0] >= WORTH_THREADS]
-        right.plot(
-            [row["rows"] for row in slow], [row["seconds"][0] / row["seconds"][1] for row in slow], marker=marker
-        )
+        right.plot([row["rows"] for row in slow], [row["seconds"][0] / row["seconds"][1] for row in slow], **style)
     left.set(xscale="log", yscale="log", xlabel="rows, or trials", ylabel="ns a row, two threads")
     right.set(xscale="log", xlabel="rows, or trials", ylabel="times as fast as one thread, from 10 ms", ylim=(0.9, 2.1))
     for axis in (left, right):
