@@ -72,3 +72,10 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 html_sidebars = {"start": [], "index": [], "development": []}
+
+
+def setup(app: object) -> None:
+    """Make the database of executed pages: processes that read pages side by side would race to make it."""
+    from jupyter_cache import get_cache
+
+    get_cache(nb_execution_cache_path).list_cache_records()
