@@ -66,7 +66,8 @@ def intrinsic_dimension(
     _check.callback(progress, "progress")
     if isinstance(X, Gram):
         (squares, count), trusted = of_sums(X, share)
-        return rank_for_energy(eigenvalues(squares)[:count], trusted)
+        with single_threaded_blas():
+            return rank_for_energy(eigenvalues(squares)[:count], trusted)
     rows = rows_of(X, "X", workers)
     with single_threaded_blas():
         known, _ = at_any_scale(rows, lambda rows: _by_all_eigenvalues(rows, share, progress))

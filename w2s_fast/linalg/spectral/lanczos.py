@@ -100,9 +100,7 @@ class _Space:
         self._X, self._columns, self._rng, self._precision = X, start.shape[1], rng, start.dtype
         self.basis = self.newest = span_basis(start, start.dtype).astype(start.dtype)
         self.is_whole, self.blocks, self.image = True, 0, start[:0]
-        self._images: list[FloatArray] | None = (
-            [] if operand.is_dense(X) else None
-        )  # of all blocks, where they are kept
+        self._images: list[FloatArray] | None = [] if operand.is_dense(X) else None  # of all blocks, if they are kept
         self.squares: Matrix = np.zeros((0, 0))
         self._applied = self.basis[:, :0]  # X'X times all blocks but the newest
         self._ritz_vectors: Matrix | None = None  # of the squares as they are, rising

@@ -226,12 +226,12 @@ def gram_is_cheaper(N: int, D: int, width: int) -> bool:
 
 def _decomposed(tall: Any, k: int, width: int, iterations: int, key: int, driver: str) -> Triple:
     """U, s, Vt of k components, by the first route that serves; ScaleError where squares overflow or vanish."""
-    found, is_dense = None, operand.is_dense(tall)
+    found = None
     if iterations == 0:
         operand.energy(tall)
     elif isinstance(tall, np.ndarray) and tall.size <= SERIAL_SIZE:
         found = _by_lapack(tall, driver)
-    elif is_dense and gram_is_cheaper(tall.shape[0], tall.shape[1], width):
+    elif operand.is_dense(tall) and gram_is_cheaper(tall.shape[0], tall.shape[1], width):
         found = _by_gram(tall, k, width, iterations, key, driver)
     else:
         found = _by_krylov(tall, k, width, left_to_gain(k, iterations), key, driver)

@@ -132,9 +132,10 @@ class Subspace(Shown):
         if rank is not None and energy is not None:
             raise ValueError("give rank or energy, not both")
         share = _check.real(0.99 if energy is None else energy, "energy", maximum=1.0, open_left=True)
+        centred = _check.boolean(centred, "centred")
         if isinstance(X, Gram):
             return cls._of_sums(X, rank, share, centred)
-        if _check.boolean(centred, "centred"):
+        if centred:
             _check.callback(progress, "progress")
             return cls._of_deviations(rows_of(X, "X", workers), rank, share, progress)._beside(X)
         if (on_gpu := _devices.twin("fit_subspace", X)) is not None:
