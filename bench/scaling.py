@@ -89,13 +89,13 @@ def on(count: int, call: Call) -> None:
         call()
 
 
-def measured(all_rows: tuple[int, ...], columns: tuple[int, int], seconds: float) -> list[dict[str, Any]]:
+def measured(all_rows: tuple[int, ...], columns: tuple[int, int], **how: float) -> list[dict[str, Any]]:
     """Median seconds of each call, at each number of rows and of threads."""
     found = []
     for rows in all_rows:
         for name, call in calls(rows, columns).items():
             call()  # compiles
-            on_each = medians(*(partial(on, count, call) for count in THREADS), rounds=3, seconds=seconds, pause=0.1)
+            on_each = medians(*(partial(on, count, call) for count in THREADS), rounds=3, **how)
             found.append({"call": name, "rows": rows, "seconds": on_each})
             print(told(found[-1]), flush=True)
     return found
@@ -137,9 +137,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args(arguments)
-    how = (QUICK_ROWS, QUICK_COLUMNS, 0.0) if given.quick else (ROWS, COLUMNS, 0.5)
     memory = {f"bandwidth, {count} threads": _bandwidth(count, given.quick) for count in THREADS}
-    found = measured(*how)
+    if given.quick:
+        found = measured(QUICK_ROWS, QUICK_COLUMNS, seconds=0.0)
+    else:
+        found = measured(ROWS, COLUMNS, seconds=0.5, pause=0.1)
     record = {"commit": commit(), "cpu": cpu(), "memory": memory, "rows": found}
     (given.out / "scaling.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     draw(found, given.out / "scaling.png")
