@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from w2s_fast._cached import cached_property
 from w2s_fast.linalg.rows.cutting import gathered
+from w2s_fast.linalg.rows.thin import inner_products
 from w2s_fast.probing.data import Features, Matrix
 from w2s_fast.probing.splits import Indices
 
@@ -31,7 +32,7 @@ class Sums(NamedTuple):
     @classmethod
     def of(cls, rows: Matrix, labels: Matrix) -> Self:
         with np.errstate(over="ignore", invalid="ignore"):  # who solves them refuses what overflowed
-            return cls(rows.T @ rows, rows.T @ labels, len(rows))
+            return cls(inner_products(rows, rows), inner_products(rows, labels), len(rows))
 
     def plus(self, other: Sums) -> Sums:
         return Sums(self.gram + other.gram, self.moments + other.moments, self.n_rows + other.n_rows)
@@ -230,7 +231,7 @@ class Learner:
         """Sums over rows x with labels l of x l' (p, c) alone."""
         total = np.zeros((self.columns, labels.shape[1]))
         for block in gathered(len(index), self.columns):
-            total += self.rows(index[block]).T @ labels[block]
+            total += inner_products(self.rows(index[block]), labels[block])
         return total
 
     def prefix_sums(self, index: Indices, labels: Matrix, sizes: Sequence[int]) -> list[Sums]:

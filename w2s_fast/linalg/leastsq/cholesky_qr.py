@@ -24,6 +24,7 @@ from w2s_fast.linalg.leastsq.policy import arithmetic
 from w2s_fast.linalg.leastsq.triangles import divide
 from w2s_fast.linalg.rows.products import Held, blas_threads, times, total
 from w2s_fast.linalg.rows.sketches import sketched
+from w2s_fast.linalg.rows.thin import inner_products
 
 Matrix = npt.NDArray[np.float64]
 SKETCH_ROWS = 1.5  # a column: X R^-1 then has a condition of 10
@@ -93,5 +94,5 @@ def _joint_gram(lower: Matrix, block: FloatArray, labels: FloatArray, image: Mat
         image[:] = columns.T
     found = np.empty((len(columns), len(columns) + labels.shape[1]))
     found[:, : len(columns)] = columns @ columns.T
-    found[:, len(columns) :] = columns @ labels.astype(np.float64, copy=False)
+    found[:, len(columns) :] = inner_products(columns.T, labels.astype(np.float64, copy=False))
     return found

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.rows.products import Matrix, over_rows, times, total
+from w2s_fast.linalg.rows.thin import images, inner_products
 
 
 class Value(NamedTuple):
@@ -156,13 +157,14 @@ def _block(fits: Fits, rows: FloatArray, places: npt.NDArray[np.int64]) -> Matri
     block = slice(int(places[0]), int(places[-1]) + 1)
     targets = [of_fit[block].T for of_fit, size in zip(fits.targets, fits.sizes, strict=True) if size > block.start]
     count, p, classes = len(targets), rows.shape[1], len(targets[0])
-    logits = np.ascontiguousarray((rows @ fits.weights[:, : count * classes]).T).reshape(count, classes, -1)
+    logits = np.ascontiguousarray(images(rows, fits.weights[:, : count * classes]).T).reshape(count, classes, -1)
     wanted = np.stack(targets[:1] if _is_one(targets) else targets, dtype=precision, casting="same_kind")
     pulled = np.einsum("jkm,jkm->jm", logits, wanted)
     chances, rest, high, low = _chances(logits)
-    coupling = np.eye(classes) * chances.sum(axis=2)[:, None] - chances @ chances.transpose(0, 2, 1)
+    squares = np.stack([inner_products(own.T, own.T) for own in chances])
+    coupling = np.eye(classes) * chances.sum(axis=2)[:, None] - squares
     chances -= wanted
-    gradient = rows.T @ np.ascontiguousarray(chances.reshape(count * classes, -1).T)
+    gradient = inner_products(rows, chances.reshape(count * classes, -1).T)
     found = np.zeros((len(fits.sizes), (p + classes) * classes + 3))
     own = found[:count]
     own[:, : p * classes] = gradient.reshape(p, count, classes).transpose(1, 0, 2).reshape(count, -1)
@@ -181,13 +183,13 @@ def _is_one(targets: Sequence[FloatArray]) -> bool:
 
 def _turned(step: Matrix, rows: FloatArray, chances: Matrix) -> FloatArray:
     rows = rows.astype(step.dtype, copy=False)
-    moved = rows @ step
+    moved = images(rows, step)
     if step.shape[1] == 1:
         moved *= chances * (1.0 - chances)
     else:
         moved -= np.einsum("mk,mk->m", moved, chances)[:, None]
         moved *= chances
-    return rows.T @ moved
+    return inner_products(rows, moved)
 
 
 def _chances(logits: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

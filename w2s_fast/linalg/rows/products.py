@@ -22,6 +22,7 @@ from w2s_fast._threads import ordered_map, single_threaded_blas
 from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.base import Progress, Rows
 from w2s_fast.linalg.rows.centred import Centred
+from w2s_fast.linalg.rows.thin import images, inner_products
 from w2s_fast.linalg.rows.tree import leaves, merged
 
 Matrix = npt.NDArray[np.float64]
@@ -73,7 +74,7 @@ def _gram_of_block(precision: npt.DTypeLike, *blocks: FloatArray) -> Matrix:
 
 def _gram(precision: npt.DTypeLike, block: FloatArray) -> FloatArray:
     rows = block.astype(precision, copy=False)
-    return rows.T @ rows
+    return inner_products(rows, rows)
 
 
 def _joined(blocks: Sequence[FloatArray]) -> FloatArray:
@@ -117,9 +118,9 @@ def joint_gram_of_block(rows: FloatArray, labels: FloatArray) -> Matrix:
         rows, labels = rows.astype(np.float64, copy=False), labels.astype(np.float64, copy=False)
     n, width = rows.shape[1], rows.shape[1] + labels.shape[1]
     found = np.zeros((width, width))
-    found[:n, :n] = rows.T @ rows
-    found[:n, n:] = rows.T @ labels
-    found[n:, n:] = labels.T @ labels
+    found[:n, :n] = inner_products(rows, rows)
+    found[:n, n:] = inner_products(rows, labels)
+    found[n:, n:] = inner_products(labels, labels)
     return found
 
 
@@ -129,7 +130,7 @@ def cross(X: Source, Y: FloatArray, precision: npt.DTypeLike = np.float64) -> Ma
 
 
 def _cross(precision: npt.DTypeLike, rows: FloatArray, labels: FloatArray) -> FloatArray:
-    return rows.T.astype(precision, copy=False) @ labels.astype(precision, copy=False)
+    return inner_products(rows.astype(precision, copy=False), labels.astype(precision, copy=False))
 
 
 def times(X: Source, V: FloatArray, out: FloatArray | None = None) -> FloatArray:
@@ -144,7 +145,7 @@ def times(X: Source, V: FloatArray, out: FloatArray | None = None) -> FloatArray
 
 
 def _times(V: FloatArray, rows: FloatArray, image: FloatArray | None = None) -> FloatArray:
-    return np.matmul(rows.astype(V.dtype, copy=False), V, out=image)
+    return images(rows.astype(V.dtype, copy=False), V, image)
 
 
 def joined_times(parts: Sequence[FloatArray], V: FloatArray) -> FloatArray:
@@ -176,7 +177,7 @@ def gram_times_pass(X: Rows, V: FloatArray, *, energy: bool, progress: Progress 
 
 def _gram_times(V: FloatArray, block: FloatArray, image: FloatArray | None = None) -> FloatArray:
     rows = block.astype(V.dtype, copy=False)
-    return rows.T @ np.matmul(rows, V, out=image)
+    return inner_products(rows, images(rows, V, image))
 
 
 def residual_moment(X: Held, V: FloatArray, Y: FloatArray) -> Matrix:
@@ -186,7 +187,7 @@ def residual_moment(X: Held, V: FloatArray, Y: FloatArray) -> Matrix:
 
 def _residual_moment(V: FloatArray, block: FloatArray, labels: FloatArray) -> FloatArray:
     rows = block.astype(V.dtype, copy=False)
-    return rows.T @ (labels - rows @ V)
+    return inner_products(rows, labels - images(rows, V))
 
 
 def misfit(X: Held, V: FloatArray, Y: FloatArray) -> Matrix:
@@ -195,7 +196,7 @@ def misfit(X: Held, V: FloatArray, Y: FloatArray) -> Matrix:
 
 
 def _squared_misfit(V: FloatArray, block: FloatArray, labels: FloatArray) -> FloatArray:
-    image = block.astype(np.float64, copy=False) @ V
+    image = images(block.astype(np.float64, copy=False), V)
     image -= labels
     return np.einsum("ij,ij->j", image, image)
 

@@ -14,6 +14,7 @@ from w2s_fast.linalg.rows import cutting
 from w2s_fast.linalg.rows.few import are_few, is_compiled_code_due
 from w2s_fast.linalg.rows.products import Matrix, over_rows
 from w2s_fast.linalg.rows.scale import SMALLEST_SUM
+from w2s_fast.linalg.rows.thin import inner_products
 
 
 def scatter(*arrays: FloatArray, precision: npt.DTypeLike = np.float64) -> tuple[Matrix, Matrix]:
@@ -47,7 +48,7 @@ def scatter_of_block(rows: Matrix) -> tuple[Matrix, Matrix]:
     mean = rows.mean(axis=0)
     rows -= mean
     drift = rows.mean(axis=0)  # what rounding left of the mean
-    return np.stack(two_sum(mean, drift)), rows.T @ rows - len(rows) * np.outer(drift, drift)
+    return np.stack(two_sum(mean, drift)), inner_products(rows, rows) - len(rows) * np.outer(drift, drift)
 
 
 def _scatter_of_rows(rows: FloatArray, precision: npt.DTypeLike) -> tuple[Matrix, Matrix]:
@@ -55,7 +56,7 @@ def _scatter_of_rows(rows: FloatArray, precision: npt.DTypeLike) -> tuple[Matrix
     mean = rows.mean(axis=0, dtype=np.float64)
     deviations = np.subtract(rows, mean, out=np.empty(rows.shape, precision), casting="same_kind")
     drift = deviations.mean(axis=0, dtype=np.float64)
-    squares = np.asarray(deviations.T @ deviations, np.float64)
+    squares = np.asarray(inner_products(deviations, deviations), np.float64)
     return np.stack(two_sum(mean, drift)), squares - len(rows) * np.outer(drift, drift)
 
 
