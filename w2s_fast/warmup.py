@@ -123,9 +123,7 @@ def _stacks() -> None:
 def _factors() -> None:
     from w2s_fast.linalg.accumulate.gram import Gram
     from w2s_fast.linalg.leastsq.min_norm import MinNorm
-    from w2s_fast.linalg.leastsq.triangles import divide
 
-    divide(np.eye(2), np.ones((2, 3)))
     factor = MinNorm(_rows(), rcond=1e-9, ridge=1.0)
     factor.solve(np.arange(60.0))
     _ = factor.condition  # estimated when asked for

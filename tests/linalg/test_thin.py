@@ -54,7 +54,7 @@ def test_images_may_take_the_place_of_the_rows(monkeypatch, n):
 
 
 def moves_meanwhile(product):
-    """Whether another thread moves while a product is made: twenty are, lest the system let it wait."""
+    """Whether another thread moves while a product is made: more are, lest the system let it wait, for ten seconds."""
     steps, over = [0], threading.Event()
 
     def step():
@@ -63,11 +63,12 @@ def moves_meanwhile(product):
             time.sleep(0)  # makes way
 
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(10.0)  # seconds: nobody is asked to make way, and who holds the interpreter keeps it
+    sys.setswitchinterval(60.0)  # seconds: nobody is asked to make way, and who holds the interpreter keeps it
     other = threading.Thread(target=step)
     try:
         other.start()
-        for _ in range(20):
+        end = time.monotonic() + 10.0
+        while time.monotonic() < end:
             before = steps[0]
             product()
             if steps[0] > before:
@@ -81,6 +82,6 @@ def moves_meanwhile(product):
 
 @pytest.mark.parametrize("columns", [1, 2, 8])
 def test_other_threads_go_on(columns):
-    a, b = np.ones((100_000, 8)), np.ones((100_000, columns))
+    a, b = np.ones((400_000, 8)), np.ones((400_000, columns))
     assert moves_meanwhile(lambda: thin.inner_products(a, b))
     assert moves_meanwhile(lambda: thin.inner_products(a, a))

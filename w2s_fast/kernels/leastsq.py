@@ -16,7 +16,6 @@ Stack = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 DOUBLE, UPPER_BY_COLUMNS = ord("d"), ord("U")  # as LAPACK is told; by rows that triangle is the lower one
-DIVIDED = 256  # rows at a time, whose 16 numbers each stay in the nearest cache
 GOLDEN_RATIO = (1 + 5**0.5) / 2
 
 
@@ -81,22 +80,6 @@ def solve_gram(lower: Matrix, vector: Vector) -> None:
         weight, row = vector[i], lower[i]
         for j in range(i):
             vector[j] -= weight * row[j]
-
-
-@kernel
-def divide_by_lower(lower: Matrix, columns: Matrix) -> None:
-    """Overwrite ``columns`` (n, rows) with the inverse of ``lower`` (n, n), a small one, times it."""
-    n, rows = columns.shape
-    for start in range(0, rows, DIVIDED):
-        stop = min(start + DIVIDED, rows)
-        for k in range(n):
-            done, inverse = columns[k, start:stop], 1.0 / lower[k, k]
-            for i in range(stop - start):
-                done[i] *= inverse
-            for j in range(k + 1, n):
-                left, weight = columns[j, start:stop], lower[j, k]
-                for i in range(stop - start):
-                    left[i] -= weight * done[i]
 
 
 @calling_kernel

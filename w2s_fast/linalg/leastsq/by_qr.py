@@ -6,7 +6,7 @@ and Langou 2012).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
-from w2s_fast._threads import ordered_map
-from w2s_fast.linalg.leastsq import by_svd, cholesky_qr
+from w2s_fast._threads import ordered_map, single_threaded_blas
+from w2s_fast.linalg.leastsq import by_svd
 from w2s_fast.linalg.leastsq.policy import Cutoff
+from w2s_fast.linalg.leastsq.reflections import MergedReflections, Reflections
 from w2s_fast.linalg.leastsq.triangles import clears
 from w2s_fast.linalg.rows.base import Rows, ScaleError
 from w2s_fast.linalg.rows.cutting import ELONGATED, qr_cuts
-from w2s_fast.linalg.rows.products import SERIAL_SIZE, Held, blas_threads, misfit
+from w2s_fast.linalg.rows.products import SERIAL_SIZE, Held, blas_threads
 
-RawQR = tuple[FloatArray, FloatArray]  # reflections, transposed, and their factors tau
 Array = npt.NDArray[Any]  # real or complex
 Solution = tuple[Array, Array, Any, Array]  # as NumPy's: x, residuals, rank, singular values
 NUMPY_LSTSQ = np.linalg.lstsq  # itself, also where w2s_fast.patched puts ours in its place
@@ -49,7 +49,7 @@ def _by_triangle(a: Array, b: Array, cut: float) -> Solution | None:
     if _near_the_cut(s, cut):
         return None
     if a.shape[0] > rank == a.shape[1]:
-        residuals = misfit(a, x, b) ** 2 if reduced.outside is None else np.sum(reduced.outside**2, axis=0)
+        residuals = np.sum(reduced.outside**2, axis=0)
     dtype = np.result_type(a, b)
     return reduced.lift(x).astype(dtype), residuals.astype(dtype), rank, s.astype(dtype)
 
@@ -93,7 +93,7 @@ class _Reduced:
     triangle: FloatArray
     lower: bool
     moment: FloatArray
-    outside: FloatArray | None  # a triangle with the norms of what labels have outside of the columns, where known
+    outside: FloatArray  # a triangle with the norms of what labels have outside of the columns
     lift: Callable[[FloatArray], FloatArray]
 
     def clears(self, cut: Cutoff) -> bool:
@@ -112,8 +112,6 @@ def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
         reduced = _reduce_wide(a, b)
     elif b.shape[1] > n:
         return None
-    elif cholesky_qr.pays(a) and (found := cholesky_qr.factor(a, b)) is not None:
-        reduced = _Reduced(found.R, False, found.moment, None, lambda x: x)
     else:
         R = triangle(a, b)
         reduced = _Reduced(R[:n, :n], False, R[:n, n:], R[n:, n:], lambda x: x)
@@ -122,15 +120,12 @@ def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:
 
 def _reduce_wide(a: FloatArray, b: FloatArray) -> _Reduced:
     """Reduce by QR of a', of which Q lifts a solution."""
-    Q: cholesky_qr.Factor | _Reflections | None = None
-    if cholesky_qr.pays(a.T):
-        Q = cholesky_qr.factor(a.T, np.zeros((a.shape[1], 0)), keep=True)
-    Q = Q or _Reflections(a.T)
+    Q = _factored(a.T)
     return _Reduced(Q.R.T, True, b.astype(np.float64, copy=False), np.zeros((0, b.shape[1])), Q.times)
 
 
-def _in_range(*arrays: FloatArray | None) -> bool:
-    largest = float(np.max([np.abs(array).max(initial=0.0) for array in arrays if array is not None]))
+def _in_range(*arrays: FloatArray) -> bool:
+    largest = float(np.max([np.abs(array).max(initial=0.0) for array in arrays]))
     return largest == 0.0 or 1 / LARGE <= largest <= LARGE
 
 
@@ -139,7 +134,7 @@ def lstsq_of_rows(rows: Rows, Y: Any, cut: Callable[[tuple[int, int]], float]) -
     reduced, dtypes, m = _reduce_rows(rows, Y)
     n = reduced.triangle.shape[1]
     x, residuals, rank, s = NUMPY_LSTSQ(reduced.triangle, reduced.moment, cut((m, n)))
-    if m > rank == n and reduced.outside is not None:
+    if m > rank == n:
         residuals = np.sum(reduced.outside**2, axis=0)
     dtype = np.result_type(*dtypes)
     return x.astype(dtype), residuals.astype(dtype), rank, s.astype(dtype)
@@ -177,7 +172,7 @@ def _reduce_rows(rows: Rows, Y: Any) -> tuple[_Reduced, tuple[np.dtype[Any], np.
     rows.refuse_not_finite(found.stack[:, :columns])
     if not np.isfinite(found.stack).all():
         raise ValueError("Y holds NaN or infinite values: remove or impute them first")
-    R = found.stack if found.rows < columns else np.asarray(np.linalg.qr(found.stack, mode="r"))
+    R = found.stack if found.rows < columns else Reflections(found.stack).R
     top, outside = R[:columns], R[columns:, columns:]
     reduced = _Reduced(top[:, :columns], False, top[:, columns:], outside, lambda x: x)
     if not (_in_range(reduced.triangle) and _in_range(reduced.moment, reduced.outside)):
@@ -198,59 +193,66 @@ def _triangle_of_both(a: _Triangle, b: _Triangle) -> _Triangle:
 
 
 def reduced(stack: FloatArray) -> FloatArray:
-    """R of rows that are more than columns; as they are where they are fewer."""
-    return stack if len(stack) <= stack.shape[1] else np.asarray(np.linalg.qr(stack, mode="r"))
+    """R of rows that are as many as columns or more; as they are where they are fewer."""
+    return stack if len(stack) < stack.shape[1] else Reflections(stack).R
 
 
 def reduced_both(a: FloatArray, b: FloatArray) -> FloatArray:
+    """The same of two of these, one below the other."""
+    if len(a) == len(b) == a.shape[1]:
+        return MergedReflections(a, b).R
     return reduced(np.concatenate((a, b)))
 
 
 def triangle(a: Held, b: FloatArray) -> FloatArray:
     """R of [a b], in float64 whatever they are."""
-    triangles = list(ordered_map(_triangle_of_rows, ((a[cut], b[cut]) for cut in qr_cuts(*a.shape))))
-    return triangles[0] if len(triangles) == 1 else np.asarray(np.linalg.qr(np.concatenate(triangles), mode="r"))
+    cuts = qr_cuts(*a.shape)
+    if len(cuts) == 1:
+        return _factor_block((a, b)).R
+    with single_threaded_blas():  # whose threads take longer to merge triangles than one of them
+        return _in_pairs(reduced_both, list(ordered_map(_triangle_of_rows, ((a[cut], b[cut]) for cut in cuts))))
 
 
-def _triangle_of_rows(parts: tuple[Held, FloatArray]) -> FloatArray:
-    arrays = [part if isinstance(part, np.ndarray) else part.astype(np.float64) for part in parts]
-    return np.asarray(np.linalg.qr(np.concatenate(arrays, axis=1, dtype=np.float64), mode="r"))
+def _triangle_of_rows(parts: Sequence[Held]) -> FloatArray:
+    return _factor_block(parts).R
 
 
-class _Reflections:
-    """Q and R of a long thin matrix, Q as Householder reflections: of blocks of rows, then of their triangles."""
+def _factor_block(parts: Sequence[Held]) -> Reflections:
+    return Reflections(*(part if isinstance(part, np.ndarray) else part.astype(np.float64) for part in parts))
 
-    def __init__(self, a: FloatArray) -> None:
-        self._factors = list(ordered_map(_raw_qr, (a[cut] for cut in qr_cuts(*a.shape))))
-        self._merge = _raw_qr(np.concatenate([_upper(factor) for factor in self._factors]))
-        self.R = _upper(self._merge)
+
+class _Pair:
+    """Q and R of rows above others, where both are factored."""
+
+    def __init__(self, above: _Factored, below: _Factored) -> None:
+        self._above, self._below, self._merged = above, below, MergedReflections(above.R, below.R)
+        self.R: FloatArray = self._merged.R
 
     def times(self, x: FloatArray) -> FloatArray:
         """Q x."""
-        parts = np.split(_reflect(self._merge, x), len(self._factors))
-        return np.concatenate([_reflect(factor, part) for factor, part in zip(self._factors, parts, strict=True)])
+        with single_threaded_blas():
+            top, bottom = self._merged.times(x)
+            return np.concatenate((self._above.times(top), self._below.times(bottom)))
 
 
-def _raw_qr(a: FloatArray) -> RawQR:
-    reflections, tau = np.linalg.qr(a.astype(np.float64, copy=False), mode="raw")
-    return np.asarray(reflections), np.asarray(tau)
+_Factored = Reflections | _Pair
 
 
-def _upper(factor: RawQR) -> FloatArray:
-    """R of NumPy's raw factor, which is LAPACK's transposed."""
-    reflections, tau = factor
-    return np.triu(reflections.T[: len(tau)])
+def _factored(a: Held) -> _Factored:
+    """Q and R of long thin rows, blocks of them on threads."""
+    cuts = qr_cuts(*a.shape)
+    if len(cuts) == 1:
+        return _factor_block((a,))
+    with single_threaded_blas():
+        return _in_pairs(_Pair, list(ordered_map(_factor_block, ((a[cut],) for cut in cuts))))
 
 
-def _reflect(factor: RawQR, x: FloatArray) -> FloatArray:
-    """Q x of NumPy's raw factor."""
-    from scipy.linalg.lapack import get_lapack_funcs
-
-    reflections, tau = factor
-    (multiply,) = get_lapack_funcs(("ormqr",), (reflections, x))
-    padded = np.zeros((reflections.shape[1], x.shape[1]), x.dtype, order="F")
-    padded[: len(x)] = x
-    return np.asarray(multiply("L", "N", reflections.T, tau, padded, max(64 * x.shape[1], 1), overwrite_c=1)[0])
+def _in_pairs(merge: Callable[[Any, Any], Any], parts: list[Any]) -> Any:
+    """Merge neighbours until there is one."""
+    while len(parts) > 1:
+        last = parts[len(parts) // 2 * 2 :]
+        parts = [merge(*pair) for pair in zip(parts[::2], parts[1::2], strict=False)] + last
+    return parts[0]
 
 
 def _solve_triangle(reduced: _Reduced) -> FloatArray:

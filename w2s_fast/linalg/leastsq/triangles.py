@@ -1,18 +1,15 @@
-"""Triangles that factorisations leave: what they say of singular values, and rows times their inverse."""
+"""What the triangles that factorisations leave say of singular values."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, Cutoff
 
-Matrix = npt.NDArray[np.float64]
 BLOCK, POWER_STEPS = 4, 4  # columns and steps, which underrate a square by n^(1 / 9): 2.2 (Halko et al. 2011)
-LEAF = 16  # columns: of fewer a compiled loop takes less than calls of BLAS
 
 
 def clears(lower: FloatArray, cut: Cutoff) -> bool:
@@ -45,19 +42,3 @@ def _inverse_squared(lower: FloatArray) -> float:
             basis = np.linalg.qr(image)[0]
             image = dtrsm(1.0, lower, dtrsm(1.0, lower, basis, lower=1), lower=1, trans_a=1)
         return float(np.linalg.norm(image, 2)) if np.isfinite(image).all() else math.inf
-
-
-def divide(lower: Matrix, columns: Matrix) -> None:
-    """Overwrite ``columns`` (n, rows) with the inverse of ``lower`` (n, n) times it, mostly by products of matrices.
-
-    SciPy's binding of BLAS's own routine holds on to the interpreter, so that threads would wait for each other.
-    """
-    if len(lower) <= LEAF:
-        from w2s_fast.kernels.leastsq import divide_by_lower
-
-        divide_by_lower(np.ascontiguousarray(lower), columns)
-        return
-    half = len(lower) // 2
-    divide(lower[:half, :half], columns[:half])
-    columns[half:] -= lower[half:, :half] @ columns[:half]
-    divide(lower[half:, half:], columns[half:])

@@ -23,7 +23,7 @@ MOMENTS_SIZE = 2**21  # elements that one thread reads for moments, 0.5 ms: hand
 MOMENTS_COLUMNS = 2**14
 GATHERED = 2**21  # numbers gathered from scattered rows at a time, 16 MiB of float64
 ELONGATED = 4  # rows a column: from here QR of two blocks on threads beats LAPACK's with BLAS threads
-QR_ROWS = 10  # a column, where there are more than two blocks: with fewer, their triangles cost what threads save
+QR_ROWS = 20  # a column, where there are more than two blocks: with fewer, their triangles cost what threads save
 MOST_QR_BLOCKS = 16
 
 
@@ -70,8 +70,8 @@ def moments_tiles(rows: int, columns: int) -> list[tuple[slice, slice]]:
 
 
 def qr_cuts(rows: int, columns: int) -> list[slice]:
-    """Cut a long thin matrix into blocks of which threads take the QR decompositions."""
-    count = max(1 + (rows >= ELONGATED * columns), min(MOST_QR_BLOCKS, rows // (QR_ROWS * columns)))
+    """Cut a long thin matrix into one block, or an even number of which threads take the QR decompositions."""
+    count = max(1 + (rows >= ELONGATED * columns), min(MOST_QR_BLOCKS, rows // (QR_ROWS * columns) // 2 * 2))
     step = -(-rows // count)
     return [slice(start, start + step) for start in range(0, rows, step)]
 

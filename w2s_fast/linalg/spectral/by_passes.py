@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from w2s_fast._check import FloatArray
+from w2s_fast.linalg.leastsq.by_qr import reduced, reduced_both
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.products import gram_times, gram_times_pass
 from w2s_fast.linalg.rows.scale import PRODUCTS
@@ -26,7 +27,7 @@ def svd(
     V: FloatArray = np.random.default_rng(key).standard_normal((columns, width))
     for iteration in range(iterations + 1):
         V = householder(_checked_image(rows, V, dtype) if iteration == 0 else gram_times(rows, V))
-    _, s, vt = np.linalg.svd(rows.total(partial(_triangle, V), _triangle_of_both))
+    _, s, vt = np.linalg.svd(rows.total(partial(_triangle, V), reduced_both))
     s, right = s[:k], vt[:k] @ V.T
     resolved = s > columns * np.finfo(float).eps * s[0]
     # Columns of U that would be rounding are zero.
@@ -46,11 +47,7 @@ def _checked_image(rows: Rows, V: FloatArray, dtype: Any) -> FloatArray:
 
 
 def _triangle(V: FloatArray, block: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.qr(block.astype(np.float64, copy=False) @ V, mode="r"))
-
-
-def _triangle_of_both(a: FloatArray, b: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.qr(np.concatenate((a, b)), mode="r"))
+    return reduced(block.astype(np.float64, copy=False) @ V)
 
 
 def _extremes(W: FloatArray, block: FloatArray) -> FloatArray:

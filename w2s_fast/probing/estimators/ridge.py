@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from w2s_fast.linalg.leastsq.gram_solve import solve_gram
 from w2s_fast.linalg.leastsq.min_norm import MinNorm
 from w2s_fast.linalg.leastsq.policy import EPS64, Cutoff
+from w2s_fast.linalg.leastsq.reflections import Reflections
 from w2s_fast.linalg.rows.cutting import gathered
 from w2s_fast.probing.coding import NUMBERS, Coding
 from w2s_fast.probing.data import Matrix
@@ -88,9 +89,9 @@ def _short(learner: Learner, index: Indices, labels: Matrix) -> tuple[Matrix, Ma
     columns, steps = learner.columns, list(gathered(len(index), learner.columns))
     if len(steps) < 2 or len(index) < 2 * columns:
         return learner.rows(index), labels
-    short: Any = np.empty((0, columns + labels.shape[1]))
+    short = np.empty((0, columns + labels.shape[1]))
     for step in steps:
-        short = np.linalg.qr(np.vstack((short, np.hstack((learner.rows(index[step]), labels[step])))), mode="r")
+        short = Reflections(np.vstack((short, np.hstack((learner.rows(index[step]), labels[step]))))).R
     return short[:columns, :columns], short[:columns, columns:]
 
 
