@@ -172,7 +172,7 @@ def _reduce_rows(rows: Rows, Y: Any) -> tuple[_Reduced, tuple[np.dtype[Any], np.
     rows.refuse_not_finite(found.stack[:, :columns])
     if not np.isfinite(found.stack).all():
         raise ValueError("Y holds NaN or infinite values: remove or impute them first")
-    R = found.stack if found.rows < columns else Reflections(found.stack).R
+    R = found.stack if found.rows < columns else _triangle_on_one_thread(found.stack)
     top, outside = R[:columns], R[columns:, columns:]
     reduced = _Reduced(top[:, :columns], False, top[:, columns:], outside, lambda x: x)
     if not (_in_range(reduced.triangle) and _in_range(reduced.moment, reduced.outside)):
@@ -193,15 +193,21 @@ def _triangle_of_both(a: _Triangle, b: _Triangle) -> _Triangle:
 
 
 def reduced(stack: FloatArray) -> FloatArray:
-    """R of rows that are as many as columns or more; as they are where they are fewer."""
-    return stack if len(stack) < stack.shape[1] else Reflections(stack).R
+    """R of rows that are as many as columns or more, with the same bits anywhere; as they are where they are fewer."""
+    return stack if len(stack) < stack.shape[1] else _triangle_on_one_thread(stack)
 
 
 def reduced_both(a: FloatArray, b: FloatArray) -> FloatArray:
     """The same of two of these, one below the other."""
-    if len(a) == len(b) == a.shape[1]:
+    if not len(a) == len(b) == a.shape[1]:
+        return reduced(np.concatenate((a, b)))
+    with single_threaded_blas():
         return MergedReflections(a, b).R
-    return reduced(np.concatenate((a, b)))
+
+
+def _triangle_on_one_thread(stack: FloatArray) -> FloatArray:
+    with single_threaded_blas():
+        return Reflections(stack).R
 
 
 def triangle(a: Held, b: FloatArray) -> FloatArray:

@@ -88,11 +88,10 @@ def _address(value: int | bytes | Matrix) -> Any:
 def _routine(name: str) -> Any:
     import scipy.linalg.cython_lapack
 
-    python = ctypes.pythonapi
-    python.PyCapsule_GetName.restype, python.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    python.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    python.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
     capsule = scipy.linalg.cython_lapack.__pyx_capi__[name]
-    signature = python.PyCapsule_GetName(capsule)
+    name_of = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(("PyCapsule_GetName", ctypes.pythonapi))
+    kinds = ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p
+    address_of = ctypes.PYFUNCTYPE(*kinds)(("PyCapsule_GetPointer", ctypes.pythonapi))
+    signature = name_of(capsule)
     arguments = [ctypes.c_void_p] * (signature.count(b",") + 1)
-    return ctypes.CFUNCTYPE(None, *arguments)(python.PyCapsule_GetPointer(capsule, signature))
+    return ctypes.CFUNCTYPE(None, *arguments)(address_of(capsule, signature))

@@ -16,8 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
+from w2s_fast.linalg.rows.cutting import PRODUCT_ROWS
 from w2s_fast.linalg.rows.products import Matrix, over_rows, times, total
 from w2s_fast.linalg.rows.thin import images, inner_products
+
+FEW_FACTORS = 4  # columns of weights: with fewer, a block of PRODUCT_ROWS takes threads no longer than handing over,
+THIN_ROWS = 8_192  # and one of so many a sixth less time a row, of 384 columns
 
 
 class Value(NamedTuple):
@@ -113,7 +117,9 @@ def values(questions: Sequence[Question]) -> list[Value]:
     fits = Fits(np.hstack(cast) if len(cast) > 1 else cast[0], [one.objective.targets for one in asked], sizes)
     ends = sorted(set(sizes)) if len(asked) > 1 else ()
     places = np.arange(sizes[0])
-    found = total(partial(_block, fits), longest.rows, places, factors=len(asked) * classes, ends=ends)
+    factors = len(asked) * classes
+    most = THIN_ROWS if factors < FEW_FACTORS else PRODUCT_ROWS
+    found = total(partial(_block, fits), longest.rows, places, factors=factors, longest=most, ends=ends)
     answers = (one.objective._value(one.weights, sums) for one, sums in zip(asked, found, strict=True))
     in_turn = dict(zip(order, answers, strict=True))
     return [in_turn[place] for place in range(len(questions))]
