@@ -44,11 +44,11 @@ def merged_scatter(of_block: Callable[..., tuple[int, Matrix, Matrix]], *arrays:
 
 
 def scatter_of_block(rows: Matrix) -> tuple[Matrix, Matrix]:
-    """Mean of ``rows`` (m, n), m >= 1, and Z'Z of their deviations Z from it, which take their place."""
+    """Mean of ``rows`` (m, n), m >= 1, of any library, and Z'Z of their deviations Z, which take their place."""
     mean = rows.mean(axis=0)
     rows -= mean
     drift = rows.mean(axis=0)  # what rounding left of the mean
-    return np.stack(two_sum(mean, drift)), inner_products(rows, rows) - len(rows) * np.outer(drift, drift)
+    return np.stack(two_sum(mean, drift)), rows.T @ rows - len(rows) * np.outer(drift, drift)
 
 
 def _scatter_of_rows(rows: FloatArray, precision: npt.DTypeLike) -> tuple[Matrix, Matrix]:

@@ -15,7 +15,7 @@ SMALL_PRODUCT = 10**6  # multiplications: up to here some kernels of OpenBLAS ha
 
 def inner_products(a: Array[Float], b: Array[Float]) -> Array[Float]:
     """Products (n, k) of the columns of a (m, n) with those of b (m, k)."""
-    if not a.flags.forc:  # which np.dot would copy
+    if not _lies_together(a):
         return a.T @ b
     if _one_by_one(a, b):
         return np.stack([np.dot(a.T, column) for column in b.T], axis=1)
@@ -24,10 +24,15 @@ def inner_products(a: Array[Float], b: Array[Float]) -> Array[Float]:
 
 def images(rows: Array[Float], V: Array[Float], out: Array[Float] | None = None) -> Array[Float]:
     """Rows (m, n) times V (n, k); ``out`` may be the rows themselves."""
-    if rows.flags.forc and _one_by_one(rows, V):
+    if _lies_together(rows) and _one_by_one(rows, V):
         columns = [np.dot(rows, column) for column in V.T]
         return np.stack(columns).T if out is None else np.stack(columns, axis=1, out=out)
     return np.matmul(rows, V, out=out)
+
+
+def _lies_together(array: Array[Any]) -> bool:
+    """Whether NumPy holds an array in one piece, which ``np.dot`` does not copy: others may be on a GPU."""
+    return isinstance(array, np.ndarray) and array.flags.forc
 
 
 def _one_by_one(rows: Array[Any], factors: Array[Any]) -> bool:
