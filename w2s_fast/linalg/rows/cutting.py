@@ -24,7 +24,8 @@ MOMENTS_COLUMNS = 2**14
 GATHERED = 2**21  # numbers gathered from scattered rows at a time, 16 MiB of float64
 ELONGATED = 4  # rows a column: from here QR of two blocks on threads beats LAPACK's with BLAS threads
 QR_ROWS = 20  # a column, where there are more than two blocks: with fewer, their triangles cost what threads save
-MOST_QR_BLOCKS = 16
+QR_BLOCKS = 16  # that are enough, but for blocks beyond the cache:
+QR_SIZE = 2**19  # elements, 4 MiB of float64
 
 
 def cuts(rows: int, columns: int, factors: int, longest: int = PRODUCT_ROWS, ends: Sequence[int] = ()) -> list[slice]:
@@ -71,7 +72,8 @@ def moments_tiles(rows: int, columns: int) -> list[tuple[slice, slice]]:
 
 def qr_cuts(rows: int, columns: int) -> list[slice]:
     """Cut a long thin matrix into one block, or an even number of which threads take the QR decompositions."""
-    count = max(1 + (rows >= ELONGATED * columns), min(MOST_QR_BLOCKS, rows // (QR_ROWS * columns) // 2 * 2))
+    most = max(QR_BLOCKS, rows * columns // QR_SIZE)
+    count = max(1 + (rows >= ELONGATED * columns), min(most, rows // (QR_ROWS * columns)) // 2 * 2)
     step = -(-rows // count)
     return [slice(start, start + step) for start in range(0, rows, step)]
 
