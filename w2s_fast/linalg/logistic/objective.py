@@ -16,12 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.rows.cutting import PRODUCT_ROWS
+from w2s_fast.linalg.rows.cutting import FEW_FACTORS, PRODUCT_ROWS, THIN_ROWS
 from w2s_fast.linalg.rows.products import Matrix, over_rows, times, total
 from w2s_fast.linalg.rows.thin import images, inner_products
-
-FEW_FACTORS = 4  # columns of weights: with fewer, a block of PRODUCT_ROWS takes threads no longer than handing over,
-THIN_ROWS = 8_192  # and one of so many a sixth less time a row, of 384 columns
 
 
 class Value(NamedTuple):

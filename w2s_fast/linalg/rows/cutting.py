@@ -13,6 +13,8 @@ import numpy as np
 GRAM_ROWS = 4_096  # of a block in X'X; fewer leave BLAS too short a sum, 10 % slower at 2,048
 RUN_ROWS = 1_024  # of X'X that BLAS adds in float32: twice as many save 2 to 6 % of the time, and may round twice
 PRODUCT_ROWS = 2_048  # of a block in other products; 4 % more of BLAS's speed than 1,024
+FEW_FACTORS = 4  # columns of weights of logistic fits: with fewer, handing over a block of PRODUCT_ROWS shows,
+THIN_ROWS = 8_192  # and blocks of so many take a sixth less time, of 384 columns
 UNTILED = 2_048  # columns of X'X made whole: more at a time, and adding the blocks up shows beside making them
 TILE_COLUMNS = 512  # of X'X beyond: 6 % over BLAS's time for all of it at 4,096, against 26 % in one piece
 READING = 16  # multiplications that BLAS does on one thread in the time it takes to read an element
