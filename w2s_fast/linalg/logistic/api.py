@@ -11,6 +11,7 @@ import numpy as np
 from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
+from w2s_fast.linalg.logistic.curvature import Curvature
 from w2s_fast.linalg.logistic.lockstep import answered
 from w2s_fast.linalg.logistic.nested import solve_nested
 from w2s_fast.linalg.logistic.problem import NOT_KNOWN, Problem, SoftmaxFit
@@ -51,7 +52,7 @@ def fit_softmax(
         most this much of it.
     start : SoftmaxFit, or (p, K) or (p,) array_like, optional
         Weights to begin with, 0 by default. A fit to some of the rows, or to other targets much like these, also tells
-        what its steps have learned, which nearly halves their number.
+        what its steps have learned, which nearly halves their number for two classes.
     metric : (p, p) array_like, optional
         X'X, where it is known.
 
@@ -93,7 +94,7 @@ def fit_softmax(
     known = _given(metric, "metric", (problem.rows.shape[1],) * 2)
     with single_threaded_blas():
         problem = replace(problem, squares=NOT_KNOWN if known is None else known, memory=memory)
-        (found,) = answered([solve(problem, begin)])
+        (found,) = answered([solve(problem, begin, Curvature())])
     return _as_asked(found, targets)
 
 

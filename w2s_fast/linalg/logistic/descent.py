@@ -8,22 +8,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from w2s_fast.linalg.logistic.curvature import Along, Curvature, inverse_coupling, inverse_hessian_times, worth_along
 from w2s_fast.linalg.logistic.lockstep import Asking
-from w2s_fast.linalg.logistic.metric import NO_COUPLING, Metric, even
+from w2s_fast.linalg.logistic.metric import ClassMetrics, Metric
 from w2s_fast.linalg.logistic.objective import Objective, Question, Value
-from w2s_fast.linalg.logistic.problem import Memory, Step
+from w2s_fast.linalg.logistic.problem import Memory, Problem, Step
 from w2s_fast.linalg.rows.products import Matrix
 
-MEMORY = 12, 100  # steps that the Hessian is learned from, at least and at most: those of earlier fits help, too,
-WORTH_A_STEP = 4 * 10**5  # but each takes the time that a pass takes for so many products
+MEMORY = 12, 100  # steps that the Hessian is learned from, at least and at most:
+WORTH_A_STEP = 4 * 10**5  # each takes the time that a pass takes for so many products
 LARGEST_MEMORY = 2**22  # numbers
+COLD = 3, 6, 12, 24, 48, 96  # steps after which the Hessian is looked at along the weights that they have come to,
+WARM = 12, 24, 48, 96  # and of a descent from given weights, along which it is looked at before the first
 OVERSHOT = 0.5  # of the slope at the start, with the other sign: a step that ends on such a rise was too long
 TRIALS = 30  # lengths of one step
 PRODUCTS = 40  # with the Hessian, for one Newton step,
 INEXACT = 0.03  # and the share of the gradient that may be left after it
 NOISE = 1e-6  # of the loss: rises up to that may be rounding, and the slope decides
-MOST_COUPLED = 200  # classes whose coupling is taken apart at each step; of more the diagonal serves
-LEAST_COUPLING = 1e-4  # of the largest, between classes of which no row is in doubt
 
 
 class Point(NamedTuple):
@@ -36,24 +37,37 @@ class Point(NamedTuple):
 
 
 class Model:
-    """What a metric and past steps say of the Hessian of so many rows: the two-loop recursion (Nocedal 1980)."""
+    """What a metric, the weights and past steps say of the Hessian: the two-loop recursion (Nocedal 1980)."""
 
-    def __init__(self, metric: Metric, coupling: Matrix, rows: int, memory: Memory = ()) -> None:
-        self._metric, self._scale, self._rows = metric, 1.0, rows
-        size = metric.roots[0].shape[0] * len(coupling)
-        most = min(MEMORY[1], rows * size // WORTH_A_STEP, LARGEST_MEMORY // size)
-        self._known: deque[Step] = deque(memory, maxlen=max(MEMORY[0], most))
-        self._couple(coupling)
+    def __init__(self, problem: Problem, curvature: Curvature, metric: Metric, start: Point) -> None:
+        self._problem, self._curvature, self._metric = problem, curvature, metric
+        self._rows, size = len(problem.rows), start.weights.size
+        most = min(MEMORY[1], self._rows * size // WORTH_A_STEP, LARGEST_MEMORY // size)
+        self._steps, self._scale = 0, 1.0
+        self._known: deque[Step] = deque(maxlen=max(MEMORY[0], most))
+        self._uncoupled = inverse_coupling(start.value.coupling)
+        self._along: Along | None = None
+        if not worth_along(problem, start.weights.shape[1]):
+            self._known.extend(step for step in problem.memory if step.move.shape == start.weights.shape)
+            self._renewed: tuple[int, ...] = ()
+        elif np.array_equal(start.weights, problem.first()):
+            self._renewed = COLD
+        else:
+            self._renewed, self._along = WARM, curvature.along(problem, metric, start.weights)
 
     @property
     def memory(self) -> Memory:
+        """What serves other fits, if there is nothing better."""
         return tuple(self._known)
 
     def learn(self, start: Point, end: Point) -> None:
         """Take in how the gradient has changed by a step."""
+        self._steps += 1
+        self._uncoupled = inverse_coupling(end.value.coupling)
+        if self._steps in self._renewed:
+            self._along = self._curvature.along(self._problem, self._metric, end.weights)
         move, change = end.weights - start.weights, end.value.gradient - start.value.gradient
-        self._couple(end.value.coupling)
-        product, size = float(np.vdot(move, change)), float(np.vdot(change, self._guess(change)))
+        product, size = float(np.vdot(move, change)), float(np.vdot(change, self._guess(change / self._rows)))
         if product > 0.0 and size > 0.0:
             self._known.append(Step(move, change / self._rows, product / self._rows))
             self._scale = product / size
@@ -65,26 +79,17 @@ class Model:
             share = float(np.vdot(step.move, left)) / step.product
             left -= share * step.change
             shares.append(share)
-        found = self._scale * self._guess(self._rows * left)
+        found = self._scale * self._guess(left)
         for step, share in zip(self._known, reversed(shares), strict=True):
             found += (share - float(np.vdot(step.change, found)) / step.product) * step.move
         return found
 
-    def _couple(self, coupling: Matrix) -> None:
-        classes, diagonal = len(coupling), np.diagonal(coupling)
-        if not 1 < classes <= MOST_COUPLED:
-            least = max(LEAST_COUPLING * float(diagonal.max()), NO_COUPLING)
-            self._uncoupled = np.diag(1.0 / np.maximum(diagonal, least))
-            return
-        level = float(diagonal.sum()) / (classes - 1)
-        values, vectors = np.linalg.eigh(coupling + level / classes)  # the same change of all classes changes nothing
-        self._uncoupled = vectors / np.maximum(values, max(LEAST_COUPLING * values[-1], NO_COUPLING)) @ vectors.T
-
     def _guess(self, gradient: Matrix) -> Matrix:
-        return even(self._metric.inverse_times(gradient) @ self._uncoupled)
+        """The inverse of the Hessian a row times a gradient."""
+        return inverse_hessian_times(self._metric, self._along, self._uncoupled, gradient)
 
 
-def newton_step(times: Callable[[Matrix], Matrix], metric: Metric, gradient: Matrix) -> Matrix:
+def newton_step(times: Callable[[Matrix], Matrix], metric: ClassMetrics, gradient: Matrix) -> Matrix:
     """About less the inverse of the Hessian times the gradient, by products with it and a metric that is near it."""
     step, left = np.zeros_like(gradient), -gradient
     turned = metric.inverse_times(left)

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from w2s_fast._cached import cached_property
+from w2s_fast.linalg.logistic.curvature import Curvature
 from w2s_fast.linalg.logistic.descent import Model, Point, newton_step, searched
 from w2s_fast.linalg.logistic.lockstep import Asking
-from w2s_fast.linalg.logistic.metric import Metric, of_classes, of_features
+from w2s_fast.linalg.logistic.metric import Metric, of_classes
 from w2s_fast.linalg.logistic.objective import Objective, Question
 from w2s_fast.linalg.logistic.problem import Problem, SoftmaxFit, Status
 from w2s_fast.linalg.logistic.separation import separates
@@ -21,7 +22,7 @@ from w2s_fast.linalg.rows.products import Matrix
 
 MARGIN = 0.9  # of the tolerance, to which a gradient in float32 falls before it is worked out in float64
 PATIENCE = 12  # quasi-Newton steps that are to lower the gradient by ``ENOUGH``: else rows are all but certain, whose
-ENOUGH = 0.5  # curvature changes with each step, and Newton's steps are worth their passes
+ENOUGH = 0.05  # curvature changes with each step, and Newton's steps are worth their passes
 LARGEST_BLOCKS = 2**26  # numbers in the metric of Newton steps, 512 MiB
 RENEWED = 6  # Newton steps after which their metric is made anew
 MOST_STEPS = 200  # of either kind
@@ -33,10 +34,12 @@ Ended = Callable[[Point, Matrix], Any]  # by a point and the next step: how a de
 Descended = tuple[Point, int, Any]  # where it has come to, in how many steps, and how it ended, if it has
 
 
-def fitted(problem: Problem, start: Matrix | None, norms: Matrix, basis: Matrix | None = None) -> Asking[SoftmaxFit]:
+def fitted(
+    problem: Problem, start: Matrix | None, norms: Matrix, curvature: Curvature, basis: Matrix | None = None
+) -> Asking[SoftmaxFit]:
     """Fit weights (p, K), K = 1 for two classes, of rows (basis' x) whose columns had these norms before."""
     sizes = np.where(norms > 0.0, norms, 1.0)[:, None] * np.sqrt(len(problem.rows))
-    return (yield from Descent(problem, sizes, basis).run(start))
+    return (yield from Descent(problem, sizes, curvature, basis).run(start))
 
 
 class Kept(NamedTuple):
@@ -49,7 +52,7 @@ class Kept(NamedTuple):
     def of(cls, features: Metric, problem: Problem) -> Self:
         squares = np.diagonal(problem.squares)[:, None]
         units = np.sqrt(np.where(squares > 0.0, squares, 1.0))
-        return cls(np.linalg.qr(units * features.roots[0])[0], units)
+        return cls(np.linalg.qr(units * features.root)[0], units)
 
     def of_weights(self, weights: Matrix) -> Matrix:
         return np.asarray(self.directions @ (self.directions.T @ (self.units * weights)) / self.units)
@@ -67,6 +70,7 @@ class Descent:
     problem : Problem
     sizes : (p, 1) ndarray
         What the gradient is relative to.
+    curvature : Curvature
     basis : (p, r) ndarray, optional
         From the weights here to those that were asked for.
     kept : Kept, optional
@@ -75,6 +79,7 @@ class Descent:
 
     problem: Problem
     sizes: Matrix
+    curvature: Curvature
     basis: Matrix | None
     kept: Kept | None = None
 
@@ -91,13 +96,12 @@ class Descent:
             rounded, point = None, (yield from self.begun(exact, start))
         if not point.is_finite:
             raise ScaleError
-        features = of_features(self.problem, point.value.coupling)
+        features = self.curvature.metric(self.problem, point.value.coupling)
         if features.null.size:
             self.kept = Kept.of(features, self.problem)
             if start is not None:  # what no step would change
                 point = yield from self.begun(rounded or exact, self.kept.of_weights(point.weights))
-        known = tuple(step for step in self.problem.memory if step.move.shape == point.weights.shape)
-        model, steps = Model(features, point.value.coupling, len(exact.rows), known), 0
+        model, steps = Model(self.problem, self.curvature, features, point), 0
         if rounded is not None:
             serves = max(ROUNDED, MARGIN * self.problem.tolerance)
             descent = self.by_quasi_newton(rounded, point, model, lambda end, _: self.relative(end) <= serves)
@@ -193,7 +197,7 @@ class Descent:
         if point.value.lag == 0.0 < point.value.spread:
             return True
         chances = self.exact.chances(point.weights)
-        return separates(self.problem, point.weights, chances * (1.0 - chances), features.roots[0])
+        return separates(self.problem, point.weights, chances * (1.0 - chances), features.root)
 
 
 def shortest(weights: Matrix, null: Matrix, free_last: bool) -> Matrix:

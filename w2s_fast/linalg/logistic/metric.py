@@ -8,10 +8,11 @@ classes, those that are not make a matrix for each class.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
+from w2s_fast._cached import cached_property
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.leastsq.policy import EPS64, GRAM_RCOND, Cutoff, column_norms
 from w2s_fast.linalg.logistic.problem import Problem
@@ -21,31 +22,47 @@ NO_COUPLING = 1e-12  # between classes of which every row is certain
 LEAST_WEIGHT = 1e-3  # of the mean, that any row has: else directions of rows without doubt had no curvature at all
 
 
-class Metric(NamedTuple):
-    """M = (B B')^-1 on the directions that rows have: one for all classes, to go with their coupling, or one of each.
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """M = (B B')^-1 on the directions that rows have.
 
     Attributes
     ----------
-    roots : list of (p, r) ndarray
+    root : (p, r) ndarray
         B, with B' M B = I.
-    coupled : bool
-        Whether M is X'X, of which the coupling of classes is to make the Hessian.
+    inverse : (r, p) ndarray
+        B^-1.
     null : (p, p - r) ndarray
         Directions along which no row has anything, nor a penalty.
     """
 
-    roots: list[Matrix]
-    coupled: bool
+    root: Matrix
+    inverse: Matrix
     null: Matrix
+
+    @cached_property
+    def _dual(self) -> Matrix:
+        return np.asarray(self.root @ self.root.T)
 
     def inverse_times(self, gradient: Matrix) -> Matrix:
         """M^-1 G of G (p, K)."""
-        if self.coupled:
-            return np.asarray(self.roots[0] @ (self.roots[0].T @ gradient))
-        found = np.stack(
-            [root @ (root.T @ column) for root, column in zip(self.roots, gradient.T, strict=True)], axis=1
-        )
-        return even(found)
+        return self._dual @ gradient
+
+    def ones(self, rows: FloatArray, last: bool) -> Matrix:
+        """B^-1 e of the weights e whose logits are 1 (r,): those of the last feature, or as some rows tell."""
+        return self.inverse[:, -1] if last else self.root.T @ rows.mean(axis=0, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMetrics:
+    """A metric for each class, of which the roots (p, p) are known."""
+
+    roots: list[Matrix]
+
+    def inverse_times(self, gradient: Matrix) -> Matrix:
+        """M^-1 G of G (p, K)."""
+        columns = zip(self.roots, gradient.T, strict=True)
+        return even(np.stack([root @ (root.T @ column) for root, column in columns], axis=1))
 
 
 def even(found: Matrix) -> Matrix:
@@ -55,14 +72,7 @@ def even(found: Matrix) -> Matrix:
     return found
 
 
-class Root(NamedTuple):
-    """B (p, r) and the null directions (p, p - r) of one matrix."""
-
-    root: Matrix
-    null: Matrix
-
-
-def by_gram(gram: Matrix) -> Root | None:
+def by_gram(gram: Matrix) -> Metric | None:
     """Of a Gram matrix with its penalty, by Cholesky; None where that is not to be trusted."""
     from scipy.linalg.lapack import dtrtri
 
@@ -78,10 +88,10 @@ def by_gram(gram: Matrix) -> Root | None:
     root, _ = dtrtri(upper, lower=0)
     if not np.abs(scaled).sum(axis=0).max() * np.vdot(root, root) < 1.0 / GRAM_RCOND:
         return None
-    return Root(scale[:, None] * root, np.empty((len(gram), 0)))
+    return Metric(scale[:, None] * root, upper / scale, np.empty((len(gram), 0)))
 
 
-def by_rows(rows: FloatArray, weights: Matrix, penalty: Matrix) -> Root:
+def by_rows(rows: FloatArray, weights: Matrix, penalty: Matrix) -> Metric:
     """Of sum w_i x_i x_i' + diag(penalty) by orthogonal factorisations of the rows, which cut what is rounding."""
     penalised = penalty[:, 0] > 0.0
     stacked = np.vstack((rows * np.sqrt(weights)[:, None], np.diag(np.sqrt(penalty[:, 0]))[penalised]))
@@ -93,23 +103,22 @@ def by_rows(rows: FloatArray, weights: Matrix, penalty: Matrix) -> Root:
     s = np.concatenate((s, np.zeros(len(vt) - len(s))))
     cut = Cutoff.of(rows.dtype, rows.shape, None, float(penalised.any()))
     keep = cut.of_values(rows.shape, float(penalised.any())).keeps(s, vt.T, np.ones(len(vt)))
-    root = scale[:, None] * vt[keep].T / s[keep]
+    root, inverse = scale[:, None] * vt[keep].T / s[keep], s[keep, None] * vt[keep] * norms
     unseen = np.where(norms > 0.0, scale, 1.0)[:, None] * vt[~keep].T
-    return Root(root, unseen / np.maximum(np.linalg.norm(unseen, axis=0), EPS64))
+    return Metric(root, inverse, unseen / np.maximum(np.linalg.norm(unseen, axis=0), EPS64))
 
 
 def of_features(problem: Problem, coupling: Matrix) -> Metric:
-    """X'X, and the penalty as it is beside the mean coupling of classes."""
-    penalty = problem.penalty * max(len(coupling) - 1, 1) / max(float(np.trace(coupling)), NO_COUPLING)
-    found = by_gram(problem.squares + np.diagflat(penalty))
-    if found is None:
-        found = by_rows(problem.rows, np.ones(len(problem.rows)), penalty)
-    return Metric([found.root], True, found.null)
+    """X'X a row, and the penalty as it is beside the mean coupling of classes."""
+    rows = len(problem.rows)
+    penalty = problem.penalty / rows * max(len(coupling) - 1, 1) / max(float(np.trace(coupling)), NO_COUPLING)
+    found = by_gram(problem.squares / rows + np.diagflat(penalty))
+    return by_rows(problem.rows, np.full(rows, 1.0 / rows), penalty) if found is None else found
 
 
-def of_classes(problem: Problem, curvatures: Matrix) -> Metric:
+def of_classes(problem: Problem, curvatures: Matrix) -> ClassMetrics:
     """The diagonal blocks of the Hessian, of rows that weigh ``curvatures`` (m, K)."""
-    return Metric([_of_weights(problem, weights) for weights in curvatures.T], False, np.empty((0, 0)))
+    return ClassMetrics([_of_weights(problem, weights) for weights in curvatures.T])
 
 
 def _of_weights(problem: Problem, weights: Matrix) -> Matrix:
@@ -124,4 +133,4 @@ def _of_weights(problem: Problem, weights: Matrix) -> Matrix:
     else:
         rows = rows * np.sqrt(weights)[:, None]
     found = by_gram(gram(rows) + least * problem.squares + np.diagflat(problem.penalty))
-    return by_rows(problem.rows, weights + least, problem.penalty).root if found is None else found.root
+    return (by_rows(problem.rows, weights + least, problem.penalty) if found is None else found).root

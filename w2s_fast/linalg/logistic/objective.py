@@ -103,6 +103,12 @@ class Question(NamedTuple):
         first = rows.__array_interface__["data"][0], rows.strides, rows.dtype
         return *first, self.objective.precision, self.weights.shape
 
+    @property
+    def sums_like(self) -> tuple[Any, ...]:
+        """Equal for those whose sums over the same rows are, as when several fits begin with the same weights."""
+        targets = self.objective.targets
+        return targets.__array_interface__["data"][0], targets.strides, self.weights.tobytes()
+
 
 def values(questions: Sequence[Question]) -> list[Value]:
     """Answer questions of one kind in one pass."""
@@ -110,11 +116,14 @@ def values(questions: Sequence[Question]) -> list[Value]:
     asked = [questions[place] for place in order]
     longest, classes = asked[0].objective, asked[0].weights.shape[1]
     sizes = [len(question.objective.rows) for question in asked]
-    cast = [question.weights.astype(longest.precision, copy=False) for question in asked]
-    fits = Fits(np.hstack(cast) if len(cast) > 1 else cast[0], [one.objective.targets for one in asked], sizes)
+    alike: dict[Any, int] = {}
+    uses = [alike.setdefault(question.sums_like, len(alike)) for question in asked] if len(asked) > 1 else [0]
+    first = [asked[uses.index(place)] for place in range(max(uses) + 1)]
+    cast = [question.weights.astype(longest.precision, copy=False) for question in first]
+    fits = Fits(np.hstack(cast) if len(cast) > 1 else cast[0], [one.objective.targets for one in first], sizes, uses)
     ends = sorted(set(sizes)) if len(asked) > 1 else ()
     places = np.arange(sizes[0])
-    factors = len(asked) * classes
+    factors = len(first) * classes
     most = THIN_ROWS if factors < FEW_FACTORS else PRODUCT_ROWS
     found = total(partial(_block, fits), longest.rows, places, factors=factors, longest=most, ends=ends)
     answers = (one.objective._value(one.weights, sums) for one, sums in zip(asked, found, strict=True))
@@ -128,13 +137,19 @@ class Fits(NamedTuple):
     Attributes
     ----------
     weights : (p, J K) ndarray
+        All that differ.
     targets : list of (size, K) ndarray
+        Of each of these, as many as some fit with them has.
     sizes : list of int
+        Of the fits.
+    uses : list of int
+        Which of the weights each fit has, the first before others.
     """
 
     weights: FloatArray
     targets: list[FloatArray]
     sizes: list[int]
+    uses: list[int]
 
 
 def rounded(array: FloatArray) -> FloatArray:
@@ -158,7 +173,8 @@ def _block(fits: Fits, rows: FloatArray, places: npt.NDArray[np.int64]) -> Matri
     """
     rows, precision = rows.astype(fits.weights.dtype, copy=False), fits.weights.dtype
     block = slice(int(places[0]), int(places[-1]) + 1)
-    targets = [of_fit[block].T for of_fit, size in zip(fits.targets, fits.sizes, strict=True) if size > block.start]
+    uses = [use for use, size in zip(fits.uses, fits.sizes, strict=True) if size > block.start]
+    targets = [of_fit[block].T for of_fit in fits.targets[: max(uses) + 1]]
     count, p, classes = len(targets), rows.shape[1], len(targets[0])
     logits = np.ascontiguousarray(images(rows, fits.weights[:, : count * classes]).T).reshape(count, classes, -1)
     wanted = np.stack(targets[:1] if _is_one(targets) else targets, dtype=precision, casting="same_kind")
@@ -168,13 +184,14 @@ def _block(fits: Fits, rows: FloatArray, places: npt.NDArray[np.int64]) -> Matri
     coupling = np.eye(classes) * chances.sum(axis=2)[:, None] - squares
     chances -= wanted
     gradient = inner_products(rows, chances.reshape(count * classes, -1).T)
-    found = np.zeros((len(fits.sizes), (p + classes) * classes + 3))
-    own = found[:count]
+    own = np.empty((count, (p + classes) * classes + 3))
     own[:, : p * classes] = gradient.reshape(p, count, classes).transpose(1, 0, 2).reshape(count, -1)
     own[:, p * classes : -3] = coupling.reshape(count, -1)
     lag = np.sum(high - pulled, axis=1, dtype=np.float64)
     own[:, -3] = np.sum(rest, axis=1, dtype=np.float64) + lag
     own[:, -2], own[:, -1] = lag, np.sum(high - low, axis=1, dtype=np.float64)
+    found = np.zeros((len(fits.sizes), own.shape[1]))
+    found[: len(uses)] = own[uses]
     return found
 
 

@@ -106,9 +106,13 @@ class Problem:
         """How many rows a metric is made of."""
         return SAMPLE * self.rows.shape[1]
 
+    def some_rows(self, count: int) -> FloatArray:
+        """So many of the rows or more, evenly spaced, or all."""
+        return self.rows[:: max(len(self.rows) // count, 1)]
+
     def sampled_squares(self) -> Matrix:
         """X'X, or about that from some of the rows where there are many."""
-        some = self.rows[:: max(len(self.rows) // self.sample, 1)]
+        some = self.some_rows(self.sample)
         return gram(some) * (len(self.rows) / len(some))
 
     @property
