@@ -20,7 +20,6 @@ from w2s_fast.linalg.rows.cutting import FEW_FACTORS, PRODUCT_ROWS, THIN_ROWS
 from w2s_fast.linalg.rows.products import Matrix, over_rows, times, total
 from w2s_fast.linalg.rows.thin import images, inner_products
 
-
 FEW_CLASSES = 3
 
 
