@@ -20,7 +20,7 @@ def dependent(scale, m=14, n=6):
 
 
 def shortest(A, y):
-    """Least-squares weights by QR with pivots of the independent columns, and the condition within the rank."""
+    """Least-squares weights by LAPACK, from the columns but the last (rows, of wide ones), which span it."""
     wide = A.shape[0] < A.shape[1]
     Z, rank = (A.T if wide else A), min(A.shape) - 1
     K = np.linalg.lstsq(Z[:, :rank], Z, rcond=None)[0].T  # Z = Z1 K'
