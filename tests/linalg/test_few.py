@@ -307,3 +307,15 @@ def test_numba_is_loaded_where_calls_are_many(rng, monkeypatch):
     monkeypatch.setattr(few_rows, "CALLS_WITHOUT", 3)
     X = rng.standard_normal((6, 4))
     assert [CoMoments()._is_updated(X) for _ in range(5)] == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize(("features", "labels"), [(1e-16, 1e-297), (1e-90, 1e-230), (1.0, 1e-300)])
+def test_labels_whose_squares_vanish_are_no_zeros(rng, features, labels):
+    X, y = rng.standard_normal((8, 3)), rng.standard_normal(8)
+    expected = np.linalg.lstsq(X, y, rcond=None)[0]
+    assert few.min_norm(X * features, y * labels) is None
+    assert few.lstsq(X * features, y * labels) is None
+    for solve in (min_norm, lambda *problem: lstsq(*problem)[0]):
+        found = solve(X * features, y * labels) * (features / labels)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert not few.min_norm(X, np.zeros(8)).any()

@@ -205,3 +205,12 @@ def test_shortest_solutions_this_way(condition):
         size = np.linalg.norm(expected[0])
         assert np.linalg.norm(x - expected[0]) <= condition * rounding(np.float64, ROWS) * size
         assert np.linalg.norm(X @ x - Y) <= rounding(np.float64, ROWS) * np.linalg.norm(X) * size
+
+
+@pytest.mark.parametrize("shape", [(450, 225), (38, 761)])
+def test_columns_of_all_scales_pass_without_a_warning(shape):
+    A = np.random.default_rng(0).standard_normal(shape)
+    longer = 0 if shape[0] > shape[1] else 1
+    A *= np.expand_dims(np.geomspace(1e-150, 1e150, min(shape)), longer)
+    with np.errstate(all="raise", under="ignore"):
+        assert np.isfinite(min_norm(A, np.ones(len(A)))).all()

@@ -415,6 +415,24 @@ def test_more_components_than_there_are_give_all(shape, settings):
             np.testing.assert_allclose(U * s @ Vt, M, atol=1e-12)
 
 
+@pytest.mark.parametrize("container", [scipy.sparse.csr_array, scipy.sparse.csc_array])
+def test_sparse_entries_in_two_parts_count_once(container):
+    whole = container(scipy.sparse.random_array((300, 80), density=0.2, rng=np.random.default_rng(0)))
+    parts = np.repeat(whole.data, 2) * np.tile([-3.0, 4.0], whole.nnz)
+    halved = container((parts, np.repeat(whole.indices, 2), 2 * whole.indptr), shape=whole.shape)
+    for found, expected in zip(*(randomized_svd(M, 5, random_state=0) for M in (halved, whole)), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-8)
+    assert halved.nnz == 2 * whole.nnz  # what the caller holds stays
+
+
+@pytest.mark.parametrize("shape", [(8, 20), (8, 2_000), (300, 900)])
+def test_nan_of_wide_matrices_is_found_where_it_is(shape):
+    M = random(*shape)
+    M[5, 17] = np.nan
+    with pytest.raises(ValueError, match=r"M holds 1 NaN or infinite value\(s\), the first at index \(5, 17\)"):
+        randomized_svd(M, 3, random_state=0)
+
+
 @pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "f4", "f8", "?"])
 @pytest.mark.parametrize("kind", ["coo", "csr"])
 def test_sparse_entries_of_equal_place_are_added_without_overflow(kind, dtype):

@@ -33,16 +33,17 @@ def min_norm_few(X: FloatArray, y: FloatArray, coef: FloatArray, limit: float, c
     computed, not estimated, and the relative ``cut``, cleared by the ``margin``), return False.
     """
     rows, columns = X.shape
-    gram, moment, labels = np.zeros((columns, columns)), np.zeros(columns), 0.0
+    gram, moment, labels, are_zero = np.zeros((columns, columns)), np.zeros(columns), 0.0, True
     for i in range(rows):
         label = np.float64(y[i])
         labels += label * label
+        are_zero &= label == 0.0
         for j in range(columns):
             x = np.float64(X[i, j])
             moment[j] += x * label
             for k in range(j + 1):
                 gram[j, k] += x * X[i, k]
-    if not (labels == 0.0 or in_range(labels)):
+    if not (are_zero or in_range(labels)):
         return False
     scale, trace, largest = np.empty(columns), 0.0, 0.0
     for j in range(columns):
@@ -150,14 +151,15 @@ def lstsq_few(a: FloatArray, b: FloatArray, cut: float, x: FloatArray, s: FloatA
     Elsewhere, and at scales whose squares overflow or vanish, return False. ``residuals`` has room for one, or none.
     """
     rows, columns = a.shape
-    M, squares, labels = np.empty((rows, columns + 1)), 0.0, 0.0
+    M, squares, labels, are_zero = np.empty((rows, columns + 1)), 0.0, 0.0, True
     for i in range(rows):
         for j in range(columns):
             M[i, j] = a[i, j]
             squares += M[i, j] * M[i, j]
         M[i, columns] = b[i]
         labels += M[i, columns] * M[i, columns]
-    if not (in_range(squares) and (labels == 0.0 or in_range(labels))):
+        are_zero &= M[i, columns] == 0.0
+    if not (in_range(squares) and (are_zero or in_range(labels))):
         return False
     triangle(M, rows, columns + 1)
     for j in range(columns):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.leastsq.cholesky import cholesky_solve, factor_gram
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, GRAM_RCOND, GRAM_RCOND_FLOAT32, Cutoff, arithmetic
+from w2s_fast.linalg.leastsq.reflections import Reflections
 from w2s_fast.linalg.rows.products import Held, cross, gram, misfit, residual_moment, times
 from w2s_fast.linalg.rows.scale import exponents, scaled_back
 
@@ -29,6 +31,7 @@ SAMPLED_ROWS_LATER = 6  # or that many once float32 has failed, which makes fail
 SAMPLE_MARGIN = 100.0  # by which a sample may underrate the reciprocal condition
 MOST_REFINEMENTS = 10  # the limits of condition leave 3 or 4; they are estimates
 PIVOT_TOLERANCE = 1e-13  # of a unit diagonal, times its size: what rounding leaves of a dependent column's square
+LARGEST_SPAN = 1e3  # weights that make one column of others: rounding of these is multiplied by them
 SMALLEST_IN_FLOAT32 = 1e-28  # square of a column: of smaller ones float32 has not all digits of all products
 
 
@@ -93,14 +96,14 @@ class GramFactor:
     def _shortest(self, Y: FloatArray) -> FloatArray | None:
         """Weights Z (Z'Z + ridge)^-1 Y, refined as such: the dual solution alone would lose digits on the way."""
         dual = self._back(Y)
-        weights = self._lift(dual, Y.dtype)
+        weights = self._lift(dual)
 
         def missing() -> FloatArray:
             return Y - self._take(cross(self.Z, weights)) - self.ridge * dual
 
         def add(correction: Matrix) -> None:
             np.add(dual, correction, out=dual)
-            np.add(weights, self._lift(correction, Y.dtype), out=weights)
+            np.add(weights, self._lift(correction), out=weights)
 
         return scaled_back(weights, 0, Y.dtype, "the weights") if self._refine(dual, missing, add, Y.dtype) else None
 
@@ -125,12 +128,9 @@ class GramFactor:
             last = change
         return False
 
-    def _lift(self, dual: Matrix, dtype: npt.DTypeLike) -> Matrix:
-        if dtype == np.float64:
-            return np.asarray(times(self.Z, self._embed(dual)), np.float64)
-        exponent = np.frexp(np.abs(dual).max(axis=0, initial=0.0))[1]  # the dual has X's scale twice: beyond float32's
-        part = np.ldexp(dual, -exponent).astype(dtype)
-        return np.asarray(np.ldexp(times(self.Z, self._embed(part)).astype(np.float64), exponent))
+    def _lift(self, dual: Matrix) -> Matrix:
+        """Z times the dual, in float64 whatever came: what float32 leaves outside of Z no refinement takes away."""
+        return np.asarray(times(self.Z, self._embed(dual)), np.float64)
 
     def _take(self, moment: FloatArray) -> FloatArray:
         return moment if self.columns is None else moment[self.columns]
@@ -149,13 +149,20 @@ class GramFactor:
 
 @dataclass(frozen=True, eq=False)
 class SpannedFactor:
-    """Z = Z1 [I W] up to an order of columns: Z1 well-conditioned columns of Z, which span the others."""
+    """Z[:, order] = Z1 [I W]: Z1 well-conditioned columns of Z, which span the others, and QR = [I W]'."""
 
     base: GramFactor
-    others: Indices
-    W: FloatArray
+    order: Indices
+    Q: Matrix
+    R: Matrix
 
     route = "gram"
+
+    @classmethod
+    def of(cls, base: GramFactor, columns: Indices, others: Indices, W: FloatArray) -> Self:
+        """Factor [I W]', whose condition a product with itself would square."""
+        reflections = Reflections(np.vstack((np.eye(len(W)), W.T)))
+        return cls(base, np.concatenate((columns, others)), reflections.times(np.eye(len(W))), reflections.R)
 
     @property
     def rank(self) -> int:
@@ -168,23 +175,21 @@ class SpannedFactor:
 
     def solve(self, Y: FloatArray) -> FloatArray | None:
         """Weights (n, k) for labels Y (m, k); None as :meth:`GramFactor.solve`."""
+        from scipy.linalg import solve_triangular
+
         if exponents(Y, axis=0).any():
             return None
         with single_threaded_blas(), np.errstate(over="ignore", invalid="ignore"):  # what overflows never settles
-            if self.base.wide:
-                moment = self._least_squares(Y[self.base.columns] + self.W @ Y[self.others])
-                return self.base.solve(moment.astype(Y.dtype, copy=False))
+            if self.base.wide:  # the rows taken have the labels that fit those of all best
+                labels = solve_triangular(self.R, self.Q.T @ Y[self.order], check_finite=False)
+                weights = self.base.solve(labels)
+                return None if weights is None else scaled_back(weights, 0, Y.dtype, "the weights")
             solution = self.base.coordinates(Y)
             if solution is None:
                 return None
-            weights = np.zeros((self.base.X.shape[1], Y.shape[1]), Y.dtype)
-            kept = self._least_squares(solution)
-            weights[self.base.columns], weights[self.others] = kept, self.W.T @ kept
+            weights = np.empty((self.base.X.shape[1], Y.shape[1]), Y.dtype)
+            weights[self.order] = self.Q @ solve_triangular(self.R, solution, trans="T", check_finite=False)
             return weights
-
-    def _least_squares(self, moment: FloatArray) -> FloatArray:
-        """([I W] [I W]')^-1 times the moment."""
-        return np.asarray(np.linalg.solve(np.eye(len(self.W), dtype=self.W.dtype) + self.W @ self.W.T, moment))
 
 
 def factor(X: FloatArray, ridge: float, cut: Cutoff) -> GramFactor | SpannedFactor | None:
@@ -260,14 +265,18 @@ def _factor_spanned(X: FloatArray, product: Matrix, cut: Cutoff) -> SpannedFacto
         return None
     columns = _independent(product)
     others = np.setdiff1d(np.arange(len(product)), columns)
-    base = _factor_safe(X, product[np.ix_(columns, columns)], GRAM_RCOND, 0.0, cut, columns) if len(others) else None
+    if not len(others):
+        return None
+    beside = math.sqrt(squares.sum() / squares[columns].sum())  # the largest singular value is that of all columns
+    cut_there = cut._replace(relative=cut.relative * beside)
+    base = _factor_safe(X, product[np.ix_(columns, columns)], GRAM_RCOND, 0.0, cut_there, columns)
     if base is None:
         return None
     Z = base.Z
     rest = Z[:, others].astype(np.float64, copy=False)
     W = replace(base, X=Z).coordinates(rest)
-    if W is None:
+    if W is None or not np.abs(W).max() < LARGEST_SPAN:
         return None
     rounding = min(cut.relative, arithmetic(X.shape)) * math.sqrt(squares.max())
     limits = rounding * np.sqrt(1.0 + np.einsum("ij,ij->j", W, W))
-    return SpannedFactor(base, others, W) if np.all(misfit(Z[:, columns], W, rest) <= limits) else None
+    return SpannedFactor.of(base, columns, others, W) if np.all(misfit(Z[:, columns], W, rest) <= limits) else None

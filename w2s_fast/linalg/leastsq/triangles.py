@@ -17,10 +17,10 @@ def clears(lower: FloatArray, cut: Cutoff) -> bool:
     if not np.diagonal(lower).all():
         return False
     lower = lower / np.abs(lower).max()
-    units = lower / np.sqrt(np.einsum("ij,ij->i", lower, lower))[:, None]
-    return _surely_above(lower, cut.relative * float(np.linalg.norm(lower))) and (
-        not cut.stored or _surely_above(units, cut.stored)
-    )
+    if not _surely_above(lower, cut.relative * float(np.linalg.norm(lower))):
+        return False
+    # Squares of rows, which may be of any scale in float64, vanish in none of float32, which ``stored`` is for.
+    return not cut.stored or _surely_above(lower / np.sqrt(np.einsum("ij,ij->i", lower, lower))[:, None], cut.stored)
 
 
 def _surely_above(lower: FloatArray, least: float) -> bool:

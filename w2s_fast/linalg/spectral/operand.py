@@ -52,6 +52,9 @@ def _sparse_floats(M: Any) -> Any:
     dtype = _check.floats(np.zeros(0, M.dtype), "M").dtype
     M = M.astype(dtype, copy=False)  # before entries of equal place are added up: short integers would overflow
     M = M if M.format in ("csr", "csc") else M.tocsr()
+    if not M.has_canonical_format:  # else entries of equal place would count apart in sums of squares
+        M = M.copy()
+        M.sum_duplicates()
     if not np.isfinite(M.data).all():
         SparseRows(SparseMatrix.of(M, "M"), "M").refuse_not_finite(M.data)
     return M
@@ -102,7 +105,7 @@ def _sparse_times(X: Any, V: FloatArray, out: FloatArray | None = None) -> Float
 
 
 def energy(X: Any, precision: npt.DTypeLike | None = None) -> float:
-    """Sum of squares; NaN and infinity are refused, and scales at which squares overflow or vanish."""
+    """Sum of squares; ScaleError at scales at which they overflow or vanish, NaN and infinity among them."""
     numbers = _numbers(X)
     found = sum(_over_cuts(partial(_energy_of_rows, precision or X.dtype), numbers))
     require_moderate(found, numbers)
@@ -123,14 +126,16 @@ def _over_cuts(function: Callable[[FloatArray], float], numbers: FloatArray) -> 
 
 
 def require_moderate(energy: float, X: FloatArray) -> None:
-    """Refuse rows whose sum of squares tells that squares overflow or vanish; refuse NaN and infinity by name."""
+    """Raise ScaleError for rows whose sum of squares tells that squares overflow or vanish, or are of NaN."""
     smallest, largest = PRODUCTS[X.dtype]
-    if smallest < energy < largest:
-        return
-    numbers = np.asarray(X)
-    _check.all_finite(numbers, "M")
-    if energy or numbers.any():
+    if not smallest < energy < largest and (energy or np.asarray(X).any()):
         raise ScaleError("the squares of M overflow or vanish")
+
+
+def refuse_not_finite(X: Any) -> None:
+    """Say where NaN or infinity is in a matrix as it came; sparse ones were checked before."""
+    if is_dense(X):
+        _check.all_finite(np.asarray(X), "M")
 
 
 def rescaled(X: Any) -> tuple[Any, int]:

@@ -174,6 +174,7 @@ def randomized_svd(
         try:
             U, s, Vt = _decomposed(tall, k, width, iterations, key, svd_lapack_driver)
         except ScaleError:
+            operand.refuse_not_finite(X)
             moderate, shift = operand.rescaled(tall)
             U, s, Vt = _decomposed(moderate, k, width, iterations, key, svd_lapack_driver)
             s = scaled_back(s, shift, s.dtype, "the singular values")
@@ -244,7 +245,8 @@ def _by_lapack(tall: FloatArray, driver: str) -> Triple:
     """All of the SVD, which of so few numbers takes less time than to choose some."""
     import scipy.linalg
 
-    _check.all_finite(tall, "M")
+    if not np.isfinite(tall).all():
+        raise ScaleError("M holds NaN or infinity")
     return scipy.linalg.svd(tall, full_matrices=False, lapack_driver=driver, check_finite=False)
 
 
