@@ -18,7 +18,8 @@ from w2s_fast.linalg.logistic.problem import NOT_KNOWN, Problem, SoftmaxFit
 from w2s_fast.linalg.logistic.reduced import solve
 from w2s_fast.linalg.rows.products import Matrix
 
-SUMS_TO_ONE = 1e-6  # how far probabilities may be off
+SUMS_TO_ONE = 1e-6  # how far probabilities may be off,
+ROUNDING = 1e-13  # and from where on they are divided by their sums
 
 
 def fit_softmax(
@@ -208,6 +209,8 @@ def _chances(targets: Any, features: FloatArray) -> Matrix:
     if classes.min() < 0.0 or (off := np.abs(classes.sum(axis=1) - 1.0).max()) > SUMS_TO_ONE:
         what = "below 0 or above 1" if classes.min() < 0.0 else f"that sum to 1 but for {off:.1g}"
         raise ValueError(f"targets must be probabilities, got rows {what}: one column (m,) is of the second class")
+    if off > ROUNDING:  # as of chances in float32: the gradient would not fall below that
+        classes = classes / classes.sum(axis=1, keepdims=True)
     return classes
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.logistic.metric import NO_COUPLING, Metric, even, of_features
+from w2s_fast.linalg.logistic.metric import NO_COUPLING, Metric, of_features
 from w2s_fast.linalg.logistic.problem import Problem
 from w2s_fast.linalg.rows.products import Matrix, cross, gram, times
 
@@ -121,4 +121,4 @@ def inverse_hessian_times(metric: Metric, along: Along | None, uncoupled: Matrix
     found = found @ uncoupled
     if along is not None:
         found += along.inverse_times(gradient)
-    return even(found)
+    return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from w2s_fast.linalg.logistic.curvature import Along, Curvature, inverse_coupling, inverse_hessian_times, worth_along
 from w2s_fast.linalg.logistic.lockstep import Asking
-from w2s_fast.linalg.logistic.metric import ClassMetrics, Metric
+from w2s_fast.linalg.logistic.metric import ClassMetrics, Metric, even
 from w2s_fast.linalg.logistic.objective import Objective, Question, Value
 from w2s_fast.linalg.logistic.problem import Memory, Problem, Step
 from w2s_fast.linalg.rows.products import Matrix
@@ -80,12 +80,12 @@ class Model:
         found = inverse_hessian_times(self._metric, self._along, self._uncoupled, left)
         for step, share in zip(self._known, reversed(shares), strict=True):
             found += (share - float(np.vdot(step.change, found)) / step.product) * step.move
-        return found
+        return even(found)  # moves next to nothing hold it to few digits
 
 
 def newton_step(times: Callable[[Matrix], Matrix], metric: ClassMetrics, gradient: Matrix) -> Matrix:
     """About less the inverse of the Hessian times the gradient, by products with it and a metric that is near it."""
-    step, left = np.zeros_like(gradient), -gradient
+    step, left = np.zeros_like(gradient), even(-gradient)
     turned = metric.inverse_times(left)
     along, size = turned, float(np.vdot(left, turned))
     enough = INEXACT**2 * size
@@ -109,7 +109,7 @@ def searched(objective: Objective, start: Point, step: Matrix) -> Asking[Point |
 
     The loss is convex: its slope alone says on which side of the least the end lies.
     """
-    slope, length = float(np.vdot(start.value.gradient, step)), 1.0
+    slope, length, most = float(np.vdot(start.value.gradient, step)), 1.0, 0.9
     if not slope < 0.0:
         return None
     for _ in range(TRIALS):
@@ -120,5 +120,6 @@ def searched(objective: Objective, start: Point, step: Matrix) -> Asking[Point |
         if not rises and there <= OVERSHOT * -slope:
             return Point(weights, value)
         share = slope / (slope - there) if there > 0.0 and np.isfinite(there) else 0.5
-        length *= min(max(share, 0.1), 0.9)
+        length *= min(max(share, 0.1), most)
+        most = 0.5  # a slope that flattens on both sides of its root would let the secant creep
     return None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from w2s_fast._cached import cached_property
+from w2s_fast.linalg.leastsq.policy import EPS64
 from w2s_fast.linalg.logistic.curvature import Curvature
 from w2s_fast.linalg.logistic.descent import Model, Point, newton_step, searched
 from w2s_fast.linalg.logistic.lockstep import Asking
@@ -118,7 +119,9 @@ class Descent:
             status = "converged" if more < MOST_STEPS and self.relative(point) <= self.problem.tolerance else "stalled"
         if features.null.size:
             weights = shortest(point.weights, features.null, self.problem.free_last)
-            point = Point(weights, (yield Question(exact, weights)))
+            short = Point(weights, (yield Question(exact, weights)))
+            if self.relative(short) <= max(self.relative(point), self.problem.tolerance):
+                point = short  # else null directions are rounding in the units of these columns
         return SoftmaxFit(point.weights, point.value.loss, self.relative(point), steps + more, status, model.memory)
 
     def by_quasi_newton(self, objective: Objective, point: Point, model: Model, ended: Ended) -> Asking[Descended]:
@@ -182,7 +185,8 @@ class Descent:
         if self.relative(point) > tolerance:
             return None
         gain = -0.5 * float(np.vdot(step, value.gradient))
-        if gain <= LITTLE * tolerance * value.loss:
+        rounding = EPS64 * len(self.problem.rows)  # of the loss, even where it is next to nothing
+        if gain <= max(LITTLE * tolerance * value.loss, rounding):
             return "separable" if self.is_separable(point, features) else "converged"
         return "separable" if self.is_free and value.lag == 0.0 < value.spread else None
 
