@@ -18,6 +18,7 @@ from w2s_fast.linalg.leastsq.policy import EPS64, GRAM_RCOND, Cutoff, column_nor
 from w2s_fast.linalg.logistic.problem import Problem
 from w2s_fast.linalg.rows.products import Matrix, gram
 
+LEAST_COUPLING = 1e-4  # of the largest, of classes of which no row is in doubt
 NO_COUPLING = 1e-12  # between classes of which every row is certain
 LEAST_WEIGHT = 1e-3  # of the mean, that any row has: else directions of rows without doubt had no curvature at all
 
@@ -118,12 +119,13 @@ def of_features(problem: Problem, coupling: Matrix) -> Metric:
 
 def of_classes(problem: Problem, curvatures: Matrix) -> ClassMetrics:
     """The diagonal blocks of the Hessian, of rows that weigh ``curvatures`` (m, K)."""
-    return ClassMetrics([_of_weights(problem, weights) for weights in curvatures.T])
+    means = curvatures.mean(axis=0)
+    least = LEAST_WEIGHT * np.maximum(means, LEAST_COUPLING * means.max())
+    return ClassMetrics([_of_weights(problem, *weights) for weights in zip(curvatures.T, least, strict=True)])
 
 
-def _of_weights(problem: Problem, weights: Matrix) -> Matrix:
+def _of_weights(problem: Problem, weights: Matrix, least: float) -> Matrix:
     """Root of sum w_i x_i x_i' and the penalty, of the rows that weigh most and some of the others."""
-    least = LEAST_WEIGHT * float(weights.mean())
     rows = problem.rows
     if len(rows) > problem.sample:
         heaviest, some = np.split(np.argsort(-weights, kind="stable"), [problem.sample // 2])
