@@ -43,7 +43,7 @@ class Model:
         self._problem, self._curvature, self._metric = problem, curvature, metric
         self._rows, size = len(problem.rows), start.weights.size
         most = min(MEMORY[1], self._rows * size // WORTH_A_STEP, LARGEST_MEMORY // size)
-        self._steps = 0
+        self._steps, self._scale = 0, 1.0
         self._known: deque[Step] = deque(maxlen=max(MEMORY[0], most))
         self._uncoupled = inverse_coupling(start.value.coupling)
         self._along: Along | None = None
@@ -67,8 +67,10 @@ class Model:
         if self._steps in self._renewed:
             self._along = self._curvature.along(self._problem, self._metric, end.weights)
         move, change = end.weights - start.weights, end.value.gradient - start.value.gradient
-        if (product := float(np.vdot(move, change))) > 0.0:
+        product, size = float(np.vdot(move, change)), float(np.vdot(change, self._guess(change / self._rows)))
+        if product > 0.0 and size > 0.0:
             self._known.append(Step(move, change / self._rows, product / self._rows))
+            self._scale = product / size
 
     def newton_step(self, gradient: Matrix) -> Matrix:
         """Less the inverse of the Hessian times the gradient."""
@@ -77,10 +79,13 @@ class Model:
             share = float(np.vdot(step.move, left)) / step.product
             left -= share * step.change
             shares.append(share)
-        found = inverse_hessian_times(self._metric, self._along, self._uncoupled, left)
+        found = self._scale * self._guess(left)
         for step, share in zip(self._known, reversed(shares), strict=True):
             found += (share - float(np.vdot(step.change, found)) / step.product) * step.move
         return even(found)  # moves next to nothing hold it to few digits
+
+    def _guess(self, gradient: Matrix) -> Matrix:
+        return inverse_hessian_times(self._metric, self._along, self._uncoupled, gradient)
 
 
 def newton_step(times: Callable[[Matrix], Matrix], metric: ClassMetrics, gradient: Matrix) -> Matrix:

@@ -23,7 +23,7 @@ from w2s_fast.linalg.rows.products import Matrix
 
 MARGIN = 0.9  # of the tolerance, to which a gradient in float32 falls before it is worked out in float64
 PATIENCE = 12  # quasi-Newton steps that are to lower the gradient by ``ENOUGH``: else rows are all but certain, whose
-ENOUGH = 0.05  # curvature changes with each step, and Newton's steps are worth their passes
+ENOUGH = 0.25  # curvature changes with each step, and Newton's steps are worth their passes
 LARGEST_BLOCKS = 2**26  # numbers in the metric of Newton steps, 512 MiB
 RENEWED = 6  # Newton steps after which their metric is made anew
 MOST_STEPS = 200  # of either kind

@@ -16,7 +16,7 @@ from w2s_fast._cached import cached_property
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.leastsq.policy import EPS64, GRAM_RCOND, Cutoff, column_norms
 from w2s_fast.linalg.logistic.problem import Problem
-from w2s_fast.linalg.rows.products import Matrix, gram
+from w2s_fast.linalg.rows.products import Matrix, gram, total
 
 LEAST_COUPLING = 1e-4  # of the largest, of classes of which no row is in doubt
 NO_COUPLING = 1e-12  # between classes of which every row is certain
@@ -121,18 +121,34 @@ def of_classes(problem: Problem, curvatures: Matrix) -> ClassMetrics:
     """The diagonal blocks of the Hessian, of rows that weigh ``curvatures`` (m, K)."""
     means = curvatures.mean(axis=0)
     least = LEAST_WEIGHT * np.maximum(means, LEAST_COUPLING * means.max())
-    return ClassMetrics([_of_weights(problem, *weights) for weights in zip(curvatures.T, least, strict=True)])
+    if len(problem.rows) <= problem.sample:
+        return ClassMetrics([_of_weights(problem, *each) for each in zip(curvatures.T, least, strict=True)])
+    squares = total(_squares, problem.rows, curvatures, factors=curvatures.shape[1])
+    return ClassMetrics([_of_weights(problem, *each) for each in zip(curvatures.T, least, squares.T, strict=True)])
 
 
-def _of_weights(problem: Problem, weights: Matrix, least: float) -> Matrix:
-    """Root of sum w_i x_i x_i' and the penalty, of the rows that weigh most and some of the others."""
+def _squares(rows: FloatArray, weights: Matrix) -> Matrix:
+    """Squared norms (p, K) of the columns of rows with these weights (m, K)."""
+    return np.asarray(np.square(rows, dtype=np.float64).T @ weights)
+
+
+def _of_weights(problem: Problem, weights: Matrix, least: float, squares: Matrix | None = None) -> Matrix:
+    """Root of sum w_i x_i x_i' and the penalty, by the rows that weigh most and some of the others where there are many.
+
+    What these say is scaled to the diagonal that is known of all rows, as some columns may be in few.
+    """
     rows = problem.rows
-    if len(rows) > problem.sample:
+    if squares is not None:
         heaviest, some = np.split(np.argsort(-weights, kind="stable"), [problem.sample // 2])
         stride = -(-2 * len(some) // problem.sample)
         shares = np.concatenate((weights[heaviest], stride * weights[some[::stride]]))
         rows = rows[np.concatenate((heaviest, some[::stride]))] * np.sqrt(shares)[:, None]
     else:
         rows = rows * np.sqrt(weights)[:, None]
-    found = by_gram(gram(rows) + least * problem.squares + np.diagflat(problem.penalty))
+    product = gram(rows) + least * problem.squares
+    if squares is not None:
+        known, diagonal = squares + least * np.diagonal(problem.squares), np.diagonal(product)
+        scale = np.sqrt(np.divide(known, diagonal, out=np.ones_like(known), where=diagonal > 0.0))
+        product = product * scale * scale[:, None]
+    found = by_gram(product + np.diagflat(problem.penalty))
     return (by_rows(problem.rows, weights + least, problem.penalty) if found is None else found).root
