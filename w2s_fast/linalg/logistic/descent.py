@@ -21,7 +21,8 @@ LARGEST_MEMORY = 2**22  # numbers
 COLD = 3, 6, 12, 24, 48, 96  # steps after which the Hessian is looked at along the weights that they have come to,
 WARM = 12, 24, 48, 96  # and of a descent from given weights, along which it is looked at before the first
 OVERSHOT = 0.5  # of the slope at the start, with the other sign: a step that ends on such a rise was too long
-TRIALS = 30  # lengths of one step
+TRIALS = 30  # lengths of one step,
+FEW_TRIALS = 5  # and in float32: where none of these does, slopes are rounding
 PRODUCTS = 40  # with the Hessian, for one Newton step,
 INEXACT = 0.03  # and the share of the gradient that may be left after it
 NOISE = 1e-6  # of the loss: rises up to that may be rounding, and the slope decides
@@ -117,7 +118,7 @@ def searched(objective: Objective, start: Point, step: Matrix) -> Asking[Point |
     slope, length, most = float(np.vdot(start.value.gradient, step)), 1.0, 0.9
     if not slope < 0.0:
         return None
-    for _ in range(TRIALS):
+    for _ in range(TRIALS if objective.precision == np.float64 else FEW_TRIALS):
         weights = start.weights + length * step
         value = yield Question(objective, weights)
         there = float(np.vdot(value.gradient, step))

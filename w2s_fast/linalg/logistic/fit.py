@@ -106,8 +106,10 @@ class Descent:
         if rounded is not None:
             serves = max(ROUNDED, MARGIN * self.problem.tolerance)
             descent = self.by_quasi_newton(rounded, point, model, lambda end, _: self.relative(end) <= serves)
-            point, steps, _ = yield from descent
+            point, steps, served = yield from descent
             point = Point(point.weights, (yield Question(exact, point.weights)))
+            if not served:  # what the last steps have told may be rounding
+                model = Model(self.problem, self.curvature, features, point)
         ended = partial(self.status, features)
         point, more, status = yield from self.by_quasi_newton(exact, point, model, ended)
         if status is None and self.affords_newton:
