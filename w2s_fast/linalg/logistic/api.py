@@ -42,7 +42,7 @@ def fit_softmax(
     X : (m, p) array_like
         float64 or float32.
     targets : (m, K) or (m,) array_like
-        Probabilities of K >= 2 classes, which sum to 1 in each row, or of the second of two classes.
+        Probabilities of K >= 2 classes, which sum to 1 in each row up to 1e-6, or of the second of two classes.
     penalty : float
         Absolute.
     free_last : bool
@@ -50,7 +50,7 @@ def fit_softmax(
     tolerance : float
         The descent has converged where the largest entry of the gradient is at most this much of |x_j| sqrt(m), with
         the norm of the column as some rows show it where there are many, and the next step would lower the loss by at
-        most this much of it.
+        most a hundredth of this much of it, or by its rounding, 2e-16 a row.
     start : SoftmaxFit, or (p, K) or (p,) array_like, optional
         Weights to begin with, 0 by default. A fit to some of the rows, or to other targets much like these, also tells
         what its steps have learned, which nearly halves their number for two classes.

@@ -86,6 +86,7 @@ class Model:
         return even(found)  # moves next to nothing hold it to few digits
 
     def _guess(self, gradient: Matrix) -> Matrix:
+        """The inverse of the Hessian a row times a gradient, but for a scale."""
         return inverse_hessian_times(self._metric, self._along, self._uncoupled, gradient)
 
 

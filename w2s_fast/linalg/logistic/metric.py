@@ -121,10 +121,8 @@ def of_classes(problem: Problem, curvatures: Matrix) -> ClassMetrics:
     """The diagonal blocks of the Hessian, of rows that weigh ``curvatures`` (m, K)."""
     means = curvatures.mean(axis=0)
     least = LEAST_WEIGHT * np.maximum(means, LEAST_COUPLING * means.max())
-    if len(problem.rows) <= problem.sample:
-        return ClassMetrics([_of_weights(problem, *each) for each in zip(curvatures.T, least, strict=True)])
     squares = total(_squares, problem.rows, curvatures, factors=curvatures.shape[1])
-    return ClassMetrics([_of_weights(problem, *each) for each in zip(curvatures.T, least, squares.T, strict=True)])
+    return ClassMetrics([_of_weights(problem, *each) for each in zip(curvatures.T, squares.T, least, strict=True)])
 
 
 def _squares(rows: FloatArray, weights: Matrix) -> Matrix:
@@ -132,13 +130,14 @@ def _squares(rows: FloatArray, weights: Matrix) -> Matrix:
     return np.asarray(np.square(rows, dtype=np.float64).T @ weights)
 
 
-def _of_weights(problem: Problem, weights: Matrix, least: float, squares: Matrix | None = None) -> Matrix:
-    """Root of sum w_i x_i x_i' and the penalty, by the rows that weigh most and some of the others where there are many.
+def _of_weights(problem: Problem, weights: Matrix, squares: Matrix, least: float) -> Matrix:
+    """Root of sum w_i x_i x_i' and the penalty.
 
-    What these say is scaled to the diagonal that is known of all rows, as some columns may be in few.
+    Where rows are many it is made of those that weigh most and some of the others, and scaled to the diagonal that all
+    rows have, as some columns may be in few.
     """
     rows = problem.rows
-    if squares is not None:
+    if len(rows) > problem.sample:
         heaviest, some = np.split(np.argsort(-weights, kind="stable"), [problem.sample // 2])
         stride = -(-2 * len(some) // problem.sample)
         shares = np.concatenate((weights[heaviest], stride * weights[some[::stride]]))
@@ -146,9 +145,7 @@ def _of_weights(problem: Problem, weights: Matrix, least: float, squares: Matrix
     else:
         rows = rows * np.sqrt(weights)[:, None]
     product = gram(rows) + least * problem.squares
-    if squares is not None:
-        known, diagonal = squares + least * np.diagonal(problem.squares), np.diagonal(product)
-        scale = np.sqrt(np.divide(known, diagonal, out=np.ones_like(known), where=diagonal > 0.0))
-        product = product * scale * scale[:, None]
-    found = by_gram(product + np.diagflat(problem.penalty))
+    known, diagonal = squares + least * np.diagonal(problem.squares), np.diagonal(product)
+    scale = np.sqrt(np.divide(known, diagonal, out=np.ones_like(known), where=diagonal > 0.0))
+    found = by_gram(product * scale * scale[:, None] + np.diagflat(problem.penalty))
     return (by_rows(problem.rows, weights + least, problem.penalty) if found is None else found).root
