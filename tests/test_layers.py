@@ -46,7 +46,7 @@ LAYERS = [
 ]
 APART = ("gaussian", "probing")  # neither knows the other
 TOP = ("cli", "cuda", "scale", "sklearn")  # may import everything below, and not one another
-ABOVE = ("patched",)  # puts sklearn in place
+ABOVE = ("patched", "__main__")  # puts sklearn in place; the command, as a module
 OWNERS = {
     "dask": "scale.py",
     "distributed": "scale.py",

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -264,6 +265,9 @@ def test_version(capsys, monkeypatch):
     from w2s_fast import __version__
 
     assert __version__ in run(capsys, "--version", monkeypatch=monkeypatch)[1]
+    monkeypatch.setattr(sys, "argv", ["w2s_fast", "--version"])
+    runpy.run_module("w2s_fast", run_name="__main__")
+    assert __version__ in capsys.readouterr().out
 
 
 def test_without_its_extra_the_command_says_what_to_install():

@@ -80,6 +80,17 @@ def test_sketches_are_those_of_the_gradients_for_any_batch(inputs, batch):
     assert not close(gradient_features(model, inputs, k=64, random_state=6), expected)
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_several_sketches_from_one_pass(inputs, outputs):
+    model = network(outputs)
+    done = []
+    how = {"batch": 4, "progress": lambda *told: done.append(told)}
+    found = gradient_features(model, inputs, k=32, random_state=[5, 6], **how)
+    assert len(done) == 3
+    for seed, sketch in zip((5, 6), found, strict=True):
+        assert torch.equal(sketch, gradient_features(model, inputs, k=32, random_state=seed, batch=4))
+
+
 def test_inner_products_are_within_their_standard_errors(inputs):
     model = network(1)
     rows = exact(model, inputs)[:, 0]
@@ -227,6 +238,8 @@ def test_what_is_no_gradient_is_named(inputs):
         ({"of": "loss", "targets": [1]}, ValueError, r"one row for each of 9 examples, got shape \(1,\)"),
         ({"k": 0}, ValueError, "k must be at least 1"),
         ({"batch": 0}, ValueError, "batch must be at least 1"),
+        ({"random_state": []}, ValueError, "random_state must be one or a list of some"),
+        ({"random_state": [1, 2], "k": None}, ValueError, "k=None has no sketch"),
     ],
 )
 def test_calls_that_make_no_sense(inputs, how, error, message):

@@ -61,16 +61,18 @@ def gradient_features(
         keeps its place among all parameters: the sketch of all is the sum of the sketches of its parts.
     batch : int, optional
         Examples at a time; by default as many as gradients fit in half a gigabyte. Fewer where memory runs out.
-    random_state : int, RandomState, Generator, np.random or None
+    random_state : int, RandomState, Generator, np.random or None, or a list of them
         The same one makes the same map, for any rows, batch, choice of parameters and device: to compare rows of two
-        calls, give both the same.
+        calls, give both the same. A list makes a sketch for each from one pass over the gradients, which take most of
+        the time.
     progress : callable, optional
         Called with (examples done, examples).
 
     Returns
     -------
     (n, k) array, or (n, outputs, k) of several logits
-        In the library and on the device of ``inputs``; float64 of such parameters, else float32.
+        In the library and on the device of ``inputs``; float64 of such parameters, else float32. A list of them for a
+        list of random states.
 
     Raises
     ------
@@ -100,16 +102,24 @@ def gradient_features(
     torch = torch_library("gradient_features")
     _check.instance(model, torch.nn.Module, "model")
     _check.callback(progress, "progress")
-    sketch = None if k is None else Sketch.of(k, random_state)
+    several_states = isinstance(random_state, list | tuple)
+    states = random_state if several_states else [random_state]
+    sketches = None if k is None else [Sketch.of(k, state) for state in states]
+    if several_states and not sketches:
+        raise ValueError("random_state must be one or a list of some, for a number k of columns: k=None has no sketch")
     chosen = Parameters.of(model, parameters)
     tensors, n = _tensors(inputs, next(iter(chosen.tensors.values())).device)
     loss, wanted = _loss(of, targets, n, torch, tensors)
     batch = None if batch is None else _check.integer(batch, "batch", minimum=1)
     with evaluating(model):
         differentiated = PerExample(model, chosen, tensors, wanted, loss)
-        features = _Features(differentiated, chosen, sketch).of_all(n, batch, progress)
-    several = loss is None and differentiated.outputs > 1
-    return Home.of(_first(inputs)).give(features if several else features[:, 0])
+        features = _Features(differentiated, chosen, sketches).of_all(n, batch, progress)
+    if loss is not None or differentiated.outputs == 1:
+        features = features[:, 0]
+    home = Home.of(_first(inputs))
+    if not several_states:
+        return home.give(features)
+    return [home.give(np.ascontiguousarray(part)) for part in np.split(features, len(states), axis=-1)]
 
 
 def _first(inputs: Any) -> Any:
@@ -176,12 +186,12 @@ class _Features:
 
     differentiated: PerExample
     parameters: Parameters
-    sketch: Sketch | None
+    sketches: list[Sketch] | None
 
     def of_all(self, n: int, batch: int | None, progress: Callable[[int, int], None] | None) -> FloatArray:
-        """(n, outputs, k)."""
+        """(n, outputs, k), with the columns of all sketches side by side."""
         outputs = self.differentiated.outputs
-        width = self.parameters.size if self.sketch is None else self.sketch.width
+        width = self.parameters.size if self.sketches is None else sum(sketch.width for sketch in self.sketches)
         features = np.empty((n, outputs, width), self._dtype)
         examples, most = self._at_a_time(batch)
         done = 0
@@ -216,17 +226,20 @@ class _Features:
         gradients = self.differentiated.gradients(examples, outputs)
         shape = examples.stop - examples.start, outputs.stop - outputs.start
         blocks = {name: self._block(gradient, *shape) for name, gradient in gradients.items()}
-        if self.sketch is None:
+        if self.sketches is None:
             found = np.concatenate([_on_host(blocks[name]) for name in self.parameters.tensors], axis=1)
         else:
-            kind = _devices.twin("SketchedRows", next(iter(blocks.values()))) or SketchedRows
-            sketched = kind(self.sketch, shape[0] * shape[1], self._dtype)
-            for name, first in self.parameters.firsts.items():
-                sketched.add(blocks[name], first)
-            found = _on_host(sketched.columns())
+            found = np.concatenate([self._sketched(sketch, blocks) for sketch in self.sketches], axis=1)
         if not np.isfinite(found).all():
             self._refuse_not_finite(gradients, examples.start, outputs.start)
         return found.reshape(*shape, -1)
+
+    def _sketched(self, sketch: Sketch, blocks: dict[str, Any]) -> FloatArray:
+        some = next(iter(blocks.values()))
+        sketched = (_devices.twin("SketchedRows", some) or SketchedRows)(sketch, len(some), self._dtype)
+        for name, first in self.parameters.firsts.items():
+            sketched.add(blocks[name], first)
+        return _on_host(sketched.columns())
 
     def _block(self, gradient: Any, examples: int, outputs: int) -> Any:
         """(examples x outputs, coordinates) in C's order: NumPy's on the CPU, torch's on a GPU of NVIDIA's."""
