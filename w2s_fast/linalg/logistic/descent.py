@@ -71,7 +71,7 @@ class Model:
         product, size = float(np.vdot(move, change)), float(np.vdot(change, self._guess(change / self._rows)))
         if product > 0.0 and size > 0.0:
             self._known.append(Step(move, change / self._rows, product / self._rows))
-            self._scale = product / size
+            self._scale = min(product / size, 1.0)  # guesses of too long a step cost a pass, of too short ones little
 
     def newton_step(self, gradient: Matrix) -> Matrix:
         """Less the inverse of the Hessian times the gradient."""
