@@ -21,6 +21,7 @@ from w2s_fast.linalg.rows.products import Matrix, gram, total
 LEAST_COUPLING = 1e-4  # of the largest, of classes of which no row is in doubt
 NO_COUPLING = 1e-12  # between classes of which every row is certain
 LEAST_WEIGHT = 1e-3  # of the mean, that any row has: else directions of rows without doubt had no curvature at all
+MISJUDGED = np.log(4.0)  # of the ratio of a column's square to that which some rows tell
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +134,8 @@ def _squares(rows: FloatArray, weights: Matrix) -> Matrix:
 def _of_weights(problem: Problem, weights: Matrix, squares: Matrix, least: float) -> Matrix:
     """Root of sum w_i x_i x_i' and the penalty.
 
-    Where rows are many it is made of those that weigh most and some of the others, and scaled to the diagonal that all
-    rows have, as some columns may be in few.
+    Where rows are many it is made of those that weigh most and some of the others. Columns that are in few rows are
+    scaled to the norm that all rows give them; others are not, as the rank would change with them.
     """
     rows = problem.rows
     if len(rows) > problem.sample:
@@ -146,6 +147,7 @@ def _of_weights(problem: Problem, weights: Matrix, squares: Matrix, least: float
         rows = rows * np.sqrt(weights)[:, None]
     product = gram(rows) + least * problem.squares
     known, diagonal = squares + least * np.diagonal(problem.squares), np.diagonal(product)
-    scale = np.sqrt(np.divide(known, diagonal, out=np.ones_like(known), where=diagonal > 0.0))
+    ratios = np.divide(known, diagonal, out=np.ones_like(known), where=diagonal > 0.0)
+    scale = np.sqrt(np.where(np.abs(np.log(ratios)) > MISJUDGED, ratios, 1.0))
     found = by_gram(product * scale * scale[:, None] + np.diagflat(problem.penalty))
     return (by_rows(problem.rows, weights + least, problem.penalty) if found is None else found).root
