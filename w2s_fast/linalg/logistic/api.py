@@ -18,7 +18,8 @@ from w2s_fast.linalg.logistic.problem import NOT_KNOWN, Problem, SoftmaxFit
 from w2s_fast.linalg.logistic.reduced import solve
 from w2s_fast.linalg.rows.products import Matrix
 
-SUMS_TO_ONE = 1e-6  # how far probabilities may be off
+SUMS_TO_ONE = 1e-6  # how far probabilities may be off,
+ROUNDING = 1e-13  # and from where on they are divided by their sums
 
 
 def fit_softmax(
@@ -41,7 +42,7 @@ def fit_softmax(
     X : (m, p) array_like
         float64 or float32.
     targets : (m, K) or (m,) array_like
-        Probabilities of K >= 2 classes, which sum to 1 in each row, or of the second of two classes.
+        Probabilities of K >= 2 classes, which sum to 1 in each row up to 1e-6, or of the second of two classes.
     penalty : float
         Absolute.
     free_last : bool
@@ -49,7 +50,7 @@ def fit_softmax(
     tolerance : float
         The descent has converged where the largest entry of the gradient is at most this much of |x_j| sqrt(m), with
         the norm of the column as some rows show it where there are many, and the next step would lower the loss by at
-        most this much of it.
+        most a hundredth of this much of it, or by its rounding, 2e-16 a row.
     start : SoftmaxFit, or (p, K) or (p,) array_like, optional
         Weights to begin with, 0 by default. A fit to some of the rows, or to other targets much like these, also tells
         what its steps have learned, which nearly halves their number for two classes.
@@ -208,6 +209,8 @@ def _chances(targets: Any, features: FloatArray) -> Matrix:
     if classes.min() < 0.0 or (off := np.abs(classes.sum(axis=1) - 1.0).max()) > SUMS_TO_ONE:
         what = "below 0 or above 1" if classes.min() < 0.0 else f"that sum to 1 but for {off:.1g}"
         raise ValueError(f"targets must be probabilities, got rows {what}: one column (m,) is of the second class")
+    if off > ROUNDING:  # as of chances in float32: the gradient would not fall below that
+        classes = classes / classes.sum(axis=1, keepdims=True)
     return classes
 
 

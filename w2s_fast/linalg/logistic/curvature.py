@@ -11,12 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from w2s_fast._check import FloatArray
-from w2s_fast.linalg.logistic.metric import NO_COUPLING, Metric, even, of_features
+from w2s_fast.linalg.logistic.metric import LEAST_COUPLING, NO_COUPLING, Metric, of_features
 from w2s_fast.linalg.logistic.problem import Problem
 from w2s_fast.linalg.rows.products import Matrix, cross, gram, times
 
 MOST_COUPLED = 200  # classes whose coupling is taken apart at each step; of more the diagonal serves
-LEAST_COUPLING = 1e-4  # of the largest, between classes of which no row is in doubt
 MOST_ALONG = 256  # unknowns along the weights: more take long to decompose
 LEAST_WORK = 2 * 10**5  # multiplications of a pass, for which it pays to look along the weights,
 WORK_ALONG = 2.5  # and for the cube of the unknowns
@@ -121,4 +120,4 @@ def inverse_hessian_times(metric: Metric, along: Along | None, uncoupled: Matrix
     found = found @ uncoupled
     if along is not None:
         found += along.inverse_times(gradient)
-    return even(found)
+    return found

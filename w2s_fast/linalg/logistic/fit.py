@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from w2s_fast._cached import cached_property
+from w2s_fast.linalg.leastsq.policy import EPS64
 from w2s_fast.linalg.logistic.curvature import Curvature
 from w2s_fast.linalg.logistic.descent import Model, Point, newton_step, searched
 from w2s_fast.linalg.logistic.lockstep import Asking
@@ -22,7 +23,7 @@ from w2s_fast.linalg.rows.products import Matrix
 
 MARGIN = 0.9  # of the tolerance, to which a gradient in float32 falls before it is worked out in float64
 PATIENCE = 12  # quasi-Newton steps that are to lower the gradient by ``ENOUGH``: else rows are all but certain, whose
-ENOUGH = 0.05  # curvature changes with each step, and Newton's steps are worth their passes
+ENOUGH = 0.25  # curvature changes with each step, and Newton's steps are worth their passes
 LARGEST_BLOCKS = 2**26  # numbers in the metric of Newton steps, 512 MiB
 RENEWED = 6  # Newton steps after which their metric is made anew
 MOST_STEPS = 200  # of either kind
@@ -105,8 +106,10 @@ class Descent:
         if rounded is not None:
             serves = max(ROUNDED, MARGIN * self.problem.tolerance)
             descent = self.by_quasi_newton(rounded, point, model, lambda end, _: self.relative(end) <= serves)
-            point, steps, _ = yield from descent
+            point, steps, served = yield from descent
             point = Point(point.weights, (yield Question(exact, point.weights)))
+            if not served:  # what the last steps have told may be rounding
+                model = Model(self.problem, self.curvature, features, point)
         ended = partial(self.status, features)
         point, more, status = yield from self.by_quasi_newton(exact, point, model, ended)
         if status is None and self.affords_newton:
@@ -118,7 +121,9 @@ class Descent:
             status = "converged" if more < MOST_STEPS and self.relative(point) <= self.problem.tolerance else "stalled"
         if features.null.size:
             weights = shortest(point.weights, features.null, self.problem.free_last)
-            point = Point(weights, (yield Question(exact, weights)))
+            short = Point(weights, (yield Question(exact, weights)))
+            if self.relative(short) <= max(self.relative(point), self.problem.tolerance):
+                point = short  # else null directions are rounding in the units of these columns
         return SoftmaxFit(point.weights, point.value.loss, self.relative(point), steps + more, status, model.memory)
 
     def by_quasi_newton(self, objective: Objective, point: Point, model: Model, ended: Ended) -> Asking[Descended]:
@@ -182,7 +187,8 @@ class Descent:
         if self.relative(point) > tolerance:
             return None
         gain = -0.5 * float(np.vdot(step, value.gradient))
-        if gain <= LITTLE * tolerance * value.loss:
+        rounding = EPS64 * len(self.problem.rows)  # of the loss, even where it is next to nothing
+        if gain <= max(LITTLE * tolerance * value.loss, rounding):
             return "separable" if self.is_separable(point, features) else "converged"
         return "separable" if self.is_free and value.lag == 0.0 < value.spread else None
 

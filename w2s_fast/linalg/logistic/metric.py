@@ -16,10 +16,12 @@ from w2s_fast._cached import cached_property
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.leastsq.policy import EPS64, GRAM_RCOND, Cutoff, column_norms
 from w2s_fast.linalg.logistic.problem import Problem
-from w2s_fast.linalg.rows.products import Matrix, gram
+from w2s_fast.linalg.rows.products import Matrix, gram, total
 
+LEAST_COUPLING = 1e-4  # of the largest, of classes of which no row is in doubt
 NO_COUPLING = 1e-12  # between classes of which every row is certain
 LEAST_WEIGHT = 1e-3  # of the mean, that any row has: else directions of rows without doubt had no curvature at all
+MISJUDGED = np.log(4.0)  # of the ratio of a column's square to that which some rows tell
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,12 +120,23 @@ def of_features(problem: Problem, coupling: Matrix) -> Metric:
 
 def of_classes(problem: Problem, curvatures: Matrix) -> ClassMetrics:
     """The diagonal blocks of the Hessian, of rows that weigh ``curvatures`` (m, K)."""
-    return ClassMetrics([_of_weights(problem, weights) for weights in curvatures.T])
+    means = curvatures.mean(axis=0)
+    least = LEAST_WEIGHT * np.maximum(means, LEAST_COUPLING * means.max())
+    squares = total(_squares, problem.rows, curvatures, factors=curvatures.shape[1])
+    return ClassMetrics([_of_weights(problem, *each) for each in zip(curvatures.T, squares.T, least, strict=True)])
 
 
-def _of_weights(problem: Problem, weights: Matrix) -> Matrix:
-    """Root of sum w_i x_i x_i' and the penalty, of the rows that weigh most and some of the others."""
-    least = LEAST_WEIGHT * float(weights.mean())
+def _squares(rows: FloatArray, weights: Matrix) -> Matrix:
+    """Squared norms (p, K) of the columns of rows with these weights (m, K)."""
+    return np.asarray(np.square(rows, dtype=np.float64).T @ weights)
+
+
+def _of_weights(problem: Problem, weights: Matrix, squares: Matrix, least: float) -> Matrix:
+    """Root of sum w_i x_i x_i' and the penalty.
+
+    Where rows are many it is made of those that weigh most and some of the others. Columns that are in few rows are
+    scaled to the norm that all rows give them; others are not, as the rank would change with them.
+    """
     rows = problem.rows
     if len(rows) > problem.sample:
         heaviest, some = np.split(np.argsort(-weights, kind="stable"), [problem.sample // 2])
@@ -132,5 +145,9 @@ def _of_weights(problem: Problem, weights: Matrix) -> Matrix:
         rows = rows[np.concatenate((heaviest, some[::stride]))] * np.sqrt(shares)[:, None]
     else:
         rows = rows * np.sqrt(weights)[:, None]
-    found = by_gram(gram(rows) + least * problem.squares + np.diagflat(problem.penalty))
+    product = gram(rows) + least * problem.squares
+    known, diagonal = squares + least * np.diagonal(problem.squares), np.diagonal(product)
+    ratios = np.divide(known, diagonal, out=np.ones_like(known), where=diagonal > 0.0)
+    scale = np.sqrt(np.where(np.abs(np.log(ratios)) > MISJUDGED, ratios, 1.0))
+    found = by_gram(product * scale * scale[:, None] + np.diagflat(problem.penalty))
     return (by_rows(problem.rows, weights + least, problem.penalty) if found is None else found).root

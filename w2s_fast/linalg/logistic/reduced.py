@@ -81,7 +81,10 @@ def _squared(problem: Problem) -> tuple[Problem, Matrix]:
     if not squares.size:
         squares = problem.sampled_squares()
     norms = np.sqrt(np.diagonal(squares))
-    return replace(problem, squares=squares), norms if norms.all() else column_norms(rows)
+    if not norms.all():
+        unseen, norms = norms == 0.0, column_norms(rows)
+        squares = squares + np.diag(np.where(unseen, norms, 0.0) ** 2)
+    return replace(problem, squares=squares), norms
 
 
 def _narrow(problem: Problem, norms: Matrix, start: Matrix | None, curvature: Curvature) -> Asking[SoftmaxFit]:
