@@ -17,6 +17,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast.linalg.leastsq.policy import EPS64, GRAM_RCOND, Cutoff, column_norms
 from w2s_fast.linalg.logistic.problem import Problem
 from w2s_fast.linalg.rows.products import Matrix, gram, total
+from w2s_fast.linalg.rows.thin import inner_products
 
 LEAST_COUPLING = 1e-4  # of the largest, of classes of which no row is in doubt
 NO_COUPLING = 1e-12  # between classes of which every row is certain
@@ -128,7 +129,7 @@ def of_classes(problem: Problem, curvatures: Matrix) -> ClassMetrics:
 
 def _squares(rows: FloatArray, weights: Matrix) -> Matrix:
     """Squared norms (p, K) of the columns of rows with these weights (m, K)."""
-    return np.asarray(np.square(rows, dtype=np.float64).T @ weights)
+    return inner_products(np.square(rows, dtype=np.float64), weights)
 
 
 def _of_weights(problem: Problem, weights: Matrix, squares: Matrix, least: float) -> Matrix:
