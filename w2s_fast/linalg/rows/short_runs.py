@@ -86,10 +86,10 @@ def _multiply(left: FloatArray, right: FloatArray, out: Matrix) -> None:
         return
     is_square = left is right  # BLAS then makes half of it alone, if it sees one array
     left, right = _laid_out(left), _laid_out(right)
-    product = np.empty(out.shape, np.float32)
+    product = np.empty(out.shape, np.float32)  # by dot, as small ones of matmul would stop other threads
     for start in range(0, len(left), cutting.RUN_ROWS):
         run = left[start : start + cutting.RUN_ROWS]
-        np.matmul(run.T, run if is_square else right[start : start + cutting.RUN_ROWS], out=product)
+        np.dot(run.T, run if is_square else right[start : start + cutting.RUN_ROWS], out=product)
         if start == 0:
             out[...] = product
         else:
