@@ -20,7 +20,7 @@ from w2s_fast.linalg.rows.cutting import FEW_FACTORS, PRODUCT_ROWS, THIN_ROWS
 from w2s_fast.linalg.rows.products import Matrix, over_rows, times, total
 from w2s_fast.linalg.rows.thin import images, inner_products
 
-FEW_CLASSES = 3
+FEW_CLASSES = 3  # whose products of chances take a quarter of the time that calls of BLAS for each fit would
 
 
 class Value(NamedTuple):
@@ -198,7 +198,7 @@ def _block(fits: Fits, rows: FloatArray, places: npt.NDArray[np.int64]) -> Matri
 
 def _squares(chances: FloatArray) -> FloatArray:
     """Sums over the rows of p p' of each fit (J, K, K), of chances (J, K, m)."""
-    if chances.shape[1] <= FEW_CLASSES:  # a quarter of the time that calls of BLAS take
+    if chances.shape[1] <= FEW_CLASSES:
         return np.asarray(np.einsum("jkm,jlm->jkl", chances, chances))
     return np.stack([inner_products(own.T, own.T) for own in chances])
 
