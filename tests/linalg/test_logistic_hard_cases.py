@@ -1,4 +1,4 @@
-"""Logistic regression where steps go wrong: heavy tails, noise of float32, classes that hardly any row has, rare columns."""
+"""Logistic regression where steps go wrong: heavy tails, noise of float32, rare classes, rare columns."""
 
 import numpy as np
 import pytest
