@@ -137,7 +137,7 @@ def test_rcond_cuts_whatever_route_is_taken(m, n, rcond, ridge, data):
 @pytest.mark.parametrize("side", [4, 500])
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize(
-    ("decades", "route"), [(0, "gram"), (1, "gram"), (3, "gram"), (4, "gram"), (7, "svd"), (12, "svd")]
+    ("decades", "route"), [(0, "gram"), (1, "gram"), (3, "gram"), (4, "gram"), (6, "gram"), (9, "svd"), (12, "svd")]
 )
 def test_the_gram_route_takes_the_well_conditioned_alone(side, wide, decades, route):
     X = spectrum(np.logspace(0, -decades, side), side + 30, side)

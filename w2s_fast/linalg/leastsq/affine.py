@@ -12,7 +12,7 @@ from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.leastsq.by_gram import GramFactor
 from w2s_fast.linalg.leastsq.cholesky import factor_gram
-from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, EPS64, GRAM_RCOND, Cutoff, column_norms
+from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, EPS64, Cutoff, column_norms, least_refined_rcond
 from w2s_fast.linalg.rows.centred import Centred
 from w2s_fast.linalg.rows.products import joint_gram
 from w2s_fast.linalg.rows.scale import exponents
@@ -61,9 +61,9 @@ def by_gram(X: FloatArray, Y: FloatArray, ridge: float, cut: Cutoff, *, centre: 
             return None
         rows, labels = (Centred.columns(X, mean[:n]), Centred.columns(Y, mean[n:])) if centre else (X, Y)
         Y = labels.astype(Y.dtype, copy=False)
-        weights = None
-        if not exponents(Y, axis=0).any():  # labels of a moderate scale
-            weights = GramFactor(rows, ridge, squares, lower, scale).coordinates(Y, joint[:n, n:])
+        factor, weights = GramFactor(rows, ridge, squares, lower, scale), None
+        if factor.serves(rcond) and not exponents(Y, axis=0).any():  # labels of a moderate scale
+            weights = factor.coordinates(Y, joint[:n, n:])
     return None if weights is None else AffineFit(weights, mean[:n], mean[n:], squares)
 
 
@@ -81,7 +81,9 @@ def _clear(
     """Whether all singular values are clear of what would be cut, also of columns of norms ``came`` before centring."""
     from w2s_fast.kernels.leastsq import clears_cutoff
 
-    if not rcond > GRAM_RCOND or not clears_cutoff(squares, lower, scale, rcond, ridge, cut.relative, CUTOFF_MARGIN):
+    if not rcond > least_refined_rcond(cut, ridge):
+        return False
+    if not clears_cutoff(squares, lower, scale, rcond, ridge, cut.relative, CUTOFF_MARGIN):
         return False
     blurred = cut.stored * float(np.max(came * scale))  # of columns of unit length
     return rcond > CUTOFF_MARGIN * blurred**2

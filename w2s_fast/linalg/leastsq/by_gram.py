@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,16 @@ import numpy.typing as npt
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
 from w2s_fast.linalg.leastsq.cholesky import cholesky_solve, factor_gram
-from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, GRAM_RCOND, GRAM_RCOND_FLOAT32, Cutoff, arithmetic
+from w2s_fast.linalg.leastsq.policy import (
+    CUTOFF_MARGIN,
+    GRAM_RCOND,
+    GRAM_RCOND_FLOAT32,
+    Cutoff,
+    arithmetic,
+    least_refined_rcond,
+)
 from w2s_fast.linalg.leastsq.reflections import Reflections
-from w2s_fast.linalg.rows.products import Held, cross, gram, misfit, residual_moment, times
+from w2s_fast.linalg.rows.products import Held, cross, gram, gram_times, misfit, residual_moment, times
 from w2s_fast.linalg.rows.scale import exponents, scaled_back
 
 Matrix = npt.NDArray[np.float64]
@@ -29,7 +36,13 @@ SAMPLED_WORK = 5 * 10**8  # multiplications of X'X: from here a sample of its ro
 SAMPLED_ROWS = 16  # if there are that many rows a column, so that the sample costs an eighth of it,
 SAMPLED_ROWS_LATER = 6  # or that many once float32 has failed, which makes failure likely in float64 too
 SAMPLE_MARGIN = 100.0  # by which a sample may underrate the reciprocal condition
+FIRST_ROWS = 2  # a column, which without a sample tell early what float32 is worth, if there are twice as many:
+FIRST_MARGIN = 30.0  # these underrate it 12 times where columns are independent
+FLOAT32_RESOLVES = 1e-6  # reciprocal condition: no smaller one is sure where products are in float32
 MOST_REFINEMENTS = 10  # the limits of condition leave 3 or 4; they are estimates
+STANDSTILL = 0.125  # of the correction before: those that shrink by less are rounding of the residual
+CONTRACTION = 0.03  # of an error by each correction, at most
+KNOWN = 4  # solutions: of one with random signs any direction has a part below .03 in one case of 40
 PIVOT_TOLERANCE = 1e-13  # of a unit diagonal, times its size: what rounding leaves of a dependent column's square
 LARGEST_SPAN = 1e3  # weights that make one column of others: rounding of these is multiplied by them
 SMALLEST_IN_FLOAT32 = 1e-28  # square of a column: of smaller ones float32 has not all digits of all products
@@ -114,19 +127,31 @@ class GramFactor:
         add: Callable[[Matrix], None],
         dtype: npt.DTypeLike,
     ) -> bool:
-        """Correct until the next correction would be below rounding; False if that does not come.
+        """Correct until the next correction would be below rounding, or is rounding; False if that does not come.
 
-        Each correction multiplies the error by about the same factor, so the size of the next is known beforehand.
+        Each correction multiplies the error by about the same factor, so the size of the next is known beforehand. Once
+        they gain nothing more, corrections are what rounding of the residual makes of them: for labels far from the
+        columns that is the condition squared times eps, which orthogonal factorisations leave as well.
         """
         size = last = np.abs(solution).max(axis=0, initial=0.0)  # squares of these may overflow or vanish
-        for _ in range(MOST_REFINEMENTS):
+        for done in range(MOST_REFINEMENTS):
             correction = self._back(missing())
             add(correction)
             change = np.abs(correction).max(axis=0, initial=0.0)
-            if np.all(change <= math.sqrt(np.finfo(dtype).eps) * np.sqrt(size) * np.sqrt(last)):
+            settled = change <= math.sqrt(np.finfo(dtype).eps) * np.sqrt(size) * np.sqrt(last)
+            if np.all(settled | (change >= STANDSTILL * last) if done else settled):
                 return True
             last = change
         return False
+
+    def serves(self, rcond: float) -> bool:
+        """Whether a correction takes nearly all of any error away: below ``GRAM_RCOND`` known solutions tell."""
+        if rcond > GRAM_RCOND:
+            return True
+        known = self.scale[:, None] * np.random.default_rng(0).choice((-1.0, 1.0), (self.rank, KNOWN))
+        moment = self._take(gram_times(self.Z, self._embed(known))) + self.ridge * known
+        errors = (known - self._back(moment)) / self.scale[:, None]
+        return bool(np.linalg.norm(errors, axis=0).max(initial=0.0) <= CONTRACTION)
 
     def _lift(self, dual: Matrix) -> Matrix:
         """Z times the dual, in float64 whatever came: what float32 leaves outside of Z no refinement takes away."""
@@ -198,23 +223,20 @@ def factor(X: FloatArray, ridge: float, cut: Cutoff) -> GramFactor | SpannedFact
     None where none does, or where singular values come near the cut.
     """
     Z = X if X.shape[0] >= X.shape[1] else X.T
-    rows, columns = Z.shape
-    limits = {np.float32: GRAM_RCOND_FLOAT32, np.float64: GRAM_RCOND}
-    if not gains_by_float32(X):
-        del limits[np.float32]
-    hint, enough, product = math.inf, SAMPLED_ROWS * columns, np.zeros((0, 0))
     with single_threaded_blas():
-        for precision, limit in limits.items():
-            if hint == math.inf and rows >= enough and rows * columns**2 >= SAMPLED_WORK:
-                hint = SAMPLE_MARGIN * _sampled_rcond(Z, ridge)
-            enough = SAMPLED_ROWS_LATER * columns
-            if hint > limit:
-                product = gram(Z, precision)
-                if precision == np.float32 and not np.diagonal(product).min(initial=1.0) > SMALLEST_IN_FLOAT32:
-                    continue
-                if found := _factor_safe(X, product, limit, ridge, cut):
-                    return found
-        return _factor_spanned(X, product, cut) if hint > GRAM_RCOND and not ridge else None
+        sample = _sampled(Z, ridge) if _is_long(Z, SAMPLED_ROWS) else None
+        if gains_by_float32(X) and (sample is None or sample.allows(GRAM_RCOND_FLOAT32)):
+            product, rcond = _gram_in_float32(Z, ridge, sample is not None)
+            if product is not None and (found := _factor_safe(X, product, GRAM_RCOND_FLOAT32, ridge, cut)):
+                return found
+            if sample is None and rcond < FLOAT32_RESOLVES and _is_long(Z, SAMPLED_ROWS_LATER):
+                sample = _sampled(Z, ridge)
+        limit, spans = least_refined_rcond(cut, ridge), not ridge and (sample is None or sample.spans)
+        if not spans and not (sample is None or sample.allows(limit)):
+            return None
+        product = gram(Z)
+        found = _factor_safe(X, product, limit, ridge, cut)
+        return _factor_spanned(X, product, cut) if found is None and spans else found
 
 
 def gains_by_float32(X: FloatArray) -> bool:
@@ -222,18 +244,48 @@ def gains_by_float32(X: FloatArray) -> bool:
     return X.dtype == np.float32 or min(X.shape) >= MIXED_SIDE
 
 
-def _sampled_rcond(Z: FloatArray, ridge: float) -> float:
-    """Reciprocal condition of the Gram matrix of a sample of rows: a hint, which costs speed where it errs.
+def _is_long(Z: FloatArray, least: int) -> bool:
+    """Whether a sample of rows, of which there are so many a column, costs little beside X'X."""
+    rows, columns = Z.shape
+    return rows >= least * columns and rows * columns**2 >= SAMPLED_WORK
 
-    Where only some columns are independent and well-conditioned, the least that makes float64 worth it.
+
+def _gram_in_float32(Z: FloatArray, ridge: float, sampled: bool) -> tuple[Matrix | None, float]:
+    """Z'Z by products in float32, and a reciprocal condition that its first rows have, 0 where not asked for.
+
+    None where that, or the scale of a column, is too little for float32.
     """
+    first, rcond = FIRST_ROWS * Z.shape[1], 0.0
+    if sampled or not _is_long(Z, 2 * FIRST_ROWS):
+        product = gram(Z, np.float32)
+    else:
+        product = gram(Z[:first], np.float32)
+        rcond = factor_gram(product, ridge)[2]
+        if FIRST_MARGIN * rcond <= GRAM_RCOND_FLOAT32:
+            return None, rcond
+        product += gram(Z[first:], np.float32)
+    return (product if np.diagonal(product).min(initial=1.0) > SMALLEST_IN_FLOAT32 else None), rcond
+
+
+class _Sample(NamedTuple):
+    """What the Gram matrix of a sample of rows hints at, which costs speed where it errs."""
+
+    rcond: float  # reciprocal condition
+    spans: bool  # whether that of independent columns, which span the others, may serve
+
+    def allows(self, limit: float) -> bool:
+        return SAMPLE_MARGIN * self.rcond > limit
+
+
+def _sampled(Z: FloatArray, ridge: float) -> _Sample:
     rows, columns = Z.shape
     product = gram(Z[:: rows // (2 * columns)])
     rcond = factor_gram(product, ridge)[2]
-    if SAMPLE_MARGIN * rcond <= GRAM_RCOND and np.isfinite(np.diagonal(product)).all():
-        independent = _independent(product)
-        rcond = min(factor_gram(product[np.ix_(independent, independent)], ridge)[2], GRAM_RCOND)
-    return float(rcond)
+    if SAMPLE_MARGIN * rcond > GRAM_RCOND or not np.isfinite(np.diagonal(product)).all():
+        return _Sample(rcond, False)
+    independent = _independent(product)
+    among = factor_gram(product[np.ix_(independent, independent)], ridge)[2]
+    return _Sample(rcond, len(independent) < columns and SAMPLE_MARGIN * among > GRAM_RCOND)
 
 
 def _independent(product: Matrix) -> Indices:
@@ -254,7 +306,8 @@ def _factor_safe(
 
     lower, scale, rcond = factor_gram(product, ridge)
     if rcond > limit and clears_cutoff(product, lower, scale, rcond, ridge, cut.relative, CUTOFF_MARGIN):
-        return GramFactor(X, ridge, product, lower, scale, columns)
+        found = GramFactor(X, ridge, product, lower, scale, columns)
+        return found if found.serves(rcond) else None
     return None
 
 

@@ -27,7 +27,7 @@ from w2s_fast.linalg.rows.products import SERIAL_SIZE, Held, blas_threads
 Array = npt.NDArray[Any]  # real or complex
 Solution = tuple[Array, Array, Any, Array]  # as NumPy's: x, residuals, rank, singular values
 NUMPY_LSTSQ = np.linalg.lstsq  # itself, also where w2s_fast.patched puts ours in its place
-ROUNDING = 10.0  # times eps, the root of the columns and the largest: more than singular values err by
+ROUNDING = 4.0  # times eps, the root of the columns and the largest: twice what LAPACK's singular values err by
 LARGE = 2.0**500  # entries: beyond, squares overflow, and below its inverse they vanish
 WORTH_REDUCING = 1.5  # rows a column: nearer to square, factoring first costs more than it saves
 
@@ -98,7 +98,8 @@ class _Reduced:
 
     def clears(self, cut: Cutoff) -> bool:
         """Whether every singular value is surely above the cut."""
-        return clears(self.triangle if self.lower else self.triangle.T, cut)
+        with single_threaded_blas():  # whose threads would wait for each other at every few columns
+            return clears(self.triangle if self.lower else self.triangle.T, cut)
 
 
 def _reduce(a: FloatArray, b: FloatArray) -> _Reduced | None:

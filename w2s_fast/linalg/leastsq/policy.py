@@ -5,7 +5,8 @@ diagonal, to which Cholesky's accuracy is indifferent (van der Sluis 1969), and 
 
 1. At ``GRAM_RCOND`` or better (``GRAM_RCOND_FLOAT32`` where it was formed in float32), and if no singular value comes
    near the cut, the solution is that of the Gram matrix, refined with the residual of X itself, which brings the error
-   down to that of an orthogonal factorisation.
+   down to that of an orthogonal factorisation. Single problems without a ridge go this way down to ``REFINED_RCOND``
+   if their factor finds solutions that are known.
 2. Elsewhere the singular value decomposition decides, which is right at any rank.
 
 Ranks: which singular values of a matrix its numbers can be trusted to have.
@@ -42,6 +43,7 @@ STORED = 4.0  # units in the last place: a product of float32 matrices with 1,00
 EPS32, EPS64 = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)
 GRAM_RCOND = 1e-10  # of the scaled Gram matrix: condition 1e5 of X, where one refinement still gains 6 digits
 GRAM_RCOND_FLOAT32 = 1e-4  # condition 1e2, where one refinement gains 2 digits at least
+REFINED_RCOND = 1e-16  # condition 3e6 to 1e8, where known solutions tell whether a refinement still gains digits
 GRAM_RESOLVES = 1e-7  # singular values, relative to the largest: of smaller ones squares in float64 are rounding
 CUTOFF_MARGIN = 10.0  # the condition estimate is rarely off by more than 3 (Higham 2002, section 15.3)
 SINGLE = ("f4", "f2")  # kinds of numbers, in any order of bytes, that are right to float32's last place at most
@@ -87,6 +89,14 @@ def gram_serves(gram_rcond: float, scale: float, trace: float, ridge: float, cut
 def least_gram_rcond(single: bool) -> float:
     """From which on sums of products alone, some of them in float32 or all in float64, are solved."""
     return GRAM_RCOND_FLOAT32 if single else GRAM_RCOND
+
+
+def least_refined_rcond(cut: Cutoff, ridge: float) -> float:
+    """From which on solutions of rows at hand are refined: no singular value then comes near what numbers blur.
+
+    With a ridge no lower than sums are solved: a smaller one lets through what rounding makes of repeated columns.
+    """
+    return GRAM_RCOND if ridge else max(REFINED_RCOND, CUTOFF_MARGIN * cut.stored**2)
 
 
 def gram_rounding(columns: int, single: bool) -> float:
