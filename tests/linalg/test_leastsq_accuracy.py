@@ -14,7 +14,9 @@ from tests.matrices import random
 from w2s_fast import MinNorm, lstsq, min_norm
 from w2s_fast.linalg.leastsq import by_gram, by_qr, by_stack
 from w2s_fast.linalg.leastsq.cholesky import factor_gram
+from w2s_fast.linalg.leastsq.gram_factor import GramFactor
 from w2s_fast.linalg.leastsq.policy import arithmetic
+from w2s_fast.linalg.leastsq.spanned import SpannedFactor
 
 FACTOR = 10.0  # of gelsd's backward error
 ROUNDING = 0.5  # of eps: no one needs to do better than this, though gelsd may by luck
@@ -224,7 +226,7 @@ def test_a_factor_that_finds_no_known_solution_does_not_serve(misstated, serves)
     values, directions = np.linalg.eigh(product)
     wrong = product + misstated * values[0] * np.outer(directions[:, 0], directions[:, 0])
     lower, scale, _ = factor_gram(wrong, 0.0)
-    factor = by_gram.GramFactor(A, 0.0, wrong, lower, scale)
+    factor = GramFactor(A, 0.0, wrong, lower, scale)
     assert factor.serves(1e-14) == serves
     assert factor.serves(1e-6)  # of well-conditioned ones that is known
 
@@ -381,7 +383,7 @@ def route_of(A, monkeypatch):
     if "solve" in calls and not calls["solve"][1]:
         return "kernel"
     factor = calls["factor"][1] if "factor" in calls else None
-    if isinstance(factor, by_gram.SpannedFactor):
+    if isinstance(factor, SpannedFactor):
         return "spanned columns"
     if factor is not None:
         single = any(argument is np.float32 for argument in calls["gram"][0])

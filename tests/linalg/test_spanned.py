@@ -6,8 +6,8 @@ import scipy.linalg
 
 from tests.matrices import random, spectrum
 from w2s_fast import MinNorm
-from w2s_fast.linalg.leastsq.by_gram import SpannedFactor
 from w2s_fast.linalg.leastsq.by_svd import SvdFactor
+from w2s_fast.linalg.leastsq.spanned import SpannedFactor
 
 EPS32, EPS64 = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)
 

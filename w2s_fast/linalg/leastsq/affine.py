@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
-from w2s_fast.linalg.leastsq.by_gram import GramFactor
 from w2s_fast.linalg.leastsq.cholesky import factor_gram
+from w2s_fast.linalg.leastsq.gram_factor import GramFactor
 from w2s_fast.linalg.leastsq.policy import CUTOFF_MARGIN, EPS64, Cutoff, column_norms, least_refined_rcond
 from w2s_fast.linalg.rows.centred import Centred
 from w2s_fast.linalg.rows.products import joint_gram

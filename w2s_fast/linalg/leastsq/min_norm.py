@@ -18,7 +18,9 @@ from w2s_fast._threads import ordered_map
 from w2s_fast._types import ArrayLike, Blocks, Features, Floats, Tensor
 from w2s_fast._workers import Workers
 from w2s_fast.linalg.leastsq import affine, by_gram, by_qr, by_stack, by_svd, few
+from w2s_fast.linalg.leastsq.gram_factor import GramFactor
 from w2s_fast.linalg.leastsq.policy import Cutoff, column_norms
+from w2s_fast.linalg.leastsq.spanned import SpannedFactor
 from w2s_fast.linalg.rows.scale import exponents, scaled, scaled_back
 from w2s_fast.linalg.rows.sources import elsewhere
 
@@ -90,7 +92,7 @@ class MinNorm(Shown):
         if cut.stored and came is not None:
             self._norms, own = (column_norms(rows.T if X.shape[0] < X.shape[1] else rows) for rows in (came, X))
             far_off = bool(np.any(self._norms > FAR_OFF * own))
-        self._factor: by_gram.GramFactor | by_gram.SpannedFactor | by_svd.SvdFactor = (
+        self._factor: GramFactor | SpannedFactor | by_svd.SvdFactor = (
             None if far_off else by_gram.factor(X, ridge, cut)
         ) or self._decompose()
 
