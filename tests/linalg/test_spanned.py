@@ -7,6 +7,7 @@ import scipy.linalg
 from tests.matrices import random, spectrum
 from w2s_fast import MinNorm
 from w2s_fast.linalg.leastsq.by_svd import SvdFactor
+from w2s_fast.linalg.leastsq.cholesky import cholesky_solve
 from w2s_fast.linalg.leastsq.spanned import SpannedFactor
 
 EPS32, EPS64 = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)
@@ -90,3 +91,23 @@ def test_float32_features_with_equal_rows_or_columns_keep_the_digits_of_float32(
     assert isinstance(factor._factor, SpannedFactor)
     expected = np.linalg.pinv(A.astype(np.float64), rcond=1e-10) @ y
     assert np.linalg.norm(factor.solve(y) - expected) <= EPS32 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("others", [1, 30, 90])
+@pytest.mark.parametrize("weight", [1.0, 9.0, 200.0])
+def test_few_and_many_others_have_the_shortest_solution(weight, others, wide):
+    """Few others of moderate weights are taken by their null space, all others by the range."""
+    Z = random(300, 120)
+    Z[:, -others:] = weight * (Z[:, : 120 - others] @ np.eye(120 - others, others, k=1) + Z[:, :1])
+    A = Z.T if wide else Z
+    Y = random(len(A), 5, seed=3)
+    factor = MinNorm(A)
+    assert isinstance(factor._factor, SpannedFactor)
+    assert factor.rank == 120 - others
+    expected = np.linalg.pinv(A, rcond=1e-11) @ Y
+    assert np.linalg.norm(factor.solve(Y) - expected) <= 1e-11 * weight * np.linalg.norm(expected)
+
+
+def test_no_columns_have_no_weights():
+    assert cholesky_solve(np.zeros((0, 0)), np.zeros(0), np.zeros((0, 7))).shape == (0, 7)

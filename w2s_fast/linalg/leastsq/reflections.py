@@ -1,20 +1,16 @@
 """QR decompositions on the thread that calls, by LAPACK's recursive reflections (Elmroth and Gustavson 2000).
 
 ``np.linalg.qr`` takes columns one by one within each panel, stops other threads below 500 columns, and knows nothing of
-triangles: it takes a quarter longer for 5,000 x 1,000, and to merge two triangles five times as long. SciPy has these
-routines for compiled code alone: ``ctypes`` calls them there.
+triangles: it takes a quarter longer for 5,000 x 1,000, and to merge two triangles five times as long.
 """
 
 from __future__ import annotations
-
-import ctypes
-from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
+from w2s_fast.linalg.leastsq.lapack import call
 
 Matrix = npt.NDArray[np.float64]
 PANEL = 64  # columns, whose reflections are applied as one product: half as many take 10 % longer
@@ -32,7 +28,7 @@ class Reflections:
             np.concatenate([part[strip] for part in parts], axis=1, out=self._v[strip])
         self._t = np.empty((self._panel, n), order="F")
         spare = np.empty(self._panel * n)
-        _call("dgeqrt", m, n, self._panel, self._v, max(m, 1), self._t, self._panel, spare)
+        call("dgeqrt", m, n, self._panel, self._v, max(m, 1), self._t, self._panel, spare)
 
     @property
     def R(self) -> Matrix:  # noqa: N802
@@ -45,7 +41,7 @@ class Reflections:
         found = np.zeros((m, k), order="F")
         found[:n] = x
         spare, rows = np.empty(self._panel * k), max(m, 1)
-        _call("dgemqrt", b"L", b"N", m, k, n, self._panel, self._v, rows, self._t, self._panel, found, rows, spare)
+        call("dgemqrt", b"L", b"N", m, k, n, self._panel, self._v, rows, self._t, self._panel, found, rows, spare)
         return found
 
 
@@ -58,7 +54,7 @@ class MergedReflections:
         self._panel, self._rows = max(1, min(MERGED_PANEL, n)), max(n, 1)
         self._t = np.empty((self._panel, n), order="F")
         spare = np.empty(self._panel * n)
-        _call("dtpqrt", n, n, n, self._panel, self.R, self._rows, self._v, self._rows, self._t, self._panel, spare)
+        call("dtpqrt", n, n, n, self._panel, self.R, self._rows, self._v, self._rows, self._t, self._panel, spare)
 
     def times(self, x: FloatArray) -> tuple[Matrix, Matrix]:
         """Q x of x (n, k), for the one triangle and for the other."""
@@ -66,32 +62,5 @@ class MergedReflections:
         top, bottom = np.array(x, np.float64, order="F"), np.zeros((n, k), order="F")
         rows, spare = self._rows, np.empty(self._panel * k)
         how = n, k, n, n, self._panel, self._v, rows, self._t, self._panel
-        _call("dtpmqrt", b"L", b"N", *how, top, rows, bottom, rows, spare)
+        call("dtpmqrt", b"L", b"N", *how, top, rows, bottom, rows, spare)
         return top, bottom
-
-
-def _call(name: str, *arguments: int | bytes | Matrix) -> None:
-    """Call a routine of LAPACK, whose last argument tells of faults: none of those that numbers make."""
-    fault = ctypes.c_int()
-    _routine(name)(*map(_address, arguments), ctypes.byref(fault))
-    if fault.value:
-        raise RuntimeError(f"{name} of LAPACK refused its argument {-fault.value}")
-
-
-def _address(value: int | bytes | Matrix) -> Any:
-    if isinstance(value, int):
-        return ctypes.byref(ctypes.c_int(value))
-    return value if isinstance(value, bytes) else value.ctypes.data
-
-
-@cache
-def _routine(name: str) -> Any:
-    import scipy.linalg.cython_lapack
-
-    capsule = scipy.linalg.cython_lapack.__pyx_capi__[name]
-    name_of = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(("PyCapsule_GetName", ctypes.pythonapi))
-    kinds = ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p
-    address_of = ctypes.PYFUNCTYPE(*kinds)(("PyCapsule_GetPointer", ctypes.pythonapi))
-    signature = name_of(capsule)
-    arguments = [ctypes.c_void_p] * (signature.count(b",") + 1)
-    return ctypes.CFUNCTYPE(None, *arguments)(address_of(capsule, signature))
