@@ -10,14 +10,13 @@ from sklearn.base import _fit_context
 
 from w2s_fast._check import FloatArray
 from w2s_fast.linalg.leastsq import affine
-from w2s_fast.linalg.leastsq.lstsq import lstsq
+from w2s_fast.linalg.leastsq.by_qr import lstsq
 from w2s_fast.linalg.leastsq.min_norm import min_norm
-from w2s_fast.linalg.leastsq.policy import Cutoff
+from w2s_fast.linalg.leastsq.policy import SQUARES_SERVE, Cutoff
 from w2s_fast.linalg.rows.products import blas_threads
 from w2s_fast.sklearn._input import FLOATS, as_columns, flat_coef, is_here, validated
 
 Solution = tuple[FloatArray, FloatArray, int, FloatArray]  # weights (d, k), intercepts (k,), rank, singular values
-SQUARES_SERVE = 1e-6  # least eigenvalue of X'X over the largest: its root has 10 digits then
 
 
 class LinearRegression(sklearn.linear_model.LinearRegression):  # type: ignore[misc]
@@ -25,7 +24,7 @@ class LinearRegression(sklearn.linear_model.LinearRegression):  # type: ignore[m
 
     Parameters, attributes and errors are scikit-learn's, ``rank_`` and ``singular_`` among them. Long rows of moderate
     condition go by the scatter matrix of rows and labels, refined with the rows to the accuracy of an orthogonal
-    factorisation and without a centred copy; all others by :func:`w2s_fast.lstsq`. Left to scikit-learn are
+    factorisation and without a centred copy; all others as :func:`w2s_fast.lstsq` takes them. Left to scikit-learn are
     ``positive=True``, sample weights, sparse matrices, and arrays of other libraries where its setting
     ``array_api_dispatch`` is on.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import single_threaded_blas
@@ -23,7 +24,7 @@ SAMPLED_WORK = 5 * 10**8  # multiplications of X'X: from here a sample of its ro
 SAMPLED_ROWS = 16  # if there are that many rows a column, so that the sample costs an eighth of it,
 SAMPLED_ROWS_LATER = 6  # or that many once float32 has failed, which makes failure likely in float64 too
 SAMPLE_MARGIN = 100.0  # by which a sample may underrate the reciprocal condition
-FIRST_ROWS = 2  # a column, which without a sample tell early what float32 is worth, if there are twice as many:
+FIRST_ROWS = 2  # a column, which without a sample tell early what X'X is worth, if there are twice as many:
 FIRST_MARGIN = 30.0  # these underrate it 12 times where columns are independent
 FLOAT32_RESOLVES = 1e-6  # reciprocal condition: no smaller one is sure where products are in float32
 SMALLEST_IN_FLOAT32 = 1e-28  # square of a column: of smaller ones float32 has not all digits of all products
@@ -63,20 +64,33 @@ def _is_long(Z: FloatArray, least: int) -> bool:
 
 
 def _gram_in_float32(Z: FloatArray, ridge: float, sampled: bool) -> tuple[Matrix | None, float]:
-    """Z'Z by products in float32, and a reciprocal condition that its first rows have, 0 where not asked for.
+    """Z'Z by products in float32, and what :func:`gram_if_worth` tells, unless a sample has told.
 
-    None where that, or the scale of a column, is too little for float32.
+    None where the condition, or the scale of a column, is too little for float32.
     """
-    first, rcond = FIRST_ROWS * Z.shape[1], 0.0
-    if sampled or not _is_long(Z, 2 * FIRST_ROWS):
-        product = gram(Z, np.float32)
-    else:
-        product = gram(Z[:first], np.float32)
-        rcond = factor_gram(product, ridge)[2]
-        if FIRST_MARGIN * rcond <= GRAM_RCOND_FLOAT32:
-            return None, rcond
-        product += gram(Z[first:], np.float32)
-    return (product if np.diagonal(product).min(initial=1.0) > SMALLEST_IN_FLOAT32 else None), rcond
+    least = 0.0 if sampled else GRAM_RCOND_FLOAT32
+    product, rcond = gram_if_worth(Z, ridge, least, np.float32)
+    if product is not None and not np.diagonal(product).min(initial=1.0) > SMALLEST_IN_FLOAT32:
+        product = None
+    return product, rcond
+
+
+def gram_if_worth(
+    Z: FloatArray, ridge: float, least: float, precision: npt.DTypeLike = np.float64
+) -> tuple[Matrix | None, float]:
+    """Z'Z of a reciprocal condition that is not surely below ``least``, and that of its first rows, 0 if not asked for.
+
+    It is asked for where these are few of many, so that little is lost with them.
+    """
+    if not least or not _is_long(Z, 2 * FIRST_ROWS):
+        return gram(Z, precision), 0.0
+    first = FIRST_ROWS * Z.shape[1]
+    product = gram(Z[:first], precision)
+    rcond = factor_gram(product, ridge)[2]
+    if FIRST_MARGIN * rcond <= least:
+        return None, rcond
+    product += gram(Z[first:], precision)
+    return product, rcond
 
 
 class _Sample(NamedTuple):

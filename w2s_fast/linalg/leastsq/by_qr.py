@@ -17,7 +17,7 @@ from w2s_fast import _check
 from w2s_fast._check import FloatArray
 from w2s_fast._threads import ordered_map, single_threaded_blas
 from w2s_fast.linalg.leastsq import by_svd
-from w2s_fast.linalg.leastsq.policy import Cutoff
+from w2s_fast.linalg.leastsq.policy import Cutoff, lapack_cut
 from w2s_fast.linalg.leastsq.reflections import MergedReflections, Reflections
 from w2s_fast.linalg.leastsq.triangles import clears
 from w2s_fast.linalg.rows.base import Rows, ScaleError
@@ -57,7 +57,7 @@ def _by_triangle(a: Array, b: Array, cut: float) -> Solution | None:
 def _near_the_cut(s: FloatArray, cut: float) -> bool:
     """Whether two stable algorithms may count different numbers of singular values s above ``cut`` times the first."""
     eps = float(np.finfo(np.float64).eps)
-    limit = cut if 0 < cut < 1 else eps / 2  # as LAPACK takes it
+    limit = lapack_cut(cut)
     return bool(np.any(np.abs(s - limit * s[0]) <= ROUNDING * eps * len(s) ** 0.5 * s[0]))
 
 

@@ -12,7 +12,7 @@ from w2s_fast._arrays import Home
 from w2s_fast._threads import ordered_map
 from w2s_fast._types import ArrayLike, Tensor
 from w2s_fast._workers import Workers
-from w2s_fast.linalg.leastsq import by_qr, few
+from w2s_fast.linalg.leastsq import by_qr, by_squares, few
 from w2s_fast.linalg.rows.base import Rows
 from w2s_fast.linalg.rows.sources import elsewhere
 
@@ -34,9 +34,10 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: npt.ArrayLike | None = None) -> tup
 
 
 def lstsq(a: Any, b: Any, rcond: Any = None, *, workers: Workers = None) -> Any:
-    """Least-squares solution of minimal norm by the SVD: :func:`numpy.linalg.lstsq`, for stacks too.
+    """Least-squares solution of minimal norm: :func:`numpy.linalg.lstsq`, for stacks too.
 
-    As there, float32 is worked on in float64 and cut at the precision of that.
+    As there, float32 is worked on in float64 and cut at the precision of that. Longish problems of a condition below
+    1,000 go by the smaller Gram matrix, all others by the SVD.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None, *, workers: Workers = None) -> Any:
         rank is n; in a stack problems of lower rank have NaN.
     rank : int, or (...) ndarray of int for a stack
     s : (..., min(m, n)) ndarray
-        Singular values of ``a``, falling.
+        Singular values of ``a``, falling: to rounding of the largest, or, of a Gram matrix, to ten digits of each.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None, *, workers: Workers = None) -> Any:
     single = A.ndim == B.ndim == 2 and cut.ndim == 0
     solved = few.lstsq(*few.in_order(A, labels)) if single and rcond is None else None
     if solved is None:
-        x, residuals, rank, s = by_qr.lstsq(A, B, float(cut)) if single else _stack(A, B, cut)
+        x, residuals, rank, s = _solve((A, B, float(cut))) if single else _stack(A, B, cut)
         solved = x[..., 0] if vector else x, residuals, rank, s
     x, residuals, rank, s = solved
     if single and isinstance(b, np.ndarray) and type(b) is not np.ndarray:  # np.matrix in, np.matrix out
@@ -181,4 +182,4 @@ def _stack(a: Array, b: Array, cut: npt.NDArray[np.float64]) -> Solution:
 
 
 def _solve(problem: tuple[Array, Array, float]) -> Solution:
-    return by_qr.lstsq(*problem)
+    return by_squares.lstsq(*problem) or by_qr.lstsq(*problem)

@@ -45,6 +45,7 @@ GRAM_RCOND = 1e-10  # of the scaled Gram matrix: condition 1e5 of X, where one r
 GRAM_RCOND_FLOAT32 = 1e-4  # condition 1e2, where one refinement gains 2 digits at least
 REFINED_RCOND = 1e-16  # condition 3e6 to 1e8, where known solutions tell whether a refinement still gains digits
 GRAM_RESOLVES = 1e-7  # singular values, relative to the largest: of smaller ones squares in float64 are rounding
+SQUARES_SERVE = 1e-6  # least eigenvalue of X'X over the largest: its root has 10 digits then
 CUTOFF_MARGIN = 10.0  # the condition estimate is rarely off by more than 3 (Higham 2002, section 15.3)
 SINGLE = ("f4", "f2")  # kinds of numbers, in any order of bytes, that are right to float32's last place at most
 FEW = 100  # units in the last place: what the decomposition of any small matrix leaves of a zero is less
@@ -74,6 +75,11 @@ class Cutoff(NamedTuple):
         if self.stored:
             least = np.maximum(least, self.stored * blur(directions, norms))
         return s > least
+
+
+def lapack_cut(rcond: float) -> float:
+    """Relative to the largest singular value, as LAPACK's drivers take ``rcond``."""
+    return rcond if 0.0 < rcond < 1.0 else EPS64 / 2.0
 
 
 def gram_serves(gram_rcond: float, scale: float, trace: float, ridge: float, cut: Cutoff) -> bool:
