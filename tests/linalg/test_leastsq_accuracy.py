@@ -219,6 +219,40 @@ def test_labels_far_from_the_columns_leave_the_route_as_it_is(shape, decades):
     assert_no_worse_than_gelsd(A, b)
 
 
+@pytest.mark.parametrize("scale", [1e-8, 1e-12, 1e4])
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_column_of_other_units_hides_no_digits_of_the_others(scale, noise, transposed):
+    """Its weight may be 1e8 times as large as theirs."""
+    A = np.hstack((conditioned(1e6)(1000, 19), random(1000, 1, seed=7)))
+    A[:, -1:] -= A[:, :-1] @ np.linalg.lstsq(A[:, :-1], A[:, -1:], rcond=None)[0]
+    A[:, -1] *= scale
+    if transposed:
+        A = np.ascontiguousarray(A.T)
+    truth = np.ones((A.shape[1], 1)) if transposed else np.vstack((np.ones((19, 1)), [[1.0 / scale]]))
+    b = A @ truth + noise * random(len(A), 1, seed=8) * (0.0 if transposed else 1.0)
+    factor = MinNorm(A, rcond=1e-15)
+    mine, peer = factor.solve(b), np.linalg.lstsq(A, b, rcond=1e-16)[0]
+    assert factor.route == "gram"
+    if transposed:
+        misfits = [np.abs((A @ x - b) / np.abs(b)).max() for x in (mine, peer)]
+        assert misfits[0] <= 10 * misfits[1] + 1e-12
+    else:
+        exact = peer if noise else truth
+        allowed = 1e3 * np.finfo(float).eps * 1e6 * (1e6 if noise else 1.0)
+        assert np.linalg.norm((mine - exact)[:-1]) <= allowed * np.linalg.norm(exact[:-1])
+
+
+@pytest.mark.parametrize("shape", [(4000, 2), (4000, 20), (600, 100)], ids=str)
+def test_many_labels_end_each_by_itself(shape):
+    """Rounding is below half of the correction before by chance, in one of many labels nearly always."""
+    A, B = conditioned(1e6)(*shape), random(shape[0], 100, seed=3)
+    factor = MinNorm(A)
+    weights, peer = factor.solve(B), np.linalg.lstsq(A, B, rcond=None)[0]
+    assert factor.route == "gram"
+    assert np.linalg.norm(weights - peer) <= 1e-8 * np.linalg.norm(peer)
+
+
 @pytest.mark.parametrize(("misstated", "serves"), [(0.0, True), (1e-3, True), (0.3, False)])
 def test_a_factor_that_finds_no_known_solution_does_not_serve(misstated, serves):
     A = random(60, 20)

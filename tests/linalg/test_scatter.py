@@ -65,3 +65,11 @@ def test_what_is_not_finite_spoils_its_column_alone(row):
     fine = np.arange(COLUMNS) != 3
     assert np.array_equal(np.isfinite(mean[0]), fine)
     assert np.array_equal(np.isfinite(products), np.outer(fine, fine))
+
+
+def test_nothing_warns_of_what_is_not_finite(recwarn):
+    X = gaussian()
+    X[16, 0], X[32, 0] = np.inf, -np.inf
+    X[:, 1] = 1e307
+    scatter(X)
+    assert not recwarn.list

@@ -1,4 +1,4 @@
-"""Minimum-norm least squares by the smaller Gram matrix: which precision serves, seen before most of it is made.
+"""Minimum-norm least squares by the smaller Gram matrix, in a precision that its first rows or a sample decide.
 
 Rank-deficient features go the same way where some of their columns (of their rows, if there are fewer) are
 well-conditioned and span the others to rounding.
@@ -20,12 +20,12 @@ from w2s_fast.linalg.leastsq.spanned import SpannedFactor, factor_spanned, indep
 from w2s_fast.linalg.rows.products import gram
 
 MIXED_SIDE = 400  # smaller side of float64 features: above, float32 saves more than the refinements it asks for
-SAMPLED_WORK = 5 * 10**8  # multiplications of X'X: from here a sample of its rows tells first what X'X is worth,
-SAMPLED_ROWS = 16  # if there are that many rows a column, so that the sample costs an eighth of it,
-SAMPLED_ROWS_LATER = 6  # or that many once float32 has failed, which makes failure likely in float64 too
+SAMPLED_WORK = 5 * 10**8  # multiplications of X'X: a part of its rows is looked at first where there are more,
+SAMPLED_ROWS = 16  # and a sample is where there are so many rows a column: it then costs an eighth of X'X,
+SAMPLED_ROWS_LATER = 6  # or so many once float32 has failed: float64 is then likely to fail, too
 SAMPLE_MARGIN = 100.0  # by which a sample may underrate the reciprocal condition
-FIRST_ROWS = 2  # a column, which without a sample tell early what X'X is worth, if there are twice as many:
-FIRST_MARGIN = 30.0  # these underrate it 12 times where columns are independent
+FIRST_ROWS = 2  # a column: where there are twice as many they are looked at before the others are multiplied
+FIRST_MARGIN = 30.0  # by which they may underrate it: of independent columns they do 12 times
 FLOAT32_RESOLVES = 1e-6  # reciprocal condition: no smaller one is sure where products are in float32
 SMALLEST_IN_FLOAT32 = 1e-28  # square of a column: of smaller ones float32 has not all digits of all products
 

@@ -42,4 +42,4 @@ def lstsq(a: Array, b: Array, cut: float) -> tuple[Array, Array, Any, Array] | N
         return None
     residuals = misfit(a, x, b) ** 2 if m > n else np.zeros(0)
     dtype = np.result_type(a, b)
-    return x.astype(dtype), residuals.astype(dtype), np.intc(side), np.sqrt(values).astype(dtype)
+    return x.astype(dtype, copy=False), residuals.astype(dtype), np.intc(side), np.sqrt(values).astype(dtype)

@@ -107,18 +107,26 @@ class GramFactor:
 
         Each correction multiplies the error by about the same factor, so the size of the next is known beforehand. Once
         they gain nothing more, corrections are what rounding of the residual makes of them: for labels far from the
-        columns that is the condition squared times eps, which orthogonal factorisations leave as well.
+        columns that is the condition squared times eps, which orthogonal factorisations leave as well. Sizes are those
+        of weights times the lengths of columns, of which no unit is large.
         """
-        size = last = np.abs(solution).max(axis=0, initial=0.0)  # squares of these may overflow or vanish
-        for done in range(MOST_REFINEMENTS):
+        size = last = self._size(solution)
+        done = np.zeros(size.shape, np.bool_)
+        for step in range(MOST_REFINEMENTS):
             correction = self._back(missing())
             add(correction)
-            change = np.abs(correction).max(axis=0, initial=0.0)
-            settled = change <= math.sqrt(np.finfo(dtype).eps) * np.sqrt(size) * np.sqrt(last)
-            if np.all(settled | (change >= STANDSTILL * last) if done else settled):
+            change = self._size(correction)
+            done |= change <= math.sqrt(np.finfo(dtype).eps) * np.sqrt(size) * np.sqrt(last)
+            if step:
+                done |= np.isfinite(change) & (change >= STANDSTILL * last)
+            if done.all():
                 return True
             last = change
         return False
+
+    def _size(self, solution: Matrix) -> Matrix:
+        """Largest numbers of columns (k,), not their norms, of which squares may overflow or vanish."""
+        return np.asarray(np.abs(solution / self.scale[:, None]).max(axis=0, initial=0.0))
 
     def serves(self, rcond: float) -> bool:
         """Whether a correction takes nearly all of any error away: below ``GRAM_RCOND`` known solutions tell."""

@@ -36,8 +36,8 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: npt.ArrayLike | None = None) -> tup
 def lstsq(a: Any, b: Any, rcond: Any = None, *, workers: Workers = None) -> Any:
     """Least-squares solution of minimal norm: :func:`numpy.linalg.lstsq`, for stacks too.
 
-    As there, float32 is worked on in float64 and cut at the precision of that. Longish problems of a condition below
-    1,000 go by the smaller Gram matrix, all others by the SVD.
+    As there, float32 is worked on in float64 and cut at the precision of that. Problems of 1.5 rows a column or more,
+    or columns a row, and of a condition below 1,000 go by the smaller Gram matrix, all others by the SVD.
 
     Parameters
     ----------

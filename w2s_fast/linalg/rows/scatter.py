@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import cache, partial
 from typing import Any
 
@@ -23,23 +24,24 @@ def scatter(*arrays: FloatArray, precision: npt.DTypeLike = np.float64) -> tuple
     """Mean, as a sum (2, n) of two numbers, of the rows of arrays (m, n_i) joined, and Z'Z of their deviations Z.
 
     Products of a single array are taken in a ``precision`` of their own, means and sums in float64. Rows of several
-    blocks deviate from the mean of every 16th of them at first. Taking what that is off from the sums costs these less
-    than 16 units in the last place, however rows are sorted: the variance holds a 16th of its square at least.
+    blocks deviate from a pivot at first, the mean of every 16th row. Correcting the sums for what lies between pivot
+    and mean costs less than 16 units in their last place, however the rows are sorted: the variance is at least a 16th
+    of the square of that difference.
     """
     (m, n), factors = arrays[0].shape, _factors(arrays)
-    if len(cutting.cuts(m, n, factors, cutting.GRAM_ROWS)) == 1:
-        return next(over_rows(partial(_scatter_of_rows, precision), *arrays, factors=factors))
-    pivots = [part[::EVERY].mean(axis=0, dtype=np.float64) for part in arrays]
-    if arrays[0].dtype == precision == np.float32:  # numbers of one precision are subtracted in a third of the time
-        pivots = [pivots[0].astype(np.float32)]
-    deviations = partial(_deviations, pivots, precision)
     with np.errstate(over="ignore", invalid="ignore"):
-        blocks = over_rows(deviations, *arrays, factors=factors, longest=cutting.GRAM_ROWS)
-        sums, product = next(blocks)
-        squares = product.astype(np.float64, copy=False)
-        for more, product in blocks:
-            sums += more
-            squares += product
+        if len(cutting.cuts(m, n, factors, cutting.GRAM_ROWS)) == 1:
+            return next(over_rows(partial(_scatter_of_rows, precision), *arrays, factors=factors))
+        pivots = [part[::EVERY].mean(axis=0, dtype=np.float64) for part in arrays]
+        if arrays[0].dtype == precision == np.float32:  # two numbers of one precision take a third of the time
+            pivots = [pivots[0].astype(np.float32)]
+        deviations = partial(_deviations, pivots, precision)
+        with closing(over_rows(deviations, *arrays, factors=factors, longest=cutting.GRAM_ROWS)) as blocks:
+            sums, product = next(blocks)
+            squares = product.astype(np.float64, copy=False)
+            for more, product in blocks:
+                sums += more
+                squares += product
         drift = sums / m
         return np.stack(two_sum(np.concatenate(pivots, dtype=np.float64), drift)), _less_drift(squares, m, drift)
 
@@ -55,7 +57,7 @@ def _deviations(pivots: Sequence[FloatArray], precision: npt.DTypeLike, *parts: 
 
 
 def _scatter_of_rows(precision: npt.DTypeLike, *parts: FloatArray) -> tuple[Matrix, Matrix]:
-    """The same of one block, which deviates from its own mean."""
+    """Mean and scatter of one block."""
     rows = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1, dtype=np.float64)
     mean = rows.mean(axis=0, dtype=np.float64)
     deviations = np.subtract(rows, mean, out=np.empty(rows.shape, precision), casting="same_kind")
@@ -87,7 +89,7 @@ def scatter_of_block(rows: Matrix) -> tuple[Matrix, Matrix]:
 
 
 def _less_drift(squares: Matrix, rows: int, drift: Matrix) -> Matrix:
-    """Z'Z of deviations from the mean, from ``squares`` of those from what is off by ``drift``, which it overwrites."""
+    """Correct Z'Z in place, of deviations from where the mean is ``drift`` away, to those from the mean."""
     correction = np.outer(drift, drift)
     correction *= rows
     squares -= correction
